@@ -1,0 +1,3 @@
+//! ringback, an io_uring TCP echo server and the instrument that measures it.
+
+pub mod protocol;

@@ -1,0 +1,174 @@
+//! The server side of the `framed` protocol.
+//!
+//! Forwards nothing that it has not verified: an ECHO goes back only when its checksum is right.
+
+use std::time::{Duration, Instant};
+
+use super::error::{ErrorCode, ProtocolError};
+use super::frame::{ERROR_CODE_LEN, Header, Kind, MAX_ERROR, MAX_PING, Reader};
+use super::output::{CloseReason, InlineBytes, Output, OutputQueue};
+use super::reader::{FrameReader, Progress};
+use super::{Input, StreamOffset};
+
+/// Limits of the `framed` protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FramedConfig {
+    /// Longest ECHO payload in bytes, at most [`MAX_FRAME_CEILING`](super::MAX_FRAME_CEILING).
+    pub max_frame: u32,
+    /// How long a frame may take from its first byte to its last.
+    pub frame_timeout: Duration,
+}
+
+impl Default for FramedConfig {
+    fn default() -> Self {
+        Self { max_frame: 64 << 10, frame_timeout: Duration::from_secs(10) }
+    }
+}
+
+/// One connection that speaks `framed`.
+#[derive(Debug, Clone)]
+pub struct FramedConnection {
+    reader: FrameReader<MAX_PING>,
+    frame_timeout: Duration,
+    /// First byte of the frame that is arriving, and the end of everything accepted.
+    frame_start: StreamOffset,
+    accepted: StreamOffset,
+    frame_deadline: Option<Instant>,
+    last_verified: u64,
+    queue: OutputQueue,
+    goaway: GoAway,
+    ending: Ending,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum GoAway {
+    Unasked,
+    Due,
+    Polled,
+}
+
+/// How far the connection has come with its end; each state follows the one before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ending {
+    Open,
+    Error(ProtocolError),
+    Close(CloseReason),
+    Polled,
+}
+
+impl FramedConnection {
+    /// A connection that has received nothing.
+    pub fn new(config: FramedConfig) -> Self {
+        Self {
+            reader: FrameReader::new(Reader::Server, config.max_frame),
+            frame_timeout: config.frame_timeout,
+            frame_start: 0,
+            accepted: 0,
+            frame_deadline: None,
+            last_verified: 0,
+            queue: OutputQueue::default(),
+            goaway: GoAway::Unasked,
+            ending: Ending::Open,
+        }
+    }
+
+    /// When [`Input::Timeout`] is due: the frame that is arriving must be complete by then.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.frame_deadline
+    }
+
+    /// See [`Connection::handle_input`](super::Connection::handle_input).
+    pub fn handle_input(&mut self, now: Instant, input: Input<'_>) -> Result<usize, ProtocolError> {
+        if self.ending != Ending::Open {
+            return Ok(if let Input::Data(bytes) = input { bytes.len() } else { 0 });
+        }
+        match input {
+            Input::Data(bytes) => return self.handle_data(now, bytes),
+            Input::Eof if self.reader.is_inside_frame() => self.refuse(ErrorCode::Truncated)?,
+            Input::Eof => self.ending = Ending::Close(CloseReason::Finished),
+            Input::Drain if self.goaway == GoAway::Unasked => self.goaway = GoAway::Due,
+            Input::Drain => {}
+            Input::Timeout if self.frame_deadline.is_some_and(|deadline| deadline <= now) => {
+                self.refuse(ErrorCode::FrameTimeout)?;
+            }
+            Input::Timeout => {}
+            Input::Busy => self.refuse(ErrorCode::Busy)?,
+        }
+        Ok(0)
+    }
+
+    /// See [`Connection::poll_output`](super::Connection::poll_output).
+    pub fn poll_output(&mut self) -> Option<Output> {
+        if let Some(output) = self.queue.pop() {
+            return Some(output);
+        }
+        if self.goaway == GoAway::Due {
+            self.goaway = GoAway::Polled;
+            return Some(Output::Emit(InlineBytes::frame(Kind::GoAway, self.last_verified, &[])));
+        }
+        match self.ending {
+            Ending::Error(error) => {
+                self.ending = Ending::Close(CloseReason::Failed(error.code));
+                Some(Output::Emit(error_frame(error)))
+            }
+            Ending::Close(reason) => {
+                self.ending = Ending::Polled;
+                Some(Output::Close(reason))
+            }
+            Ending::Open | Ending::Polled => None,
+        }
+    }
+
+    fn handle_data(&mut self, now: Instant, bytes: &[u8]) -> Result<usize, ProtocolError> {
+        let mut consumed = 0;
+        while consumed < bytes.len() && self.queue.has_room_for_frame() {
+            let (taken, progress) = self.reader.read(&bytes[consumed..]);
+            consumed += taken;
+            self.accepted += taken as u64;
+            match progress {
+                Progress::NeedMore => {}
+                Progress::Frame(header) => self.answer(&header),
+                Progress::Refused(error) => return Err(self.fail(error)),
+            }
+        }
+        if !self.reader.is_inside_frame() {
+            self.frame_deadline = None;
+        } else if self.frame_deadline.is_none() {
+            self.frame_deadline = Some(now + self.frame_timeout);
+        }
+        Ok(consumed)
+    }
+
+    fn answer(&mut self, header: &Header) {
+        let frame = self.frame_start..self.accepted;
+        self.frame_start = self.accepted;
+        self.frame_deadline = None;
+        self.last_verified = header.sequence;
+        if header.kind == Kind::Ping {
+            self.queue.discard(frame);
+            self.queue.pong(header.sequence, self.reader.captured(header));
+        } else {
+            self.queue.forward(frame);
+        }
+    }
+
+    fn refuse(&mut self, code: ErrorCode) -> Result<(), ProtocolError> {
+        Err(self.fail(ProtocolError { code, sequence: self.reader.sequence() }))
+    }
+
+    fn fail(&mut self, error: ProtocolError) -> ProtocolError {
+        self.queue.discard(self.frame_start..self.accepted);
+        self.frame_start = self.accepted;
+        self.frame_deadline = None;
+        self.ending = Ending::Error(error);
+        error
+    }
+}
+
+fn error_frame(error: ProtocolError) -> InlineBytes {
+    let text = error.code.text().as_bytes();
+    let mut payload = [0; MAX_ERROR];
+    payload[..ERROR_CODE_LEN].copy_from_slice(&error.code.to_wire().to_be_bytes());
+    payload[ERROR_CODE_LEN..ERROR_CODE_LEN + text.len()].copy_from_slice(text);
+    InlineBytes::frame(Kind::Error, error.sequence, &payload[..ERROR_CODE_LEN + text.len()])
+}

@@ -1,0 +1,163 @@
+//! What a connection asks of its driver, and the fixed queue in which it waits.
+
+use std::fmt;
+use std::ops::{Deref, Range};
+
+use super::StreamOffset;
+use super::error::ErrorCode;
+use super::frame::{HEADER_LEN, Header, Kind, MAX_ERROR, MAX_PING};
+
+/// An instruction to the driver, to be carried out in the order polled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "it lives on the stack between two calls")]
+pub enum Output {
+    /// Send these received bytes back.
+    Forward(Range<StreamOffset>),
+    /// These received bytes will never be sent: free them.
+    Discard(Range<StreamOffset>),
+    /// Send these bytes of the core's own.
+    Emit(InlineBytes),
+    /// When everything before is sent, close our side. Always the last output.
+    Close(CloseReason),
+}
+
+/// Why the core closes a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CloseReason {
+    /// The peer finished and has all its replies.
+    Finished,
+    /// The connection was refused or broke the protocol.
+    Failed(ErrorCode),
+}
+
+/// A few bytes without a heap allocation: one PONG, GOAWAY or ERROR frame.
+#[derive(Clone, Copy)]
+pub struct InlineBytes {
+    length: u8,
+    bytes: [u8; Self::CAPACITY],
+}
+
+impl InlineBytes {
+    /// Length of the longest frame that the core makes, an ERROR with its full text.
+    pub const CAPACITY: usize = HEADER_LEN + MAX_ERROR;
+
+    /// A whole frame with this payload, which must be that of a control frame.
+    pub(crate) fn frame(kind: Kind, sequence: u64, payload: &[u8]) -> Self {
+        let mut frame = Self { length: 0, bytes: [0; Self::CAPACITY] };
+        frame.append(&Header::new(kind, sequence, payload).encode());
+        frame.append(payload);
+        frame
+    }
+
+    /// A copy of `bytes`, which must fit.
+    pub(crate) fn copy_of(bytes: &[u8]) -> Self {
+        let mut copy = Self { length: 0, bytes: [0; Self::CAPACITY] };
+        copy.append(bytes);
+        copy
+    }
+
+    fn append(&mut self, bytes: &[u8]) {
+        let start = usize::from(self.length);
+        self.bytes[start..start + bytes.len()].copy_from_slice(bytes);
+        self.length += bytes.len() as u8;
+    }
+}
+
+impl Deref for InlineBytes {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.bytes[..usize::from(self.length)]
+    }
+}
+
+impl PartialEq for InlineBytes {
+    fn eq(&self, other: &Self) -> bool {
+        **self == **other
+    }
+}
+
+impl Eq for InlineBytes {}
+
+impl fmt::Debug for InlineBytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.escape_ascii())
+    }
+}
+
+/// Stretches of the stream and PONGs in the order decided, at most [`Self::CAPACITY`] of them.
+///
+/// Neighbouring stretches with the same fate join, so a thousand ECHO frames that arrive together
+/// take one entry.
+#[derive(Debug, Clone, Default)]
+pub(super) struct OutputQueue {
+    entries: [Option<Entry>; Self::CAPACITY],
+    first: usize,
+    length: usize,
+}
+
+#[derive(Debug, Clone)]
+enum Entry {
+    Forward(Range<StreamOffset>),
+    Discard(Range<StreamOffset>),
+    Pong { sequence: u64, length: u8, payload: [u8; MAX_PING] },
+}
+
+impl OutputQueue {
+    const CAPACITY: usize = 4;
+    /// A PING makes two entries, its discarded bytes and the PONG: no frame makes more.
+    const MOST_PER_FRAME: usize = 2;
+
+    pub(super) fn has_room_for_frame(&self) -> bool {
+        self.length + Self::MOST_PER_FRAME <= Self::CAPACITY
+    }
+
+    pub(super) fn forward(&mut self, range: Range<StreamOffset>) {
+        match self.last() {
+            Some(Entry::Forward(last)) if last.end == range.start => last.end = range.end,
+            _ => self.push(Entry::Forward(range)),
+        }
+    }
+
+    /// Does nothing for an empty range.
+    pub(super) fn discard(&mut self, range: Range<StreamOffset>) {
+        match self.last() {
+            _ if range.is_empty() => {}
+            Some(Entry::Discard(last)) if last.end == range.start => last.end = range.end,
+            _ => self.push(Entry::Discard(range)),
+        }
+    }
+
+    pub(super) fn pong(&mut self, sequence: u64, ping: &[u8]) {
+        let mut payload = [0; MAX_PING];
+        payload[..ping.len()].copy_from_slice(ping);
+        self.push(Entry::Pong { sequence, length: ping.len() as u8, payload });
+    }
+
+    pub(super) fn pop(&mut self) -> Option<Output> {
+        let entry = self.entries[self.first].take()?;
+        self.first = (self.first + 1) % Self::CAPACITY;
+        self.length -= 1;
+        Some(match entry {
+            Entry::Forward(range) => Output::Forward(range),
+            Entry::Discard(range) => Output::Discard(range),
+            Entry::Pong { sequence, length, payload } => Output::Emit(InlineBytes::frame(
+                Kind::Pong,
+                sequence,
+                &payload[..usize::from(length)],
+            )),
+        })
+    }
+
+    fn last(&mut self) -> Option<&mut Entry> {
+        let last = self.length.checked_sub(1)?;
+        self.entries[(self.first + last) % Self::CAPACITY].as_mut()
+    }
+
+    fn push(&mut self, entry: Entry) {
+        let index = (self.first + self.length) % Self::CAPACITY;
+        debug_assert!(self.entries[index].is_none(), "input is refused before the queue is full");
+        self.entries[index] = Some(entry);
+        self.length += 1;
+    }
+}

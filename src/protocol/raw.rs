@@ -1,0 +1,62 @@
+//! The `raw` protocol: every byte comes back, in order (RFC 862 over TCP).
+
+use super::error::{ErrorCode, ProtocolError};
+use super::output::{CloseReason, Output};
+use super::{Input, StreamOffset};
+
+/// One connection that speaks `raw`. Its whole memory is two offsets and how it ended.
+#[derive(Debug, Clone, Default)]
+pub struct RawConnection {
+    received: StreamOffset,
+    forwarded: StreamOffset,
+    ending: Ending,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Ending {
+    #[default]
+    Open,
+    Decided(CloseReason),
+    Polled,
+}
+
+impl RawConnection {
+    /// See [`Connection::handle_input`](super::Connection::handle_input).
+    pub fn handle_input(&mut self, input: Input<'_>) -> Result<usize, ProtocolError> {
+        match input {
+            Input::Data(bytes) => {
+                if self.ending == Ending::Open {
+                    self.received += bytes.len() as u64;
+                }
+                return Ok(bytes.len());
+            }
+            Input::Eof => self.end(CloseReason::Finished),
+            Input::Busy => {
+                self.end(CloseReason::Failed(ErrorCode::Busy));
+                return Err(ProtocolError { code: ErrorCode::Busy, sequence: 0 });
+            }
+            Input::Drain | Input::Timeout => {}
+        }
+        Ok(0)
+    }
+
+    /// See [`Connection::poll_output`](super::Connection::poll_output).
+    pub fn poll_output(&mut self) -> Option<Output> {
+        if self.forwarded < self.received {
+            let range = self.forwarded..self.received;
+            self.forwarded = self.received;
+            return Some(Output::Forward(range));
+        }
+        if let Ending::Decided(reason) = self.ending {
+            self.ending = Ending::Polled;
+            return Some(Output::Close(reason));
+        }
+        None
+    }
+
+    fn end(&mut self, reason: CloseReason) {
+        if self.ending == Ending::Open {
+            self.ending = Ending::Decided(reason);
+        }
+    }
+}
