@@ -1,3 +1,9 @@
 //! ringback, an io_uring TCP echo server and the instrument that measures it.
 
+pub mod cli;
+mod driver;
+mod lifecycle;
+pub mod metrics;
 pub mod protocol;
+pub mod server;
+mod sys;

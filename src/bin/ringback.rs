@@ -1,2 +1,60 @@
 //! The echo server.
-fn main() {}
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use ringback::cli::serve::{Cli, Command, Serve};
+use ringback::server::{Server, StartError, shut_down_on_signals};
+
+/// Exit codes of `sysexits.h`, and 1 for a shutdown with losses.
+mod exit {
+    pub(super) const LOSSES: u8 = 1;
+    pub(super) const USAGE: u8 = 64;
+    pub(super) const UNAVAILABLE: u8 = 69;
+    pub(super) const INTERNAL: u8 = 70;
+}
+
+fn main() -> ExitCode {
+    match Cli::try_parse() {
+        Ok(Cli { command: Command::Serve(options) }) => serve(&options),
+        Err(usage) => {
+            let code = if usage.use_stderr() { exit::USAGE } else { 0 };
+            // Nobody is left to be told when the terminal is gone.
+            let _ = usage.print();
+            ExitCode::from(code)
+        }
+    }
+}
+
+fn serve(options: &Serve) -> ExitCode {
+    let server = match Server::start(options.resolve()) {
+        Ok(server) => server,
+        Err(error) => return fail(&error.to_string(), exit_code_of(&error)),
+    };
+    if let Err(error) = shut_down_on_signals(server.shutdown()) {
+        return fail(&format!("cannot handle signals: {error}"), exit::INTERNAL);
+    }
+    for address in server.local_addresses() {
+        eprintln!("listening on {address}");
+    }
+    match server.wait() {
+        Ok(counters) => {
+            eprintln!("{counters}");
+            ExitCode::from(if counters.lost_bytes > 0 { exit::LOSSES } else { 0 })
+        }
+        Err(error) => fail(&error.to_string(), exit::INTERNAL),
+    }
+}
+
+fn exit_code_of(error: &StartError) -> u8 {
+    match error {
+        StartError::NoAddress | StartError::NoWorker | StartError::Placement(_) => exit::USAGE,
+        StartError::Listen { .. } | StartError::Worker { .. } => exit::UNAVAILABLE,
+        StartError::System(_) => exit::INTERNAL,
+    }
+}
+
+fn fail(message: &str, code: u8) -> ExitCode {
+    eprintln!("ringback: {message}");
+    ExitCode::from(code)
+}

@@ -1,0 +1,31 @@
+//! Drivers move bytes between the kernel and protocol connections on one core.
+//!
+//! A driver *runs a worker*: it takes listeners and a way to be told to stop, and returns when the
+//! worker is done. Completion, readiness and future models share the protocol core and the
+//! connection lifecycle, not an abstraction of I/O.
+
+mod shutdown;
+pub(crate) mod uring;
+
+use std::net::TcpListener;
+use std::sync::Arc;
+
+use crate::lifecycle::{DrainLimits, Limits};
+use crate::protocol;
+
+pub(crate) use shutdown::{ShutdownSignal, Urgency};
+
+/// What a worker needs, whatever its driver.
+pub(crate) struct Worker {
+    pub(crate) listeners: Vec<TcpListener>,
+    pub(crate) settings: Settings,
+    pub(crate) shutdown: Arc<ShutdownSignal>,
+}
+
+/// How a worker treats its connections.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Settings {
+    pub(crate) protocol: protocol::Config,
+    pub(crate) limits: Limits,
+    pub(crate) drain: DrainLimits,
+}

@@ -1,0 +1,171 @@
+//! The native driver: one io_uring, one pool of receive buffers and one slab of connections for
+//! each worker, all made on the worker's own thread.
+//!
+//! [`session`] decides, `sys::Ring` carries out, the loop in [`Driver::run`] is between them.
+
+mod connection;
+mod segments;
+mod session;
+mod slab;
+
+use std::io;
+use std::net::TcpListener;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Instant;
+
+use rustix::net::Shutdown;
+
+use self::session::{Session, Submission};
+use super::{ShutdownSignal, Urgency, Worker};
+use crate::metrics::Counters;
+use crate::sys::{Completion, Operation, Outcome, Ring, RingConfig, RingError, Token, Wait};
+
+/// Sizes that measured well: a buffer holds the bulk of a fast peer, and the hot part of the pool
+/// is what few connections cycle through.
+const RING: RingConfig =
+    RingConfig { submissions: 1024, completions: 8192, buffers: 128, buffer_size: 128 << 10 };
+
+/// A worker whose ring exists and whose listeners are about to be served.
+pub(crate) struct Driver {
+    ring: Ring,
+    session: Session,
+    sockets: Vec<Option<OwnedFd>>,
+    listeners: Vec<Option<TcpListener>>,
+    worker: Worker,
+}
+
+impl Driver {
+    /// Makes the ring for the calling thread.
+    pub(crate) fn new(mut worker: Worker) -> Result<Self, RingError> {
+        let listeners: Vec<_> =
+            std::mem::take(&mut worker.listeners).into_iter().map(Some).collect();
+        Ok(Self {
+            ring: Ring::new(RING)?,
+            session: Session::new(worker.settings, listeners.len(), usize::from(RING.buffers)),
+            sockets: Vec::new(),
+            listeners,
+            worker,
+        })
+    }
+
+    /// Serves until shut down.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel refuses the ring's work as a whole; single operations that fail are the
+    /// business of their connection.
+    pub(crate) fn run(mut self) -> io::Result<Counters> {
+        for urgency in Urgency::ALL {
+            self.watch(urgency);
+        }
+        self.session.settle(Instant::now());
+        loop {
+            self.carry_out_submissions();
+            if self.session.is_finished() {
+                return Ok(self.session.counters());
+            }
+            self.ring.submit(self.patience())?;
+            let now = Instant::now();
+            while let Some(completion) = self.ring.next_completion() {
+                self.handle(now, completion);
+            }
+            self.session.handle_timeout(now);
+            self.session.settle(now);
+        }
+    }
+
+    fn patience(&self) -> Wait {
+        if self.session.wants_turn() {
+            return Wait::Poll;
+        }
+        self.session.deadline().map_or(Wait::Forever, |deadline| {
+            Wait::AtMost(deadline.saturating_duration_since(Instant::now()))
+        })
+    }
+
+    fn handle(&mut self, now: Instant, completion: Completion) {
+        let Completion { token, more, outcome } = completion;
+        match outcome {
+            Outcome::Accepted(Ok(socket)) => {
+                let slot = self.session.handle_accepted(now, token, more, Ok(()));
+                self.adopt(slot, socket);
+            }
+            Outcome::Accepted(Err(error)) => {
+                self.session.handle_accepted(now, token, more, Err(error));
+            }
+            Outcome::Received(result) => {
+                let result = result.map(|lease| {
+                    lease.map(|lease| {
+                        let bytes = self.ring.bytes(&lease);
+                        (lease, bytes)
+                    })
+                });
+                self.session.handle_received(now, token, more, result);
+            }
+            Outcome::Sent(batch, result) => self.session.handle_sent(now, token, batch, result),
+            Outcome::Cancelled(_) => {}
+            Outcome::Readable(result) => self.handle_signal(now, token, result.is_ok()),
+        }
+    }
+
+    fn adopt(&mut self, slot: Option<u32>, socket: OwnedFd) {
+        let Some(slot) = slot else { return };
+        let slot = slot as usize;
+        if self.sockets.len() <= slot {
+            self.sockets.resize_with(slot + 1, || None);
+        }
+        self.sockets[slot] = Some(socket);
+    }
+
+    fn handle_signal(&mut self, now: Instant, token: Token, raised: bool) {
+        let urgency = Urgency::ALL[token.slot as usize];
+        match urgency {
+            _ if !raised => self.watch(urgency),
+            Urgency::Drain => self.session.drain(now),
+            Urgency::Stop => self.session.stop(),
+        }
+    }
+
+    fn watch(&mut self, urgency: Urgency) {
+        let token = Token::new(Operation::Readable, urgency as u32, 0);
+        let shutdown: &ShutdownSignal = &self.worker.shutdown;
+        self.ring.watch_readable(token, shutdown.descriptor(urgency));
+    }
+
+    fn carry_out_submissions(&mut self) {
+        while let Some(submission) = self.session.poll_submission() {
+            match submission {
+                Submission::Accept(token) => {
+                    let listener = self.listeners[token.slot as usize].as_ref();
+                    let listener = listener.expect("a listener is closed after its last accept");
+                    self.ring.accept(token, listener.as_fd());
+                }
+                Submission::Receive(token) => {
+                    self.ring.receive(token, socket(&self.sockets, token.slot));
+                }
+                Submission::Send(token, batch) => {
+                    self.ring.send(token, socket(&self.sockets, token.slot), batch);
+                }
+                Submission::Cancel(target) => {
+                    let token = Token::new(Operation::Cancel, target.slot, target.generation);
+                    self.ring.cancel(token, target);
+                }
+                Submission::ShutdownWrite { slot } => {
+                    // A peer that is already gone shows in the receive that is outstanding.
+                    let _ = rustix::net::shutdown(socket(&self.sockets, slot), Shutdown::Write);
+                }
+                Submission::Close { slot } => self.sockets[slot as usize] = None,
+                Submission::CloseListener { index } => self.listeners[index as usize] = None,
+                Submission::Recycle(lease) => {
+                    if self.ring.recycle(lease) {
+                        self.session.handle_buffer_returned();
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn socket(sockets: &[Option<OwnedFd>], slot: u32) -> BorrowedFd<'_> {
+    sockets[slot as usize].as_ref().expect("a slot has a socket until it is closed").as_fd()
+}

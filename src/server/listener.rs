@@ -1,0 +1,82 @@
+//! Listening sockets, one for each worker and address, sharing their ports among ourselves only.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+
+use socket2::{Domain, Protocol, Socket, Type};
+
+use super::StartError;
+
+/// The kernel lowers it to `net.core.somaxconn`.
+const BACKLOG: i32 = 4096;
+
+pub(super) struct Listeners {
+    /// In the order asked for, ports resolved.
+    pub(super) local_addresses: Vec<SocketAddr>,
+    /// For each worker one listener on every address.
+    pub(super) of_workers: Vec<Vec<TcpListener>>,
+}
+
+/// Listens on every address once for each worker, in the order of the workers: that is the order
+/// in which the kernel numbers the sockets of a group.
+pub(super) fn listen(addresses: &[SocketAddr], workers: usize) -> Result<Listeners, StartError> {
+    let mut local_addresses = Vec::with_capacity(addresses.len());
+    let mut of_workers: Vec<Vec<TcpListener>> = (0..workers).map(|_| Vec::new()).collect();
+    for &address in addresses {
+        let error = |source| StartError::Listen { address, source };
+        let mut group = listen_in_group(address, workers).map_err(error)?;
+        local_addresses.push(group[0].local_addr().map_err(error)?);
+        for (of_worker, listener) in of_workers.iter_mut().zip(group.drain(..)) {
+            of_worker.push(listener);
+        }
+    }
+    Ok(Listeners { local_addresses, of_workers })
+}
+
+/// What to do about a failure to listen.
+pub(super) fn explain(error: &io::Error) -> String {
+    let hint = match error.raw_os_error() {
+        Some(libc::EADDRINUSE) => {
+            "the port is in use, perhaps by another ringback: stop it, or listen on another port"
+        }
+        Some(libc::EADDRNOTAVAIL) => "no interface of this host has that address",
+        Some(libc::EACCES) => {
+            "ports below net.ipv4.ip_unprivileged_port_start (1024) need CAP_NET_BIND_SERVICE"
+        }
+        Some(libc::EMFILE | libc::ENFILE) => "no descriptor is left: raise ulimit -n",
+        _ => return error.to_string(),
+    };
+    format!("{error}: {hint}")
+}
+
+/// The first socket binds and listens alone, so that a port somebody else has is refused even if
+/// they share it. Only then does it admit ours.
+fn listen_in_group(address: SocketAddr, sockets: usize) -> io::Result<Vec<TcpListener>> {
+    let first = socket_for(address)?;
+    first.bind(&address.into())?;
+    first.listen(BACKLOG)?;
+    first.set_reuse_port(true)?;
+    let first = TcpListener::from(first);
+    let resolved = first.local_addr()?;
+    let mut group = vec![first];
+    for _ in 1..sockets {
+        let socket = socket_for(address)?;
+        socket.set_reuse_port(true)?;
+        socket.bind(&resolved.into())?;
+        socket.listen(BACKLOG)?;
+        group.push(TcpListener::from(socket));
+    }
+    Ok(group)
+}
+
+/// Accepted sockets inherit the options.
+fn socket_for(address: SocketAddr) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    // Over our own connections in TIME_WAIT a restart must succeed.
+    socket.set_reuse_address(true)?;
+    socket.set_tcp_nodelay(true)?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    Ok(socket)
+}

@@ -1,0 +1,138 @@
+//! The threads of a server: started together, ended together.
+
+use std::net::TcpListener;
+use std::process;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread::{self, JoinHandle};
+
+use super::{ServeError, StartError, placement};
+use crate::driver::{Settings, ShutdownSignal, Urgency, Worker, uring};
+use crate::metrics::Counters;
+
+/// Running workers.
+#[derive(Debug)]
+pub(super) struct Workers {
+    threads: Vec<JoinHandle<()>>,
+    thread_ids: Vec<i32>,
+    exits: Receiver<Exit>,
+}
+
+#[derive(Debug)]
+struct Exit {
+    worker: usize,
+    result: Result<Counters, String>,
+}
+
+/// What a thread tells its starter: its id once it serves, or why it cannot.
+type Ready = (usize, Result<i32, String>);
+
+impl Workers {
+    /// Starts one worker for each CPU; returns when all serve, or none.
+    pub(super) fn start(
+        cpus: &[usize],
+        listeners: Vec<Vec<TcpListener>>,
+        settings: Settings,
+        shutdown: &Arc<ShutdownSignal>,
+    ) -> Result<Self, StartError> {
+        let (ready_sender, ready) = channel();
+        let (exit_sender, exits) = channel();
+        let mut workers = Self { threads: Vec::new(), thread_ids: vec![0; cpus.len()], exits };
+        for (index, (&cpu, listeners)) in cpus.iter().zip(listeners).enumerate() {
+            let worker = Worker { listeners, settings, shutdown: Arc::clone(shutdown) };
+            let (ready, exit) = (ready_sender.clone(), exit_sender.clone());
+            let spawned = thread::Builder::new()
+                .name(format!("worker-{index}"))
+                .spawn(move || run(index, cpu, worker, &ready, &exit));
+            match spawned {
+                Ok(thread) => workers.threads.push(thread),
+                Err(error) => {
+                    workers.give_up(shutdown);
+                    return Err(error.into());
+                }
+            }
+        }
+        for _ in cpus {
+            let (worker, result) = ready.recv().expect("every worker says once how it began");
+            match result {
+                Ok(thread_id) => workers.thread_ids[worker] = thread_id,
+                Err(reason) => {
+                    workers.give_up(shutdown);
+                    return Err(StartError::Worker { worker, cpu: cpus[worker], reason });
+                }
+            }
+        }
+        Ok(workers)
+    }
+
+    pub(super) fn thread_ids(&self) -> Vec<i32> {
+        self.thread_ids.clone()
+    }
+
+    /// Waits for every worker. The first that fails ends the others.
+    pub(super) fn wait(&mut self, shutdown: &ShutdownSignal) -> Result<Counters, ServeError> {
+        let mut total = Counters::default();
+        let mut failure = None;
+        for _ in 0..self.threads.len() {
+            let Exit { worker, result } =
+                self.exits.recv().expect("every worker says how it ended");
+            match result {
+                Ok(counters) => total += counters,
+                Err(reason) => {
+                    failure.get_or_insert(ServeError { worker, reason });
+                    shutdown.raise(Urgency::Stop);
+                }
+            }
+        }
+        self.join();
+        failure.map_or(Ok(total), Err)
+    }
+
+    pub(super) fn join(&mut self) {
+        for thread in self.threads.drain(..) {
+            thread.join().expect("a worker that panics aborts the process");
+        }
+    }
+
+    fn give_up(&mut self, shutdown: &ShutdownSignal) {
+        shutdown.raise(Urgency::Stop);
+        self.join();
+    }
+}
+
+fn run(index: usize, cpu: usize, worker: Worker, ready: &Sender<Ready>, exit: &Sender<Exit>) {
+    let _abort = AbortOnPanic { worker: index };
+    // The starter may have given up and gone; then nobody needs to be told.
+    let driver = match begin(cpu, worker) {
+        Ok(driver) => driver,
+        Err(reason) => {
+            let _ = ready.send((index, Err(reason)));
+            return;
+        }
+    };
+    let _ = ready.send((index, Ok(rustix::thread::gettid().as_raw_nonzero().get())));
+    let result = driver.run().map_err(|error| error.to_string());
+    let _ = exit.send(Exit { worker: index, result });
+}
+
+fn begin(cpu: usize, worker: Worker) -> Result<uring::Driver, String> {
+    if !placement::pin(cpu) {
+        return Err("the kernel did not pin it to that CPU".to_owned());
+    }
+    uring::Driver::new(worker).map_err(|error| error.to_string())
+}
+
+/// A worker's panic is a bug of ours, and the kernel may still own its buffers: the process ends,
+/// rather than serve on with a part of its connections dead.
+struct AbortOnPanic {
+    worker: usize,
+}
+
+impl Drop for AbortOnPanic {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            eprintln!("worker {} panicked: aborting", self.worker);
+            process::abort();
+        }
+    }
+}

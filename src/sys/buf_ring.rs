@@ -1,0 +1,116 @@
+//! Receive buffers that the kernel picks from (`io_uring_register_buf_ring(3)`).
+//!
+//! Two mappings: the buffers themselves, and the ring of entries through which they are provided.
+//! The kernel takes entries at its head; we add at the tail, which lives in the first entry.
+
+use std::io;
+use std::sync::atomic::{AtomicU16, Ordering};
+
+use io_uring::Submitter;
+use io_uring::types::BufRingEntry;
+
+use super::lease::{Lease, LeaseTable};
+use super::mmap::Mapping;
+
+#[derive(Debug)]
+pub(super) struct BufRing {
+    entries: Mapping,
+    buffers: Mapping,
+    count: u16,
+    buffer_size: u32,
+    tail: u16,
+    leases: LeaseTable,
+}
+
+impl BufRing {
+    /// Maps `count` buffers (a power of two, at most 32768) and provides all of them to the
+    /// ring's buffer group `group`.
+    pub(super) fn register(
+        submitter: &Submitter<'_>,
+        group: u16,
+        count: u16,
+        buffer_size: u32,
+    ) -> io::Result<Self> {
+        assert!(count.is_power_of_two() && count <= 1 << 15, "{count} buffers cannot be a ring");
+        let count_bytes = usize::from(count) * size_of::<BufRingEntry>();
+        let mut ring = Self {
+            entries: Mapping::new(count_bytes)?,
+            buffers: Mapping::new(usize::from(count) * buffer_size as usize)?,
+            count,
+            buffer_size,
+            tail: 0,
+            leases: LeaseTable::new(count),
+        };
+        // SAFETY: the entries are mapped, page-aligned and as many as said. They stay mapped until
+        // the kernel is done with the ring: `Ring` gives up its memory unless it is quiescent.
+        unsafe {
+            submitter.register_buf_ring_with_flags(ring.entry(0) as u64, count, group, 0)?;
+        }
+        for buffer in 0..count {
+            ring.provide(buffer);
+        }
+        Ok(ring)
+    }
+
+    /// A completion says that the kernel wrote `length` bytes into a buffer.
+    pub(super) fn grant(&mut self, buffer: u16, length: u32) -> Lease {
+        assert!(length <= self.buffer_size, "the kernel wrote past a buffer");
+        self.leases.grant(buffer, length)
+    }
+
+    /// Takes a lease back; says whether its buffer was provided to the kernel again.
+    pub(super) fn recycle(&mut self, lease: Lease) -> bool {
+        let freed = self.leases.take_back(lease);
+        if let Some(buffer) = freed {
+            self.provide(buffer);
+        }
+        freed.is_some()
+    }
+
+    /// The kernel picked a buffer and received nothing into it.
+    pub(super) fn return_unused(&mut self, buffer: u16) {
+        self.provide(buffer);
+    }
+
+    /// Buffers that the kernel does not have.
+    pub(super) fn leased_buffers(&self) -> usize {
+        self.leases.leased_buffers()
+    }
+
+    /// The received bytes of a lease.
+    pub(super) fn bytes(&self, lease: &Lease) -> &[u8] {
+        let (buffer, start, length) = self.leases.locate(lease);
+        let address = self.buffers.address_of(self.offset_of(buffer) + start);
+        // SAFETY: a lease covers bytes that the kernel wrote into the mapping before its
+        // completion. The kernel writes there again only after `provide`, which needs `&mut self`
+        // and so cannot happen while the slice lives.
+        unsafe { std::slice::from_raw_parts(address.as_ptr(), length) }
+    }
+
+    fn provide(&mut self, buffer: u16) {
+        let address = self.buffers.address_of(self.offset_of(buffer)).as_ptr() as u64;
+        let entry = self.entry(self.tail & (self.count - 1));
+        // SAFETY: the entry is inside the mapping, and the kernel does not read it before the tail
+        // has passed it. Only address, length and id are written: the tail shares the first entry.
+        unsafe {
+            (*entry).set_addr(address);
+            (*entry).set_len(self.buffer_size);
+            (*entry).set_bid(buffer);
+        }
+        self.tail = self.tail.wrapping_add(1);
+        // SAFETY: the tail is an aligned u16 in the first entry, shared with the kernel, which
+        // only reads it: an atomic store with release order publishes the entry before it.
+        unsafe {
+            let tail = BufRingEntry::tail(self.entry(0));
+            AtomicU16::from_ptr(tail.cast_mut()).store(self.tail, Ordering::Release);
+        }
+    }
+
+    fn entry(&self, index: u16) -> *mut BufRingEntry {
+        self.entries.address_of(usize::from(index) * size_of::<BufRingEntry>()).as_ptr().cast()
+    }
+
+    fn offset_of(&self, buffer: u16) -> usize {
+        usize::from(buffer) * self.buffer_size as usize
+    }
+}

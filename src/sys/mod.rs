@@ -1,0 +1,31 @@
+//! The only place with `unsafe`: a ring, its receive buffers and mapped memory behind a safe
+//! interface. Knows nothing of protocols, connections or policy.
+//!
+//! # Why the interface is safe
+//!
+//! The kernel writes into a receive buffer from the moment it is provided until a completion names
+//! it, and reads from a send's memory from the moment it is submitted until its completion. So:
+//!
+//! 1. [`Ring`] maps the buffers and provides them to the kernel.
+//! 2. A receive completion takes one buffer back and hands it out as a [`Lease`]: a value that
+//!    cannot be copied, only split. [`Ring::bytes`] reads it.
+//! 3. A send takes leases (and owned bytes) by value: a [`SendBatch`] moves into the ring and
+//!    comes back with its completion. Nobody else can name them meanwhile.
+//! 4. [`Ring::recycle`] takes a lease for good. When every byte of a buffer has come back, the
+//!    buffer is provided to the kernel again.
+//! 5. A ring that is dropped while operations are in flight gives its memory up instead of
+//!    freeing it.
+
+#![allow(unsafe_code)]
+
+mod buf_ring;
+mod lease;
+mod mmap;
+mod ring;
+mod send;
+mod token;
+
+pub(crate) use lease::{Lease, LeaseTable};
+pub(crate) use ring::{Completion, Outcome, Ring, RingConfig, RingError, Wait};
+pub(crate) use send::{Part, SendBatch};
+pub(crate) use token::{GENERATION_BITS, Operation, Token};

@@ -1,0 +1,396 @@
+//! One io_uring with its receive buffers, and every buffer that an operation in flight names.
+
+use std::collections::VecDeque;
+use std::io;
+use std::mem::ManuallyDrop;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::time::Duration;
+
+use io_uring::types::{CancelBuilder, Fd, SubmitArgs, Timespec};
+use io_uring::{IoUring, cqueue, opcode, squeue};
+use rustix::io::Errno;
+
+use super::buf_ring::BufRing;
+use super::lease::Lease;
+use super::send::{Part, SendBatch};
+use super::token::{Operation, Token};
+
+/// Sizes of a ring.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RingConfig {
+    /// Submissions that can wait for the next system call; a power of two.
+    pub(crate) submissions: u32,
+    /// Completions that the kernel can post before it has to keep them aside; a power of two.
+    pub(crate) completions: u32,
+    /// Receive buffers; a power of two, at most 32768.
+    pub(crate) buffers: u16,
+    /// Bytes of each receive buffer.
+    pub(crate) buffer_size: u32,
+}
+
+/// Why there is no ring, with what to do about it.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RingError {
+    #[error("io_uring_setup: {errno}: {}", setup_hint(*errno))]
+    Setup { errno: Errno },
+    #[error("this kernel's io_uring lacks {0}: Linux 6.0 or newer is needed")]
+    Lacks(&'static str),
+    #[error(
+        "receive buffers: {0}: Linux 5.19 or newer is needed; ENOMEM means RLIMIT_MEMLOCK (ulimit -l) is too low"
+    )]
+    Buffers(io::Error),
+}
+
+fn setup_hint(errno: Errno) -> &'static str {
+    match errno {
+        Errno::PERM => {
+            "io_uring is blocked: set the sysctl kernel.io_uring_disabled=0, or allow io_uring_setup, \
+             io_uring_enter and io_uring_register in the container's seccomp profile"
+        }
+        Errno::NOSYS => "this kernel has no io_uring: Linux 6.0 or newer is needed",
+        Errno::NOMEM => "not enough memory: raise RLIMIT_MEMLOCK (ulimit -l)",
+        Errno::MFILE | Errno::NFILE => "no descriptor is left: raise RLIMIT_NOFILE (ulimit -n)",
+        _ => "Linux 6.0 or newer is needed",
+    }
+}
+
+/// How long [`Ring::submit`] waits for a completion.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wait {
+    /// Not at all.
+    Poll,
+    /// Until there is one.
+    Forever,
+    /// At most this long.
+    AtMost(Duration),
+}
+
+/// What became of a submission.
+#[derive(Debug)]
+pub(crate) struct Completion {
+    pub(crate) token: Token,
+    /// More completions of the same submission will follow.
+    pub(crate) more: bool,
+    pub(crate) outcome: Outcome,
+}
+
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    Accepted(Result<OwnedFd, Errno>),
+    /// Received bytes; `None` is the peer's FIN.
+    Received(Result<Option<Lease>, Errno>),
+    /// The batch comes back whole; the number says how many of its bytes were sent.
+    Sent(SendBatch, Result<usize, Errno>),
+    /// `NOENT` and `ALREADY` say that the target was completing anyway.
+    Cancelled(Result<(), Errno>),
+    Readable(Result<(), Errno>),
+}
+
+/// A ring and the memory that the kernel may be using on its behalf.
+///
+/// Descriptors are borrowed for the call only: the kernel looks them up when the submission
+/// reaches it, so the caller keeps them open until the next [`submit`](Self::submit).
+pub(crate) struct Ring {
+    uring: IoUring,
+    /// Freed only when the kernel can no longer use it, see `drop`.
+    memory: ManuallyDrop<Memory>,
+    completed: VecDeque<cqueue::Entry>,
+    in_flight: usize,
+}
+
+struct Memory {
+    buffers: BufRing,
+    /// By slot: a connection has at most one send in flight.
+    sends: Vec<SendSlot>,
+}
+
+#[derive(Default)]
+struct SendSlot {
+    batch: Option<SendBatch>,
+    /// Made at the first batch of several parts and kept: it is where `sendmsg` finds them.
+    scatter: Option<Box<Scatter>>,
+}
+
+struct Scatter {
+    header: libc::msghdr,
+    vectors: Vec<libc::iovec>,
+}
+
+const BUFFER_GROUP: u16 = 0;
+const ENTER_GETEVENTS: u32 = 1;
+/// WAITALL lets the kernel resume a short send by itself.
+const SEND_FLAGS: i32 = libc::MSG_NOSIGNAL | libc::MSG_WAITALL;
+
+impl Ring {
+    /// Makes a ring for the calling thread, which must be the one that submits.
+    pub(crate) fn new(config: RingConfig) -> Result<Self, RingError> {
+        let uring = build(config)?;
+        if !uring.params().is_feature_nodrop() {
+            return Err(RingError::Lacks("FEAT_NODROP"));
+        }
+        if !uring.params().is_feature_ext_arg() {
+            return Err(RingError::Lacks("FEAT_EXT_ARG"));
+        }
+        let buffers =
+            BufRing::register(&uring.submitter(), BUFFER_GROUP, config.buffers, config.buffer_size)
+                .map_err(RingError::Buffers)?;
+        Ok(Self {
+            uring,
+            memory: ManuallyDrop::new(Memory { buffers, sends: Vec::new() }),
+            completed: VecDeque::with_capacity(config.completions as usize),
+            in_flight: 0,
+        })
+    }
+
+    /// Accepts connections until cancelled; one completion for each.
+    pub(crate) fn accept(&mut self, token: Token, listener: BorrowedFd<'_>) {
+        let entry = opcode::AcceptMulti::new(Fd(listener.as_raw_fd())).flags(libc::SOCK_CLOEXEC);
+        self.push(token, Operation::Accept, entry.build());
+    }
+
+    /// Receives into buffers of the ring until cancelled, the peer's FIN, or an error.
+    pub(crate) fn receive(&mut self, token: Token, socket: BorrowedFd<'_>) {
+        let entry = opcode::RecvMulti::new(Fd(socket.as_raw_fd()), BUFFER_GROUP);
+        self.push(token, Operation::Receive, entry.build());
+    }
+
+    /// Sends a batch that is not empty.
+    ///
+    /// # Panics
+    ///
+    /// When a send of the same slot is in flight.
+    pub(crate) fn send(&mut self, token: Token, socket: BorrowedFd<'_>, batch: SendBatch) {
+        let entry = self.memory.stow(token.slot, Fd(socket.as_raw_fd()), batch);
+        self.push(token, Operation::Send, entry);
+    }
+
+    /// Asks for the end of what was submitted with the token `target`.
+    pub(crate) fn cancel(&mut self, token: Token, target: Token) {
+        let entry = opcode::AsyncCancel::new(target.to_user_data()).build();
+        self.push(token, Operation::Cancel, entry);
+    }
+
+    /// Completes once, when the descriptor can be read.
+    pub(crate) fn watch_readable(&mut self, token: Token, descriptor: BorrowedFd<'_>) {
+        let entry = opcode::PollAdd::new(Fd(descriptor.as_raw_fd()), libc::POLLIN as u32);
+        self.push(token, Operation::Readable, entry.build());
+    }
+
+    /// Hands what was pushed to the kernel, lets it do deferred work, and waits.
+    ///
+    /// # Errors
+    ///
+    /// None that passes: an interrupted call or a full completion queue only ends the wait.
+    pub(crate) fn submit(&mut self, wait: Wait) -> io::Result<()> {
+        let wait = if self.completed.is_empty() { wait } else { Wait::Poll };
+        let submitter = self.uring.submitter();
+        let entered = match wait {
+            Wait::Poll => self.enter_without_waiting(),
+            Wait::Forever => submitter.submit_and_wait(1),
+            Wait::AtMost(limit) => {
+                let limit = Timespec::from(limit);
+                submitter.submit_with_args(1, &SubmitArgs::new().timespec(&limit))
+            }
+        };
+        match entered {
+            Ok(_) => Ok(()),
+            Err(error) if passes(&error) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The next completion that an earlier [`submit`](Self::submit) brought.
+    pub(crate) fn next_completion(&mut self) -> Option<Completion> {
+        if self.completed.is_empty() {
+            self.completed.extend(self.uring.completion());
+        }
+        self.completed.pop_front().map(|entry| self.interpret(&entry))
+    }
+
+    /// The bytes of a lease of this ring.
+    pub(crate) fn bytes(&self, lease: &Lease) -> &[u8] {
+        self.memory.buffers.bytes(lease)
+    }
+
+    /// Takes a lease back; says whether that returned a buffer to the kernel.
+    pub(crate) fn recycle(&mut self, lease: Lease) -> bool {
+        self.memory.buffers.recycle(lease)
+    }
+
+    /// Buffers that the kernel does not have.
+    pub(crate) fn leased_buffers(&self) -> usize {
+        self.memory.buffers.leased_buffers()
+    }
+
+    fn push(&mut self, token: Token, operation: Operation, entry: squeue::Entry) {
+        assert_eq!(token.operation, operation, "a token names the operation it is used for");
+        let entry = entry.user_data(token.to_user_data());
+        loop {
+            // SAFETY: what the entry points to stays valid and unmoved until its completion:
+            // receive buffers and parts of sends are owned by `memory`, scatter lists are boxed
+            // there, and nothing else here points anywhere.
+            if unsafe { self.uring.submission().push(&entry) }.is_ok() {
+                break;
+            }
+            let entered = self.enter_without_waiting();
+            assert!(
+                entered.as_ref().map_or_else(passes, |_| true),
+                "the kernel takes submissions: {entered:?}"
+            );
+            self.completed.extend(self.uring.completion());
+        }
+        self.in_flight += 1;
+    }
+
+    fn enter_without_waiting(&self) -> io::Result<usize> {
+        // The crate keeps the queue's tail private; `submission_shared` reads it.
+        // SAFETY: no other submission queue is alive: every use of one ends in its statement.
+        let waiting = unsafe { self.uring.submission_shared() }.len() as u32;
+        // SAFETY: no argument is passed, and the flag allows that.
+        unsafe { self.uring.submitter().enter::<libc::sigset_t>(waiting, 0, ENTER_GETEVENTS, None) }
+    }
+
+    fn interpret(&mut self, entry: &cqueue::Entry) -> Completion {
+        let token = Token::from_user_data(entry.user_data());
+        let more = cqueue::more(entry.flags());
+        if !more {
+            self.in_flight -= 1;
+        }
+        let result = match entry.result() {
+            negative @ ..0 => Err(Errno::from_raw_os_error(-negative)),
+            count => Ok(count as u32),
+        };
+        let done = result.map(|_| ());
+        let outcome = match token.operation {
+            Operation::Accept => Outcome::Accepted(result.map(|descriptor| {
+                // SAFETY: the kernel just made this descriptor and tells nobody else.
+                unsafe { OwnedFd::from_raw_fd(descriptor as i32) }
+            })),
+            Operation::Receive => Outcome::Received(self.received(entry, result)),
+            Operation::Send => {
+                let batch = self.memory.sends[token.slot as usize].batch.take();
+                let batch = batch.expect("a send completes once");
+                Outcome::Sent(batch, result.map(|length| length as usize))
+            }
+            Operation::Cancel => Outcome::Cancelled(done),
+            Operation::Readable => Outcome::Readable(done),
+        };
+        Completion { token, more, outcome }
+    }
+
+    fn received(
+        &mut self,
+        entry: &cqueue::Entry,
+        result: Result<u32, Errno>,
+    ) -> Result<Option<Lease>, Errno> {
+        let buffers = &mut self.memory.buffers;
+        match (result, cqueue::buffer_select(entry.flags())) {
+            (Ok(length), Some(buffer)) if length > 0 => Ok(Some(buffers.grant(buffer, length))),
+            (other, unused) => {
+                if let Some(buffer) = unused {
+                    buffers.return_unused(buffer);
+                }
+                other.map(|_| None)
+            }
+        }
+    }
+
+    fn quiesce(&mut self) {
+        let _ = self.submit(Wait::Poll);
+        let limit = Timespec::new().sec(1);
+        let _ = self.uring.submitter().register_sync_cancel(Some(limit), CancelBuilder::any());
+        for _ in 0..100 {
+            while self.next_completion().is_some() {}
+            if self.in_flight == 0 {
+                return;
+            }
+            if self.submit(Wait::AtMost(Duration::from_millis(10))).is_err() {
+                return;
+            }
+        }
+    }
+}
+
+impl Memory {
+    /// Keeps a batch until its completion; returns the operation that sends it.
+    fn stow(&mut self, slot: u32, socket: Fd, batch: SendBatch) -> squeue::Entry {
+        let index = slot as usize;
+        if self.sends.len() <= index {
+            self.sends.resize_with(index + 1, SendSlot::default);
+        }
+        let slot = &mut self.sends[index];
+        assert!(slot.batch.is_none(), "a slot has one send in flight");
+        let mut parts = slot.batch.insert(batch).parts().map(|part| bytes_of(&self.buffers, part));
+        if parts.len() == 1 {
+            let bytes = parts.next().expect("there is one part");
+            opcode::Send::new(socket, bytes.as_ptr(), bytes.len() as u32).flags(SEND_FLAGS).build()
+        } else {
+            let message = slot.scatter.get_or_insert_with(Scatter::new).point_to(parts);
+            opcode::SendMsg::new(socket, message).flags(SEND_FLAGS as u32).build()
+        }
+    }
+}
+
+impl Drop for Ring {
+    fn drop(&mut self) {
+        if self.in_flight > 0 {
+            self.quiesce();
+        }
+        if self.in_flight == 0 {
+            // SAFETY: no operation is in flight, so the kernel uses none of it, and it is not
+            // touched again.
+            unsafe { ManuallyDrop::drop(&mut self.memory) };
+        }
+    }
+}
+
+impl Scatter {
+    fn new() -> Box<Self> {
+        // SAFETY: a msghdr of zeroes is an empty message.
+        let header = unsafe { std::mem::zeroed() };
+        Box::new(Self { header, vectors: Vec::new() })
+    }
+
+    fn point_to<'a>(&mut self, parts: impl Iterator<Item = &'a [u8]>) -> *const libc::msghdr {
+        self.vectors.clear();
+        self.vectors.extend(parts.map(|bytes| libc::iovec {
+            iov_base: bytes.as_ptr().cast_mut().cast(),
+            iov_len: bytes.len(),
+        }));
+        self.header.msg_iov = self.vectors.as_mut_ptr();
+        self.header.msg_iovlen = self.vectors.len() as _;
+        &raw const self.header
+    }
+}
+
+fn bytes_of<'a>(buffers: &'a BufRing, part: &'a Part) -> &'a [u8] {
+    match part {
+        Part::Leased(lease) => buffers.bytes(lease),
+        Part::Owned(bytes) => bytes,
+    }
+}
+
+/// Tries the cheapest mode first: completions handled inside our own system calls (6.1), then
+/// without interrupts to our thread (5.19).
+fn build(config: RingConfig) -> Result<IoUring, RingError> {
+    let mut builder = IoUring::builder();
+    builder.setup_submit_all().setup_cqsize(config.completions);
+    let mut cooperative = builder.clone();
+    cooperative.setup_coop_taskrun();
+    builder.setup_single_issuer().setup_defer_taskrun();
+    builder
+        .build(config.submissions)
+        .or_else(|error| match error.raw_os_error() {
+            Some(libc::EINVAL) => cooperative.build(config.submissions),
+            _ => Err(error),
+        })
+        .map_err(|error| RingError::Setup {
+            errno: Errno::from_io_error(&error).unwrap_or(Errno::INVAL),
+        })
+}
+
+/// Failures of `io_uring_enter` that say «later», not «never»: interrupted, timed out, completions
+/// to be reaped first, no memory for a request right now.
+fn passes(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EINTR | libc::ETIME | libc::EBUSY | libc::EAGAIN))
+}

@@ -1,0 +1,71 @@
+//! What one send operation carries.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+
+use super::lease::Lease;
+
+/// A stretch of bytes to send: received ones where they lie, or owned ones.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    Leased(Lease),
+    Owned(Bytes),
+}
+
+impl Part {
+    /// Length in bytes; never 0.
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::Leased(lease) => lease.len(),
+            Self::Owned(bytes) => bytes.len(),
+        }
+    }
+
+    /// Cuts the first `length` bytes off; both parts must hold bytes.
+    pub(crate) fn split_to(&mut self, length: usize) -> Self {
+        match self {
+            Self::Leased(lease) => Self::Leased(lease.split_to(length)),
+            Self::Owned(bytes) => Self::Owned(bytes.split_to(length)),
+        }
+    }
+}
+
+/// Parts that go out with one operation, in order.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct SendBatch {
+    parts: VecDeque<Part>,
+}
+
+impl SendBatch {
+    /// Most parts in a batch. Far below IOV_MAX (1024): past some dozens the cost of a system call
+    /// is spread thin enough.
+    pub(crate) const MAX_PARTS: usize = 64;
+
+    pub(crate) fn is_full(&self) -> bool {
+        self.parts.len() == Self::MAX_PARTS
+    }
+
+    /// # Panics
+    ///
+    /// When the batch is full or the part is empty.
+    pub(crate) fn push(&mut self, part: Part) {
+        assert!(!self.is_full() && part.len() > 0, "a batch holds a bounded number of real parts");
+        self.parts.push_back(part);
+    }
+
+    /// Takes the first part out, or its first `length` bytes if it is longer.
+    pub(crate) fn pop_at_most(&mut self, length: usize) -> Option<Part> {
+        let first = self.parts.front_mut()?;
+        if first.len() <= length { self.parts.pop_front() } else { Some(first.split_to(length)) }
+    }
+
+    /// Takes the last part out.
+    pub(crate) fn pop_last(&mut self) -> Option<Part> {
+        self.parts.pop_back()
+    }
+
+    pub(crate) fn parts(&self) -> impl ExactSizeIterator<Item = &Part> {
+        self.parts.iter()
+    }
+}
