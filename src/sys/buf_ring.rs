@@ -72,11 +72,6 @@ impl BufRing {
         self.provide(buffer);
     }
 
-    /// Buffers that the kernel does not have.
-    pub(super) fn leased_buffers(&self) -> usize {
-        self.leases.leased_buffers()
-    }
-
     /// The received bytes of a lease.
     pub(super) fn bytes(&self, lease: &Lease) -> &[u8] {
         let (buffer, start, length) = self.leases.locate(lease);

@@ -81,8 +81,8 @@ pub(crate) enum Outcome {
     Received(Result<Option<Lease>, Errno>),
     /// The batch comes back whole; the number says how many of its bytes were sent.
     Sent(SendBatch, Result<usize, Errno>),
-    /// `NOENT` and `ALREADY` say that the target was completing anyway.
-    Cancelled(Result<(), Errno>),
+    /// The target's own completion says what became of it.
+    Cancelled,
     Readable(Result<(), Errno>),
 }
 
@@ -217,11 +217,6 @@ impl Ring {
         self.memory.buffers.recycle(lease)
     }
 
-    /// Buffers that the kernel does not have.
-    pub(crate) fn leased_buffers(&self) -> usize {
-        self.memory.buffers.leased_buffers()
-    }
-
     fn push(&mut self, token: Token, operation: Operation, entry: squeue::Entry) {
         assert_eq!(token.operation, operation, "a token names the operation it is used for");
         let entry = entry.user_data(token.to_user_data());
@@ -260,7 +255,6 @@ impl Ring {
             negative @ ..0 => Err(Errno::from_raw_os_error(-negative)),
             count => Ok(count as u32),
         };
-        let done = result.map(|_| ());
         let outcome = match token.operation {
             Operation::Accept => Outcome::Accepted(result.map(|descriptor| {
                 // SAFETY: the kernel just made this descriptor and tells nobody else.
@@ -272,8 +266,8 @@ impl Ring {
                 let batch = batch.expect("a send completes once");
                 Outcome::Sent(batch, result.map(|length| length as usize))
             }
-            Operation::Cancel => Outcome::Cancelled(done),
-            Operation::Readable => Outcome::Readable(done),
+            Operation::Cancel => Outcome::Cancelled,
+            Operation::Readable => Outcome::Readable(result.map(|_| ())),
         };
         Completion { token, more, outcome }
     }

@@ -103,7 +103,7 @@ impl Driver {
                 self.session.handle_received(now, token, more, result);
             }
             Outcome::Sent(batch, result) => self.session.handle_sent(now, token, batch, result),
-            Outcome::Cancelled(_) => {}
+            Outcome::Cancelled => {}
             Outcome::Readable(result) => self.handle_signal(now, token, result.is_ok()),
         }
     }

@@ -12,18 +12,11 @@ pub(super) struct Segments {
     /// Offset of the first byte of the first part.
     start: StreamOffset,
     parts: VecDeque<Part>,
-    length: usize,
 }
 
 impl Segments {
-    /// Length in bytes.
-    pub(super) fn len(&self) -> usize {
-        self.length
-    }
-
     /// Appends what was received next.
     pub(super) fn push(&mut self, part: Part) {
-        self.length += part.len();
         self.parts.push_back(part);
     }
 
@@ -38,7 +31,6 @@ impl Segments {
         assert_eq!(range.start, self.start, "the core decides in order");
         let mut missing = (range.end - range.start) as usize;
         self.start = range.end;
-        self.length -= missing;
         while missing > 0 {
             let first = self.parts.front_mut().expect("the core decides on received bytes");
             let part = if first.len() <= missing {
@@ -53,8 +45,7 @@ impl Segments {
 
     /// Takes everything out.
     pub(super) fn drain(&mut self) -> impl Iterator<Item = Part> + '_ {
-        self.start += self.length as u64;
-        self.length = 0;
+        self.start += self.parts.iter().map(|part| part.len() as u64).sum::<u64>();
         self.parts.drain(..)
     }
 }
@@ -79,7 +70,6 @@ mod tests {
         segments.take(0..2, |part| taken.push(part));
         segments.take(2..7, |part| taken.push(part));
         assert_eq!(taken, [owned("ab"), owned("c"), owned("defg")]);
-        assert_eq!(segments.len(), 1);
         assert_eq!(segments.drain().collect::<Vec<_>>(), [owned("h")]);
         segments.push(owned("i"));
         segments.take(8..9, |part| assert_eq!(part, owned("i")));

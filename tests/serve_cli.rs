@@ -1,0 +1,150 @@
+//! The `ringback` program: its lines, signals and exit codes.
+
+mod support;
+
+use std::io::{Read, Write};
+use std::net::TcpListener;
+
+use rustix::process::Signal;
+use support::{Program, connect, exchange, noise, run};
+
+#[test]
+fn port_zero_is_resolved_for_every_address() {
+    let mut program = Program::start(&["serve", "127.0.0.1:0", "[::1]:0", "--workers", "3"], 2);
+    assert!(program.addresses.iter().all(|address| address.port() != 0));
+    assert!(program.addresses[1].is_ipv6());
+    for address in std::mem::take(&mut program.addresses) {
+        let request = noise(100_000, 2);
+        assert!(exchange(connect(address), &request) == request);
+    }
+}
+
+#[test]
+fn sigterm_finishes_what_was_received_and_exits_with_0() {
+    for signal in [Signal::TERM, Signal::INT] {
+        let program = Program::start(&["serve", "127.0.0.1:0"], 1);
+        let mut client = connect(program.addresses[0]);
+        let mut idle = connect(program.addresses[0]);
+        let request = noise(3_000_000, 4);
+        client.write_all(&request[..1_000_000]).expect("sent");
+        let mut reply = vec![0; request.len()];
+        client.read_exact(&mut reply[..1]).expect("it is being served");
+        program.signal(signal);
+        let rest = &request[1_000_000..];
+        std::thread::scope(|scope| {
+            let mut writer = client.try_clone().expect("a descriptor can be had");
+            scope.spawn(move || {
+                writer.write_all(rest).expect("served while it sends");
+                writer.shutdown(std::net::Shutdown::Write).expect("half-closed");
+            });
+            client.read_exact(&mut reply[1..]).expect("everything comes back");
+        });
+        assert!(reply == request);
+        assert_eq!(idle.read(&mut [0; 1]).expect("a FIN, not a reset"), 0);
+        drop((client, idle));
+        let (status, lines) = program.wait();
+        assert_eq!(status.code(), Some(0), "{lines}");
+        assert!(lines.contains("finished: 2 connections"), "{lines}");
+    }
+}
+
+#[test]
+fn sigterm_tells_framed_peers_to_go_away() {
+    use ringback::protocol::{FramedClient, Reply, Request};
+    let program = Program::start(&["serve", "127.0.0.1:0", "--protocol", "framed"], 1);
+    let mut stream = connect(program.addresses[0]);
+    let mut client = FramedClient::new(1);
+    stream.write_all(&client.request(Request::Ping, 77, &[]).expect("valid")).expect("sent");
+    let mut pong = [0; 20];
+    stream.read_exact(&mut pong).expect("answered");
+    client.handle_input(&pong).expect("valid");
+    assert_eq!(client.poll_reply(), Some(Reply::Pong { sequence: 77 }));
+    program.signal(Signal::TERM);
+    let mut goaway = Vec::new();
+    stream.read_to_end(&mut goaway).expect("a FIN follows");
+    client.handle_input(&goaway).expect("valid");
+    assert_eq!(client.poll_reply(), Some(Reply::GoAway { last_sequence: 77 }));
+    drop(stream);
+    let (status, lines) = program.wait();
+    assert_eq!(status.code(), Some(0), "{lines}");
+}
+
+#[test]
+fn a_second_signal_ends_it_at_once_and_losses_are_told() {
+    let program = Program::start(&["serve", "127.0.0.1:0"], 1);
+    let mut client = connect(program.addresses[0]);
+    client.set_nonblocking(true).expect("an option can be set");
+    // Nobody reads the echo, so the server is left with bytes to send.
+    let block = noise(1 << 20, 6);
+    let mut refused = 0;
+    while refused < 20 {
+        if client.write(&block).is_err() {
+            refused += 1;
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+    }
+    program.signal(Signal::TERM);
+    program.signal(Signal::INT);
+    let (status, lines) = program.wait();
+    assert_eq!(status.code(), Some(1), "{lines}");
+    assert!(!lines.contains(" 0 lost"), "{lines}");
+}
+
+#[test]
+fn a_restart_finds_its_port_free_right_after_a_drain() {
+    let program = Program::start(&["serve", "127.0.0.1:0"], 1);
+    let address = program.addresses[0];
+    let clients: Vec<_> = (0..10).map(|_| connect(address)).collect();
+    program.signal(Signal::TERM);
+    let (status, lines) = program.wait();
+    assert_eq!(status.code(), Some(0), "{lines}");
+    let again = Program::start(&["serve", &address.to_string()], 1);
+    assert_eq!(exchange(connect(again.addresses[0]), b"back"), b"back");
+    drop(clients);
+}
+
+#[test]
+fn a_port_in_use_is_refused_whoever_has_it() {
+    let other = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    let ours = Program::start(&["serve", "127.0.0.1:0", "--workers", "2"], 1);
+    for address in [other.local_addr().expect("bound"), ours.addresses[0]] {
+        let (code, text) = run(&["serve", &address.to_string()]);
+        assert_eq!(code, Some(69), "{text}");
+        assert!(text.contains(&format!("cannot listen on {address}")), "{text}");
+        assert!(text.contains("the port is in use"), "{text}");
+    }
+}
+
+#[test]
+fn wrong_options_are_usage_errors() {
+    for (arguments, cause) in [
+        (&["serve", "--nonsense"][..], "--nonsense"),
+        (&["serve", "localhost"], "localhost"),
+        (&["serve", "127.0.0.1:99999"], "127.0.0.1:99999"),
+        (&["serve", "--protocol", "http"], "raw, framed"),
+        (&["serve", "--cpus", "0-x"], "'x' is not a CPU number"),
+        (&["serve", "--cpus", "1000"], "CPU 1000 is not in this process's affinity mask"),
+        (&["serve", "--workers", "0"], "--workers"),
+        (&["dance"], "dance"),
+        (&[], "Usage"),
+    ] {
+        let (code, text) = run(arguments);
+        assert_eq!(code, Some(64), "{arguments:?}: {text}");
+        assert!(text.contains(cause), "{arguments:?}: {text}");
+    }
+}
+
+#[test]
+fn an_address_of_no_interface_is_unavailable() {
+    let (code, text) = run(&["serve", "192.0.2.1:7"]);
+    assert_eq!(code, Some(69), "{text}");
+    assert!(text.contains("no interface of this host has that address"), "{text}");
+}
+
+#[test]
+fn help_and_version_go_to_standard_output_with_exit_code_0() {
+    for arguments in [&["--help"][..], &["--version"], &["serve", "--help"]] {
+        let (code, text) = run(arguments);
+        assert_eq!((code, text.as_str()), (Some(0), ""), "{arguments:?}");
+    }
+}

@@ -1,0 +1,142 @@
+//! What the end-to-end tests share: a server in this process, the program in its own, and clients.
+
+#![allow(dead_code, reason = "each test program uses its own part")]
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
+use std::thread;
+use std::time::Duration;
+
+use ringback::protocol;
+use ringback::server::{Config, Server};
+use rustix::process::{Pid, Signal, kill_process};
+
+/// Long enough for any machine: reaching it means that something hangs.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A server on a free loopback port with two workers.
+pub fn start_server(protocol: protocol::Config) -> (Server, SocketAddr) {
+    let mut config = Config::new(vec![SocketAddr::from(([127, 0, 0, 1], 0))]);
+    config.protocol = protocol;
+    config.cpus = ringback::server::workers_on(&config.cpus, 2);
+    config.drain_quiet = Duration::from_millis(100);
+    let server = Server::start(config).expect("the server starts");
+    let address = server.local_addresses()[0];
+    (server, address)
+}
+
+/// A connection that fails instead of hanging.
+pub fn connect(address: SocketAddr) -> TcpStream {
+    let stream = TcpStream::connect(address).expect("the server accepts");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
+    stream.set_write_timeout(Some(PATIENCE)).expect("a timeout can be set");
+    stream.set_nodelay(true).expect("an option can be set");
+    stream
+}
+
+/// Sends everything, half-closes, and returns everything that comes back.
+pub fn exchange(stream: TcpStream, request: &[u8]) -> Vec<u8> {
+    let mut reader = stream.try_clone().expect("a descriptor can be had");
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            let mut writer = &stream;
+            // A server that refuses the rest answers with an error and closes.
+            if writer.write_all(request).is_ok() {
+                let _ = stream.shutdown(Shutdown::Write);
+            }
+        });
+        let mut reply = Vec::new();
+        reader.read_to_end(&mut reply).expect("the reply ends with a FIN");
+        reply
+    })
+}
+
+/// Bytes without a pattern that a shifted or repeated copy would share.
+pub fn noise(length: usize, seed: u64) -> Vec<u8> {
+    let mut state = seed | 1;
+    let mut bytes = Vec::with_capacity(length + 8);
+    while bytes.len() < length {
+        // xorshift64 (Marsaglia 2003)
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        bytes.extend_from_slice(&state.to_le_bytes());
+    }
+    bytes.truncate(length);
+    bytes
+}
+
+/// The `ringback` program, killed when dropped.
+pub struct Program {
+    child: Child,
+    stderr: BufReader<ChildStderr>,
+    /// Addresses from the `listening on` lines.
+    pub addresses: Vec<SocketAddr>,
+    /// Lines of standard error read so far.
+    pub lines: Vec<String>,
+}
+
+impl Program {
+    /// Starts `ringback` with these arguments and waits for this many `listening on` lines.
+    pub fn start(arguments: &[&str], listening: usize) -> Self {
+        Self::spawn(Command::new(env!("CARGO_BIN_EXE_ringback")).args(arguments), listening)
+    }
+
+    /// Starts a command that becomes or wraps `ringback`.
+    pub fn spawn(command: &mut Command, listening: usize) -> Self {
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the program starts");
+        let stderr = BufReader::new(child.stderr.take().expect("it is piped"));
+        let mut program = Self { child, stderr, addresses: Vec::new(), lines: Vec::new() };
+        while program.addresses.len() < listening {
+            let line = program.next_line().expect("the program listens before it ends");
+            if let Some(address) = line.strip_prefix("listening on ") {
+                program.addresses.push(address.parse().expect("an address follows"));
+            }
+        }
+        program
+    }
+
+    /// The next line of standard error, unless it ended.
+    pub fn next_line(&mut self) -> Option<String> {
+        let mut line = String::new();
+        let length = self.stderr.read_line(&mut line).expect("lines are UTF-8");
+        let line = line.trim_end().to_owned();
+        self.lines.push(line.clone());
+        (length > 0).then_some(line)
+    }
+
+    pub fn signal(&self, signal: Signal) {
+        let process = Pid::from_child(&self.child);
+        kill_process(process, signal).expect("the program runs");
+    }
+
+    /// Waits for the end; returns how it ended and everything it said.
+    pub fn wait(mut self) -> (ExitStatus, String) {
+        while self.next_line().is_some() {}
+        let status = self.child.wait().expect("a child can be waited for");
+        (status, self.lines.join("\n"))
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Runs `ringback` to its end: exit code and standard error.
+pub fn run(arguments: &[&str]) -> (Option<i32>, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_ringback"))
+        .args(arguments)
+        .stdin(Stdio::null())
+        .output()
+        .expect("the program starts");
+    (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+}
