@@ -7,3 +7,5 @@ pub mod metrics;
 pub mod protocol;
 pub mod server;
 mod sys;
+#[doc(hidden)]
+pub mod testing;

@@ -81,6 +81,8 @@ pub(crate) struct Lifecycle {
     phase: Phase,
     peer_finished: bool,
     peer_failed: bool,
+    /// Bytes given to the protocol that it has not decided on: part of a frame.
+    undecided: usize,
     /// Bytes to be sent and not yet known to be sent.
     unsent: usize,
     /// The high-water mark was reached and the low-water mark not since.
@@ -122,6 +124,7 @@ impl Lifecycle {
             phase: Phase::Open,
             peer_finished: false,
             peer_failed: false,
+            undecided: 0,
             unsent: 0,
             throttled: false,
             last_activity: now,
@@ -137,6 +140,11 @@ impl Lifecycle {
             Phase::Closed => false,
         };
         phase_wants && !self.peer_finished
+    }
+
+    /// Whether the protocol is still to be asked.
+    pub(crate) fn is_open(&self) -> bool {
+        self.phase == Phase::Open
     }
 
     pub(crate) fn is_closed(&self) -> bool {
@@ -169,7 +177,7 @@ impl Lifecycle {
                 let last = drain.deadline + drain.flush;
                 Some(deadline.map_or(last, |deadline| deadline.min(last)))
             }
-            (Phase::Open, Some(drain)) if self.unsent > 0 => Some(drain.deadline),
+            (Phase::Open, Some(drain)) if self.unsent + self.undecided > 0 => Some(drain.deadline),
             (Phase::Open, Some(drain)) => {
                 Some(drain.deadline.min(self.last_activity + drain.quiet))
             }
@@ -181,7 +189,10 @@ impl Lifecycle {
     pub(crate) fn received(&mut self, now: Instant, length: usize) -> Fate {
         self.last_activity = now;
         match &mut self.phase {
-            Phase::Open => Fate::Deliver,
+            Phase::Open => {
+                self.undecided += length;
+                Fate::Deliver
+            }
             Phase::Ending { allowance, .. } => {
                 *allowance = allowance.saturating_sub(length);
                 Fate::Ignore
@@ -193,6 +204,11 @@ impl Lifecycle {
     /// The peer's FIN arrived.
     pub(crate) fn peer_finished(&mut self) {
         self.peer_finished = true;
+    }
+
+    /// The protocol decided on received bytes.
+    pub(crate) fn decided(&mut self, length: usize) {
+        self.undecided -= length;
     }
 
     /// The protocol asked for bytes to be sent.

@@ -234,7 +234,7 @@ impl Connection {
         settings: &Settings,
         submissions: &mut Submissions,
     ) {
-        loop {
+        while self.lifecycle.is_open() {
             let outcome = self.protocol.handle_input(now, input);
             while let Some(output) = self.protocol.poll_output() {
                 self.carry_out(output, settings, submissions);
@@ -256,10 +256,13 @@ impl Connection {
         let limits = &settings.limits;
         match output {
             Output::Forward(range) => {
-                self.lifecycle.queued((range.end - range.start) as usize, limits);
+                let length = (range.end - range.start) as usize;
+                self.lifecycle.decided(length);
+                self.lifecycle.queued(length, limits);
                 self.undecided.take(range, |part| self.outgoing.push_back(part));
             }
             Output::Discard(range) => {
+                self.lifecycle.decided((range.end - range.start) as usize);
                 self.undecided.take(range, |part| release(part, submissions));
             }
             Output::Emit(bytes) => {

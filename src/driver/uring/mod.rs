@@ -5,7 +5,7 @@
 
 mod connection;
 mod segments;
-mod session;
+pub(crate) mod session;
 mod slab;
 
 use std::io;

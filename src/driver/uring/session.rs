@@ -22,7 +22,7 @@ use crate::sys::{Lease, Operation, Part, SendBatch, Token};
 
 /// What a session asks for, to be carried out in order.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Submission {
+pub(crate) enum Submission {
     /// Accept connections of the listener in the token's slot until cancelled.
     Accept(Token),
     /// Receive on the connection in the token's slot until cancelled.
@@ -43,7 +43,7 @@ pub(super) enum Submission {
 
 /// The state of one worker's connections and listeners.
 #[derive(Debug)]
-pub(super) struct Session {
+pub(crate) struct Session {
     settings: Settings,
     listeners: Vec<Accept>,
     accept_again: Option<Instant>,
@@ -88,7 +88,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 impl Session {
     /// A session for `listeners` listeners on a ring with `buffers` receive buffers.
-    pub(super) fn new(settings: Settings, listeners: usize, buffers: usize) -> Self {
+    pub(crate) fn new(settings: Settings, listeners: usize, buffers: usize) -> Self {
         Self {
             settings,
             listeners: vec![Accept::Idle; listeners],
@@ -105,29 +105,33 @@ impl Session {
     }
 
     /// Whether the session was drained and nothing is left of it.
-    pub(super) fn is_finished(&self) -> bool {
+    pub(crate) fn is_finished(&self) -> bool {
         self.is_draining
             && self.connections.len() == 0
             && self.listeners.iter().all(|accept| *accept == Accept::Closed)
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) is due at the latest.
-    pub(super) fn deadline(&self) -> Option<Instant> {
+    pub(crate) fn deadline(&self) -> Option<Instant> {
         self.timers.next().into_iter().chain(self.accept_again).min()
     }
 
     /// Whether there is more to submit without anything having completed: connections wait for
     /// buffers, and there are some.
-    pub(super) fn wants_turn(&self) -> bool {
+    pub(crate) fn wants_turn(&self) -> bool {
         !self.parked.is_empty() && self.pool.free > 0
     }
 
-    pub(super) fn counters(&self) -> Counters {
+    pub(crate) fn connection_count(&self) -> usize {
+        self.connections.len()
+    }
+
+    pub(crate) fn counters(&self) -> Counters {
         self.counters
     }
 
     /// An accept completed. Returns the slot of the new connection, if there is one.
-    pub(super) fn handle_accepted(
+    pub(crate) fn handle_accepted(
         &mut self,
         now: Instant,
         token: Token,
@@ -149,7 +153,7 @@ impl Session {
     }
 
     /// A receive completed: with bytes, with the peer's FIN, or with an error.
-    pub(super) fn handle_received(
+    pub(crate) fn handle_received(
         &mut self,
         now: Instant,
         token: Token,
@@ -192,7 +196,7 @@ impl Session {
     }
 
     /// A send completed and its batch came back.
-    pub(super) fn handle_sent(
+    pub(crate) fn handle_sent(
         &mut self,
         now: Instant,
         token: Token,
@@ -210,12 +214,12 @@ impl Session {
     }
 
     /// The last lease of a buffer was recycled: the kernel has it again.
-    pub(super) fn handle_buffer_returned(&mut self) {
+    pub(crate) fn handle_buffer_returned(&mut self) {
         self.pool.free += 1;
     }
 
     /// Some deadline may have passed.
-    pub(super) fn handle_timeout(&mut self, now: Instant) {
+    pub(crate) fn handle_timeout(&mut self, now: Instant) {
         if self.accept_again.is_some_and(|time| time <= now) {
             self.accept_again = None;
         }
@@ -229,7 +233,7 @@ impl Session {
     }
 
     /// Stops accepting and lets every connection finish.
-    pub(super) fn drain(&mut self, now: Instant) {
+    pub(crate) fn drain(&mut self, now: Instant) {
         if self.is_draining {
             return;
         }
@@ -242,7 +246,7 @@ impl Session {
     }
 
     /// Stops accepting and ends every connection as it is.
-    pub(super) fn stop(&mut self) {
+    pub(crate) fn stop(&mut self) {
         self.is_draining = true;
         for key in self.connections.keys() {
             self.connections.get_mut(key).expect("keys are of connections").abandon();
@@ -252,7 +256,7 @@ impl Session {
 
     /// Decides, once per turn, what the connections and listeners that something happened to do
     /// next.
-    pub(super) fn settle(&mut self, now: Instant) {
+    pub(crate) fn settle(&mut self, now: Instant) {
         self.unpark();
         while let Some(key) = self.dirty.pop() {
             self.advance(now, key);
@@ -263,7 +267,7 @@ impl Session {
     }
 
     /// The next thing to do.
-    pub(super) fn poll_submission(&mut self) -> Option<Submission> {
+    pub(crate) fn poll_submission(&mut self) -> Option<Submission> {
         self.submissions.pop_front()
     }
 

@@ -1,0 +1,3 @@
+//! What the tests and the fuzz targets share.
+
+pub mod simulation;

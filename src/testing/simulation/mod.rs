@@ -1,0 +1,351 @@
+//! The native driver's real session over a fake ring, under faults that a seed decides.
+//!
+//! After TigerBeetle's message-bus fuzzer: completions are delayed and reordered, receives and
+//! sends cut short, multishots ended without cause, buffers and descriptors run out, peers stall,
+//! half-close, reset and send garbage, and the shutdown starts at any moment. Time is virtual.
+//!
+//! A run fails, by a panic that names the seed, when a byte is lost, duplicated or reordered, a
+//! lease does not return, a slot is freed early or never, an operation is in flight twice, or
+//! anything is stuck.
+
+mod mutation;
+mod peer;
+mod ring;
+mod rng;
+
+use std::collections::HashSet;
+use std::time::{Duration, Instant};
+
+pub use self::mutation::Mutation;
+use self::peer::Peer;
+use self::ring::{Completion, FakeRing, Flow, Outcome};
+use self::rng::Rng;
+use crate::driver::Settings;
+use crate::driver::uring::session::{Session, Submission};
+use crate::lifecycle::{DrainLimits, Limits};
+use crate::metrics::Counters;
+use crate::protocol::{self, FramedConfig};
+use crate::sys::{Operation, SendBatch};
+
+/// What to run.
+#[derive(Debug, Clone, Copy)]
+pub struct Options {
+    /// Decides everything.
+    pub seed: u64,
+    /// Steps of hostile time before everything calms down and has to end well.
+    pub steps: usize,
+    /// A bug to plant.
+    pub mutation: Option<Mutation>,
+}
+
+/// What a run went through, so that tests can tell that seeds reach what they are for.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Report {
+    /// What the session counted.
+    pub counters: Counters,
+    /// Peers that reset their connection or were reset.
+    pub resets: usize,
+    /// Whether the shutdown began while the world was hostile.
+    pub hostile_shutdown: bool,
+}
+
+/// Runs one seed to its end.
+///
+/// # Panics
+///
+/// When a promise is broken.
+pub fn run(options: Options) -> Report {
+    let mut world = World::new(options);
+    let result = world.run();
+    if let Err(reason) = result {
+        panic!("seed {}, step {}: {reason}", options.seed, world.step);
+    }
+    world.report()
+}
+
+/// How often, in percent, things go wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Hostility {
+    /// An operation or completion does not happen in this step.
+    delay: usize,
+    /// A receive or send takes less than it could.
+    short: usize,
+    /// A request ends without cause.
+    fault: usize,
+}
+
+impl Hostility {
+    const CALM: Self = Self { delay: 0, short: 0, fault: 0 };
+
+    fn random(rng: &mut Rng) -> Self {
+        Self {
+            delay: rng.between(0, 90),
+            short: rng.between(0, 90),
+            fault: *rng.pick(&[0, 1, 5, 30]),
+        }
+    }
+}
+
+struct World {
+    options: Options,
+    rng: Rng,
+    now: Instant,
+    step: usize,
+    session: Session,
+    ring: FakeRing,
+    is_framed: bool,
+    peers_to_come: usize,
+    shutdown: Option<Shutdown>,
+    /// Slots whose connection got its FIN from us.
+    fin_sent: HashSet<u32>,
+    recycled: usize,
+}
+
+/// When and how the server was told to end.
+#[derive(Debug, Clone, Copy)]
+struct Shutdown {
+    deadline: Instant,
+    hostile: bool,
+}
+
+const DRAIN: DrainLimits = DrainLimits {
+    quiet: Duration::from_millis(500),
+    timeout: Duration::from_secs(5),
+    flush: Duration::from_secs(1),
+};
+
+/// Steps without any progress after which a calm world will never make any: far more than it takes
+/// virtual time to reach every deadline.
+const PATIENCE: usize = 20_000;
+
+impl World {
+    fn new(options: Options) -> Self {
+        let mut rng = Rng::new(options.seed);
+        let hostility = Hostility::random(&mut rng);
+        let listeners = rng.between(1, 2);
+        let ring = FakeRing::new(&mut rng, hostility, options.mutation, listeners);
+        let is_framed = rng.chance(50);
+        let settings = settings(&mut rng, is_framed);
+        Self {
+            options,
+            now: Instant::now(),
+            step: 0,
+            session: Session::new(settings, listeners, ring.buffer_count()),
+            ring,
+            is_framed,
+            peers_to_come: rng.between(1, 25),
+            shutdown: None,
+            fin_sent: HashSet::new(),
+            recycled: 0,
+            rng,
+        }
+    }
+
+    fn run(&mut self) -> Result<(), String> {
+        let shutdown_at =
+            if self.rng.chance(40) { self.rng.below(self.options.steps) } else { usize::MAX };
+        self.turn()?;
+        while self.step < self.options.steps {
+            if self.peers_to_come > 0 && self.rng.chance(5) {
+                self.connect_peer();
+            }
+            if self.step == shutdown_at {
+                self.shut_down(true);
+            }
+            self.turn()?;
+        }
+        self.end_well()
+    }
+
+    /// Everything calms down, every peer finishes, and nothing may be left.
+    fn end_well(&mut self) -> Result<(), String> {
+        self.ring.calm_down();
+        while self.peers_to_come > 0 && self.shutdown.is_none() {
+            self.connect_peer();
+        }
+        self.run_until("every peer is served", |world| {
+            world.shutdown.is_some()
+                || world.session.connection_count() == 0 && world.ring.backlogs_are_empty()
+        })?;
+        if self.shutdown.is_none() {
+            self.shut_down(false);
+        }
+        self.run_until("the session has finished", |world| world.session.is_finished())?;
+        if self.ring.leased_buffers() > 0 {
+            return Err(format!("{} buffers never came back", self.ring.leased_buffers()));
+        }
+        let served = !self.shutdown.is_some_and(|shutdown| shutdown.hostile);
+        for (number, peer) in self.ring.peers.iter_mut().enumerate() {
+            peer.end(served).map_err(|reason| format!("peer {number}: {reason}"))?;
+        }
+        Ok(())
+    }
+
+    fn run_until(&mut self, what: &str, done: impl Fn(&Self) -> bool) -> Result<(), String> {
+        let mut last_progress = (self.step, self.session.counters());
+        while !done(self) {
+            if last_progress.1 != self.session.counters() {
+                last_progress = (self.step, self.session.counters());
+            } else if self.step - last_progress.0 > PATIENCE {
+                return Err(format!("stuck: never came to where {what}"));
+            }
+            self.turn()?;
+        }
+        Ok(())
+    }
+
+    fn connect_peer(&mut self) {
+        self.peers_to_come -= 1;
+        let peer = Peer::new(&mut self.rng, self.is_framed);
+        self.ring.connect(&mut self.rng, peer);
+    }
+
+    fn shut_down(&mut self, hostile: bool) {
+        self.shutdown = Some(Shutdown { deadline: self.now + DRAIN.timeout, hostile });
+        self.session.drain(self.now);
+    }
+
+    /// One turn of the driver's loop, with some of the world's time before it.
+    fn turn(&mut self) -> Result<(), String> {
+        self.step += 1;
+        self.pass_time();
+        self.ring.work(&mut self.rng)?;
+        for _ in 0..self.rng.between(0, 20) {
+            let Some(completion) = self.ring.next_completion(&mut self.rng) else { break };
+            self.handle(completion);
+        }
+        self.session.handle_timeout(self.now);
+        self.session.settle(self.now);
+        while let Some(submission) = self.session.poll_submission() {
+            self.carry_out(submission)?;
+        }
+        Ok(())
+    }
+
+    fn pass_time(&mut self) {
+        self.now += Duration::from_micros(self.rng.below(1_000) as u64);
+        if self.rng.chance(1) {
+            self.now += Duration::from_millis(self.rng.below(200) as u64);
+        }
+    }
+
+    fn handle(&mut self, completion: Completion) {
+        let Completion { token, more, outcome } = completion;
+        match outcome {
+            Outcome::Accepted(Ok(peer)) => {
+                let slot = self.session.handle_accepted(self.now, token, more, Ok(()));
+                let slot = slot.expect("an accepted connection gets a slot");
+                self.ring.adopt(slot, peer);
+            }
+            Outcome::Accepted(Err(error)) => {
+                self.session.handle_accepted(self.now, token, more, Err(error));
+            }
+            Outcome::Received(Ok(Some(lease))) => {
+                let bytes = self.ring.bytes(&lease);
+                self.session.handle_received(self.now, token, more, Ok(Some((lease, bytes))));
+            }
+            Outcome::Received(Ok(None)) => {
+                self.session.handle_received(self.now, token, more, Ok(None));
+            }
+            Outcome::Received(Err(error)) => {
+                self.session.handle_received(self.now, token, more, Err(error));
+            }
+            Outcome::Sent(batch, result) => {
+                self.session.handle_sent(self.now, token, batch, result);
+            }
+        }
+    }
+
+    fn carry_out(&mut self, submission: Submission) -> Result<(), String> {
+        match submission {
+            Submission::Accept(token) => self.ring.accept(token),
+            Submission::Receive(token) => {
+                self.ring.receive(token);
+                let is_second_user = token.generation > 0;
+                if is_second_user && self.planted(Mutation::SkipTheGenerationCheck) {
+                    self.session.handle_received(self.now, token, false, Ok(None));
+                }
+            }
+            Submission::Send(token, batch) => {
+                self.ring.send(token, batch);
+                if self.planted(Mutation::TwoSendsInFlight) {
+                    self.session.handle_sent(self.now, token, SendBatch::default(), Ok(0));
+                }
+            }
+            Submission::Cancel(target) => {
+                self.ring.cancel(target);
+                let is_receive = target.operation == Operation::Receive;
+                if is_receive && self.planted(Mutation::FreeBeforeTheCancelCompletes) {
+                    let cancelled = Err(rustix::io::Errno::CANCELED);
+                    self.session.handle_received(self.now, target, false, cancelled);
+                }
+            }
+            Submission::ShutdownWrite { slot } => return self.check_fin(slot),
+            Submission::Close { slot } => return self.check_close(slot),
+            Submission::CloseListener { index } => self.ring.close_listener(index),
+            Submission::Recycle(lease) => {
+                self.recycled += 1;
+                if self.planted(Mutation::LeakALease) && self.recycled.is_multiple_of(7) {
+                    return Ok(());
+                }
+                if self.ring.recycle(lease) && !self.planted(Mutation::ForgetParkedConnections) {
+                    self.session.handle_buffer_returned();
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A raw connection gets its FIN when everything it sent so far has come back.
+    fn check_fin(&mut self, slot: u32) -> Result<(), String> {
+        self.fin_sent.insert(slot);
+        let flow = self.ring.shut_down_write(slot);
+        self.check_nothing_missing("FIN", slot, flow)
+    }
+
+    fn check_close(&mut self, slot: u32) -> Result<(), String> {
+        let closed = self.ring.close(slot);
+        let had_fin = self.fin_sent.remove(&slot);
+        if self.ring.peers[closed.peer].is_reset || had_fin || self.deadline_has_passed() {
+            return Ok(());
+        }
+        if !closed.was_finished && !self.is_framed {
+            return Err(format!("slot {slot} is closed before its peer finished"));
+        }
+        self.check_nothing_missing("close", slot, closed.flow)
+    }
+
+    fn check_nothing_missing(&self, what: &str, slot: u32, flow: Flow) -> Result<(), String> {
+        let Flow { delivered, echoed } = flow;
+        if self.is_framed || delivered == echoed || self.deadline_has_passed() {
+            return Ok(());
+        }
+        Err(format!("{what} of slot {slot} after {echoed} of {delivered} received bytes"))
+    }
+
+    fn deadline_has_passed(&self) -> bool {
+        self.shutdown.is_some_and(|shutdown| shutdown.deadline <= self.now)
+    }
+
+    fn planted(&self, mutation: Mutation) -> bool {
+        self.options.mutation == Some(mutation)
+    }
+
+    fn report(&self) -> Report {
+        Report {
+            counters: self.session.counters(),
+            resets: self.ring.peers.iter().filter(|peer| peer.is_reset).count(),
+            hostile_shutdown: self.shutdown.is_some_and(|shutdown| shutdown.hostile),
+        }
+    }
+}
+
+fn settings(rng: &mut Rng, is_framed: bool) -> Settings {
+    let high_water = *rng.pick(&[1, 64, 1_000, 20_000]);
+    let framed = FramedConfig { max_frame: 1_000, frame_timeout: Duration::from_secs(3600) };
+    Settings {
+        protocol: if is_framed { protocol::Config::Framed(framed) } else { protocol::Config::Raw },
+        limits: Limits { high_water, low_water: high_water / 4, ..Limits::default() },
+        drain: DRAIN,
+    }
+}

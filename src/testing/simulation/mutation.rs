@@ -1,0 +1,37 @@
+//! Bugs that the simulation is known to catch.
+
+/// A bug planted between the session and the ring. A simulation that runs clean under one of them
+/// proves nothing, so every test run turns each on in turn and expects a failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mutation {
+    /// The bytes of a send are overwritten while it is in flight.
+    RecycleBeforeSendCompletes,
+    /// The session never learns that a multishot receive ended.
+    IgnoreTheEndOfAMultishot,
+    /// The session takes a short send for a whole one.
+    DropTheRestOfAShortSend,
+    /// The session never learns that a buffer came back.
+    ForgetParkedConnections,
+    /// The session believes a cancelled operation over before it is.
+    FreeBeforeTheCancelCompletes,
+    /// A completion reaches the connection that took the slot after the one it was for.
+    SkipTheGenerationCheck,
+    /// A send goes out while another of the same connection is in flight.
+    TwoSendsInFlight,
+    /// A lease is lost where its bytes are discarded.
+    LeakALease,
+}
+
+impl Mutation {
+    /// All of them.
+    pub const ALL: [Self; 8] = [
+        Self::RecycleBeforeSendCompletes,
+        Self::IgnoreTheEndOfAMultishot,
+        Self::DropTheRestOfAShortSend,
+        Self::ForgetParkedConnections,
+        Self::FreeBeforeTheCancelCompletes,
+        Self::SkipTheGenerationCheck,
+        Self::TwoSendsInFlight,
+        Self::LeakALease,
+    ];
+}

@@ -1,0 +1,445 @@
+//! A ring and the kernel behind it, made of plain memory and a seed.
+//!
+//! It keeps what a real ring promises and nothing more: completions of one request stay in order
+//! and the last one says that no more follow; between requests any order and any delay is fair.
+//! Everything a real kernel may do to a request, some seed does here.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use rustix::io::Errno;
+
+use super::Hostility;
+use super::mutation::Mutation;
+use super::peer::Peer;
+use super::rng::Rng;
+use crate::sys::{Lease, LeaseTable, Operation, Part, SendBatch, Token};
+
+/// What the ring tells the session.
+#[derive(Debug)]
+pub(super) struct Completion {
+    pub(super) token: Token,
+    pub(super) more: bool,
+    pub(super) outcome: Outcome,
+}
+
+#[derive(Debug)]
+pub(super) enum Outcome {
+    /// The peer with this number was accepted.
+    Accepted(Result<usize, Errno>),
+    Received(Result<Option<Lease>, Errno>),
+    Sent(SendBatch, Result<usize, Errno>),
+}
+
+#[derive(Debug)]
+pub(super) struct FakeRing {
+    pub(super) peers: Vec<Peer>,
+    hostility: Hostility,
+    mutation: Option<Mutation>,
+    leases: LeaseTable,
+    buffers: Vec<Vec<u8>>,
+    free_buffers: VecDeque<u16>,
+    /// Peers that connected and were not accepted, by listener.
+    backlogs: Vec<VecDeque<usize>>,
+    accepts: Vec<Option<Token>>,
+    sockets: BTreeMap<u32, Socket>,
+    /// Cancels that have not acted yet.
+    cancels: Vec<Token>,
+    /// Completions by request, each queue in the order in which they were made.
+    completed: Vec<(Token, VecDeque<Completion>)>,
+    descriptor_limit: usize,
+}
+
+#[derive(Debug)]
+struct Socket {
+    peer: usize,
+    /// Sent by the peer and not yet received.
+    arrived: VecDeque<u8>,
+    receive: Option<Token>,
+    send: Option<Sending>,
+    fin_sent: bool,
+    flow: Flow,
+}
+
+#[derive(Debug)]
+struct Sending {
+    token: Token,
+    batch: SendBatch,
+    done: usize,
+}
+
+impl FakeRing {
+    pub(super) fn new(
+        rng: &mut Rng,
+        hostility: Hostility,
+        mutation: Option<Mutation>,
+        listeners: usize,
+    ) -> Self {
+        let count = rng.between(1, 12) as u16;
+        let size = *rng.pick(&[1, 16, 100, 512, 4096]);
+        Self {
+            peers: Vec::new(),
+            hostility,
+            mutation,
+            leases: LeaseTable::new(count),
+            buffers: (0..count).map(|_| vec![0; size]).collect(),
+            free_buffers: (0..count).collect(),
+            backlogs: vec![VecDeque::new(); listeners],
+            accepts: vec![None; listeners],
+            sockets: BTreeMap::new(),
+            cancels: Vec::new(),
+            completed: Vec::new(),
+            descriptor_limit: if rng.chance(20) { rng.between(1, 4) } else { usize::MAX },
+        }
+    }
+
+    pub(super) fn buffer_count(&self) -> usize {
+        self.buffers.len()
+    }
+
+    /// Ends the hostility: from now on everything happens soon.
+    pub(super) fn calm_down(&mut self) {
+        self.hostility = Hostility::CALM;
+    }
+
+    /// A peer connects to a listener. One that is closed refuses it.
+    pub(super) fn connect(&mut self, rng: &mut Rng, peer: Peer) {
+        let listener = rng.below(self.backlogs.len());
+        self.backlogs[listener].push_back(self.peers.len());
+        self.peers.push(peer);
+    }
+
+    pub(super) fn accept(&mut self, token: Token) {
+        let accept = &mut self.accepts[token.slot as usize];
+        assert!(accept.is_none(), "a listener has one accept in flight");
+        *accept = Some(token);
+    }
+
+    pub(super) fn receive(&mut self, token: Token) {
+        let socket = self.socket(token.slot);
+        assert!(socket.receive.is_none(), "a connection has one receive in flight");
+        socket.receive = Some(token);
+    }
+
+    pub(super) fn send(&mut self, token: Token, batch: SendBatch) {
+        if self.mutation == Some(Mutation::RecycleBeforeSendCompletes) {
+            for part in batch.parts() {
+                if let Part::Leased(lease) = part {
+                    let (buffer, start, length) = self.leases.locate(lease);
+                    self.buffers[usize::from(buffer)][start..start + length].fill(0xee);
+                }
+            }
+        }
+        let socket = self.socket(token.slot);
+        assert!(socket.send.is_none(), "a connection has one send in flight");
+        assert!(!socket.fin_sent, "nothing is sent after FIN");
+        socket.send = Some(Sending { token, batch, done: 0 });
+    }
+
+    pub(super) fn cancel(&mut self, target: Token) {
+        self.cancels.push(target);
+    }
+
+    /// The session sends FIN.
+    pub(super) fn shut_down_write(&mut self, slot: u32) -> Flow {
+        let socket = self.socket(slot);
+        assert!(socket.send.is_none(), "FIN overtakes a send");
+        assert!(!socket.fin_sent, "there is one FIN");
+        socket.fin_sent = true;
+        let (flow, peer) = (socket.flow, socket.peer);
+        self.peers[peer].fin_received = true;
+        flow
+    }
+
+    /// The session closes a connection; nothing may be in flight for it.
+    pub(super) fn close(&mut self, slot: u32) -> Closed {
+        let early = self.completed.iter().any(|(token, _)| names(token, slot));
+        assert!(!early, "slot {slot} is freed before its last completion");
+        let socket = self.sockets.remove(&slot).expect("an open connection is closed");
+        assert!(
+            socket.receive.is_none() && socket.send.is_none(),
+            "slot {slot} is freed with an operation in flight"
+        );
+        let peer = &mut self.peers[socket.peer];
+        peer.fin_received = true;
+        Closed {
+            peer: socket.peer,
+            was_finished: peer.has_finished() && socket.arrived.is_empty(),
+            flow: socket.flow,
+        }
+    }
+
+    pub(super) fn backlogs_are_empty(&self) -> bool {
+        self.backlogs.iter().all(VecDeque::is_empty) && self.accepts_on_their_way() == 0
+    }
+
+    /// Closes a listener; the peers in its backlog are reset.
+    pub(super) fn close_listener(&mut self, index: u32) {
+        assert!(self.accepts[index as usize].is_none(), "a listener is closed while it accepts");
+        for peer in self.backlogs[index as usize].drain(..) {
+            self.peers[peer].is_reset = true;
+        }
+    }
+
+    /// Takes a lease back; says whether that freed its buffer.
+    pub(super) fn recycle(&mut self, lease: Lease) -> bool {
+        let freed = self.leases.take_back(lease);
+        if let Some(buffer) = freed {
+            self.buffers[usize::from(buffer)].fill(0xdd);
+            self.free_buffers.push_back(buffer);
+        }
+        freed.is_some()
+    }
+
+    pub(super) fn bytes(&self, lease: &Lease) -> &[u8] {
+        let (buffer, start, length) = self.leases.locate(lease);
+        &self.buffers[usize::from(buffer)][start..start + length]
+    }
+
+    pub(super) fn leased_buffers(&self) -> usize {
+        self.leases.leased_buffers()
+    }
+
+    /// Attaches an accepted peer to the slot that the session gave it.
+    pub(super) fn adopt(&mut self, slot: u32, peer: usize) {
+        let socket = Socket {
+            peer,
+            arrived: VecDeque::new(),
+            receive: None,
+            send: None,
+            fin_sent: false,
+            flow: Flow::default(),
+        };
+        assert!(self.sockets.insert(slot, socket).is_none(), "slot {slot} is used twice");
+    }
+
+    /// Lets some time pass: peers act, requests progress.
+    pub(super) fn work(&mut self, rng: &mut Rng) -> Result<(), String> {
+        let calm = self.hostility == Hostility::CALM;
+        let slots: Vec<u32> = self.sockets.keys().copied().collect();
+        for slot in slots {
+            self.let_peer_act(rng, slot, calm)?;
+            self.progress_receive(rng, slot);
+            self.progress_send(rng, slot);
+        }
+        for listener in 0..self.accepts.len() {
+            self.progress_accept(rng, listener);
+        }
+        for _ in 0..self.cancels.len() {
+            if !rng.chance(self.hostility.delay) {
+                let target = self.cancels.swap_remove(rng.below(self.cancels.len()));
+                self.carry_out_cancel(target);
+            }
+        }
+        Ok(())
+    }
+
+    /// A completion that arrives now, if one does.
+    pub(super) fn next_completion(&mut self, rng: &mut Rng) -> Option<Completion> {
+        if self.completed.is_empty() || rng.chance(self.hostility.delay) {
+            return None;
+        }
+        let index = rng.below(self.completed.len());
+        let queue = &mut self.completed[index].1;
+        let mut completion = queue.pop_front().expect("no queue is kept empty");
+        if queue.is_empty() {
+            self.completed.swap_remove(index);
+        }
+        self.count_delivered(&completion);
+        self.lie(&mut completion);
+        Some(completion)
+    }
+
+    fn socket(&mut self, slot: u32) -> &mut Socket {
+        self.sockets.get_mut(&slot).expect("operations are of open connections")
+    }
+
+    fn count_delivered(&mut self, completion: &Completion) {
+        if let Outcome::Received(Ok(Some(lease))) = &completion.outcome {
+            self.socket(completion.token.slot).flow.delivered += lease.len();
+        }
+    }
+
+    /// Tells the session what a bug of its own would have made it believe.
+    fn lie(&self, completion: &mut Completion) {
+        match (self.mutation, &mut completion.outcome) {
+            (Some(Mutation::IgnoreTheEndOfAMultishot), Outcome::Received(Err(Errno::CANCELED))) => {
+            }
+            (Some(Mutation::IgnoreTheEndOfAMultishot), Outcome::Received(Ok(Some(_)))) => {
+                completion.more = true;
+            }
+            (Some(Mutation::DropTheRestOfAShortSend), Outcome::Sent(batch, Ok(sent))) => {
+                *sent = batch.parts().map(Part::len).sum();
+            }
+            _ => {}
+        }
+    }
+
+    fn let_peer_act(&mut self, rng: &mut Rng, slot: u32, calm: bool) -> Result<(), String> {
+        let socket = self.sockets.get_mut(&slot).expect("the slot was just listed");
+        let peer = &mut self.peers[socket.peer];
+        let failure = |reason| format!("peer {}: {reason}", socket.peer);
+        if rng.chance(60) {
+            let room = 2_000_usize.saturating_sub(socket.arrived.len());
+            socket.arrived.extend(peer.send(rng, room, calm));
+        }
+        if peer.resets() {
+            peer.is_reset = true;
+            peer.inbox.clear();
+        }
+        peer.read(rng, calm).map_err(failure)
+    }
+
+    fn progress_accept(&mut self, rng: &mut Rng, listener: usize) {
+        let Some(token) = self.accepts[listener] else { return };
+        let out_of_descriptors =
+            self.sockets.len() + self.accepts_on_their_way() >= self.descriptor_limit;
+        let result = match self.backlogs[listener].front() {
+            _ if out_of_descriptors && self.hostility != Hostility::CALM => Err(Errno::MFILE),
+            Some(_) if rng.chance(self.hostility.fault) => Err(Errno::CONNABORTED),
+            Some(&peer) => {
+                self.backlogs[listener].pop_front();
+                Ok(peer)
+            }
+            None => return,
+        };
+        let more = result.is_ok() && !rng.chance(self.hostility.fault);
+        if !more {
+            self.accepts[listener] = None;
+        }
+        self.complete(token, more, Outcome::Accepted(result));
+    }
+
+    fn accepts_on_their_way(&self) -> usize {
+        let accepts = |(token, queue): &(Token, VecDeque<Completion>)| {
+            if token.operation == Operation::Accept { queue.len() } else { 0 }
+        };
+        self.completed.iter().map(accepts).sum()
+    }
+
+    fn progress_receive(&mut self, rng: &mut Rng, slot: u32) {
+        let socket = self.sockets.get_mut(&slot).expect("the slot was just listed");
+        let Some(token) = socket.receive else { return };
+        let peer = &self.peers[socket.peer];
+        if peer.is_reset {
+            socket.receive = None;
+            return self.complete(token, false, Outcome::Received(Err(Errno::CONNRESET)));
+        }
+        if self.free_buffers.is_empty()
+            && (!socket.arrived.is_empty() || rng.chance(self.hostility.fault))
+        {
+            socket.receive = None;
+            return self.complete(token, false, Outcome::Received(Err(Errno::NOBUFS)));
+        }
+        if rng.chance(self.hostility.delay) {
+            return;
+        }
+        if socket.arrived.is_empty() {
+            if peer.has_finished() {
+                socket.receive = None;
+                self.complete(token, false, Outcome::Received(Ok(None)));
+            }
+            return;
+        }
+        let buffer = self.free_buffers.pop_front().expect("checked above");
+        let memory = &mut self.buffers[usize::from(buffer)];
+        let longest = memory.len().min(socket.arrived.len());
+        let length =
+            if rng.chance(self.hostility.short) { rng.between(1, longest) } else { longest };
+        for byte in &mut memory[..length] {
+            *byte = socket.arrived.pop_front().expect("no more is received than arrived");
+        }
+        let lease = self.leases.grant(buffer, length as u32);
+        let more = !rng.chance(self.hostility.fault);
+        if !more {
+            socket.receive = None;
+        }
+        self.complete(token, more, Outcome::Received(Ok(Some(lease))));
+    }
+
+    fn progress_send(&mut self, rng: &mut Rng, slot: u32) {
+        let socket = self.sockets.get_mut(&slot).expect("the slot was just listed");
+        let Some(sending) = &mut socket.send else { return };
+        let peer = &mut self.peers[socket.peer];
+        if peer.is_reset {
+            let error = *rng.pick(&[Errno::CONNRESET, Errno::PIPE]);
+            return self.end_send(slot, Some(error));
+        }
+        let room = peer.inbox_capacity.saturating_sub(peer.inbox.len());
+        let length: usize = sending.batch.parts().map(Part::len).sum();
+        let most = room.min(length - sending.done);
+        let taken = if rng.chance(self.hostility.short) { rng.between(0, most) } else { most };
+        let bytes = sending.batch.parts().flat_map(|part| match part {
+            Part::Leased(lease) => {
+                let (buffer, start, length) = self.leases.locate(lease);
+                &self.buffers[usize::from(buffer)][start..start + length]
+            }
+            Part::Owned(bytes) => bytes,
+        });
+        peer.inbox.extend(bytes.skip(sending.done).take(taken));
+        sending.done += taken;
+        let is_short = sending.done > 0 && rng.chance(self.hostility.fault);
+        if sending.done == length || is_short {
+            self.end_send(slot, None);
+        }
+    }
+
+    fn end_send(&mut self, slot: u32, error: Option<Errno>) {
+        let socket = self.sockets.get_mut(&slot).expect("the caller has it");
+        let Some(Sending { token, batch, done }) = socket.send.take() else { return };
+        socket.flow.echoed += done;
+        let result = error.filter(|_| done == 0).map_or(Ok(done), Err);
+        self.complete(token, false, Outcome::Sent(batch, result));
+    }
+
+    fn carry_out_cancel(&mut self, target: Token) {
+        match target.operation {
+            Operation::Accept => {
+                if self.accepts[target.slot as usize].take().is_some() {
+                    self.complete(target, false, Outcome::Accepted(Err(Errno::CANCELED)));
+                }
+            }
+            Operation::Receive => {
+                let Some(socket) = self.sockets.get_mut(&target.slot) else { return };
+                if socket.receive == Some(target) {
+                    socket.receive = None;
+                    self.complete(target, false, Outcome::Received(Err(Errno::CANCELED)));
+                }
+            }
+            Operation::Send => {
+                let Some(socket) = self.sockets.get(&target.slot) else { return };
+                if socket.send.as_ref().is_some_and(|sending| sending.token == target) {
+                    self.end_send(target.slot, Some(Errno::CANCELED));
+                }
+            }
+            Operation::Cancel | Operation::Readable => unreachable!("the session cancels neither"),
+        }
+    }
+
+    fn complete(&mut self, token: Token, more: bool, outcome: Outcome) {
+        let completion = Completion { token, more, outcome };
+        match self.completed.iter_mut().find(|(of, _)| *of == token) {
+            Some((_, queue)) => queue.push_back(completion),
+            None => self.completed.push((token, VecDeque::from([completion]))),
+        }
+    }
+}
+
+/// How a connection stood when the session closed it.
+#[derive(Debug)]
+pub(super) struct Closed {
+    pub(super) peer: usize,
+    /// The peer's FIN had arrived with everything before it.
+    pub(super) was_finished: bool,
+    pub(super) flow: Flow,
+}
+
+/// Bytes of a connection that the session was told of, and bytes that it sent.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Flow {
+    pub(super) delivered: usize,
+    pub(super) echoed: usize,
+}
+
+fn names(token: &Token, slot: u32) -> bool {
+    token.slot == slot && matches!(token.operation, Operation::Receive | Operation::Send)
+}

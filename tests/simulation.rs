@@ -1,0 +1,43 @@
+//! The native driver's session over a fake ring: see `ringback::testing::simulation`.
+//!
+//! `RINGBACK_SIM_SEED=N` replays one seed, `RINGBACK_SIM_SEEDS=N` tries that many.
+
+use std::panic::catch_unwind;
+
+use ringback::testing::simulation::{Mutation, Options, Report, run};
+
+const SEEDS: u64 = 600;
+const STEPS: usize = 2_000;
+
+fn from_environment(name: &str) -> Option<u64> {
+    let value = std::env::var(name).ok()?;
+    Some(value.parse().unwrap_or_else(|_| panic!("{name}={value}: not a number")))
+}
+
+fn try_seed(seed: u64, mutation: Option<Mutation>) -> Report {
+    run(Options { seed, steps: STEPS, mutation })
+}
+
+#[test]
+fn every_seed_ends_well() {
+    if let Some(seed) = from_environment("RINGBACK_SIM_SEED") {
+        println!("{:?}", try_seed(seed, None));
+        return;
+    }
+    let seeds = from_environment("RINGBACK_SIM_SEEDS").unwrap_or(SEEDS);
+    let reports: Vec<Report> = (0..seeds).map(|seed| try_seed(seed, None)).collect();
+    let reached = |what: fn(&Report) -> bool| reports.iter().filter(|report| what(report)).count();
+    assert!(reached(|report| report.counters.buffer_waits > 0) > 0, "no seed ran out of buffers");
+    assert!(reached(|report| report.counters.accept_pauses > 0) > 0, "no seed paused accepting");
+    assert!(reached(|report| report.resets > 0) > 0, "no seed had a reset");
+    assert!(reached(|report| report.hostile_shutdown) > 0, "no seed shut down early");
+    assert!(reached(|report| report.counters.bytes_sent > 10_000) > 0, "no seed moved much");
+}
+
+#[test]
+fn planted_bugs_are_caught() {
+    for mutation in Mutation::ALL {
+        let caught = (0..60).any(|seed| catch_unwind(|| try_seed(seed, Some(mutation))).is_err());
+        assert!(caught, "{mutation:?} went unnoticed");
+    }
+}
