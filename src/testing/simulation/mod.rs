@@ -288,7 +288,7 @@ impl World {
                 if self.planted(Mutation::LeakALease) && self.recycled.is_multiple_of(7) {
                     return Ok(());
                 }
-                if self.ring.recycle(lease) && !self.planted(Mutation::ForgetParkedConnections) {
+                if self.ring.recycle(lease) {
                     self.session.handle_buffer_returned();
                 }
             }

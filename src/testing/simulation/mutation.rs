@@ -10,7 +10,7 @@ pub enum Mutation {
     IgnoreTheEndOfAMultishot,
     /// The session takes a short send for a whole one.
     DropTheRestOfAShortSend,
-    /// The session never learns that a buffer came back.
+    /// A receive that found no buffer is never armed again.
     ForgetParkedConnections,
     /// The session believes a cancelled operation over before it is.
     FreeBeforeTheCancelCompletes,

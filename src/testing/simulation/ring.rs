@@ -245,8 +245,7 @@ impl FakeRing {
             self.completed.swap_remove(index);
         }
         self.count_delivered(&completion);
-        self.lie(&mut completion);
-        Some(completion)
+        self.lie(&mut completion).then_some(completion)
     }
 
     fn socket(&mut self, slot: u32) -> &mut Socket {
@@ -259,10 +258,12 @@ impl FakeRing {
         }
     }
 
-    /// Tells the session what a bug of its own would have made it believe.
-    fn lie(&self, completion: &mut Completion) {
+    /// Tells the session what a bug of its own would have made it believe; says whether it is told
+    /// at all.
+    fn lie(&self, completion: &mut Completion) -> bool {
         match (self.mutation, &mut completion.outcome) {
-            (Some(Mutation::IgnoreTheEndOfAMultishot), Outcome::Received(Err(Errno::CANCELED))) => {
+            (Some(Mutation::ForgetParkedConnections), Outcome::Received(Err(Errno::NOBUFS))) => {
+                return false;
             }
             (Some(Mutation::IgnoreTheEndOfAMultishot), Outcome::Received(Ok(Some(_)))) => {
                 completion.more = true;
@@ -272,6 +273,7 @@ impl FakeRing {
             }
             _ => {}
         }
+        true
     }
 
     fn let_peer_act(&mut self, rng: &mut Rng, slot: u32, calm: bool) -> Result<(), String> {
