@@ -134,7 +134,8 @@ impl FramedConnection {
         if !self.reader.is_inside_frame() {
             self.frame_deadline = None;
         } else if self.frame_deadline.is_none() {
-            self.frame_deadline = Some(now + self.frame_timeout);
+            // A timeout beyond what an `Instant` can hold is none.
+            self.frame_deadline = now.checked_add(self.frame_timeout);
         }
         Ok(consumed)
     }
@@ -171,4 +172,17 @@ fn error_frame(error: ProtocolError) -> InlineBytes {
     payload[..ERROR_CODE_LEN].copy_from_slice(&error.code.to_wire().to_be_bytes());
     payload[ERROR_CODE_LEN..ERROR_CODE_LEN + text.len()].copy_from_slice(text);
     InlineBytes::frame(Kind::Error, error.sequence, &payload[..ERROR_CODE_LEN + text.len()])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_frame_timeout_beyond_the_clock_is_none() {
+        let config = FramedConfig { frame_timeout: Duration::MAX, ..FramedConfig::default() };
+        let mut connection = FramedConnection::new(config);
+        assert_eq!(connection.handle_input(Instant::now(), Input::Data(b"RB")), Ok(2));
+        assert_eq!(connection.deadline(), None);
+    }
 }
