@@ -30,12 +30,14 @@ impl RawConnection {
                 }
                 return Ok(bytes.len());
             }
-            Input::Eof => self.end(CloseReason::Finished),
-            Input::Busy => {
-                self.end(CloseReason::Failed(ErrorCode::Busy));
+            Input::Eof if self.ending == Ending::Open => {
+                self.ending = Ending::Decided(CloseReason::Finished);
+            }
+            Input::Busy if self.ending == Ending::Open => {
+                self.ending = Ending::Decided(CloseReason::Failed(ErrorCode::Busy));
                 return Err(ProtocolError { code: ErrorCode::Busy, sequence: 0 });
             }
-            Input::Drain | Input::Timeout => {}
+            Input::Eof | Input::Busy | Input::Drain | Input::Timeout => {}
         }
         Ok(0)
     }
@@ -53,10 +55,23 @@ impl RawConnection {
         }
         None
     }
+}
 
-    fn end(&mut self, reason: CloseReason) {
-        if self.ending == Ending::Open {
-            self.ending = Ending::Decided(reason);
-        }
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn busy_is_an_error_once_and_not_after_the_end() {
+        let busy = Err(ProtocolError { code: ErrorCode::Busy, sequence: 0 });
+        let mut refused = RawConnection::default();
+        assert_eq!(refused.handle_input(Input::Busy), busy);
+        assert_eq!(refused.handle_input(Input::Busy), Ok(0));
+
+        let mut finished = RawConnection::default();
+        assert_eq!(finished.handle_input(Input::Eof), Ok(0));
+        assert_eq!(finished.handle_input(Input::Busy), Ok(0));
+        assert_eq!(finished.poll_output(), Some(Output::Close(CloseReason::Finished)));
+        assert_eq!(finished.poll_output(), None);
     }
 }
