@@ -5,7 +5,7 @@
 use std::time::{Duration, Instant};
 
 use super::error::{ErrorCode, ProtocolError};
-use super::frame::{ERROR_CODE_LEN, Header, Kind, MAX_ERROR, MAX_PING, Reader};
+use super::frame::{ERROR_CODE_LEN, Header, Kind, MAX_ERROR, MAX_FRAME_CEILING, MAX_PING, Reader};
 use super::output::{CloseReason, InlineBytes, Output, OutputQueue};
 use super::reader::{FrameReader, Progress};
 use super::{Input, StreamOffset};
@@ -13,7 +13,7 @@ use super::{Input, StreamOffset};
 /// Limits of the `framed` protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FramedConfig {
-    /// Longest ECHO payload in bytes, at most [`MAX_FRAME_CEILING`](super::MAX_FRAME_CEILING).
+    /// Longest ECHO payload in bytes; more than [`MAX_FRAME_CEILING`] counts as the ceiling.
     pub max_frame: u32,
     /// How long a frame may take from its first byte to its last.
     pub frame_timeout: Duration,
@@ -60,7 +60,7 @@ impl FramedConnection {
     /// A connection that has received nothing.
     pub fn new(config: FramedConfig) -> Self {
         Self {
-            reader: FrameReader::new(Reader::Server, config.max_frame),
+            reader: FrameReader::new(Reader::Server, config.max_frame.min(MAX_FRAME_CEILING)),
             frame_timeout: config.frame_timeout,
             frame_start: 0,
             accepted: 0,
@@ -184,5 +184,17 @@ mod tests {
         let mut connection = FramedConnection::new(config);
         assert_eq!(connection.handle_input(Instant::now(), Input::Data(b"RB")), Ok(2));
         assert_eq!(connection.deadline(), None);
+    }
+
+    #[test]
+    fn max_frame_has_a_ceiling() {
+        let config = FramedConfig { max_frame: u32::MAX, ..FramedConfig::default() };
+        let announces = |length| {
+            let header = Header { kind: Kind::Echo, length, sequence: 7, checksum: 0 }.encode();
+            FramedConnection::new(config).handle_input(Instant::now(), Input::Data(&header))
+        };
+        let too_large = ProtocolError { code: ErrorCode::FrameTooLarge, sequence: 7 };
+        assert_eq!(announces(MAX_FRAME_CEILING), Ok(20));
+        assert_eq!(announces(MAX_FRAME_CEILING + 1), Err(too_large));
     }
 }
