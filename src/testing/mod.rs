@@ -1,3 +1,14 @@
-//! What the tests and the fuzz targets share.
+//! What the tests and the fuzz targets share: slow, obvious oracles, operation models and checkers,
+//! and the simulation.
+//!
+//! Not part of the API. It is compiled in ordinary builds so that it cannot rot. The oracles never
+//! call the code that reads or writes the wire: they must not share the bugs of what they judge.
+//! Everything here panics when something is wrong, which is how a property test and a fuzzer see it.
 
+pub mod client_model;
+pub mod client_oracle;
+pub mod fuzz;
+pub mod model;
+pub mod oracle;
 pub mod simulation;
+pub mod wire;

@@ -1,0 +1,145 @@
+//! The life of a client as a list of operations, and the checker that leads it.
+
+use std::iter;
+
+use super::client_oracle::{ClientOracle, Heard};
+use super::wire::{ECHO, HEADER, PING, frame};
+use crate::protocol::{ErrorCode, FramedClient, Reply, Request};
+
+/// What happens to a client.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientScript {
+    /// Room for unanswered requests.
+    pub max_in_flight: usize,
+    /// What the server sends. What no operation receives never arrives.
+    pub stream: Vec<u8>,
+    /// What happens, in order.
+    pub ops: Vec<ClientOp>,
+}
+
+/// One thing that happens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ClientOp {
+    /// The client asks: kind, sequence, payload.
+    Request(Request, u64, Vec<u8>),
+    /// The next bytes of the stream arrive in one piece: this many, or what is left.
+    Receive(usize),
+    /// The server's FIN arrives; what is left of the stream never does.
+    Eof,
+}
+
+impl ClientScript {
+    /// The same with every piece delivered byte by byte.
+    pub fn shredded(&self) -> Self {
+        let mut left = self.stream.len();
+        let mut ops = Vec::new();
+        for op in &self.ops {
+            if let ClientOp::Receive(length) = *op {
+                let length = length.min(left);
+                left -= length;
+                ops.extend(iter::repeat_n(ClientOp::Receive(1), length));
+            } else {
+                ops.push(op.clone());
+            }
+        }
+        Self { ops, ..self.clone() }
+    }
+}
+
+/// Runs a script as it is and byte by byte.
+///
+/// # Panics
+///
+/// As [`check`], and when the two come out differently.
+pub fn check_any_cut(script: &ClientScript) -> Vec<Heard> {
+    let heard = check(script);
+    assert_eq!(heard, check(&script.shredded()), "what is heard depends on the cuts");
+    heard
+}
+
+/// Runs a script and says what the client heard.
+///
+/// # Panics
+///
+/// When the client differs from the oracle.
+pub fn check(script: &ClientScript) -> Vec<Heard> {
+    let mut client = FramedClient::new(script.max_in_flight);
+    let mut oracle = ClientOracle::new(script.max_in_flight);
+    let mut rest = &script.stream[..];
+    let mut all = Vec::new();
+    for op in &script.ops {
+        let (heard, expected) = match op {
+            ClientOp::Request(request, sequence, payload) => {
+                check_request(&mut client, &mut oracle, *request, *sequence, payload);
+                continue;
+            }
+            ClientOp::Receive(length) => {
+                let (piece, later) = rest.split_at(rest.len().min(*length));
+                rest = later;
+                (receive(&mut client, piece), oracle.receive(piece))
+            }
+            ClientOp::Eof => {
+                rest = &[];
+                (client.handle_eof().err().map(Heard::Broken).into_iter().collect(), oracle.end())
+            }
+        };
+        assert_eq!(heard, expected, "after {op:?}");
+        assert_eq!(client.in_flight(), oracle.in_flight(), "in flight after {op:?}");
+        all.extend(heard);
+    }
+    all
+}
+
+fn check_request(
+    client: &mut FramedClient,
+    oracle: &mut ClientOracle,
+    request: Request,
+    sequence: u64,
+    payload: &[u8],
+) {
+    let kind = match request {
+        Request::Echo => ECHO,
+        Request::Ping => PING,
+    };
+    let made = client.request(request, sequence, payload).map(Vec::from);
+    let expected = oracle
+        .request(request, sequence, payload)
+        .map(|()| frame(kind, sequence, payload)[..HEADER].to_vec());
+    assert_eq!(made, expected, "{request:?} {sequence} of {} bytes", payload.len());
+}
+
+fn receive(client: &mut FramedClient, piece: &[u8]) -> Vec<Heard> {
+    let mut rest = piece;
+    let mut heard = Vec::new();
+    while !rest.is_empty() {
+        match client.handle_input(rest) {
+            Ok(consumed) => {
+                assert!((1..=rest.len()).contains(&consumed), "{consumed} of {}", rest.len());
+                rest = &rest[consumed..];
+            }
+            Err(error) => {
+                heard.push(Heard::Broken(error));
+                // The rest must be ignored, so it is offered all the same.
+                assert_eq!(client.handle_input(rest), Ok(rest.len()));
+                rest = &[];
+            }
+        }
+        heard.extend(client.poll_reply().map(hear));
+        assert_eq!(client.poll_reply(), None, "one input completes at most one reply");
+    }
+    heard
+}
+
+fn hear(reply: Reply) -> Heard {
+    match reply {
+        Reply::Echo { sequence } => Heard::Echo(sequence),
+        Reply::Pong { sequence } => Heard::Pong(sequence),
+        Reply::GoAway { last_sequence } => Heard::GoAway(last_sequence),
+        Reply::Error(error) => {
+            let number = error.number();
+            let known = (1..=9).contains(&number);
+            assert_eq!(error.code().map(ErrorCode::to_wire), known.then_some(number));
+            Heard::Error(error.sequence, number, error.text())
+        }
+    }
+}

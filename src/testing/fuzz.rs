@@ -1,0 +1,114 @@
+//! What the fuzz targets run, as functions of the fuzzer's bytes.
+//!
+//! Compiled in ordinary builds, so that `cargo test` can replay the corpus. Every input begins
+//! with a short program; the rest is what the peer sends, as it would stand on the wire:
+//!
+//! | byte | meaning |
+//! | --- | --- |
+//! | 0 | flags: bit 0 repairs the checksums, bit 1 ends the stream, bits 2 and up choose `max_frame` or the in-flight limit |
+//! | 1 | `n`, number of operations, at most [`MOST_OPS`] |
+//! | 2 .. 2 + n | the operations, one byte each, see the functions below |
+//! | then | the stream; what the operations leave of it arrives at their end |
+
+use std::time::Duration;
+
+use super::client_model::{self, ClientOp, ClientScript};
+use super::model::{Op, Script, check_any_cut};
+use super::wire::repair_checksums;
+use crate::protocol::{Config, FramedConfig, Request};
+
+/// Operations in one input; more would only make it slow.
+pub const MOST_OPS: usize = 32;
+
+const FRAME_TIMEOUT: Duration = Duration::from_millis(100);
+
+/// The server's `raw` core. Operations as in [`framed`].
+pub fn raw(data: &[u8]) {
+    let Some(program) = Program::read(data) else { return };
+    check_any_cut(&program.server_script(Config::Raw));
+}
+
+/// The server's `framed` core.
+///
+/// Operations: 0 to 199 receive that many bytes; 200 to 239 let 5 ms pass for every one above 200,
+/// of a frame timeout of 100 ms; 240 to 247 drain; 248 to 251 end of stream; above that busy.
+pub fn framed(data: &[u8]) {
+    let Some(mut program) = Program::read(data) else { return };
+    program.repair_if_asked();
+    let max_frame = [65_536, 0, 1, 64, 100, 1000, 16 << 20, u32::MAX][program.choice(8)];
+    let config = FramedConfig { max_frame, frame_timeout: FRAME_TIMEOUT };
+    check_any_cut(&program.server_script(Config::Framed(config)));
+}
+
+/// The client's core.
+///
+/// Operations: 0 to 127 receive that many bytes; 128 to 195 send an ECHO with one byte of payload
+/// for every one above 128; 196 to 255 send a PING with two bytes for every one above 196, so that
+/// some are too long. Sequences count from 1, every payload byte is its request's sequence.
+pub fn client(data: &[u8]) {
+    let Some(mut program) = Program::read(data) else { return };
+    program.repair_if_asked();
+    let mut sequence = 0;
+    let mut request = |kind, length: u8| {
+        sequence += 1;
+        ClientOp::Request(kind, sequence, vec![sequence as u8; usize::from(length)])
+    };
+    let mut ops: Vec<ClientOp> = program
+        .ops
+        .iter()
+        .map(|op| match *op {
+            length @ 0..=127 => ClientOp::Receive(usize::from(length)),
+            op @ 128..=195 => request(Request::Echo, op - 128),
+            op @ 196..=255 => request(Request::Ping, (op - 196) * 2),
+        })
+        .collect();
+    ops.push(ClientOp::Receive(usize::MAX));
+    if program.ends_stream() {
+        ops.push(ClientOp::Eof);
+    }
+    let max_in_flight = [64, 0, 1, 2][program.choice(4)];
+    let script = ClientScript { max_in_flight, stream: program.stream, ops };
+    client_model::check_any_cut(&script);
+}
+
+/// The input taken apart.
+struct Program<'a> {
+    flags: u8,
+    ops: &'a [u8],
+    stream: Vec<u8>,
+}
+
+impl<'a> Program<'a> {
+    fn read(data: &'a [u8]) -> Option<Self> {
+        let ([flags, count], rest) = data.split_first_chunk()?;
+        let (ops, stream) = rest.split_at_checked(usize::from(*count).min(MOST_OPS))?;
+        Some(Self { flags: *flags, ops, stream: stream.to_vec() })
+    }
+
+    fn repair_if_asked(&mut self) {
+        if self.flags & 1 != 0 {
+            repair_checksums(&mut self.stream);
+        }
+    }
+
+    fn ends_stream(&self) -> bool {
+        self.flags & 2 != 0
+    }
+
+    fn choice(&self, of: usize) -> usize {
+        usize::from(self.flags >> 2) % of
+    }
+
+    fn server_script(self, config: Config) -> Script {
+        let ends_stream = self.ends_stream();
+        let ops = self.ops.iter().map(|op| match *op {
+            length @ 0..=199 => Op::Receive(usize::from(length)),
+            op @ 200..=239 => Op::Elapse(5 * Duration::from_millis(u64::from(op - 200))),
+            240..=247 => Op::Drain,
+            248..=251 => Op::Eof,
+            252..=255 => Op::Busy,
+        });
+        let ops = ops.chain([Op::Receive(usize::MAX)]).chain(ends_stream.then_some(Op::Eof));
+        Script { config, ops: ops.collect(), stream: self.stream }
+    }
+}

@@ -1,0 +1,263 @@
+//! The life of a server's connection as a list of operations, and the checker that leads it.
+//!
+//! Property tests and fuzz targets make [`Script`]s; [`check`] runs the real connection and the
+//! [`Oracle`] side by side and compares them after every operation.
+
+use std::iter;
+use std::time::{Duration, Instant};
+
+use super::oracle::{Oracle, Outcome, Sent};
+use super::wire::{ERROR, Fields, GOAWAY, HEADER, PONG};
+use crate::protocol::{CloseReason, Config, Connection, Input, MAX_ERROR_TEXT, Output};
+use crate::protocol::{ErrorCode, ProtocolError, StreamOffset};
+
+/// Between two inputs: four entries of the queue, the failed frame's Discard, GOAWAY, ERROR, Close.
+const MOST_OUTPUTS: usize = 8;
+
+/// What happens to a connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Script {
+    /// The server's protocol and limits.
+    pub config: Config,
+    /// What the peer sends. What no operation receives never arrives.
+    pub stream: Vec<u8>,
+    /// What happens, in order.
+    pub ops: Vec<Op>,
+}
+
+/// One thing that happens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Op {
+    /// The next bytes of the stream arrive in one piece: this many, or what is left.
+    Receive(usize),
+    /// The peer's FIN arrives.
+    Eof,
+    /// The server shuts down.
+    Drain,
+    /// The server has no room.
+    Busy,
+    /// Time passes, and the connection is asked whether something is due.
+    Elapse(Duration),
+}
+
+impl Script {
+    /// The same with every piece delivered byte by byte.
+    pub fn shredded(&self) -> Self {
+        let mut left = self.stream.len();
+        let mut ops = Vec::new();
+        for op in &self.ops {
+            if let Op::Receive(length) = *op {
+                let length = length.min(left);
+                left -= length;
+                ops.extend(iter::repeat_n(Op::Receive(1), length));
+            } else {
+                ops.push(*op);
+            }
+        }
+        Self { ops, ..self.clone() }
+    }
+
+    /// The same with pieces that follow each other delivered as one.
+    pub fn merged(&self) -> Self {
+        let mut ops: Vec<Op> = Vec::new();
+        for op in &self.ops {
+            match (ops.last_mut(), op) {
+                (Some(Op::Receive(length)), Op::Receive(more)) => {
+                    *length = length.saturating_add(*more);
+                }
+                _ => ops.push(*op),
+            }
+        }
+        Self { ops, ..self.clone() }
+    }
+}
+
+/// Runs a script and says how it came out.
+///
+/// # Panics
+///
+/// When the connection breaks its contract or differs from the oracle.
+pub fn check(script: &Script) -> Outcome {
+    let mut run = Run::new(script.config);
+    let mut rest = &script.stream[..];
+    for op in &script.ops {
+        match *op {
+            Op::Receive(length) => {
+                let (piece, later) = rest.split_at(length.min(rest.len()));
+                rest = later;
+                run.oracle.receive(piece);
+                run.receive(piece);
+            }
+            Op::Eof => {
+                run.oracle.end();
+                run.tell(Input::Eof);
+            }
+            Op::Drain => {
+                run.oracle.drain();
+                run.tell(Input::Drain);
+            }
+            Op::Busy => {
+                run.oracle.refuse_as_busy();
+                run.tell(Input::Busy);
+            }
+            Op::Elapse(time) => {
+                run.now += time;
+                run.oracle.elapse(time);
+                run.tell(Input::Timeout);
+            }
+        }
+        run.compare(op);
+    }
+    run.seen
+}
+
+/// Runs a script whole, byte by byte and as it is.
+///
+/// # Panics
+///
+/// As [`check`], and when the three come out differently.
+pub fn check_any_cut(script: &Script) -> Outcome {
+    let outcome = check(script);
+    assert_eq!(outcome, check(&script.merged()), "the result depends on the cuts (whole)");
+    assert_eq!(outcome, check(&script.shredded()), "the result depends on the cuts (bytes)");
+    outcome
+}
+
+struct Run {
+    config: Config,
+    connection: Connection,
+    oracle: Oracle,
+    start: Instant,
+    now: Instant,
+    /// Everything handed over while the connection was open, consumed or not.
+    offered: StreamOffset,
+    seen: Outcome,
+}
+
+impl Run {
+    fn new(config: Config) -> Self {
+        let start = Instant::now();
+        Self {
+            config,
+            connection: config.connection(),
+            oracle: Oracle::new(config),
+            start,
+            now: start,
+            offered: 0,
+            seen: Outcome::default(),
+        }
+    }
+
+    fn receive(&mut self, piece: &[u8]) {
+        let was_closed = self.seen.close.is_some();
+        if !was_closed {
+            self.offered += piece.len() as u64;
+        }
+        let mut rest = piece;
+        loop {
+            let given = rest.len();
+            match self.connection.handle_input(self.now, Input::Data(rest)) {
+                Ok(consumed) => {
+                    assert!(consumed <= given, "consumed {consumed} of {given} bytes");
+                    assert!(consumed > 0 || given == 0, "took nothing although polled empty");
+                    assert!(!was_closed || consumed == given, "a closed connection ignores data");
+                    if !was_closed {
+                        self.seen.accepted += consumed as u64;
+                    }
+                    rest = &rest[consumed..];
+                    self.poll(self.seen.accepted);
+                }
+                Err(error) => return self.poll_error(error),
+            }
+            if rest.is_empty() {
+                return;
+            }
+        }
+    }
+
+    fn tell(&mut self, input: Input<'_>) {
+        match self.connection.handle_input(self.now, input) {
+            Ok(consumed) => {
+                assert_eq!(consumed, 0, "{input:?} consumes no bytes");
+                self.poll(self.seen.accepted);
+            }
+            Err(error) => self.poll_error(error),
+        }
+    }
+
+    /// Polls to the end; no range may reach beyond `limit`.
+    fn poll(&mut self, limit: StreamOffset) {
+        for polled in 0.. {
+            let Some(output) = self.connection.poll_output() else { return };
+            assert!(polled < MOST_OUTPUTS, "more outputs than can wait: {output:?}");
+            assert_eq!(self.seen.close, None, "after Close came {output:?}");
+            match output {
+                Output::Forward(range) => {
+                    self.check_range(&range, limit);
+                    self.seen.forward(range);
+                }
+                Output::Discard(range) => {
+                    self.check_range(&range, limit);
+                    self.seen.discard(range);
+                }
+                Output::Emit(bytes) => self.seen.sent.push(read_emitted(&bytes)),
+                Output::Close(reason) => self.seen.close = Some(reason),
+            }
+        }
+    }
+
+    /// After an error comes what was queued before, then its ERROR (if the protocol has one) and
+    /// its Close.
+    fn poll_error(&mut self, error: ProtocolError) {
+        assert_eq!(self.seen.error, None, "a second error");
+        assert_eq!(self.seen.close, None, "an error after the end");
+        self.seen.error = Some(error);
+        self.poll(self.offered);
+        self.seen.accepted = self.seen.covered();
+        assert_eq!(self.seen.close, Some(CloseReason::Failed(error.code)));
+        let told = Sent::Error(error.code.to_wire(), error.sequence);
+        match self.config {
+            Config::Raw => assert!(!self.seen.sent.contains(&told), "raw has no ERROR"),
+            Config::Framed(_) => assert_eq!(self.seen.sent.last(), Some(&told)),
+        }
+    }
+
+    fn check_range(&self, range: &std::ops::Range<StreamOffset>, limit: StreamOffset) {
+        assert!(range.start < range.end, "empty range {range:?}");
+        assert_eq!(range.start, self.seen.covered(), "range {range:?} leaves a gap or overlaps");
+        assert!(range.end <= limit, "range {range:?} runs ahead of the stream at {limit}");
+    }
+
+    fn compare(&self, op: &Op) {
+        assert_eq!(&self.seen, self.oracle.outcome(), "after {op:?}");
+        let deadline = self.connection.deadline().map(|deadline| deadline - self.start);
+        assert_eq!(deadline, self.oracle.deadline(), "deadline after {op:?}");
+    }
+}
+
+/// Reads a frame of the server's own, which must be valid.
+fn read_emitted(frame: &[u8]) -> Sent {
+    let fields = Fields::read(frame).expect("an emitted frame has a header");
+    let payload = &frame[HEADER..];
+    assert_eq!((fields.magic, fields.version), (*b"RB", 1), "in {frame:?}");
+    assert_eq!(fields.length as usize, payload.len(), "length in {frame:?}");
+    assert_eq!(fields.checksum, fields.right_checksum(payload), "checksum in {frame:?}");
+    match fields.kind {
+        PONG => Sent::Pong(fields.sequence, payload.to_vec()),
+        GOAWAY => {
+            assert!(payload.is_empty(), "GOAWAY with a payload");
+            Sent::GoAway(fields.sequence)
+        }
+        ERROR => Sent::Error(read_error(payload), fields.sequence),
+        kind => panic!("a server emits no frame of kind {kind}"),
+    }
+}
+
+fn read_error(payload: &[u8]) -> u16 {
+    let (code, text) = payload.split_first_chunk().expect("an ERROR begins with its code");
+    let text = std::str::from_utf8(text).expect("the text of an ERROR is UTF-8");
+    assert!(!text.is_empty() && text.len() <= MAX_ERROR_TEXT, "text of {} bytes", text.len());
+    let code = u16::from_be_bytes(*code);
+    assert!((1..=ErrorCode::ALL.len() as u16).contains(&code), "code {code}");
+    code
+}
