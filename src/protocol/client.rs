@@ -242,3 +242,54 @@ impl FramedClient {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reply_that_was_not_polled_holds_the_input_back() {
+        let mut client = FramedClient::new(1);
+        let goaway = Header::new(Kind::GoAway, 7, b"").encode();
+        assert_eq!(client.handle_input(&goaway), Ok(HEADER_LEN));
+        assert_eq!(client.handle_input(&goaway), Ok(0));
+        assert_eq!(client.poll_reply(), Some(Reply::GoAway { last_sequence: 7 }));
+        assert_eq!(client.poll_reply(), None);
+        assert_eq!(client.handle_input(&goaway), Ok(HEADER_LEN));
+    }
+
+    #[test]
+    fn a_refused_request_changes_nothing() {
+        let mut client = FramedClient::new(1);
+        let too_long = vec![0; MAX_FRAME_CEILING as usize + 1];
+        let (length, limit) = (too_long.len(), MAX_FRAME_CEILING as usize);
+        assert_eq!(
+            client.request(Request::Echo, 1, &too_long),
+            Err(RequestError::PayloadTooLong { length, limit })
+        );
+        assert_eq!(client.in_flight(), 0);
+        assert!(client.request(Request::Echo, 1, &too_long[1..]).is_ok());
+        assert_eq!(client.request(Request::Ping, 2, b""), Err(RequestError::InFlightLimit(1)));
+        assert_eq!(client.in_flight(), 1);
+    }
+
+    #[test]
+    fn the_end_is_an_error_once() {
+        let mut client = FramedClient::new(2);
+        assert!(client.request(Request::Ping, 1, b"").is_ok());
+        assert_eq!(client.handle_eof(), Err(ReplyError::Ended { unanswered: 1 }));
+        assert_eq!(client.handle_eof(), Ok(()));
+        assert_eq!(client.handle_input(b"anything"), Ok(8));
+    }
+
+    #[test]
+    fn an_error_reply_is_shown_even_where_it_is_not_utf8() {
+        let mut client = FramedClient::new(1);
+        let payload = b"\x03\xE8not \xFF text";
+        let frame = [&Header::new(Kind::Error, 5, payload).encode()[..], payload].concat();
+        assert_eq!(client.handle_input(&frame), Ok(frame.len()));
+        let Some(Reply::Error(error)) = client.poll_reply() else { panic!("no ERROR") };
+        assert_eq!((error.sequence, error.number(), error.code()), (5, 1000, None));
+        assert_eq!(error.text(), "not \u{FFFD} text");
+    }
+}

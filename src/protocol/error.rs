@@ -86,3 +86,29 @@ pub struct ProtocolError {
     /// Sequence of the offending frame; 0 where its header never was complete or not a header.
     pub sequence: u64,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::MAX_ERROR_TEXT;
+
+    #[test]
+    fn codes_have_the_numbers_of_the_wire_format() {
+        let numbers = ErrorCode::ALL.map(ErrorCode::to_wire);
+        assert_eq!(numbers, [1, 2, 3, 4, 5, 6, 7, 8, 9]);
+        for code in ErrorCode::ALL {
+            assert_eq!(ErrorCode::from_wire(code.to_wire()), Some(code));
+        }
+        for unknown in [0, 10, 256, u16::MAX] {
+            assert_eq!(ErrorCode::from_wire(unknown), None);
+        }
+    }
+
+    #[test]
+    fn every_text_is_its_own_and_fits() {
+        for (index, code) in ErrorCode::ALL.into_iter().enumerate() {
+            assert!((1..=MAX_ERROR_TEXT).contains(&code.text().len()), "{code:?}");
+            assert!(ErrorCode::ALL[..index].iter().all(|other| other.text() != code.text()));
+        }
+    }
+}

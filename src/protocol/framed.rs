@@ -197,4 +197,36 @@ mod tests {
         assert_eq!(announces(MAX_FRAME_CEILING), Ok(20));
         assert_eq!(announces(MAX_FRAME_CEILING + 1), Err(too_large));
     }
+
+    /// A caller that does not poll is stopped, not answered without bound.
+    #[test]
+    fn input_stops_while_the_queue_is_full() {
+        let ping = [&Header::new(Kind::Ping, 1, b"?").encode()[..], b"?"].concat();
+        let (now, pings) = (Instant::now(), ping.repeat(10));
+        let mut connection = FramedConnection::new(FramedConfig::default());
+        assert_eq!(connection.handle_input(now, Input::Data(&pings)), Ok(2 * ping.len()));
+        assert_eq!(connection.handle_input(now, Input::Data(&pings)), Ok(0));
+        assert_eq!(std::iter::from_fn(|| connection.poll_output()).count(), 4);
+        assert_eq!(connection.handle_input(now, Input::Data(&pings)), Ok(2 * ping.len()));
+    }
+
+    /// The clock of a frame starts with its first byte and with every frame anew.
+    #[test]
+    fn the_deadline_belongs_to_the_frame_that_is_arriving() {
+        let echo = Header::new(Kind::Echo, 1, b"").encode();
+        let timeout = FramedConfig::default().frame_timeout;
+        let start = Instant::now();
+        let later = start + timeout / 2;
+        let mut connection = FramedConnection::new(FramedConfig::default());
+        assert_eq!(connection.deadline(), None);
+        assert_eq!(connection.handle_input(start, Input::Data(&echo[..1])), Ok(1));
+        assert_eq!(connection.handle_input(later, Input::Data(&echo[1..19])), Ok(18));
+        assert_eq!(connection.deadline(), Some(start + timeout));
+        let end_and_start = [&echo[19..], &echo[..1]].concat();
+        assert_eq!(connection.handle_input(later, Input::Data(&end_and_start)), Ok(2));
+        assert_eq!(connection.deadline(), Some(later + timeout));
+        assert_eq!(connection.handle_input(start + timeout, Input::Timeout), Ok(0));
+        assert_eq!(connection.handle_input(later, Input::Data(&echo[1..])), Ok(19));
+        assert_eq!(connection.deadline(), None);
+    }
 }

@@ -161,3 +161,64 @@ impl OutputQueue {
         self.length += 1;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn inline_bytes_hold_the_longest_error() {
+        assert_eq!(InlineBytes::CAPACITY, 222);
+        let frame = InlineBytes::frame(Kind::Error, 1, &[b'x'; MAX_ERROR]);
+        assert_eq!(frame.len(), InlineBytes::CAPACITY);
+        assert_eq!(frame[HEADER_LEN..], [b'x'; MAX_ERROR]);
+        assert_eq!(*InlineBytes::copy_of(b""), *b"");
+    }
+
+    #[test]
+    fn stretches_join_only_with_a_neighbour_of_the_same_fate() {
+        let mut queue = OutputQueue::default();
+        queue.forward(0..20);
+        queue.forward(20..50);
+        queue.discard(50..50);
+        queue.discard(50..60);
+        queue.discard(60..70);
+        queue.forward(70..80);
+        assert_eq!(queue.pop(), Some(Output::Forward(0..50)));
+        assert_eq!(queue.pop(), Some(Output::Discard(50..70)));
+        assert_eq!(queue.pop(), Some(Output::Forward(70..80)));
+        assert_eq!(queue.pop(), None);
+    }
+
+    #[test]
+    fn a_pong_keeps_its_place_between_forwards() {
+        let mut queue = OutputQueue::default();
+        queue.forward(0..20);
+        queue.pong(7, b"?");
+        queue.forward(41..61);
+        assert_eq!(queue.pop(), Some(Output::Forward(0..20)));
+        let pong = InlineBytes::frame(Kind::Pong, 7, b"?");
+        assert_eq!(queue.pop(), Some(Output::Emit(pong)));
+        assert_eq!(queue.pop(), Some(Output::Forward(41..61)));
+    }
+
+    /// The queue goes round its array many times and refuses a frame exactly when two more entries
+    /// might not fit.
+    #[test]
+    fn room_is_kept_for_a_whole_frame() {
+        let mut queue = OutputQueue::default();
+        for round in 0..10 {
+            let start = round * 100;
+            queue.discard(start..start + 20);
+            queue.pong(1, b"");
+            assert!(queue.has_room_for_frame());
+            queue.forward(start + 20..start + 40);
+            assert!(!queue.has_room_for_frame());
+            queue.pong(2, b"");
+            for _ in 0..4 {
+                assert!(queue.pop().is_some());
+            }
+            assert_eq!(queue.pop(), None);
+        }
+    }
+}
