@@ -1,0 +1,87 @@
+#!/usr/bin/env bash
+# Fuzzes every target for some seconds each: scripts/fuzz.sh [SECONDS], 30 without it.
+#
+# Starts from the committed corpus and keeps what it finds in fuzz/target/corpus, out of git's
+# sight. Ends with a table; fails when a target crashed, and says how to run that input again.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+readonly SECONDS_EACH="${1:-30}"
+readonly LOGS=fuzz/target/logs
+# Longer inputs are slower and reach nothing new: a program, and a few dozen frames.
+readonly MAX_INPUT_BYTES=2048
+
+main() {
+    need_tools
+    mkdir -p "$LOGS"
+    cargo +nightly fuzz build
+    local target crashed=()
+    for target in $(cargo +nightly fuzz list); do
+        echo "fuzzing $target for $SECONDS_EACH s"
+        fuzz "$target" || crashed+=("$target")
+    done
+    print_table
+    if ((${#crashed[@]})); then
+        local crash
+        for crash in "${crashed[@]}"; do explain_crash "$crash"; done
+        exit 1
+    fi
+}
+
+need_tools() {
+    if [[ ! "$SECONDS_EACH" =~ ^[1-9][0-9]*$ ]]; then
+        echo "usage: scripts/fuzz.sh [SECONDS]" >&2
+        exit 2
+    fi
+    if ! cargo +nightly --version >/dev/null 2>&1; then
+        echo "fuzzing needs a nightly compiler: rustup toolchain install nightly" >&2
+        exit 1
+    fi
+    if ! cargo fuzz --version >/dev/null 2>&1; then
+        echo "installing cargo-fuzz"
+        cargo install cargo-fuzz --locked
+    fi
+}
+
+fuzz() {
+    local target=$1 found=fuzz/target/corpus/$1
+    mkdir -p "$found"
+    # The first directory is written to, the second only read.
+    cargo +nightly fuzz run "$target" "$found" "fuzz/corpus/$target" -- \
+        -max_total_time="$SECONDS_EACH" -max_len="$MAX_INPUT_BYTES" -dict=fuzz/frames.dict \
+        -timeout=10 -print_final_stats=1 >"$LOGS/$target" 2>&1
+}
+
+print_table() {
+    local log
+    printf '\n%-12s %12s %12s %10s %10s\n' target executions per-second coverage features
+    for log in "$LOGS"/*; do
+        printf '%-12s %12s %12s %10s %10s\n' "${log##*/}" \
+            "$(last 'stat::number_of_executed_units: *\([0-9]*\)' "$log")" \
+            "$(last 'stat::average_exec_per_sec: *\([0-9]*\)' "$log")" \
+            "$(last '.* cov: \([0-9]*\).*' "$log")" \
+            "$(last '.* ft: \([0-9]*\).*' "$log")"
+    done
+}
+
+# The last number that a pattern finds in a log, or a dash.
+last() {
+    local found
+    found=$(sed -n "s/^$1.*$/\1/p" "$2" | tail -n 1)
+    echo "${found:--}"
+}
+
+explain_crash() {
+    local artifact
+    artifact=$(sed -n 's/^.*Test unit written to //p' "$LOGS/$1" | tail -n 1)
+    echo
+    echo "$1 crashed:"
+    grep -m 1 -A 4 -E 'panicked at|ERROR: ' "$LOGS/$1" || tail -n 20 "$LOGS/$1"
+    echo "whole log: $LOGS/$1"
+    if [[ -n "$artifact" ]]; then
+        echo "run it again: cargo +nightly fuzz run $1 $artifact"
+        echo "keep it: cp $artifact fuzz/corpus/$1/WHAT-IT-SHOWS (cargo test then replays it)"
+    fi
+}
+
+main
