@@ -229,4 +229,20 @@ mod tests {
         assert_eq!(connection.handle_input(later, Input::Data(&echo[1..])), Ok(19));
         assert_eq!(connection.deadline(), None);
     }
+
+    #[test]
+    fn goaway_and_the_end_wait_for_what_is_queued() {
+        let echo = Header::new(Kind::Echo, 7, b"").encode();
+        let now = Instant::now();
+        let mut connection = FramedConnection::new(FramedConfig::default());
+        assert_eq!(connection.handle_input(now, Input::Data(&echo)), Ok(20));
+        assert_eq!(connection.handle_input(now, Input::Drain), Ok(0));
+        assert_eq!(connection.handle_input(now, Input::Eof), Ok(0));
+        assert_eq!(connection.handle_input(now, Input::Data(b"too late")), Ok(8));
+        let goaway = InlineBytes::frame(Kind::GoAway, 7, b"");
+        let expected =
+            [Output::Forward(0..20), Output::Emit(goaway), Output::Close(CloseReason::Finished)];
+        let polled: Vec<_> = std::iter::from_fn(|| connection.poll_output()).collect();
+        assert_eq!(polled, expected);
+    }
 }

@@ -191,6 +191,28 @@ mod tests {
     }
 
     #[test]
+    fn stretches_with_a_gap_stay_apart() {
+        let mut queue = OutputQueue::default();
+        queue.forward(0..20);
+        queue.forward(30..40);
+        assert_eq!(queue.pop(), Some(Output::Forward(0..20)));
+        assert_eq!(queue.pop(), Some(Output::Forward(30..40)));
+    }
+
+    /// Wherever in its array the queue stands.
+    #[test]
+    fn a_thousand_frames_take_one_entry() {
+        let mut queue = OutputQueue::default();
+        for start in (0..20).map(|round| round * 30_000) {
+            for frame in 0..1000 {
+                queue.forward(start + frame * 20..start + frame * 20 + 20);
+            }
+            assert_eq!(queue.pop(), Some(Output::Forward(start..start + 20_000)));
+            assert_eq!(queue.pop(), None);
+        }
+    }
+
+    #[test]
     fn a_pong_keeps_its_place_between_forwards() {
         let mut queue = OutputQueue::default();
         queue.forward(0..20);

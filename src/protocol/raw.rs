@@ -74,4 +74,15 @@ mod tests {
         assert_eq!(finished.poll_output(), Some(Output::Close(CloseReason::Finished)));
         assert_eq!(finished.poll_output(), None);
     }
+
+    #[test]
+    fn the_end_waits_for_the_rest() {
+        let mut connection = RawConnection::default();
+        assert_eq!(connection.handle_input(Input::Data(b"Hello")), Ok(5));
+        assert_eq!(connection.handle_input(Input::Data(b", world")), Ok(7));
+        assert_eq!(connection.handle_input(Input::Eof), Ok(0));
+        assert_eq!(connection.poll_output(), Some(Output::Forward(0..12)));
+        assert_eq!(connection.poll_output(), Some(Output::Close(CloseReason::Finished)));
+        assert_eq!(connection.poll_output(), None);
+    }
 }
