@@ -238,7 +238,7 @@ mod tests {
         assert_eq!(connection.handle_input(now, Input::Data(&echo)), Ok(20));
         assert_eq!(connection.handle_input(now, Input::Drain), Ok(0));
         assert_eq!(connection.handle_input(now, Input::Eof), Ok(0));
-        assert_eq!(connection.handle_input(now, Input::Data(b"too late")), Ok(8));
+        assert_eq!(connection.handle_input(now, Input::Data(&echo)), Ok(20));
         let goaway = InlineBytes::frame(Kind::GoAway, 7, b"");
         let expected =
             [Output::Forward(0..20), Output::Emit(goaway), Output::Close(CloseReason::Finished)];
