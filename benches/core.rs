@@ -2,8 +2,6 @@
 //!
 //! `raw` looks at no byte, so its bytes per second say only that it costs nothing.
 
-#![expect(missing_docs, reason = "criterion's macros make undocumented functions")]
-
 use std::hint::black_box;
 use std::time::Instant;
 

@@ -4,6 +4,7 @@
 //! [`Oracle`] side by side and compares them after every operation.
 
 use std::iter;
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use super::oracle::{Oracle, Outcome, Sent};
@@ -222,7 +223,7 @@ impl Run {
         }
     }
 
-    fn check_range(&self, range: &std::ops::Range<StreamOffset>, limit: StreamOffset) {
+    fn check_range(&self, range: &Range<StreamOffset>, limit: StreamOffset) {
         assert!(range.start < range.end, "empty range {range:?}");
         assert_eq!(range.start, self.seen.covered(), "range {range:?} leaves a gap or overlaps");
         assert!(range.end <= limit, "range {range:?} runs ahead of the stream at {limit}");
