@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use ringback::protocol::{CloseReason, Config, ErrorCode, FramedConfig, Request};
+use ringback::protocol::{CloseReason, Config, Connection, ErrorCode, FramedConfig, Request};
 use ringback::testing::client_model::{self, ClientOp, ClientScript};
 use ringback::testing::client_oracle::Heard;
 use ringback::testing::model::{Op, Script, check_any_cut};
@@ -117,6 +117,13 @@ proptest! {
         let script = ClientScript { max_in_flight: 20, stream, ops };
         prop_assert_eq!(client_model::check_any_cut(&script), expected);
     }
+}
+
+/// What has no destructor owns no heap, so the size of a connection is all of its memory.
+#[test]
+fn a_connection_has_a_fixed_small_size() {
+    assert!(!std::mem::needs_drop::<Connection>());
+    assert!(size_of::<Connection>() <= 1024, "{} bytes", size_of::<Connection>());
 }
 
 /// The largest frame that a server can be configured for is summed piece by piece.
