@@ -21,7 +21,7 @@ fn try_seed(seed: u64, mutation: Option<Mutation>) -> Report {
 #[test]
 fn every_seed_ends_well() {
     if let Some(seed) = from_environment("RINGBACK_SIM_SEED") {
-        println!("{:?}", try_seed(seed, None));
+        eprintln!("{:?}", try_seed(seed, None));
         return;
     }
     let seeds = from_environment("RINGBACK_SIM_SEEDS").unwrap_or(SEEDS);

@@ -27,7 +27,7 @@ fn main() -> ExitCode {
 }
 
 fn serve(options: &Serve) -> ExitCode {
-    let server = match Server::start(options.resolve()) {
+    let server = match Server::start(&options.resolve()) {
         Ok(server) => server,
         Err(error) => return fail(&error.to_string(), exit_code_of(&error)),
     };

@@ -5,7 +5,7 @@
 //! use std::net::TcpStream;
 //! use ringback::server::{Config, Server};
 //!
-//! let server = Server::start(Config::new(vec!["127.0.0.1:0".parse()?]))?;
+//! let server = Server::start(&Config::new(vec!["127.0.0.1:0".parse()?]))?;
 //! let mut client = TcpStream::connect(server.local_addresses()[0])?;
 //! client.write_all(b"Hello, world")?;
 //! let mut reply = [0; 12];
@@ -150,7 +150,7 @@ impl Server {
     /// # Errors
     ///
     /// When anything that was asked for cannot be had.
-    pub fn start(config: Config) -> Result<Self, StartError> {
+    pub fn start(config: &Config) -> Result<Self, StartError> {
         if config.addresses.is_empty() {
             return Err(StartError::NoAddress);
         }

@@ -70,6 +70,7 @@ impl LeaseTable {
     }
 
     /// Takes a lease back; returns its buffer if this was the last of it.
+    #[expect(clippy::needless_pass_by_value, reason = "a lease ends here")]
     pub(crate) fn take_back(&mut self, lease: Lease) -> Option<FreedBuffer> {
         self.check(&lease);
         let outstanding = &mut self.outstanding[usize::from(lease.buffer)];

@@ -1,6 +1,6 @@
 //! What the end-to-end tests share: a server in this process, the program in its own, and clients.
 
-#![allow(dead_code, reason = "each test program uses its own part")]
+#![allow(dead_code, unreachable_pub, reason = "each test program uses its own part")]
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -21,7 +21,7 @@ pub fn start_server(protocol: protocol::Config) -> (Server, SocketAddr) {
     config.protocol = protocol;
     config.cpus = ringback::server::workers_on(&config.cpus, 2);
     config.drain_quiet = Duration::from_millis(100);
-    let server = Server::start(config).expect("the server starts");
+    let server = Server::start(&config).expect("the server starts");
     let address = server.local_addresses()[0];
     (server, address)
 }

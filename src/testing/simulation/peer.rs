@@ -34,6 +34,7 @@ struct Behaviour {
 }
 
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "a simulation has a few peers")]
 enum Verifier {
     /// The stream comes back as it was sent.
     Raw,
