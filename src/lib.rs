@@ -1,8 +1,64 @@
-//! ringback, an io_uring TCP echo server and the instrument that measures it.
+//! ringback: a TCP echo server on io_uring, and the instrument that measures it.
+//!
+//! This page is the map of the source. Two programs stand on one library: `ringback` serves,
+//! [`ringback-load`](load) measures.
+//!
+//! # Layers
+//!
+//! ```text
+//!  bin/ringback            bin/ringback-load
+//!      │                          │
+//!    server ──────┐             load
+//!      │          │               │
+//!    driver ── lifecycle          │
+//!     │   ╲       │               │
+//!    sys   ╲── protocol ──────────┘
+//! ```
+//!
+//! An arrow points down only, and these are the rules that keep each layer honest:
+//!
+//! - [`protocol`] knows bytes: no sockets, clocks, threads, allocation per message. It is what the
+//!   fuzzers attack.
+//! - `lifecycle` knows what a connection may do next: watermarks, deadlines, drain. Pure as well:
+//!   time is an argument.
+//! - `sys` is the only place with `unsafe`. Its `Ring` owns every buffer that an operation in
+//!   flight names, so its safe interface cannot touch memory the kernel may write. It knows nothing
+//!   of protocols.
+//! - `driver` moves bytes between the kernel and the core on one CPU. The policy of the native
+//!   driver, its `session`, takes completions and gives submissions without a kernel: the
+//!   simulation in `testing` runs it over a fake ring.
+//! - [`server`] owns listeners, workers, placement and shutdown.
+//! - [`load`] is the instrument. It shares the protocol core and nothing else with the server: an
+//!   instrument must not share the bugs of what it measures.
+//! - [`cli`] turns words into configurations, for both programs.
+//!
+//! # The way of a message
+//!
+//! 1. The kernel picks a buffer from the worker's ring of receive buffers, writes the bytes, and
+//!    posts a completion.
+//! 2. `sys::Ring` hands the bytes out as a lease: readable, and out of the kernel's reach.
+//! 3. `driver::uring::session` finds the connection by slot and generation and shows the bytes to
+//!    its protocol core.
+//! 4. The core answers with ranges of the received stream: [`Output::Forward`] these,
+//!    [`Output::Discard`] those.
+//! 5. Forwarded parts, still in the buffer they were received into, move into the connection's one
+//!    send, coalesced with everything else that is ready.
+//! 6. When the send completes, the leases are recycled, and the buffer returns to the kernel.
+//!
+//! No byte of a raw message or of a frame that arrives whole is copied by us.
+//!
+//! # To build another service on this
+//!
+//! Replace [`protocol`]: whatever answers `handle_input` with outputs over ranges can sit there.
+//! Everything below and above stays.
+//!
+//! [`Output::Forward`]: protocol::Output::Forward
+//! [`Output::Discard`]: protocol::Output::Discard
 
 pub mod cli;
 mod driver;
 mod lifecycle;
+//pub mod load;
 pub mod metrics;
 pub mod protocol;
 pub mod server;

@@ -1,46 +1,102 @@
 //! What a worker counts.
 
 use std::fmt;
-use std::ops::AddAssign;
 
-/// Totals of a worker, or of all workers added up.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Counters {
-    /// Connections accepted.
-    pub accepted: u64,
-    /// Connections closed, for whatever reason.
-    pub closed: u64,
-    /// Bytes received from peers.
-    pub bytes_received: u64,
-    /// Bytes handed to the kernel for peers.
-    pub bytes_sent: u64,
-    /// Times that accepting paused because descriptors or memory ran out.
-    pub accept_pauses: u64,
-    /// Times that a receive found no free buffer and its connection had to wait for one.
-    pub buffer_waits: u64,
-    /// Bytes that were to be sent when the shutdown ended their connection.
-    pub lost_bytes: u64,
+use crate::lifecycle::{Cause, Lifecycle};
+
+macro_rules! counters {
+    ($($(#[$doc:meta])* $name:ident,)*) => {
+        /// Totals of a worker, or of all workers added up.
+        #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+        pub struct Counters {
+            $($(#[$doc])* pub $name: u64,)*
+        }
+
+        impl std::ops::AddAssign for Counters {
+            fn add_assign(&mut self, other: Self) {
+                $(self.$name += other.$name;)*
+            }
+        }
+    };
 }
 
-impl AddAssign for Counters {
-    fn add_assign(&mut self, other: Self) {
-        self.accepted += other.accepted;
-        self.closed += other.closed;
-        self.bytes_received += other.bytes_received;
-        self.bytes_sent += other.bytes_sent;
-        self.accept_pauses += other.accept_pauses;
-        self.buffer_waits += other.buffer_waits;
-        self.lost_bytes += other.lost_bytes;
+counters! {
+    /// Connections accepted, the refused ones included.
+    accepted,
+    /// Connections closed, for whatever reason.
+    closed,
+    /// Connections for which there was no room.
+    refused,
+    /// Connections that failed: reset by the peer, broken pipe and the like.
+    resets,
+    /// Connections ended because they broke the protocol, frame timeouts included.
+    protocol_errors,
+    /// Connections ended by the idle timeout.
+    idle_timeouts,
+    /// Connections ended by the stall timeout.
+    stall_timeouts,
+    /// Connections ended because memory ran out while they waited.
+    evicted,
+    /// Connections that the shutdown ended before they were finished.
+    abandoned,
+    /// Bytes received from peers.
+    bytes_received,
+    /// Bytes handed to the kernel for peers.
+    bytes_sent,
+    /// Bytes received in time that the shutdown kept from their peer.
+    lost_bytes,
+    /// Bytes of frames that never were complete.
+    partial_bytes,
+    /// Bytes that arrived after the end of their connection was decided.
+    late_bytes,
+    /// Times that accepting paused because descriptors or memory ran out.
+    accept_pauses,
+    /// Times that a receive found no free buffer and its connection had to wait for one.
+    buffer_waits,
+}
+
+impl Counters {
+    /// Counts a connection that is over.
+    pub(crate) fn count_end(&mut self, connection: &Lifecycle) {
+        self.closed += 1;
+        self.partial_bytes += connection.undecided() as u64;
+        match connection.cause() {
+            Some(Cause::Reset) => self.resets += 1,
+            Some(Cause::Refused) => self.protocol_errors += 1,
+            Some(Cause::Idle) => self.idle_timeouts += 1,
+            Some(Cause::Stalled) => self.stall_timeouts += 1,
+            // Evictions and refusals are counted where they are decided.
+            _ => {}
+        }
+        if connection.answers_for_delivery() {
+            let is_abandoned =
+                connection.cause() == Some(Cause::Abandoned) || connection.unsent() > 0;
+            self.abandoned += u64::from(is_abandoned);
+            self.lost_bytes += connection.unsent() as u64;
+            self.late_bytes += connection.late() as u64;
+        }
     }
 }
 
+/// The last line of a server that was shut down.
 impl fmt::Display for Counters {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { closed, bytes_received, bytes_sent, lost_bytes, .. } = self;
+        let Self { closed, abandoned, bytes_received, bytes_sent, .. } = self;
         write!(
             f,
-            "finished: {closed} connections, {bytes_received} bytes received, {bytes_sent} sent, \
-             {lost_bytes} lost"
-        )
+            "finished: {closed} connections, {bytes_received} bytes received, {bytes_sent} sent; \
+             abandoned: {abandoned} connections, {} bytes lost",
+            self.lost_bytes
+        )?;
+        for (count, what) in [
+            (self.late_bytes, "bytes came too late"),
+            (self.partial_bytes, "bytes of incomplete frames"),
+            (self.resets, "connections reset"),
+        ] {
+            if count > 0 {
+                write!(f, "; {count} {what}")?;
+            }
+        }
+        Ok(())
     }
 }

@@ -48,7 +48,7 @@ fn serve(options: &Serve) -> ExitCode {
 
 fn exit_code_of(error: &StartError) -> u8 {
     match error {
-        StartError::NoAddress | StartError::NoWorker | StartError::Placement(_) => exit::USAGE,
+        StartError::Config(_) | StartError::Placement(_) => exit::USAGE,
         StartError::Listen { .. } | StartError::Worker { .. } => exit::UNAVAILABLE,
         StartError::System(_) => exit::INTERNAL,
     }

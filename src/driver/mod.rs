@@ -4,13 +4,14 @@
 //! worker is done. Completion, readiness and future models share the protocol core and the
 //! connection lifecycle, not an abstraction of I/O.
 
+mod handshake;
 mod shutdown;
 pub(crate) mod uring;
 
 use std::net::TcpListener;
 use std::sync::Arc;
 
-use crate::lifecycle::{DrainLimits, Limits};
+use crate::lifecycle::{Admission, DrainLimits, Limits};
 use crate::protocol;
 
 pub(crate) use shutdown::{ShutdownSignal, Urgency};
@@ -19,13 +20,16 @@ pub(crate) use shutdown::{ShutdownSignal, Urgency};
 pub(crate) struct Worker {
     pub(crate) listeners: Vec<TcpListener>,
     pub(crate) settings: Settings,
+    pub(crate) admission: Arc<Admission>,
     pub(crate) shutdown: Arc<ShutdownSignal>,
 }
 
 /// How a worker treats its connections.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Settings {
     pub(crate) protocol: protocol::Config,
     pub(crate) limits: Limits,
     pub(crate) drain: DrainLimits,
+    /// Most bytes of a worker's memory for what waits while receive buffers are scarce.
+    pub(crate) spill_budget: usize,
 }

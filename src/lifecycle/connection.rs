@@ -7,53 +7,8 @@
 
 use std::time::{Duration, Instant};
 
+use super::{DrainLimits, Limits};
 use crate::protocol::CloseReason;
-
-/// Limits of every connection of a server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Limits {
-    /// Receiving stops when this many bytes wait to be sent.
-    pub(crate) high_water: usize,
-    /// Receiving resumes when no more than this many bytes wait to be sent.
-    pub(crate) low_water: usize,
-    /// How long a refused peer's input is discarded after our FIN, so that a reset does not
-    /// destroy the ERROR it has not read yet.
-    pub(crate) refusal_linger: Duration,
-    /// How many bytes of a refused peer's input are discarded.
-    pub(crate) refusal_allowance: usize,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            high_water: 256 << 10,
-            low_water: 64 << 10,
-            refusal_linger: Duration::from_secs(1),
-            refusal_allowance: 256 << 10,
-        }
-    }
-}
-
-/// How a server that shuts down treats the connections it still has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct DrainLimits {
-    /// A connection that was silent this long with nothing pending is finished.
-    pub(crate) quiet: Duration,
-    /// After this long nothing more is received.
-    pub(crate) timeout: Duration,
-    /// What was received by then has this long to be sent.
-    pub(crate) flush: Duration,
-}
-
-impl Default for DrainLimits {
-    fn default() -> Self {
-        Self {
-            quiet: Duration::from_secs(1),
-            timeout: Duration::from_secs(10),
-            flush: Duration::from_secs(1),
-        }
-    }
-}
 
 /// What to do with received bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,19 +30,54 @@ pub(crate) enum Step {
     Close,
 }
 
+/// What the kernel says of the sending side of a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Probe {
+    /// Bytes that the peer has acknowledged since the connection began.
+    pub(crate) acknowledged: u64,
+    /// Bytes in the kernel's send queue, sent or not, that are not acknowledged.
+    pub(crate) queued: usize,
+}
+
+/// Why a connection ended; the first cause counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Cause {
+    /// The peer finished and has all its replies.
+    Finished,
+    /// It broke the protocol.
+    Refused,
+    /// There was no room for it.
+    Busy,
+    /// The socket failed: reset by the peer, broken pipe and the like.
+    Reset,
+    /// Nothing happened for the idle timeout.
+    Idle,
+    /// The peer took nothing for the stall timeout.
+    Stalled,
+    /// It was silent while the server drained.
+    Quiet,
+    /// The server's patience ended: the drain deadline or a second signal.
+    Abandoned,
+    /// Memory ran out, and no connection had waited longer.
+    Evicted,
+}
+
 /// The life of one connection.
 #[derive(Debug, Clone)]
 pub(crate) struct Lifecycle {
     phase: Phase,
+    cause: Option<Cause>,
     peer_finished: bool,
-    peer_failed: bool,
     /// Bytes given to the protocol that it has not decided on: part of a frame.
     undecided: usize,
     /// Bytes to be sent and not yet known to be sent.
     unsent: usize,
+    /// Bytes that arrived after we had stopped listening to the peer.
+    late: usize,
     /// The high-water mark was reached and the low-water mark not since.
     throttled: bool,
     last_activity: Instant,
+    progress: Progress,
     drain: Option<Drain>,
 }
 
@@ -111,6 +101,20 @@ enum Linger {
     UntilDeadline,
 }
 
+/// What is known of how the peer takes what is sent.
+///
+/// A send that waits for a slow reader completes once, at its end. Meanwhile only the kernel knows
+/// whether the peer acknowledges anything, so it is asked several times within the stall timeout.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Progress {
+    last: Instant,
+    last_probe: Instant,
+    acknowledged: Option<u64>,
+    /// The kernel has delivered everything that was sent.
+    is_delivered: bool,
+    probe_is_due: bool,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Drain {
     quiet: Duration,
@@ -118,16 +122,30 @@ struct Drain {
     flush: Duration,
 }
 
+/// Probes within a stall timeout: a stalled peer is ended at most a quarter of it late.
+const PROBES: u32 = 4;
+
+/// How often a drained connection is asked whether its peer has everything.
+const DELIVERY_PROBE: Duration = Duration::from_millis(10);
+
 impl Lifecycle {
     pub(crate) fn new(now: Instant) -> Self {
         Self {
             phase: Phase::Open,
+            cause: None,
             peer_finished: false,
-            peer_failed: false,
             undecided: 0,
             unsent: 0,
+            late: 0,
             throttled: false,
             last_activity: now,
+            progress: Progress {
+                last: now,
+                last_probe: now,
+                acknowledged: None,
+                is_delivered: false,
+                probe_is_due: false,
+            },
             drain: None,
         }
     }
@@ -151,9 +169,36 @@ impl Lifecycle {
         self.phase == Phase::Closed
     }
 
-    /// Bytes that were still to be sent when the server ended the connection; 0 if its peer did.
-    pub(crate) fn lost(&self) -> usize {
-        if self.peer_failed { 0 } else { self.unsent }
+    /// Whether receiving has stopped because too much waits to be sent.
+    pub(crate) fn is_throttled(&self) -> bool {
+        self.throttled && self.is_open()
+    }
+
+    /// Whether a byte that the kernel has not delivered counts as lost: a server that shuts down
+    /// will not be there to see it delivered.
+    pub(crate) fn answers_for_delivery(&self) -> bool {
+        self.drain.is_some()
+            && !matches!(self.cause, Some(Cause::Reset | Cause::Refused | Cause::Busy))
+    }
+
+    /// Why the connection ended, once it does.
+    pub(crate) fn cause(&self) -> Option<Cause> {
+        self.cause
+    }
+
+    /// Bytes that were to be sent and have not been.
+    pub(crate) fn unsent(&self) -> usize {
+        self.unsent
+    }
+
+    /// Bytes of a frame that never was complete.
+    pub(crate) fn undecided(&self) -> usize {
+        self.undecided
+    }
+
+    /// Bytes that came too late to be answered.
+    pub(crate) fn late(&self) -> usize {
+        self.late
     }
 
     /// What to do next besides sending and receiving.
@@ -162,6 +207,8 @@ impl Lifecycle {
             Phase::Open => Step::Continue,
             Phase::Closed => Step::Close,
             Phase::Ending { .. } if self.unsent > 0 => Step::Continue,
+            Phase::Ending { fin_sent: false, .. } if self.answers_for_delivery() => Step::SendFin,
+            Phase::Ending { .. } if self.awaits_delivery() => Step::Continue,
             Phase::Ending { .. } if self.peer_finished => Step::Close,
             Phase::Ending { fin_sent: false, .. } => Step::SendFin,
             Phase::Ending { allowance: 0, .. } => Step::Close,
@@ -169,20 +216,16 @@ impl Lifecycle {
         }
     }
 
+    /// Whether the kernel is to be asked what the peer acknowledged; the answer goes to
+    /// [`probed`](Self::probed).
+    pub(crate) fn take_probe(&mut self) -> bool {
+        std::mem::take(&mut self.progress.probe_is_due)
+    }
+
     /// When to call [`handle_timeout`](Self::handle_timeout).
-    pub(crate) fn deadline(&self) -> Option<Instant> {
-        match (self.phase, self.drain) {
-            (Phase::Ending { deadline, .. }, None) => deadline,
-            (Phase::Ending { deadline, .. }, Some(drain)) => {
-                let last = drain.deadline + drain.flush;
-                Some(deadline.map_or(last, |deadline| deadline.min(last)))
-            }
-            (Phase::Open, Some(drain)) if self.unsent + self.undecided > 0 => Some(drain.deadline),
-            (Phase::Open, Some(drain)) => {
-                Some(drain.deadline.min(self.last_activity + drain.quiet))
-            }
-            (Phase::Open, None) | (Phase::Closed, _) => None,
-        }
+    pub(crate) fn deadline(&self, limits: &Limits) -> Option<Instant> {
+        let deadlines = [self.ending_deadline(), self.idle_deadline(limits), self.drain_deadline()];
+        deadlines.into_iter().chain([self.probe_deadline(limits)]).flatten().min()
     }
 
     /// Bytes arrived.
@@ -191,14 +234,13 @@ impl Lifecycle {
         match &mut self.phase {
             Phase::Open => {
                 self.undecided += length;
-                Fate::Deliver
+                return Fate::Deliver;
             }
-            Phase::Ending { allowance, .. } => {
-                *allowance = allowance.saturating_sub(length);
-                Fate::Ignore
-            }
-            Phase::Closed => Fate::Ignore,
+            Phase::Ending { allowance, .. } => *allowance = allowance.saturating_sub(length),
+            Phase::Closed => {}
         }
+        self.late += length;
+        Fate::Ignore
     }
 
     /// The peer's FIN arrived.
@@ -212,25 +254,44 @@ impl Lifecycle {
     }
 
     /// The protocol asked for bytes to be sent.
-    pub(crate) fn queued(&mut self, length: usize, limits: &Limits) {
+    pub(crate) fn queued(&mut self, now: Instant, length: usize, limits: &Limits) {
+        if self.unsent == 0 {
+            self.progress.last = now;
+        }
         self.unsent += length;
         self.throttled |= self.unsent >= limits.high_water;
     }
 
     /// Bytes were sent.
     pub(crate) fn sent(&mut self, now: Instant, length: usize, limits: &Limits) {
-        self.last_activity = now;
+        if length > 0 {
+            self.last_activity = now;
+            self.progress.last = now;
+        }
         self.unsent -= length;
         self.throttled &= self.unsent > limits.low_water;
     }
 
+    /// The kernel answered a probe.
+    pub(crate) fn probed(&mut self, now: Instant, probe: Probe, limits: &Limits) {
+        let progress = &mut self.progress;
+        progress.is_delivered = probe.queued == 0 && self.unsent == 0;
+        let before = progress.acknowledged.replace(probe.acknowledged);
+        if before.is_some_and(|before| before < probe.acknowledged) {
+            progress.last = now;
+            self.last_activity = now;
+        } else if self.unsent > 0 && now >= progress.last + limits.stall_timeout {
+            self.close(Cause::Stalled);
+        }
+    }
+
     /// The protocol closed the connection.
     pub(crate) fn end(&mut self, reason: CloseReason, limits: &Limits) {
-        let allowance = match reason {
-            CloseReason::Finished => 0,
-            CloseReason::Failed(_) => limits.refusal_allowance,
+        let (cause, allowance) = match reason {
+            CloseReason::Finished => (Cause::Finished, 0),
+            CloseReason::Failed(_) => (Cause::Refused, limits.refusal_allowance),
         };
-        self.begin_ending(allowance, Linger::For(limits.refusal_linger), None);
+        self.begin_ending(cause, allowance, Linger::For(limits.refusal_linger), None);
     }
 
     /// Our FIN went out.
@@ -243,15 +304,15 @@ impl Lifecycle {
         }
     }
 
-    /// The socket failed: reset by the peer, broken pipe and the like.
-    pub(crate) fn fail(&mut self) {
-        self.peer_failed = true;
+    /// The connection is closed without ceremony.
+    pub(crate) fn close(&mut self, cause: Cause) {
+        self.cause.get_or_insert(cause);
         self.phase = Phase::Closed;
     }
 
-    /// The server ends without waiting.
-    pub(crate) fn abandon(&mut self) {
-        self.phase = Phase::Closed;
+    /// There was no room for the connection; the protocol is about to say so.
+    pub(crate) fn refuse(&mut self, cause: Cause) {
+        self.cause.get_or_insert(cause);
     }
 
     /// The server shuts down.
@@ -264,25 +325,77 @@ impl Lifecycle {
         self.last_activity = now;
     }
 
-    /// Acts on the deadline if it has passed.
-    pub(crate) fn handle_timeout(&mut self, now: Instant) {
-        if self.deadline().is_none_or(|deadline| now < deadline) {
-            return;
+    /// Acts on the deadlines that have passed.
+    pub(crate) fn handle_timeout(&mut self, now: Instant, limits: &Limits) {
+        let has_passed = |deadline: Option<Instant>| deadline.is_some_and(|time| time <= now);
+        if has_passed(self.probe_deadline(limits)) {
+            self.progress.last_probe = now;
+            self.progress.probe_is_due = true;
         }
-        match (self.phase, self.drain) {
-            (Phase::Open, Some(drain)) if now < drain.deadline => {
-                self.begin_ending(usize::MAX, Linger::UntilDeadline, Some(drain.deadline));
-            }
-            (Phase::Open, Some(drain)) => {
-                self.begin_ending(0, Linger::UntilDeadline, Some(now + drain.flush));
-            }
-            _ => self.phase = Phase::Closed,
+        if has_passed(self.ending_deadline()) {
+            self.close(Cause::Abandoned);
+        } else if has_passed(self.idle_deadline(limits)) {
+            let (allowance, linger) = (limits.refusal_allowance, limits.refusal_linger);
+            self.begin_ending(Cause::Idle, allowance, Linger::For(linger), None);
+        } else if has_passed(self.drain_deadline()) {
+            self.end_of_drain(now);
         }
     }
 
-    fn begin_ending(&mut self, allowance: usize, linger: Linger, deadline: Option<Instant>) {
+    fn end_of_drain(&mut self, now: Instant) {
+        let Some(drain) = self.drain else { return };
+        let (cause, allowance, deadline) = if now < drain.deadline {
+            (Cause::Quiet, usize::MAX, drain.deadline)
+        } else {
+            (Cause::Abandoned, 0, now + drain.flush)
+        };
+        self.begin_ending(cause, allowance, Linger::UntilDeadline, Some(deadline));
+    }
+
+    fn begin_ending(
+        &mut self,
+        cause: Cause,
+        allowance: usize,
+        linger: Linger,
+        deadline: Option<Instant>,
+    ) {
         if self.phase == Phase::Open {
+            self.cause.get_or_insert(cause);
             self.phase = Phase::Ending { fin_sent: false, allowance, linger, deadline };
         }
+    }
+
+    /// The end of lingering and, while the server drains, of flushing.
+    fn ending_deadline(&self) -> Option<Instant> {
+        let Phase::Ending { deadline, .. } = self.phase else { return None };
+        let of_drain = self.drain.map(|drain| drain.deadline + drain.flush);
+        deadline.into_iter().chain(of_drain).min()
+    }
+
+    fn idle_deadline(&self, limits: &Limits) -> Option<Instant> {
+        let is_idle = self.phase == Phase::Open && self.unsent == 0 && self.drain.is_none();
+        limits.idle_timeout.filter(|_| is_idle).map(|limit| self.last_activity + limit)
+    }
+
+    fn drain_deadline(&self) -> Option<Instant> {
+        let drain = self.drain.filter(|_| self.phase == Phase::Open)?;
+        if self.unsent + self.undecided > 0 {
+            return Some(drain.deadline);
+        }
+        Some(drain.deadline.min(self.last_activity + drain.quiet))
+    }
+
+    fn probe_deadline(&self, limits: &Limits) -> Option<Instant> {
+        let interval = match self.phase {
+            Phase::Open | Phase::Ending { .. } if self.unsent > 0 => limits.stall_timeout / PROBES,
+            Phase::Ending { .. } if self.awaits_delivery() => DELIVERY_PROBE,
+            _ => return None,
+        };
+        Some(self.progress.last.max(self.progress.last_probe) + interval)
+    }
+
+    /// The peer has finished and all is sent, but not yet delivered.
+    fn awaits_delivery(&self) -> bool {
+        self.answers_for_delivery() && self.peer_finished && !self.progress.is_delivered
     }
 }

@@ -1,6 +1,6 @@
 //! One connection of either protocol behind one interface.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::Input;
 use super::error::ProtocolError;
@@ -47,6 +47,14 @@ impl Connection {
         match self {
             Self::Raw(_) => None,
             Self::Framed(connection) => connection.deadline(),
+        }
+    }
+
+    /// Moves the deadline: for this long the peer could not go on, because nobody read it.
+    pub fn postpone_deadline(&mut self, by: Duration) {
+        match self {
+            Self::Raw(_) => {}
+            Self::Framed(connection) => connection.postpone_deadline(by),
         }
     }
 

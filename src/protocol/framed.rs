@@ -77,6 +77,11 @@ impl FramedConnection {
         self.frame_deadline
     }
 
+    /// See [`Connection::postpone_deadline`](super::Connection::postpone_deadline).
+    pub fn postpone_deadline(&mut self, by: Duration) {
+        self.frame_deadline = self.frame_deadline.and_then(|deadline| deadline.checked_add(by));
+    }
+
     /// See [`Connection::handle_input`](super::Connection::handle_input).
     pub fn handle_input(&mut self, now: Instant, input: Input<'_>) -> Result<usize, ProtocolError> {
         if self.ending != Ending::Open {

@@ -19,12 +19,16 @@ pub(super) struct Listeners {
 
 /// Listens on every address once for each worker, in the order of the workers: that is the order
 /// in which the kernel numbers the sockets of a group.
-pub(super) fn listen(addresses: &[SocketAddr], workers: usize) -> Result<Listeners, StartError> {
+pub(super) fn listen(
+    addresses: &[SocketAddr],
+    workers: usize,
+    share_port: bool,
+) -> Result<Listeners, StartError> {
     let mut local_addresses = Vec::with_capacity(addresses.len());
     let mut of_workers: Vec<Vec<TcpListener>> = (0..workers).map(|_| Vec::new()).collect();
     for &address in addresses {
         let error = |source| StartError::Listen { address, source };
-        let mut group = listen_in_group(address, workers).map_err(error)?;
+        let mut group = listen_in_group(address, workers, share_port).map_err(error)?;
         local_addresses.push(group[0].local_addr().map_err(error)?);
         for (of_worker, listener) in of_workers.iter_mut().zip(group.drain(..)) {
             of_worker.push(listener);
@@ -37,7 +41,8 @@ pub(super) fn listen(addresses: &[SocketAddr], workers: usize) -> Result<Listene
 pub(super) fn explain(error: &io::Error) -> String {
     let hint = match error.raw_os_error() {
         Some(libc::EADDRINUSE) => {
-            "the port is in use, perhaps by another ringback: stop it, or listen on another port"
+            "the port is in use, perhaps by another ringback: stop it, listen on another port, \
+             or share this one (--share-port) for an overlapping restart"
         }
         Some(libc::EADDRNOTAVAIL) => "no interface of this host has that address",
         Some(libc::EACCES) => {
@@ -50,9 +55,16 @@ pub(super) fn explain(error: &io::Error) -> String {
 }
 
 /// The first socket binds and listens alone, so that a port somebody else has is refused even if
-/// they share it. Only then does it admit ours.
-fn listen_in_group(address: SocketAddr, sockets: usize) -> io::Result<Vec<TcpListener>> {
+/// they share it. Only then does it admit ours. With `share_port` it joins them instead.
+fn listen_in_group(
+    address: SocketAddr,
+    sockets: usize,
+    share_port: bool,
+) -> io::Result<Vec<TcpListener>> {
     let first = socket_for(address)?;
+    if share_port {
+        first.set_reuse_port(true)?;
+    }
     first.bind(&address.into())?;
     first.listen(BACKLOG)?;
     first.set_reuse_port(true)?;

@@ -16,6 +16,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod config;
+mod limits;
 mod listener;
 mod placement;
 mod signals;
@@ -24,64 +26,23 @@ mod worker;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
-use crate::driver::{Settings, ShutdownSignal, Urgency};
+use crate::driver::{ShutdownSignal, Urgency};
+use crate::lifecycle::Admission;
 use crate::metrics::Counters;
-use crate::protocol;
 
 pub use placement::{PlacementError, usable_cpus, workers_on};
 pub use signals::shut_down_on_signals;
-use worker::Workers;
+use worker::{Shared, Workers};
 
-/// What to serve, where, and how.
-#[derive(Debug, Clone)]
-pub struct Config {
-    /// Addresses to listen on; port 0 asks for a free one.
-    pub addresses: Vec<SocketAddr>,
-    /// The protocol of every connection.
-    pub protocol: protocol::Config,
-    /// One worker for each entry, pinned to that CPU; a CPU may be named again.
-    pub cpus: Vec<usize>,
-    /// How long a connection must be silent during shutdown to count as finished.
-    pub drain_quiet: Duration,
-    /// How long a shutdown may go on receiving.
-    pub drain_timeout: Duration,
-}
-
-impl Config {
-    /// Default address: the textbook's echo server.
-    pub const DEFAULT_ADDRESS: &str = "127.0.0.1:65432";
-
-    /// The raw protocol on these addresses, one worker on every CPU this process may use.
-    pub fn new(addresses: Vec<SocketAddr>) -> Self {
-        let settings = Settings::default();
-        Self {
-            addresses,
-            protocol: settings.protocol,
-            cpus: usable_cpus(),
-            drain_quiet: settings.drain.quiet,
-            drain_timeout: settings.drain.timeout,
-        }
-    }
-
-    fn settings(&self) -> Settings {
-        let mut settings = Settings { protocol: self.protocol, ..Settings::default() };
-        settings.drain.quiet = self.drain_quiet;
-        settings.drain.timeout = self.drain_timeout;
-        settings
-    }
-}
+pub use config::{Config, ConfigError, MemoryBound};
 
 /// Why a server did not start. Nothing is left running.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// There was nothing to listen on.
-    #[error("no address to listen on: give at least one")]
-    NoAddress,
-    /// There was no worker to start.
-    #[error("no CPU for a worker: give at least one")]
-    NoWorker,
+    /// The configuration contradicts itself.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
     /// An address could not be listened on.
     #[error("cannot listen on {address}: {}", listener::explain(source))]
     Listen {
@@ -151,18 +112,16 @@ impl Server {
     ///
     /// When anything that was asked for cannot be had.
     pub fn start(config: &Config) -> Result<Self, StartError> {
-        if config.addresses.is_empty() {
-            return Err(StartError::NoAddress);
-        }
-        if config.cpus.is_empty() {
-            return Err(StartError::NoWorker);
-        }
+        config.check()?;
         placement::check(&config.cpus)?;
         let shutdown = Arc::new(ShutdownSignal::new()?);
-        let listeners = listener::listen(&config.addresses, config.cpus.len())?;
+        let admission =
+            Arc::new(Admission::new(config.max_connections, config.max_connections_per_ip));
+        let listeners = listener::listen(&config.addresses, config.cpus.len(), config.share_port)?;
         let local_addresses = listeners.local_addresses;
-        let workers =
-            Workers::start(&config.cpus, listeners.of_workers, config.settings(), &shutdown)?;
+        let shared = Shared { settings: config.settings(), admission, shutdown };
+        let workers = Workers::start(&config.cpus, listeners.of_workers, &shared)?;
+        let shutdown = shared.shutdown;
         Ok(Self { local_addresses, workers, shutdown })
     }
 

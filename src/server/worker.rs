@@ -8,7 +8,15 @@ use std::thread::{self, JoinHandle};
 
 use super::{ServeError, StartError, placement};
 use crate::driver::{Settings, ShutdownSignal, Urgency, Worker, uring};
+use crate::lifecycle::Admission;
 use crate::metrics::Counters;
+
+/// What all workers of a server have in common.
+pub(super) struct Shared {
+    pub(super) settings: Settings,
+    pub(super) admission: Arc<Admission>,
+    pub(super) shutdown: Arc<ShutdownSignal>,
+}
 
 /// Running workers.
 #[derive(Debug)]
@@ -32,14 +40,18 @@ impl Workers {
     pub(super) fn start(
         cpus: &[usize],
         listeners: Vec<Vec<TcpListener>>,
-        settings: Settings,
-        shutdown: &Arc<ShutdownSignal>,
+        shared: &Shared,
     ) -> Result<Self, StartError> {
         let (ready_sender, ready) = channel();
         let (exit_sender, exits) = channel();
         let mut workers = Self { threads: Vec::new(), thread_ids: vec![0; cpus.len()], exits };
         for (index, (&cpu, listeners)) in cpus.iter().zip(listeners).enumerate() {
-            let worker = Worker { listeners, settings, shutdown: Arc::clone(shutdown) };
+            let worker = Worker {
+                listeners,
+                settings: shared.settings,
+                admission: Arc::clone(&shared.admission),
+                shutdown: Arc::clone(&shared.shutdown),
+            };
             let (ready, exit) = (ready_sender.clone(), exit_sender.clone());
             let spawned = thread::Builder::new()
                 .name(format!("worker-{index}"))
@@ -47,7 +59,7 @@ impl Workers {
             match spawned {
                 Ok(thread) => workers.threads.push(thread),
                 Err(error) => {
-                    workers.give_up(shutdown);
+                    workers.give_up(&shared.shutdown);
                     return Err(error.into());
                 }
             }
@@ -57,7 +69,7 @@ impl Workers {
             match result {
                 Ok(thread_id) => workers.thread_ids[worker] = thread_id,
                 Err(reason) => {
-                    workers.give_up(shutdown);
+                    workers.give_up(&shared.shutdown);
                     return Err(StartError::Worker { worker, cpu: cpus[worker], reason });
                 }
             }

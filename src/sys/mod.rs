@@ -23,9 +23,10 @@ mod lease;
 mod mmap;
 mod ring;
 mod send;
+pub(crate) mod sockopt;
 mod token;
 
 pub(crate) use lease::{Lease, LeaseTable};
 pub(crate) use ring::{Completion, Outcome, Ring, RingConfig, RingError, Wait};
-pub(crate) use send::{Part, SendBatch};
+pub(crate) use send::{Owned, Part, SendBatch};
 pub(crate) use token::{GENERATION_BITS, Operation, Token};

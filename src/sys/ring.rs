@@ -360,7 +360,7 @@ impl Scatter {
 fn bytes_of<'a>(buffers: &'a BufRing, part: &'a Part) -> &'a [u8] {
     match part {
         Part::Leased(lease) => buffers.bytes(lease),
-        Part::Owned(bytes) => bytes,
+        Part::Owned(owned) => owned.bytes(),
     }
 }
 

@@ -10,7 +10,14 @@ use super::lease::Lease;
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Part {
     Leased(Lease),
-    Owned(Bytes),
+    Owned(Owned),
+}
+
+/// Bytes in memory of our own, with what they are charged for.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Owned {
+    bytes: Bytes,
+    charge: usize,
 }
 
 impl Part {
@@ -18,7 +25,7 @@ impl Part {
     pub(crate) fn len(&self) -> usize {
         match self {
             Self::Leased(lease) => lease.len(),
-            Self::Owned(bytes) => bytes.len(),
+            Self::Owned(owned) => owned.bytes.len(),
         }
     }
 
@@ -26,8 +33,38 @@ impl Part {
     pub(crate) fn split_to(&mut self, length: usize) -> Self {
         match self {
             Self::Leased(lease) => Self::Leased(lease.split_to(length)),
-            Self::Owned(bytes) => Self::Owned(bytes.split_to(length)),
+            Self::Owned(owned) => Self::Owned(owned.split_to(length)),
         }
+    }
+}
+
+impl Owned {
+    /// What an owned part costs beside its bytes: its place in a queue (48), the shared header of
+    /// [`Bytes`] (24) and the allocator's for both blocks (32 in glibc), rounded up. A peer that
+    /// sends byte by byte is charged for what it makes us spend.
+    const OVERHEAD: usize = 128;
+
+    pub(crate) fn copy_of(bytes: &[u8]) -> Self {
+        Self { bytes: Bytes::copy_from_slice(bytes), charge: Self::charge_for(bytes.len()) }
+    }
+
+    /// What a copy of this many bytes is charged for.
+    pub(crate) fn charge_for(length: usize) -> usize {
+        length + Self::OVERHEAD
+    }
+
+    /// Bytes of memory. What is split off is charged for its bytes only, the rest for all else.
+    pub(crate) fn charge(&self) -> usize {
+        self.charge
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    fn split_to(&mut self, length: usize) -> Self {
+        self.charge -= length;
+        Self { bytes: self.bytes.split_to(length), charge: length }
     }
 }
 

@@ -11,22 +11,23 @@
 //!    `outgoing`.
 
 use std::collections::VecDeque;
+use std::net::IpAddr;
 use std::time::Instant;
 
-use bytes::Bytes;
 use rustix::io::Errno;
 
+use super::outbox::{Outbox, Submission};
 use super::segments::Segments;
-use super::session::Submission;
 use super::slab::Key;
 use crate::driver::Settings;
-use crate::lifecycle::{Alarm, Fate, Lifecycle, Step};
+use crate::lifecycle::{Alarm, Cause, Fate, Lifecycle, Probe, Step};
 use crate::protocol::{self, Input, Output};
-use crate::sys::{Operation, Part, SendBatch, Token};
+use crate::sys::{Operation, Owned, Part, SendBatch, Token};
 
 #[derive(Debug)]
 pub(super) struct Connection {
     key: Key,
+    place: Place,
     protocol: protocol::Connection,
     lifecycle: Lifecycle,
     undecided: Segments,
@@ -35,9 +36,20 @@ pub(super) struct Connection {
     spare_batch: SendBatch,
     receive: Receive,
     send: Send,
+    owned: OwnedMemory,
+    /// When the connection stopped reading its peer for the peer's own slowness.
+    throttled_since: Option<Instant>,
     /// Whether the session already knows that [`Self::advance`] has something to do.
     pub(super) is_dirty: bool,
     pub(super) alarm: Alarm,
+}
+
+/// What the connection was let in as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    Admitted(Option<IpAddr>),
+    /// Only to be told that there is no room.
+    Surplus,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,8 +68,30 @@ enum Send {
     Cancelling,
 }
 
-/// Where the submissions of a turn are collected.
-pub(super) type Submissions = VecDeque<Submission>;
+/// Memory of our own that the connection's parts take.
+#[derive(Debug, Clone, Copy, Default)]
+struct OwnedMemory {
+    bytes: usize,
+    /// Counts the times that `bytes` left 0.
+    spell: u32,
+}
+
+impl OwnedMemory {
+    fn add(&mut self, part: &Owned, outbox: &mut Outbox) {
+        if self.bytes == 0 {
+            self.spell = self.spell.wrapping_add(1);
+        }
+        self.bytes += part.charge();
+        outbox.own(part);
+    }
+
+    fn release(&mut self, part: Part, outbox: &mut Outbox) {
+        if let Part::Owned(owned) = &part {
+            self.bytes -= owned.charge();
+        }
+        outbox.release(part);
+    }
+}
 
 /// What is left of a connection after [`Connection::advance`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,9 +102,10 @@ pub(super) enum Progress {
 }
 
 impl Connection {
-    pub(super) fn new(key: Key, now: Instant, settings: &Settings) -> Self {
+    pub(super) fn new(key: Key, place: Place, now: Instant, settings: &Settings) -> Self {
         Self {
             key,
+            place,
             protocol: settings.protocol.connection(),
             lifecycle: Lifecycle::new(now),
             undecided: Segments::default(),
@@ -78,6 +113,8 @@ impl Connection {
             spare_batch: SendBatch::default(),
             receive: Receive::Idle,
             send: Send::Idle,
+            owned: OwnedMemory::default(),
+            throttled_since: None,
             is_dirty: false,
             alarm: Alarm::default(),
         }
@@ -87,14 +124,23 @@ impl Connection {
         self.key
     }
 
+    pub(super) fn place(&self) -> Place {
+        self.place
+    }
+
     pub(super) fn lifecycle(&self) -> &Lifecycle {
         &self.lifecycle
     }
 
-    /// When [`Self::handle_timeout`] is due.
-    pub(super) fn deadline(&self) -> Option<Instant> {
-        let of_protocol = self.protocol.deadline();
-        self.lifecycle.deadline().into_iter().chain(of_protocol).min()
+    /// The number of the spell that the connection has bytes in memory of our own for, if it does.
+    pub(super) fn spell(&self) -> Option<u32> {
+        (self.owned.bytes > 0).then_some(self.owned.spell)
+    }
+
+    /// When [`Self::handle_timeout`] is due. A frame's time does not run while we do not read.
+    pub(super) fn deadline(&self, settings: &Settings) -> Option<Instant> {
+        let of_protocol = self.protocol.deadline().filter(|_| self.throttled_since.is_none());
+        self.lifecycle.deadline(&settings.limits).into_iter().chain(of_protocol).min()
     }
 
     /// The outstanding receive ended; another may be armed.
@@ -121,31 +167,24 @@ impl Connection {
         part: Part,
         bytes: &[u8],
         settings: &Settings,
-        submissions: &mut Submissions,
+        outbox: &mut Outbox,
     ) {
+        if let Part::Owned(copy) = &part {
+            self.owned.add(copy, outbox);
+        }
         match self.lifecycle.received(now, part.len()) {
             Fate::Deliver => {
                 self.undecided.push(part);
-                self.feed(now, Input::Data(bytes), settings, submissions);
+                self.feed(now, Input::Data(bytes), settings, outbox);
             }
-            Fate::Ignore => release(part, submissions),
+            Fate::Ignore => self.owned.release(part, outbox),
         }
     }
 
     /// The peer's FIN arrived.
-    pub(super) fn handle_eof(
-        &mut self,
-        now: Instant,
-        settings: &Settings,
-        submissions: &mut Submissions,
-    ) {
+    pub(super) fn handle_eof(&mut self, now: Instant, settings: &Settings, outbox: &mut Outbox) {
         self.lifecycle.peer_finished();
-        self.feed(now, Input::Eof, settings, submissions);
-    }
-
-    /// The socket failed.
-    pub(super) fn handle_failure(&mut self) {
-        self.lifecycle.fail();
+        self.feed(now, Input::Eof, settings, outbox);
     }
 
     /// A send ended; returns how many bytes it sent.
@@ -155,7 +194,7 @@ impl Connection {
         mut batch: SendBatch,
         result: Result<usize, Errno>,
         settings: &Settings,
-        submissions: &mut Submissions,
+        outbox: &mut Outbox,
     ) -> usize {
         self.send = Send::Idle;
         let sent = result.unwrap_or(0);
@@ -163,7 +202,7 @@ impl Connection {
         while rest > 0 {
             let part = batch.pop_at_most(rest).expect("no more is sent than was given");
             rest -= part.len();
-            release(part, submissions);
+            self.owned.release(part, outbox);
         }
         while let Some(part) = batch.pop_last() {
             self.outgoing.push_front(part);
@@ -172,25 +211,37 @@ impl Connection {
         self.lifecycle.sent(now, sent, &settings.limits);
         match result {
             Ok(_) | Err(Errno::CANCELED | Errno::INTR | Errno::AGAIN) => {}
-            Err(_) => self.lifecycle.fail(),
+            Err(_) => self.lifecycle.close(Cause::Reset),
         }
         sent
     }
 
-    /// The server shuts down.
-    pub(super) fn drain(
-        &mut self,
-        now: Instant,
-        settings: &Settings,
-        submissions: &mut Submissions,
-    ) {
-        self.lifecycle.drain(now, &settings.drain);
-        self.feed(now, Input::Drain, settings, submissions);
+    /// The kernel says how the peer takes what is sent.
+    pub(super) fn handle_probe(&mut self, now: Instant, probe: Probe, settings: &Settings) {
+        self.lifecycle.probed(now, probe, &settings.limits);
     }
 
-    /// The server ends at once.
-    pub(super) fn abandon(&mut self) {
-        self.lifecycle.abandon();
+    /// The server shuts down.
+    pub(super) fn drain(&mut self, now: Instant, settings: &Settings, outbox: &mut Outbox) {
+        self.lifecycle.drain(now, &settings.drain);
+        self.feed(now, Input::Drain, settings, outbox);
+    }
+
+    /// There is no room for the connection, or none any more.
+    pub(super) fn refuse(
+        &mut self,
+        now: Instant,
+        cause: Cause,
+        settings: &Settings,
+        outbox: &mut Outbox,
+    ) {
+        self.lifecycle.refuse(cause);
+        self.feed(now, Input::Busy, settings, outbox);
+    }
+
+    /// Ends the connection as it is.
+    pub(super) fn close_for(&mut self, cause: Cause) {
+        self.lifecycle.close(cause);
     }
 
     /// Acts on the deadlines that have passed.
@@ -198,46 +249,52 @@ impl Connection {
         &mut self,
         now: Instant,
         settings: &Settings,
-        submissions: &mut Submissions,
+        outbox: &mut Outbox,
     ) {
-        self.lifecycle.handle_timeout(now);
-        self.feed(now, Input::Timeout, settings, submissions);
+        self.lifecycle.handle_timeout(now, &settings.limits);
+        if self.throttled_since.is_none() {
+            self.feed(now, Input::Timeout, settings, outbox);
+        }
     }
 
     /// Submits what the state calls for.
-    pub(super) fn advance(&mut self, now: Instant, submissions: &mut Submissions) -> Progress {
-        self.submit_send(submissions);
+    pub(super) fn advance(&mut self, now: Instant, outbox: &mut Outbox) -> Progress {
+        self.stop_the_clock_while_throttled(now);
+        self.submit_send(outbox);
         match self.lifecycle.step() {
             Step::Continue => {}
             Step::SendFin => {
-                submissions.push_back(Submission::ShutdownWrite { slot: self.key.slot });
+                outbox.push(Submission::ShutdownWrite { slot: self.key.slot });
                 self.lifecycle.fin_sent(now);
             }
-            Step::Close => return self.close(submissions),
+            Step::Close => return self.close(outbox),
+        }
+        if self.lifecycle.take_probe() {
+            outbox.push(Submission::Probe { slot: self.key.slot });
         }
         match self.receive {
             Receive::Idle if self.lifecycle.wants_input() => {
-                submissions.push_back(Submission::Receive(self.token(Operation::Receive)));
+                outbox.push(Submission::Receive(self.token(Operation::Receive)));
                 self.receive = Receive::Armed;
             }
-            Receive::Armed if !self.lifecycle.wants_input() => self.cancel_receive(submissions),
+            Receive::Armed if !self.lifecycle.wants_input() => self.cancel_receive(outbox),
             _ => {}
         }
         Progress::Alive
     }
 
-    /// Tells the protocol and carries out what it answers.
+    /// Tells the protocol, unless it has ended, and carries out what it answers.
     fn feed(
         &mut self,
         now: Instant,
         mut input: Input<'_>,
         settings: &Settings,
-        submissions: &mut Submissions,
+        outbox: &mut Outbox,
     ) {
         while self.lifecycle.is_open() {
             let outcome = self.protocol.handle_input(now, input);
             while let Some(output) = self.protocol.poll_output() {
-                self.carry_out(output, settings, submissions);
+                self.carry_out(now, output, settings, outbox);
             }
             match (outcome, input) {
                 (Ok(consumed), Input::Data(bytes)) if consumed < bytes.len() => {
@@ -245,35 +302,54 @@ impl Connection {
                 }
                 (Ok(_), _) => return,
                 (Err(_), _) => {
-                    self.undecided.drain().for_each(|part| release(part, submissions));
+                    self.release_undecided(outbox);
                     return;
                 }
             }
         }
     }
 
-    fn carry_out(&mut self, output: Output, settings: &Settings, submissions: &mut Submissions) {
+    fn carry_out(
+        &mut self,
+        now: Instant,
+        output: Output,
+        settings: &Settings,
+        outbox: &mut Outbox,
+    ) {
         let limits = &settings.limits;
         match output {
             Output::Forward(range) => {
                 let length = (range.end - range.start) as usize;
                 self.lifecycle.decided(length);
-                self.lifecycle.queued(length, limits);
+                self.lifecycle.queued(now, length, limits);
                 self.undecided.take(range, |part| self.outgoing.push_back(part));
             }
             Output::Discard(range) => {
                 self.lifecycle.decided((range.end - range.start) as usize);
-                self.undecided.take(range, |part| release(part, submissions));
+                self.undecided.take(range, |part| self.owned.release(part, outbox));
             }
             Output::Emit(bytes) => {
-                self.lifecycle.queued(bytes.len(), limits);
-                self.outgoing.push_back(Part::Owned(Bytes::copy_from_slice(&bytes)));
+                self.lifecycle.queued(now, bytes.len(), limits);
+                let part = Owned::copy_of(&bytes);
+                self.owned.add(&part, outbox);
+                self.outgoing.push_back(Part::Owned(part));
             }
             Output::Close(reason) => self.lifecycle.end(reason, limits),
         }
     }
 
-    fn submit_send(&mut self, submissions: &mut Submissions) {
+    fn stop_the_clock_while_throttled(&mut self, now: Instant) {
+        match (self.throttled_since, self.lifecycle.is_throttled()) {
+            (None, true) => self.throttled_since = Some(now),
+            (Some(since), false) => {
+                self.throttled_since = None;
+                self.protocol.postpone_deadline(now.saturating_duration_since(since));
+            }
+            _ => {}
+        }
+    }
+
+    fn submit_send(&mut self, outbox: &mut Outbox) {
         if self.send != Send::Idle || self.outgoing.is_empty() || self.lifecycle.is_closed() {
             return;
         }
@@ -284,41 +360,39 @@ impl Connection {
                 break;
             }
         }
-        submissions.push_back(Submission::Send(self.token(Operation::Send), batch));
+        outbox.push(Submission::Send(self.token(Operation::Send), batch));
         self.send = Send::InFlight;
     }
 
     /// Cancels what is in flight; once nothing is, gives everything back.
-    fn close(&mut self, submissions: &mut Submissions) -> Progress {
+    fn close(&mut self, outbox: &mut Outbox) -> Progress {
         if self.receive == Receive::Armed {
-            self.cancel_receive(submissions);
+            self.cancel_receive(outbox);
         }
         if self.send == Send::InFlight {
-            submissions.push_back(Submission::Cancel(self.token(Operation::Send)));
+            outbox.push(Submission::Cancel(self.token(Operation::Send)));
             self.send = Send::Cancelling;
         }
         if self.receive == Receive::Cancelling || self.send == Send::Cancelling {
             return Progress::Alive;
         }
-        self.undecided.drain().for_each(|part| release(part, submissions));
-        self.outgoing.drain(..).for_each(|part| release(part, submissions));
-        submissions.push_back(Submission::Close { slot: self.key.slot });
+        self.release_undecided(outbox);
+        self.outgoing.drain(..).for_each(|part| self.owned.release(part, outbox));
+        let count_queued = self.lifecycle.answers_for_delivery();
+        outbox.push(Submission::Close { slot: self.key.slot, count_queued });
         Progress::Gone
     }
 
-    fn cancel_receive(&mut self, submissions: &mut Submissions) {
-        submissions.push_back(Submission::Cancel(self.token(Operation::Receive)));
+    fn cancel_receive(&mut self, outbox: &mut Outbox) {
+        outbox.push(Submission::Cancel(self.token(Operation::Receive)));
         self.receive = Receive::Cancelling;
+    }
+
+    fn release_undecided(&mut self, outbox: &mut Outbox) {
+        self.undecided.drain().for_each(|part| self.owned.release(part, outbox));
     }
 
     fn token(&self, operation: Operation) -> Token {
         Token::new(operation, self.key.slot, self.key.generation)
-    }
-}
-
-/// Gives up received or owned bytes.
-fn release(part: Part, submissions: &mut Submissions) {
-    if let Part::Leased(lease) = part {
-        submissions.push_back(Submission::Recycle(lease));
     }
 }

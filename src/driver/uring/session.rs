@@ -8,64 +8,41 @@
 //! [`Session::poll_submission`] returns until it returns nothing.
 
 use std::collections::VecDeque;
+use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use rustix::io::Errno;
 
-use super::connection::{Connection, Progress, Submissions};
+use super::acceptor::Acceptor;
+use super::connection::{Connection, Place, Progress};
+use super::outbox::{Outbox, Submission};
 use super::slab::{Key, Slab};
+use super::spill::Spill;
 use crate::driver::Settings;
-use crate::lifecycle::Timers;
+use crate::lifecycle::{Admission, Cause, Probe, Timers};
 use crate::metrics::Counters;
-use crate::sys::{Lease, Operation, Part, SendBatch, Token};
-
-/// What a session asks for, to be carried out in order.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Submission {
-    /// Accept connections of the listener in the token's slot until cancelled.
-    Accept(Token),
-    /// Receive on the connection in the token's slot until cancelled.
-    Receive(Token),
-    /// Send a batch on the connection in the token's slot.
-    Send(Token, SendBatch),
-    /// End the submission with this token.
-    Cancel(Token),
-    /// Send FIN.
-    ShutdownWrite { slot: u32 },
-    /// Close the connection in this slot; nothing is in flight for it.
-    Close { slot: u32 },
-    /// Close this listener; nothing is in flight for it.
-    CloseListener { index: u32 },
-    /// Give received bytes up.
-    Recycle(Lease),
-}
+use crate::sys::{Lease, Owned, Part, SendBatch, Token};
 
 /// The state of one worker's connections and listeners.
 #[derive(Debug)]
 pub(crate) struct Session {
     settings: Settings,
-    listeners: Vec<Accept>,
-    accept_again: Option<Instant>,
+    admission: Arc<Admission>,
+    acceptor: Acceptor,
     connections: Slab<Connection>,
+    /// Connections that were let in only to be told that there is no room.
+    surplus: usize,
     /// Connections to advance when the turn settles.
     dirty: Vec<Key>,
     timers: Timers<Key>,
     pool: Pool,
+    spill: Spill,
     /// Connections that wait for a buffer, oldest first.
     parked: VecDeque<Key>,
-    submissions: Submissions,
+    outbox: Outbox,
     is_draining: bool,
     counters: Counters,
-}
-
-/// A listener's multishot accept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Accept {
-    Idle,
-    Armed,
-    Cancelling,
-    Closed,
 }
 
 /// How many receive buffers the kernel has.
@@ -76,29 +53,36 @@ struct Pool {
 }
 
 impl Pool {
-    /// With so few buffers left, received bytes that have to wait are copied out of theirs at
-    /// once: peers that do not read can pin the rest, never the last quarter.
+    /// With so few buffers left, received bytes are copied out of theirs at once: peers that do
+    /// not read, or do not finish their frames, can pin the rest, never the last quarter.
     fn is_scarce(self) -> bool {
         self.free < self.total.div_ceil(4)
     }
 }
 
-/// How long accepting pauses when descriptors or memory ran out and no connection closes.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// Surplus connections that are told so at the same time; more are closed without a word.
+const SURPLUS_LANE: usize = 64;
 
 impl Session {
     /// A session for `listeners` listeners on a ring with `buffers` receive buffers.
-    pub(crate) fn new(settings: Settings, listeners: usize, buffers: usize) -> Self {
+    pub(crate) fn new(
+        settings: Settings,
+        admission: Arc<Admission>,
+        listeners: usize,
+        buffers: usize,
+    ) -> Self {
         Self {
             settings,
-            listeners: vec![Accept::Idle; listeners],
-            accept_again: None,
+            admission,
+            acceptor: Acceptor::new(listeners),
             connections: Slab::new(),
+            surplus: 0,
             dirty: Vec::new(),
             timers: Timers::new(),
             pool: Pool { total: buffers, free: buffers },
+            spill: Spill::new(settings.spill_budget),
             parked: VecDeque::new(),
-            submissions: VecDeque::new(),
+            outbox: Outbox::default(),
             is_draining: false,
             counters: Counters::default(),
         }
@@ -106,20 +90,18 @@ impl Session {
 
     /// Whether the session was drained and nothing is left of it.
     pub(crate) fn is_finished(&self) -> bool {
-        self.is_draining
-            && self.connections.len() == 0
-            && self.listeners.iter().all(|accept| *accept == Accept::Closed)
+        self.is_draining && self.connections.len() == 0 && self.acceptor.is_closed()
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) is due at the latest.
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        self.timers.next().into_iter().chain(self.accept_again).min()
+        self.timers.next().into_iter().chain(self.acceptor.deadline()).min()
     }
 
-    /// Whether there is more to submit without anything having completed: connections wait for
-    /// buffers, and there are some.
+    /// Whether there is more to do without anything having completed: connections wait for
+    /// buffers and there are some, or the answer to a submission changed something.
     pub(crate) fn wants_turn(&self) -> bool {
-        !self.parked.is_empty() && self.pool.free > 0
+        !self.dirty.is_empty() || (!self.parked.is_empty() && self.pool.free > 0)
     }
 
     pub(crate) fn connection_count(&self) -> usize {
@@ -130,26 +112,43 @@ impl Session {
         self.counters
     }
 
-    /// An accept completed. Returns the slot of the new connection, if there is one.
+    /// Bytes in memory of our own: never more than the budget and what the core itself says.
+    pub(crate) fn owned_bytes(&self) -> usize {
+        self.outbox.owned_bytes()
+    }
+
+    /// An accept completed. Returns the slot of the new connection, or `None` when there is none
+    /// or it is to be closed at once.
+    ///
+    /// The address is that of the peer, needed only where [`Admission::asks_for_address`].
     pub(crate) fn handle_accepted(
         &mut self,
         now: Instant,
         token: Token,
         more: bool,
-        result: Result<(), Errno>,
+        result: Result<Option<IpAddr>, Errno>,
     ) -> Option<u32> {
         if !more {
-            self.listeners[token.slot as usize] = Accept::Idle;
+            self.acceptor.accept_ended(token);
         }
         match result {
-            Ok(()) => return Some(self.add_connection(now)),
+            Ok(address) => return self.admit(now, address),
             Err(Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::NOBUFS) => {
                 self.counters.accept_pauses += 1;
-                self.accept_again = Some(now + ACCEPT_PAUSE);
+                self.acceptor.pause(now);
             }
             Err(_) => {}
         }
         None
+    }
+
+    /// A connection was found in the queue of a listener that is about to close.
+    pub(crate) fn handle_last_accepted(
+        &mut self,
+        now: Instant,
+        address: Option<IpAddr>,
+    ) -> Option<u32> {
+        self.admit(now, address)
     }
 
     /// A receive completed: with bytes, with the peer's FIN, or with an error.
@@ -160,39 +159,37 @@ impl Session {
         more: bool,
         result: Result<Option<(Lease, &[u8])>, Errno>,
     ) {
-        if let Ok(Some(_)) = result {
-            self.pool.free -= 1;
-        }
-        let scarce = self.pool.is_scarce();
-        let Some(connection) = self.connections.get_mut(key_of(token)) else {
-            debug_assert!(false, "a slot is freed after its last completion: {token:?}");
-            return;
-        };
+        let received = result.map(|received| {
+            received.map(|(lease, bytes)| {
+                self.pool.free -= 1;
+                self.counters.bytes_received += bytes.len() as u64;
+                (self.keep(now, lease, bytes), bytes)
+            })
+        });
+        let key = key_of(token);
+        let connection = self.connections.get_mut(key).expect("a slot outlives its operations");
         if !more {
             connection.receive_ended();
         }
-        let (settings, submissions) = (&self.settings, &mut self.submissions);
-        match result {
-            Ok(Some((lease, bytes))) => {
-                self.counters.bytes_received += bytes.len() as u64;
-                let part = if scarce {
-                    submissions.push_back(Submission::Recycle(lease));
-                    Part::Owned(Bytes::copy_from_slice(bytes))
-                } else {
-                    Part::Leased(lease)
-                };
-                connection.handle_received(now, part, bytes, settings, submissions);
+        let spell = connection.spell();
+        match received {
+            Ok(Some((part, bytes))) => {
+                connection.handle_received(now, part, bytes, &self.settings, &mut self.outbox);
             }
-            Ok(None) => connection.handle_eof(now, settings, submissions),
+            Ok(None) => connection.handle_eof(now, &self.settings, &mut self.outbox),
             Err(Errno::NOBUFS) => {
                 self.counters.buffer_waits += 1;
                 connection.park();
-                self.parked.push_back(connection.key());
+                self.parked.push_back(key);
             }
             Err(Errno::CANCELED | Errno::INTR | Errno::AGAIN) => {}
-            Err(_) => connection.handle_failure(),
+            Err(_) => connection.close_for(Cause::Reset),
         }
-        self.mark(key_of(token));
+        let new_spell = connection.spell().filter(|_| spell.is_none());
+        if let Some(spell) = new_spell {
+            self.begin_spell(key, spell);
+        }
+        self.mark(key);
     }
 
     /// A send completed and its batch came back.
@@ -203,14 +200,11 @@ impl Session {
         batch: SendBatch,
         result: Result<usize, Errno>,
     ) {
-        let Some(connection) = self.connections.get_mut(key_of(token)) else {
-            debug_assert!(false, "a slot is freed after its last completion: {token:?}");
-            return;
-        };
-        let sent =
-            connection.handle_sent(now, batch, result, &self.settings, &mut self.submissions);
+        let key = key_of(token);
+        let connection = self.connections.get_mut(key).expect("a slot outlives its operations");
+        let sent = connection.handle_sent(now, batch, result, &self.settings, &mut self.outbox);
         self.counters.bytes_sent += sent as u64;
-        self.mark(key_of(token));
+        self.mark(key);
     }
 
     /// The last lease of a buffer was recycled: the kernel has it again.
@@ -218,15 +212,26 @@ impl Session {
         self.pool.free += 1;
     }
 
+    /// The kernel answered [`Submission::Probe`].
+    pub(crate) fn handle_probe(&mut self, now: Instant, slot: u32, probe: Probe) {
+        let key = self.connections.key_in(slot).expect("a connection is probed while it is open");
+        let connection = self.connections.get_mut(key).expect("the key was just made");
+        connection.handle_probe(now, probe, &self.settings);
+        self.mark(key);
+    }
+
+    /// The kernel closed a connection with this many bytes that its peer has not acknowledged.
+    pub(crate) fn handle_left_behind(&mut self, bytes: usize) {
+        self.counters.lost_bytes += bytes as u64;
+    }
+
     /// Some deadline may have passed.
     pub(crate) fn handle_timeout(&mut self, now: Instant) {
-        if self.accept_again.is_some_and(|time| time <= now) {
-            self.accept_again = None;
-        }
+        self.acceptor.handle_timeout(now);
         while let Some((time, key)) = self.timers.pop(now) {
             let Some(connection) = self.connections.get_mut(key) else { continue };
             if connection.alarm.take_if(time) {
-                connection.handle_timeout(now, &self.settings, &mut self.submissions);
+                connection.handle_timeout(now, &self.settings, &mut self.outbox);
                 self.mark(key);
             }
         }
@@ -238,18 +243,21 @@ impl Session {
             return;
         }
         self.is_draining = true;
+        self.acceptor.close(now, self.settings.drain.accept_grace);
         for key in self.connections.keys() {
             let connection = self.connections.get_mut(key).expect("keys are of connections");
-            connection.drain(now, &self.settings, &mut self.submissions);
+            connection.drain(now, &self.settings, &mut self.outbox);
             self.mark(key);
         }
     }
 
     /// Stops accepting and ends every connection as it is.
-    pub(crate) fn stop(&mut self) {
-        self.is_draining = true;
+    pub(crate) fn stop(&mut self, now: Instant) {
+        self.drain(now);
+        self.acceptor.close(now, Duration::ZERO);
         for key in self.connections.keys() {
-            self.connections.get_mut(key).expect("keys are of connections").abandon();
+            let connection = self.connections.get_mut(key).expect("keys are of connections");
+            connection.close_for(Cause::Abandoned);
             self.mark(key);
         }
     }
@@ -258,29 +266,52 @@ impl Session {
     /// next.
     pub(crate) fn settle(&mut self, now: Instant) {
         self.unpark();
+        if !self.spill.has_room(self.outbox.owned_bytes(), 0) {
+            self.evict(now);
+        }
         while let Some(key) = self.dirty.pop() {
             self.advance(now, key);
         }
-        for index in 0..self.listeners.len() {
-            self.advance_listener(index);
-        }
+        self.acceptor.advance(&mut self.outbox);
     }
 
     /// The next thing to do.
     pub(crate) fn poll_submission(&mut self) -> Option<Submission> {
-        self.submissions.pop_front()
+        self.outbox.pop()
     }
 
-    fn add_connection(&mut self, now: Instant) -> u32 {
+    fn admit(&mut self, now: Instant, address: Option<IpAddr>) -> Option<u32> {
         self.counters.accepted += 1;
+        if self.admission.admit(address) {
+            return Some(self.add_connection(now, Place::Admitted(address)).slot);
+        }
+        self.counters.refused += 1;
+        if self.surplus == SURPLUS_LANE {
+            self.counters.closed += 1;
+            return None;
+        }
+        self.surplus += 1;
+        let key = self.add_connection(now, Place::Surplus);
+        self.refuse(now, key, Cause::Busy);
+        Some(key.slot)
+    }
+
+    fn add_connection(&mut self, now: Instant, place: Place) -> Key {
         let settings = self.settings;
-        let key = self.connections.insert_with(|key| Connection::new(key, now, &settings));
+        let key = self.connections.insert_with(|key| Connection::new(key, place, now, &settings));
         if self.is_draining {
             let connection = self.connections.get_mut(key).expect("just inserted");
-            connection.drain(now, &self.settings, &mut self.submissions);
+            connection.drain(now, &settings, &mut self.outbox);
         }
         self.mark(key);
-        key.slot
+        key
+    }
+
+    fn refuse(&mut self, now: Instant, key: Key, cause: Cause) {
+        if let Some(connection) = self.connections.get_mut(key) {
+            connection.refuse(now, cause, &self.settings, &mut self.outbox);
+            self.mark(key);
+        }
     }
 
     fn mark(&mut self, key: Key) {
@@ -289,6 +320,45 @@ impl Session {
             connection.is_dirty = true;
             self.dirty.push(key);
         }
+    }
+
+    /// Leaves received bytes where they are, or copies them while buffers are scarce. A copy that
+    /// does not fit costs the connection its place that has waited longest with such copies.
+    fn keep(&mut self, now: Instant, lease: Lease, bytes: &[u8]) -> Part {
+        if !self.pool.is_scarce() {
+            return Part::Leased(lease);
+        }
+        if !self.spill.has_room(self.outbox.owned_bytes(), Owned::charge_for(bytes.len())) {
+            self.evict(now);
+            return Part::Leased(lease);
+        }
+        self.outbox.push(Submission::Recycle(lease));
+        Part::Owned(Owned::copy_of(bytes))
+    }
+
+    fn evict(&mut self, now: Instant) {
+        let connections = &self.connections;
+        let is_alive = |key, spell| {
+            connections.get(key).is_some_and(|connection| connection.spell() == Some(spell))
+        };
+        let Some(key) = self.spill.take_oldest(is_alive) else { return };
+        self.counters.evicted += 1;
+        let connection = self.connections.get_mut(key).expect("it is alive");
+        if connection.lifecycle().unsent() > 0 {
+            // A peer that does not read would not read an error either.
+            connection.close_for(Cause::Evicted);
+            self.mark(key);
+        } else {
+            self.refuse(now, key, Cause::Evicted);
+        }
+    }
+
+    fn begin_spell(&mut self, key: Key, spell: u32) {
+        self.spill.begin(key, spell);
+        let connections = &self.connections;
+        self.spill.tidy(connections.len(), |key, spell| {
+            connections.get(key).is_some_and(|connection| connection.spell() == Some(spell))
+        });
     }
 
     /// Lets as many connections receive again as there are free buffers. One that finds none left
@@ -306,31 +376,18 @@ impl Session {
     fn advance(&mut self, now: Instant, key: Key) {
         let connection = self.connections.get_mut(key).expect("dirty connections are alive");
         connection.is_dirty = false;
-        if connection.advance(now, &mut self.submissions) == Progress::Alive {
-            let deadline = connection.deadline();
+        if connection.advance(now, &mut self.outbox) == Progress::Alive {
+            let deadline = connection.deadline(&self.settings);
             self.timers.schedule(&mut connection.alarm, key, deadline);
             return;
         }
-        self.counters.lost_bytes += connection.lifecycle().lost() as u64;
-        self.counters.closed += 1;
-        self.accept_again = None;
-        self.connections.remove(key);
-    }
-
-    fn advance_listener(&mut self, index: usize) {
-        let token = Token::new(Operation::Accept, index as u32, 0);
-        let (submission, state) = match (self.listeners[index], self.is_draining) {
-            (Accept::Idle, true) => {
-                (Submission::CloseListener { index: index as u32 }, Accept::Closed)
-            }
-            (Accept::Idle, false) if self.accept_again.is_none() => {
-                (Submission::Accept(token), Accept::Armed)
-            }
-            (Accept::Armed, true) => (Submission::Cancel(token), Accept::Cancelling),
-            _ => return,
-        };
-        self.submissions.push_back(submission);
-        self.listeners[index] = state;
+        let connection = self.connections.remove(key).expect("it was just advanced");
+        match connection.place() {
+            Place::Admitted(address) => self.admission.release(address),
+            Place::Surplus => self.surplus -= 1,
+        }
+        self.counters.count_end(connection.lifecycle());
+        self.acceptor.resume();
     }
 }
 

@@ -14,6 +14,7 @@ mod ring;
 mod rng;
 
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 pub use self::mutation::Mutation;
@@ -21,8 +22,9 @@ use self::peer::Peer;
 use self::ring::{Completion, FakeRing, Flow, Outcome};
 use self::rng::Rng;
 use crate::driver::Settings;
-use crate::driver::uring::session::{Session, Submission};
-use crate::lifecycle::{DrainLimits, Limits};
+use crate::driver::uring::outbox::Submission;
+use crate::driver::uring::session::Session;
+use crate::lifecycle::{Admission, DrainLimits, Limits, Probe};
 use crate::metrics::Counters;
 use crate::protocol::{self, FramedConfig};
 use crate::sys::{Operation, SendBatch};
@@ -112,6 +114,7 @@ const DRAIN: DrainLimits = DrainLimits {
     quiet: Duration::from_millis(500),
     timeout: Duration::from_secs(5),
     flush: Duration::from_secs(1),
+    accept_grace: Duration::from_millis(20),
 };
 
 /// Steps without any progress after which a calm world will never make any: far more than it takes
@@ -126,11 +129,12 @@ impl World {
         let ring = FakeRing::new(&mut rng, hostility, options.mutation, listeners);
         let is_framed = rng.chance(50);
         let settings = settings(&mut rng, is_framed);
+        let admission = Arc::new(Admission::new(usize::MAX, None));
         Self {
             options,
             now: Instant::now(),
             step: 0,
-            session: Session::new(settings, listeners, ring.buffer_count()),
+            session: Session::new(settings, admission, listeners, ring.buffer_count()),
             ring,
             is_framed,
             peers_to_come: rng.between(1, 25),
@@ -233,7 +237,7 @@ impl World {
         let Completion { token, more, outcome } = completion;
         match outcome {
             Outcome::Accepted(Ok(peer)) => {
-                let slot = self.session.handle_accepted(self.now, token, more, Ok(()));
+                let slot = self.session.handle_accepted(self.now, token, more, Ok(None));
                 let slot = slot.expect("an accepted connection gets a slot");
                 self.ring.adopt(slot, peer);
             }
@@ -280,9 +284,19 @@ impl World {
                     self.session.handle_received(self.now, target, false, cancelled);
                 }
             }
+            Submission::Probe { slot } => {
+                let acknowledged = self.ring.bytes_taken(slot);
+                self.session.handle_probe(self.now, slot, Probe { acknowledged, queued: 0 });
+            }
             Submission::ShutdownWrite { slot } => return self.check_fin(slot),
-            Submission::Close { slot } => return self.check_close(slot),
-            Submission::CloseListener { index } => self.ring.close_listener(index),
+            Submission::Close { slot, .. } => return self.check_close(slot),
+            Submission::HoldOff { index } => self.ring.hold_off(index),
+            Submission::CloseListener { index } => {
+                for peer in self.ring.close_listener(index) {
+                    let slot = self.session.handle_last_accepted(self.now, None);
+                    self.ring.adopt(slot.expect("an accepted connection gets a slot"), peer);
+                }
+            }
             Submission::Recycle(lease) => {
                 self.recycled += 1;
                 if self.planted(Mutation::LeakALease) && self.recycled.is_multiple_of(7) {
@@ -345,7 +359,13 @@ fn settings(rng: &mut Rng, is_framed: bool) -> Settings {
     let framed = FramedConfig { max_frame: 1_000, frame_timeout: Duration::from_secs(3600) };
     Settings {
         protocol: if is_framed { protocol::Config::Framed(framed) } else { protocol::Config::Raw },
-        limits: Limits { high_water, low_water: high_water / 4, ..Limits::default() },
+        limits: Limits {
+            high_water,
+            low_water: high_water / 4,
+            stall_timeout: Duration::from_secs(3600),
+            ..Limits::default()
+        },
         drain: DRAIN,
+        spill_budget: 1 << 30,
     }
 }

@@ -41,6 +41,7 @@ pub(super) struct FakeRing {
     /// Peers that connected and were not accepted, by listener.
     backlogs: Vec<VecDeque<usize>>,
     accepts: Vec<Option<Token>>,
+    held_off: Vec<bool>,
     sockets: BTreeMap<u32, Socket>,
     /// Cancels that have not acted yet.
     cancels: Vec<Token>,
@@ -85,6 +86,7 @@ impl FakeRing {
             free_buffers: (0..count).collect(),
             backlogs: vec![VecDeque::new(); listeners],
             accepts: vec![None; listeners],
+            held_off: vec![false; listeners],
             sockets: BTreeMap::new(),
             cancels: Vec::new(),
             completed: Vec::new(),
@@ -101,11 +103,13 @@ impl FakeRing {
         self.hostility = Hostility::CALM;
     }
 
-    /// A peer connects to a listener. One that is closed refuses it.
+    /// A peer connects to a listener, unless that lets nobody in any more.
     pub(super) fn connect(&mut self, rng: &mut Rng, peer: Peer) {
         let listener = rng.below(self.backlogs.len());
-        self.backlogs[listener].push_back(self.peers.len());
-        self.peers.push(peer);
+        if !self.held_off[listener] {
+            self.backlogs[listener].push_back(self.peers.len());
+            self.peers.push(peer);
+        }
     }
 
     pub(super) fn accept(&mut self, token: Token) {
@@ -172,12 +176,23 @@ impl FakeRing {
         self.backlogs.iter().all(VecDeque::is_empty) && self.accepts_on_their_way() == 0
     }
 
-    /// Closes a listener; the peers in its backlog are reset.
-    pub(super) fn close_listener(&mut self, index: u32) {
+    /// No peer reaches this listener any more; those in its queue stay there.
+    pub(super) fn hold_off(&mut self, index: u32) {
+        self.held_off[index as usize] = true;
+    }
+
+    /// Closes a listener; returns the peers that were in its queue.
+    pub(super) fn close_listener(&mut self, index: u32) -> Vec<usize> {
         assert!(self.accepts[index as usize].is_none(), "a listener is closed while it accepts");
-        for peer in self.backlogs[index as usize].drain(..) {
-            self.peers[peer].is_reset = true;
-        }
+        assert!(self.held_off[index as usize], "a listener is closed while peers connect");
+        self.backlogs[index as usize].drain(..).collect()
+    }
+
+    /// Bytes that the peer's side has taken of what the session sends.
+    pub(super) fn bytes_taken(&self, slot: u32) -> u64 {
+        let socket = &self.sockets[&slot];
+        let in_progress = socket.send.as_ref().map_or(0, |sending| sending.done);
+        (socket.flow.echoed + in_progress) as u64
     }
 
     /// Takes a lease back; says whether that freed its buffer.
@@ -375,7 +390,7 @@ impl FakeRing {
                 let (buffer, start, length) = self.leases.locate(lease);
                 &self.buffers[usize::from(buffer)][start..start + length]
             }
-            Part::Owned(bytes) => bytes,
+            Part::Owned(owned) => owned.bytes(),
         });
         peer.inbox.extend(bytes.skip(sending.done).take(taken));
         sending.done += taken;

@@ -1,0 +1,68 @@
+//! What a session asks for, collected until it is carried out.
+
+use std::collections::VecDeque;
+
+use crate::sys::{Lease, Owned, Part, SendBatch, Token};
+
+/// One thing to do. They are carried out in order.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Submission {
+    /// Accept connections of the listener in the token's slot until cancelled.
+    Accept(Token),
+    /// Receive on the connection in the token's slot until cancelled.
+    Receive(Token),
+    /// Send a batch on the connection in the token's slot.
+    Send(Token, SendBatch),
+    /// End the submission with this token.
+    Cancel(Token),
+    /// Ask the kernel how this connection's peer takes what is sent, and tell
+    /// [`Session::handle_probe`](super::session::Session::handle_probe).
+    Probe { slot: u32 },
+    /// Send FIN.
+    ShutdownWrite { slot: u32 },
+    /// Close the connection in this slot; nothing is in flight for it. With `count_queued`, first
+    /// tell [`Session::handle_left_behind`](super::session::Session::handle_left_behind) what the
+    /// kernel has not delivered.
+    Close { slot: u32, count_queued: bool },
+    /// Let no new handshake begin on this listener; those under way complete.
+    HoldOff { index: u32 },
+    /// Accept what waits in this listener's queue, then close it; nothing is in flight for it.
+    CloseListener { index: u32 },
+    /// Give received bytes up.
+    Recycle(Lease),
+}
+
+/// Submissions in order, and how much memory of our own the parts alive take.
+#[derive(Debug, Default)]
+pub(super) struct Outbox {
+    submissions: VecDeque<Submission>,
+    owned_bytes: usize,
+}
+
+impl Outbox {
+    pub(super) fn push(&mut self, submission: Submission) {
+        self.submissions.push_back(submission);
+    }
+
+    pub(super) fn pop(&mut self) -> Option<Submission> {
+        self.submissions.pop_front()
+    }
+
+    /// Memory that all owned parts take.
+    pub(super) fn owned_bytes(&self) -> usize {
+        self.owned_bytes
+    }
+
+    /// Counts a new owned part.
+    pub(super) fn own(&mut self, part: &Owned) {
+        self.owned_bytes += part.charge();
+    }
+
+    /// Gives up a part.
+    pub(super) fn release(&mut self, part: Part) {
+        match part {
+            Part::Leased(lease) => self.push(Submission::Recycle(lease)),
+            Part::Owned(owned) => self.owned_bytes -= owned.charge(),
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! Memory of our own for bytes that wait while receive buffers are scarce.
+
+use std::collections::VecDeque;
+
+use super::slab::Key;
+
+/// Who has waited longest with bytes in memory of our own.
+///
+/// A *spell* is the time from a connection's first such byte to its last: entries of spells that
+/// are over are dropped as they come up.
+#[derive(Debug)]
+pub(super) struct Spill {
+    budget: usize,
+    spells: VecDeque<(Key, u32)>,
+}
+
+impl Spill {
+    pub(super) fn new(budget: usize) -> Self {
+        Self { budget, spells: VecDeque::new() }
+    }
+
+    /// Whether `more` bytes fit beside `owned` ones.
+    pub(super) fn has_room(&self, owned: usize, more: usize) -> bool {
+        owned + more <= self.budget
+    }
+
+    /// A connection begins a spell.
+    pub(super) fn begin(&mut self, key: Key, spell: u32) {
+        self.spells.push_back((key, spell));
+    }
+
+    /// The connection whose spell began first, of those that are not over. It leaves the queue.
+    pub(super) fn take_oldest(&mut self, is_alive: impl Fn(Key, u32) -> bool) -> Option<Key> {
+        while let Some((key, spell)) = self.spells.pop_front() {
+            if is_alive(key, spell) {
+                return Some(key);
+            }
+        }
+        None
+    }
+
+    /// Forgets spells that are over, once they may be the greater part.
+    pub(super) fn tidy(&mut self, connections: usize, is_alive: impl Fn(Key, u32) -> bool) {
+        if self.spells.len() > 2 * connections + 64 {
+            self.spells.retain(|(key, spell)| is_alive(*key, *spell));
+        }
+    }
+}

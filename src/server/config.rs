@@ -1,0 +1,241 @@
+//! What to serve, where, and within which limits.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::{limits, usable_cpus};
+use crate::driver::{self, Settings};
+use crate::lifecycle::{DrainLimits, Limits};
+use crate::protocol::{self, MAX_FRAME_CEILING};
+
+/// The configuration of a server.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Addresses to listen on; port 0 asks for a free one.
+    pub addresses: Vec<SocketAddr>,
+    /// Whether other processes of this user may listen on the same ports.
+    pub share_port: bool,
+    /// The protocol of every connection.
+    pub protocol: protocol::Config,
+    /// One worker for each entry, pinned to that CPU; a CPU may be named again.
+    pub cpus: Vec<usize>,
+    /// Connections there may be at the same time.
+    pub max_connections: usize,
+    /// Connections there may be at the same time from one address; `None` is no limit.
+    pub max_connections_per_ip: Option<usize>,
+    /// Bytes of memory, over all workers, for what waits while receive buffers are scarce.
+    pub memory: usize,
+    /// A connection on which nothing happens for this long is ended; `None` is never.
+    pub idle_timeout: Option<Duration>,
+    /// A peer that acknowledges nothing for this long while bytes wait for it is ended.
+    pub stall_timeout: Duration,
+    /// How long a connection must be silent during shutdown to count as finished.
+    pub drain_quiet: Duration,
+    /// How long a shutdown may go on receiving.
+    pub drain_timeout: Duration,
+}
+
+/// A configuration that cannot work.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ConfigError {
+    /// There is nothing to listen on.
+    #[error("no address to listen on: give at least one")]
+    NoAddress,
+    /// There is no worker to start.
+    #[error("no CPU for a worker: give at least one")]
+    NoWorker,
+    /// A frame could not arrive while buffers are scarce.
+    #[error(
+        "{memory} bytes of --memory over {workers} workers cannot hold a frame of {max_frame} \
+         bytes for each: set --memory to at least {}",
+        least_memory(*max_frame, *workers)
+    )]
+    MemoryTooSmall {
+        /// The memory configured, in bytes.
+        memory: usize,
+        /// The workers that share it.
+        workers: usize,
+        /// Longest payload of a frame in bytes.
+        max_frame: u32,
+    },
+    /// No frame of the wire format is that long.
+    #[error("a frame limit of {0} bytes is outside 1 to {MAX_FRAME_CEILING}")]
+    FrameLimit(u32),
+}
+
+impl Config {
+    /// Default address: the textbook's echo server.
+    pub const DEFAULT_ADDRESS: &str = "127.0.0.1:65432";
+    /// Default of [`memory`](Self::memory): 256 MiB.
+    pub const DEFAULT_MEMORY: usize = 256 << 20;
+
+    /// The raw protocol on these addresses, one worker on every CPU this process may use, as many
+    /// connections as its descriptor limit allows.
+    pub fn new(addresses: Vec<SocketAddr>) -> Self {
+        let (limits, drain) = (Limits::default(), DrainLimits::default());
+        let mut config = Self {
+            addresses,
+            share_port: false,
+            protocol: protocol::Config::Raw,
+            cpus: usable_cpus(),
+            max_connections: 0,
+            max_connections_per_ip: None,
+            memory: Self::DEFAULT_MEMORY,
+            idle_timeout: limits.idle_timeout,
+            stall_timeout: limits.stall_timeout,
+            drain_quiet: drain.quiet,
+            drain_timeout: drain.timeout,
+        };
+        config.max_connections = config.connections_within_descriptors();
+        config
+    }
+
+    /// How many connections the descriptor limit allows, which is raised as far as it can be.
+    pub fn connections_within_descriptors(&self) -> usize {
+        let descriptors = limits::raise_descriptor_limit();
+        limits::connections_within(descriptors, self.cpus.len(), self.addresses.len())
+    }
+
+    /// Whether the parts of the configuration fit together.
+    ///
+    /// # Errors
+    ///
+    /// When they do not.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        if self.addresses.is_empty() {
+            return Err(ConfigError::NoAddress);
+        }
+        let workers = self.cpus.len();
+        if workers == 0 {
+            return Err(ConfigError::NoWorker);
+        }
+        let protocol::Config::Framed(framed) = self.protocol else { return Ok(()) };
+        let (max_frame, memory) = (framed.max_frame, self.memory);
+        if !(1..=MAX_FRAME_CEILING).contains(&max_frame) {
+            return Err(ConfigError::FrameLimit(max_frame));
+        }
+        if memory < least_memory(max_frame, workers) {
+            return Err(ConfigError::MemoryTooSmall { memory, workers, max_frame });
+        }
+        Ok(())
+    }
+
+    /// The most memory that a server with this configuration takes.
+    pub fn memory_bound(&self) -> MemoryBound {
+        MemoryBound {
+            workers: self.cpus.len(),
+            memory: self.memory,
+            connections: self.max_connections,
+        }
+    }
+
+    pub(super) fn settings(&self) -> Settings {
+        Settings {
+            protocol: self.protocol,
+            limits: Limits {
+                stall_timeout: self.stall_timeout,
+                idle_timeout: self.idle_timeout,
+                ..Limits::default()
+            },
+            drain: DrainLimits {
+                quiet: self.drain_quiet,
+                timeout: self.drain_timeout,
+                ..DrainLimits::default()
+            },
+            spill_budget: self.memory / self.cpus.len().max(1),
+        }
+    }
+}
+
+/// Two frames for each worker: one that arrives while another waits to be sent.
+fn least_memory(max_frame: u32, workers: usize) -> usize {
+    2 * workers * (max_frame as usize + 4096)
+}
+
+/// The most memory that a server takes, and how that is reckoned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MemoryBound {
+    workers: usize,
+    memory: usize,
+    connections: usize,
+}
+
+impl MemoryBound {
+    /// The program itself: code, its heap, the stacks of its threads.
+    const PROGRAM: usize = 16 << 20;
+
+    /// The bound in bytes.
+    pub fn bytes(&self) -> usize {
+        self.workers
+            .saturating_mul(driver::uring::WORKER_MEMORY)
+            .saturating_add(self.memory)
+            .saturating_add(self.connections.saturating_mul(driver::uring::CONNECTION_MEMORY))
+            .saturating_add(Self::PROGRAM)
+    }
+}
+
+impl fmt::Display for MemoryBound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mib = |bytes: usize| bytes.div_ceil(1 << 20);
+        write!(
+            f,
+            "memory: at most {} MiB = {} workers x {} MiB of receive buffers and rings \
+             + {} MiB for what waits (--memory) + {} connections x {} KiB + {} MiB for the program; \
+             the kernel's socket buffers come on top (net.ipv4.tcp_rmem, tcp_wmem, tcp_mem)",
+            mib(self.bytes()),
+            self.workers,
+            mib(driver::uring::WORKER_MEMORY),
+            mib(self.memory),
+            self.connections,
+            driver::uring::CONNECTION_MEMORY >> 10,
+            mib(Self::PROGRAM),
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::FramedConfig;
+
+    fn framed(max_frame: u32, memory: usize) -> Config {
+        let framed = FramedConfig { max_frame, ..FramedConfig::default() };
+        let mut config = Config::new(vec![SocketAddr::from(([127, 0, 0, 1], 0))]);
+        config.protocol = protocol::Config::Framed(framed);
+        config.cpus = vec![0, 0];
+        config.memory = memory;
+        config
+    }
+
+    #[test]
+    fn memory_that_cannot_hold_a_frame_is_refused_with_what_would_do() {
+        let error = framed(1 << 20, 1 << 20).check().expect_err("too small");
+        let enough = least_memory(1 << 20, 2);
+        assert!(error.to_string().contains(&format!("at least {enough}")), "{error}");
+        assert_eq!(framed(1 << 20, enough).check(), Ok(()));
+    }
+
+    #[test]
+    fn a_frame_limit_outside_the_wire_format_is_refused() {
+        for limit in [0, MAX_FRAME_CEILING + 1] {
+            let error = framed(limit, usize::MAX).check();
+            assert_eq!(error, Err(ConfigError::FrameLimit(limit)));
+        }
+    }
+
+    #[test]
+    fn the_bound_adds_up() {
+        let bound = MemoryBound { workers: 2, memory: 5 << 20, connections: 1000 };
+        let expected = 2 * driver::uring::WORKER_MEMORY
+            + (5 << 20)
+            + 1000 * driver::uring::CONNECTION_MEMORY
+            + MemoryBound::PROGRAM;
+        assert_eq!(bound.bytes(), expected);
+        assert!(
+            bound
+                .to_string()
+                .starts_with(&format!("memory: at most {} MiB", expected.div_ceil(1 << 20)))
+        );
+    }
+}
