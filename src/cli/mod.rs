@@ -1,0 +1,7 @@
+//! The command lines: parsed low, resolved high.
+//!
+//! A module per program turns words into what the libraries take, checks what can be checked
+//! before anything starts, and names cause and fix when it cannot be done.
+
+pub mod load;
+pub mod units;
