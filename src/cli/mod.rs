@@ -3,5 +3,7 @@
 //! A module per program turns words into what the libraries take, checks what can be checked
 //! before anything starts, and names cause and fix when it cannot be done.
 
+pub mod cpus;
 pub mod load;
+mod progress;
 pub mod units;
