@@ -235,7 +235,7 @@ impl<'scope> Crew<'scope> {
             let (start, started) = mpsc::channel();
             let report_ready = report_ready.clone();
             starts.push(start);
-            let body = move || work(part, cpu, &report_ready, &started);
+            let body = move || work(part, cpu, report_ready, &started);
             workers.push(
                 thread::Builder::new().name(format!("load-{thread}")).spawn_scoped(scope, body)?,
             );
@@ -265,12 +265,14 @@ impl<'scope> Crew<'scope> {
 fn work(
     parts: Parts<'_>,
     cpu: Option<usize>,
-    report_ready: &Sender<Result<i32, RunError>>,
+    report_ready: Sender<Result<i32, RunError>>,
     started: &Receiver<Clock>,
 ) -> io::Result<Recorder> {
     let ready = take_place(cpu).map(|()| gettid().as_raw_nonzero().get());
     let called_off = || io::Error::other("the run was called off");
     report_ready.send(ready).map_err(|_| called_off())?;
+    // The crew waits until every sender is gone.
+    drop(report_ready);
     let clock = started.recv().map_err(|_| called_off())?;
     Worker::new(parts, clock).run()
 }
