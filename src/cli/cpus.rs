@@ -139,10 +139,7 @@ mod tests {
     #[test]
     fn a_cpu_outside_the_mask_is_named() {
         let error = check_allowed(&[0, 5], &[0, 1, 2, 4]).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "CPU 5 is not one this process may use: choose from 0-2,4"
-        );
+        assert_eq!(error.to_string(), "CPU 5 is not one this process may use: choose from 0-2,4");
     }
 
     #[test]

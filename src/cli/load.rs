@@ -222,10 +222,9 @@ impl Args {
             spin: if place.may_spin { Config::SPIN } else { Duration::ZERO },
         };
         Ok(Plan {
-            embedded: place.server.map(|cpu| EmbeddedServer {
-                protocol: self.protocol.of_server(message_size),
-                cpu,
-            }),
+            embedded: place
+                .server
+                .map(|cpu| EmbeddedServer { protocol: self.protocol.of_server(message_size), cpu }),
             config,
             format: self.format,
             output: self.output.map(create).transpose()?,
@@ -331,9 +330,9 @@ fn unknown_target() -> Target {
 }
 
 fn resolve_target(target: &str) -> Result<Target, LoadError> {
-    let is_plausible = target
-        .rsplit_once(':')
-        .is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok_and(|port| port > 0));
+    let is_plausible = target.rsplit_once(':').is_some_and(|(host, port)| {
+        !host.is_empty() && port.parse::<u16>().is_ok_and(|port| port > 0)
+    });
     if !is_plausible {
         return Err(LoadError::Usage(format!(
             "TARGET {target:?} is not HOST:PORT: write 127.0.0.1:65432, [::1]:65432 or name:65432"

@@ -6,15 +6,17 @@
 use std::time::Duration;
 
 /// Decimal multiples, of counts.
-const COUNT_UNITS: &[(&str, u128)] = &[("", 1), ("k", 1_000), ("M", 1_000_000), ("G", 1_000_000_000)];
+const COUNT_UNITS: &[(&str, u128)] =
+    &[("", 1), ("k", 1_000), ("M", 1_000_000), ("G", 1_000_000_000)];
 /// Binary multiples, of bytes.
 const SIZE_UNITS: &[(&str, u128)] =
-    &[("", 1), ("B", 1), ("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30)];
+    &[("B", 1), ("", 1), ("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30)];
 /// In nanoseconds.
 const DURATION_UNITS: &[(&str, u128)] = &[
     ("ns", 1),
-    ("us", 1_000),
     ("µs", 1_000),
+    // Written with this one: the last of its size.
+    ("us", 1_000),
     ("ms", 1_000_000),
     ("s", 1_000_000_000),
     ("m", 60_000_000_000),
@@ -106,8 +108,12 @@ struct Quantity {
 
 const COUNT: Quantity =
     Quantity { units: COUNT_UNITS, known: "k, M, G or none", smallest: "ones", example: "10k" };
-const SIZE: Quantity =
-    Quantity { units: SIZE_UNITS, known: "KiB, MiB, GiB or none", smallest: "bytes", example: "64KiB" };
+const SIZE: Quantity = Quantity {
+    units: SIZE_UNITS,
+    known: "KiB, MiB, GiB or none",
+    smallest: "bytes",
+    example: "64KiB",
+};
 const DURATION: Quantity = Quantity {
     units: DURATION_UNITS,
     known: "ns, us, ms, s, m or h",
@@ -148,9 +154,10 @@ impl Quantity {
             .iter()
             .rev()
             .find(|(_, multiple)| {
-                u128::from(number) >= *multiple && (u128::from(number) * 1000).is_multiple_of(*multiple)
+                u128::from(number.max(1)) >= *multiple
+                    && (u128::from(number) * 1000).is_multiple_of(*multiple)
             })
-            .unwrap_or(&self.units[0]);
+            .expect("every number is a multiple of the unit of one");
         let thousandths = u128::from(number) * 1000 / multiple;
         let text = format!("{}.{:03}", thousandths / 1000, thousandths % 1000);
         format!("{}{name}", text.trim_end_matches('0').trim_end_matches('.'))
@@ -175,7 +182,8 @@ mod tests {
 
     #[test]
     fn what_people_write_is_read() {
-        let counts = [("0", 0), ("250", 250), ("10k", 10_000), ("1.5M", 1_500_000), ("2G", 2_000_000_000)];
+        let counts =
+            [("0", 0), ("250", 250), ("10k", 10_000), ("1.5M", 1_500_000), ("2G", 2_000_000_000)];
         for (text, count) in counts {
             assert_eq!(parse_count(text), Ok(count), "{text}");
         }
@@ -205,12 +213,30 @@ mod tests {
             (parse_count("-1").unwrap_err(), "it must begin with a number: write 10k"),
             (parse_count(".5k").unwrap_err(), "it must begin with a number: write 10k"),
             (parse_count("1.2.3").unwrap_err(), "it must begin with a number: write 10k"),
-            (parse_count("10K").unwrap_err(), "\"K\" is not a unit of it: use k, M, G or none, as in 10k"),
-            (parse_size("10kB").unwrap_err(), "\"kB\" is not a unit of it: use KiB, MiB, GiB or none, as in 64KiB"),
-            (parse_duration("10").unwrap_err(), "\"\" is not a unit of it: use ns, us, ms, s, m or h, as in 200us"),
-            (parse_count("1.5").unwrap_err(), "it is not a whole number of ones: write fewer decimals"),
-            (parse_duration("0.1ns").unwrap_err(), "it is not a whole number of nanoseconds: write fewer decimals"),
-            (parse_count("18446744073709551616").unwrap_err(), "it is too large: the largest is 18446744073709551615"),
+            (
+                parse_count("10K").unwrap_err(),
+                "\"K\" is not a unit of it: use k, M, G or none, as in 10k",
+            ),
+            (
+                parse_size("10kB").unwrap_err(),
+                "\"kB\" is not a unit of it: use KiB, MiB, GiB or none, as in 64KiB",
+            ),
+            (
+                parse_duration("10").unwrap_err(),
+                "\"\" is not a unit of it: use ns, us, ms, s, m or h, as in 200us",
+            ),
+            (
+                parse_count("1.5").unwrap_err(),
+                "it is not a whole number of ones: write fewer decimals",
+            ),
+            (
+                parse_duration("0.1ns").unwrap_err(),
+                "it is not a whole number of nanoseconds: write fewer decimals",
+            ),
+            (
+                parse_count("18446744073709551616").unwrap_err(),
+                "it is too large: the largest is 18446744073709551615",
+            ),
         ];
         for (error, text) in cases {
             assert_eq!(error.to_string(), text);

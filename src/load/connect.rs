@@ -94,15 +94,14 @@ fn start(address: SocketAddr) -> io::Result<Socket> {
 fn take_decided(in_progress: &mut Vec<Socket>, timeout: Duration) -> io::Result<Vec<Socket>> {
     let mut polled: Vec<PollFd<'_>> =
         in_progress.iter().map(|socket| PollFd::new(socket, PollFlags::OUT)).collect();
-    let timeout = Timespec {
-        tv_sec: timeout.as_secs() as i64,
-        tv_nsec: timeout.subsec_nanos().into(),
-    };
+    let timeout =
+        Timespec { tv_sec: timeout.as_secs() as i64, tv_nsec: timeout.subsec_nanos().into() };
     match poll(&mut polled, Some(&timeout)) {
         Ok(_) | Err(Errno::INTR) => {}
         Err(error) => return Err(error.into()),
     }
-    let mut is_decided = polled.iter().map(|entry| !entry.revents().is_empty()).collect::<Vec<_>>().into_iter();
+    let mut is_decided =
+        polled.iter().map(|entry| !entry.revents().is_empty()).collect::<Vec<_>>().into_iter();
     Ok(in_progress.extract_if(.., |_| is_decided.next().unwrap_or(false)).collect())
 }
 

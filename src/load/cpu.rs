@@ -82,8 +82,7 @@ impl Listener {
     fn accepts(&self, address: SocketAddr) -> bool {
         let ip = self.address.ip();
         self.address.port() == address.port()
-            && (ip == address.ip()
-                || (ip.is_unspecified() && (ip.is_ipv6() || address.is_ipv4())))
+            && (ip == address.ip() || (ip.is_unspecified() && (ip.is_ipv6() || address.is_ipv4())))
     }
 }
 
@@ -144,10 +143,8 @@ mod tests {
 
     #[test]
     fn a_wildcard_listener_accepts_every_address_of_its_family() {
-        let listener = |ip: &str| Listener {
-            address: SocketAddr::new(ip.parse().unwrap(), 80),
-            inode: 1,
-        };
+        let listener =
+            |ip: &str| Listener { address: SocketAddr::new(ip.parse().unwrap(), 80), inode: 1 };
         let v4 = "10.0.0.1:80".parse().unwrap();
         let v6 = "[::1]:80".parse().unwrap();
         assert!(listener("0.0.0.0").accepts(v4) && !listener("0.0.0.0").accepts(v6));

@@ -62,11 +62,7 @@ impl Poller {
     }
 
     /// Waits for events, at most so long, without end if `None`; says how many there are.
-    pub(super) fn wait(
-        &self,
-        events: &mut Events,
-        timeout: Option<Duration>,
-    ) -> io::Result<usize> {
+    pub(super) fn wait(&self, events: &mut Events, timeout: Option<Duration>) -> io::Result<usize> {
         let timeout = timeout.map(|timeout| Timespec {
             tv_sec: timeout.as_secs() as i64,
             tv_nsec: timeout.subsec_nanos().into(),

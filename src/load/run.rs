@@ -92,18 +92,12 @@ pub enum Phase {
 /// # Panics
 ///
 /// When a number of the configuration is outside the bounds that its field states.
-pub fn run(
-    config: &Config,
-    on_progress: &mut dyn FnMut(Progress),
-) -> Result<Report, RunError> {
+pub fn run(config: &Config, on_progress: &mut dyn FnMut(Progress)) -> Result<Report, RunError> {
     check(config);
-    let connected = connect_all(&config.target.addresses, config.connections).map_err(|source| {
-        RunError::Connect { target: config.target.name.clone(), source }
-    })?;
-    let pattern = Pattern::new(
-        config.seed,
-        wire::longest_slice(config.protocol, config.message_size),
-    );
+    let connected = connect_all(&config.target.addresses, config.connections)
+        .map_err(|source| RunError::Connect { target: config.target.name.clone(), source })?;
+    let pattern =
+        Pattern::new(config.seed, wire::longest_slice(config.protocol, config.message_size));
     let received: Vec<Counter> = (0..config.threads).map(|_| Counter::default()).collect();
     let server = server_threads(config, &connected);
     let outcome = Outcome {
@@ -281,7 +275,8 @@ fn take_place(cpu: Option<usize>) -> Result<(), RunError> {
     if let Some(cpu) = cpu {
         let mut set = CpuSet::new();
         set.set(cpu);
-        sched_setaffinity(None, &set).map_err(|error| RunError::Pin { cpu, source: error.into() })?;
+        sched_setaffinity(None, &set)
+            .map_err(|error| RunError::Pin { cpu, source: error.into() })?;
     }
     // The default of 50 µs would delay every timed send by as much.
     set_current_timer_slack(NonZeroU64::new(1)).map_err(io::Error::from)?;

@@ -23,7 +23,12 @@ pub(super) struct Schedule {
 impl Schedule {
     /// The schedule of thread number `thread` of `threads`, where connection `i` of
     /// `all_connections` belongs to thread `i % threads`.
-    pub(super) fn uniform(rate: u64, all_connections: usize, thread: usize, threads: usize) -> Self {
+    pub(super) fn uniform(
+        rate: u64,
+        all_connections: usize,
+        thread: usize,
+        threads: usize,
+    ) -> Self {
         debug_assert!(thread < threads && threads <= all_connections, "a thread has a connection");
         Self {
             period_ns: 1e9 / rate as f64,

@@ -139,9 +139,7 @@ impl<'run> Worker<'run> {
             Pace::Open { schedule, .. } => schedule.next_ns() >= self.end_ns,
         };
         let is_all_answered = self.in_flight == 0 && self.backlog == 0;
-        (is_all_sent && is_all_answered)
-            || self.now_ns >= self.end_ns + DRAIN_NS
-            || self.alive == 0
+        (is_all_sent && is_all_answered) || self.now_ns >= self.end_ns + DRAIN_NS || self.alive == 0
     }
 
     /// Waits for events until the next message is due. In closed loop the clock is read only when
@@ -149,7 +147,9 @@ impl<'run> Worker<'run> {
     fn wait(&mut self) -> io::Result<usize> {
         let drain = Duration::from_nanos((self.end_ns + DRAIN_NS).saturating_sub(self.now_ns));
         let (next_ns, spin_ns) = match &self.pace {
-            Pace::Closed if self.now_ns < self.end_ns => return self.poller.wait(&mut self.events, None),
+            Pace::Closed if self.now_ns < self.end_ns => {
+                return self.poller.wait(&mut self.events, None);
+            }
             Pace::Open { schedule, spin_ns } if schedule.next_ns() < self.end_ns => {
                 (schedule.next_ns(), *spin_ns)
             }

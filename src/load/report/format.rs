@@ -51,7 +51,13 @@ fn scaled(mut value: f64, step: f64, units: &[&str]) -> String {
         value /= step;
     }
     // Rounding decides how many digits stand before the point: 9.996 is 10.0.
-    let decimals = if value < 9.995 { 2 } else if value < 99.95 { 1 } else { 0 };
+    let decimals = if value < 9.995 {
+        2
+    } else if value < 99.95 {
+        1
+    } else {
+        0
+    };
     format!("{value:.decimals$} {unit}")
 }
 
@@ -89,7 +95,8 @@ mod tests {
 
     #[test]
     fn bytes_are_binary() {
-        let cases = [(0.0, "0 B"), (1023.0, "1023 B"), (1536.0, "1.50 KiB"), (1048576.0, "1.00 MiB")];
+        let cases =
+            [(0.0, "0 B"), (1023.0, "1023 B"), (1536.0, "1.50 KiB"), (1048576.0, "1.00 MiB")];
         for (number, text) in cases {
             assert_eq!(bytes(number), text);
         }

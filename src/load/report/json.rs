@@ -151,10 +151,7 @@ impl<'a> From<&'a Report> for Document<'a> {
             server_cpu: report
                 .server_cpu_ns_per_message
                 .map(|cpu_ns_per_message| ServerCpu { cpu_ns_per_message }),
-            verdict: Verdict {
-                valid: report.verdict.is_valid(),
-                reasons: &report.verdict.reasons,
-            },
+            verdict: Verdict { valid: report.verdict.is_valid(), reasons: &report.verdict.reasons },
         }
     }
 }

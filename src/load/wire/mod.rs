@@ -83,9 +83,7 @@ impl Wire {
     ) -> Self {
         match protocol {
             Protocol::Raw => Self::Raw(RawWire::new(message_size, start)),
-            Protocol::Framed => {
-                Self::Framed(Box::new(FramedWire::new(message_size, depth, start)))
-            }
+            Protocol::Framed => Self::Framed(Box::new(FramedWire::new(message_size, depth, start))),
         }
     }
 
