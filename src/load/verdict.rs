@@ -171,3 +171,114 @@ fn excessive_lag(recorder: &Recorder, name: &str, quantile: f64) -> Option<Strin
         )
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::connection::Sent;
+    use super::super::recorder::Window;
+    use super::*;
+
+    const WINDOW: Window = Window { start_ns: 0, end_ns: 1_000_000_000 };
+    const RATE: u64 = 1000;
+
+    fn calm() -> Circumstances {
+        Circumstances { connect_failure: None, rate: Some(RATE), busiest: 0.2 }
+    }
+
+    /// A second of open loop in which message `i` is sent `lag_ns(i)` after its time, waiting for
+    /// a slot if told so, and answered `service_ns(i)` after that.
+    fn open_loop(
+        lag_ns: impl Fn(u64) -> u64,
+        waited_for_slot: bool,
+        service_ns: impl Fn(u64) -> u64,
+    ) -> Recorder {
+        let mut recorder = Recorder::new(WINDOW, true);
+        recorder.totals.sent = RATE;
+        for message in 0..RATE {
+            let intended_ns = message * 1_000_000_000 / RATE;
+            let sent_ns = intended_ns + lag_ns(message);
+            recorder.intend(intended_ns);
+            let sent = Sent { intended_ns, sent_ns, waited_for_slot };
+            recorder.receive(sent, sent_ns + service_ns(message));
+        }
+        recorder
+    }
+
+    fn only_reason(recorder: &Recorder, circumstances: &Circumstances) -> String {
+        let verdict = judge(recorder, circumstances);
+        assert!(!verdict.is_valid());
+        let [reason] = verdict.reasons.as_slice() else { panic!("{verdict:?}") };
+        reason.clone()
+    }
+
+    #[test]
+    fn a_calm_run_is_valid() {
+        let recorder = open_loop(|_| 1_000, false, |_| 50_000);
+        assert_eq!(judge(&recorder, &calm()), Verdict { reasons: vec![] });
+    }
+
+    #[test]
+    fn what_is_missing_or_wrong_is_counted() {
+        let mut recorder = open_loop(|_| 0, false, |_| 50_000);
+        recorder.totals.lost = 1;
+        assert!(only_reason(&recorder, &calm()).starts_with("1 of 1,000 messages sent were lost"));
+        recorder.totals.lost = 0;
+        recorder.totals.corrupted = 2;
+        assert!(only_reason(&recorder, &calm()).starts_with("2 of 1,000 replies were corrupted"));
+        recorder.totals.corrupted = 0;
+        recorder.totals.unsent = 3;
+        assert!(only_reason(&recorder, &calm()).starts_with("3 of 1,000 intended messages"));
+        recorder.totals.unsent = 0;
+        recorder.end(Ending::Reset);
+        assert_eq!(only_reason(&recorder, &calm()), "1 connection reset by the server");
+        recorder.endings.clear();
+        recorder.totals.connect_errors = 4;
+        let failure = Circumstances { connect_failure: Some("refused".to_owned()), ..calm() };
+        assert_eq!(
+            only_reason(&recorder, &failure),
+            "4 of 4 connections could not be made: refused"
+        );
+    }
+
+    #[test]
+    fn a_server_that_falls_behind_does_not_reach_the_rate() {
+        // Each reply takes 1.02 ms, one after the other, where 1 ms is offered.
+        let behind = |percent: u64| move |message: u64| 1_000_000 + message * 10_000 * percent;
+        let recorder = open_loop(|_| 0, false, behind(2));
+        assert!(only_reason(&recorder, &calm()).starts_with("the rate was not reached: 98."));
+        let recorder = open_loop(|_| 0, false, behind(0));
+        assert!(judge(&recorder, &calm()).is_valid());
+    }
+
+    #[test]
+    fn a_long_way_is_not_falling_behind() {
+        let recorder = open_loop(|_| 0, false, |_| 300_000_000);
+        assert!(judge(&recorder, &calm()).is_valid(), "{:?}", judge(&recorder, &calm()));
+    }
+
+    #[test]
+    fn a_stall_that_is_over_is_in_the_latency_and_not_in_the_verdict() {
+        let stalled = |message: u64| if (300..600).contains(&message) { 600 - message } else { 0 };
+        let recorder = open_loop(|_| 0, false, |message| 50_000 + stalled(message) * 1_000_000);
+        assert!(judge(&recorder, &calm()).is_valid());
+        assert!(recorder.response.value_at_quantile(0.9) > 100_000_000);
+    }
+
+    #[test]
+    fn lag_counts_against_the_generator_only_while_a_slot_was_free() {
+        let late = |message: u64| if message % 50 == 0 { 90_000 } else { 0 };
+        let own = open_loop(late, false, |_| 50_000);
+        assert!(only_reason(&own, &calm()).contains("its own p99 send lag is 90.0 µs"));
+        let servers = open_loop(late, true, |_| 50_000);
+        assert!(judge(&servers, &calm()).is_valid());
+    }
+
+    #[test]
+    fn a_busy_generator_is_told() {
+        let recorder = open_loop(|_| 0, false, |_| 50_000);
+        let busy = Circumstances { busiest: 0.95, ..calm() };
+        assert!(only_reason(&recorder, &busy).contains("busy for 95 % of the time"));
+        let closed_loop = Circumstances { rate: None, ..busy };
+        assert!(judge(&recorder, &closed_loop).is_valid());
+    }
+}

@@ -66,6 +66,8 @@ pub(super) struct Worker<'run> {
     clock: Clock,
     /// The clock as last read.
     now_ns: u64,
+    /// Whether the bell was rung: whoever watches has seen the measured window end.
+    is_released: bool,
     /// Sums over the connections.
     in_flight: usize,
     backlog: usize,
@@ -90,6 +92,7 @@ impl<'run> Worker<'run> {
             end_ns: parts.end_ns,
             clock,
             now_ns: clock.now_ns(),
+            is_released: false,
             in_flight: 0,
             backlog: 0,
             buffer: vec![0; RECEIVE_CHUNK].into_boxed_slice(),
@@ -114,7 +117,10 @@ impl<'run> Worker<'run> {
             let events = self.wait()?;
             for place in 0..events {
                 match self.poller.event(&self.events, place) {
-                    Readiness::Bell => self.now_ns = self.clock.now_ns(),
+                    Readiness::Bell => {
+                        self.is_released = true;
+                        self.now_ns = self.clock.now_ns();
+                    }
                     Readiness::Socket { index, readable, writable } => {
                         if writable {
                             self.flush(index);
@@ -133,34 +139,33 @@ impl<'run> Worker<'run> {
         Ok(self.recorder)
     }
 
+    /// A thread takes its CPU accounting with it, so it stays until it is released.
     fn is_done(&self) -> bool {
         let is_all_sent = match &self.pace {
             Pace::Closed => self.now_ns >= self.end_ns,
             Pace::Open { schedule, .. } => schedule.next_ns() >= self.end_ns,
         };
         let is_all_answered = self.in_flight == 0 && self.backlog == 0;
-        (is_all_sent && is_all_answered) || self.now_ns >= self.end_ns + DRAIN_NS || self.alive == 0
+        (self.is_released && is_all_sent && is_all_answered)
+            || self.now_ns >= self.end_ns + DRAIN_NS
+            || self.alive == 0
     }
 
     /// Waits for events until the next message is due. In closed loop the clock is read only when
     /// a reply came: a timer on every wait would cost more than the message is worth.
     fn wait(&mut self) -> io::Result<usize> {
-        let drain = Duration::from_nanos((self.end_ns + DRAIN_NS).saturating_sub(self.now_ns));
-        let (next_ns, spin_ns) = match &self.pace {
+        let sleep_ns = match &self.pace {
             Pace::Closed if self.now_ns < self.end_ns => {
                 return self.poller.wait(&mut self.events, None);
             }
             Pace::Open { schedule, spin_ns } if schedule.next_ns() < self.end_ns => {
-                (schedule.next_ns(), *spin_ns)
+                schedule.next_ns().saturating_sub(self.now_ns).saturating_sub(*spin_ns)
             }
             Pace::Closed | Pace::Open { .. } => {
-                let events = self.poller.wait(&mut self.events, Some(drain))?;
-                self.now_ns = self.clock.now_ns();
-                return Ok(events);
+                (self.end_ns + DRAIN_NS).saturating_sub(self.now_ns)
             }
         };
         let before_ns = self.now_ns;
-        let sleep_ns = next_ns.saturating_sub(before_ns).saturating_sub(spin_ns);
         let events = self.poller.wait(&mut self.events, Some(Duration::from_nanos(sleep_ns)))?;
         self.now_ns = self.clock.now_ns();
         if events == 0 || sleep_ns > 0 {
