@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 use std::ops::AddAssign;
 
 use hdrhistogram::Histogram;
+use serde::Serialize;
 
+use super::clock::nanos;
+use super::config::Config;
 use super::connection::Sent;
 use super::wire::Ending;
 
@@ -21,6 +24,12 @@ pub(super) struct Window {
 }
 
 impl Window {
+    /// The window of a run: after the warm-up, for as long as it is to be measured.
+    pub(super) fn of(config: &Config) -> Self {
+        let start_ns = nanos(config.warmup);
+        Self { start_ns, end_ns: start_ns.saturating_add(nanos(config.duration)) }
+    }
+
     fn contains(&self, time_ns: u64) -> bool {
         (self.start_ns..self.end_ns).contains(&time_ns)
     }
@@ -29,7 +38,7 @@ impl Window {
 /// Counters of the whole run, warm-up and drain included.
 ///
 /// `intended == sent + unsent` and `sent == received + lost`; `corrupted` is part of `received`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Totals {
     /// Messages that were to be sent.
     pub intended: u64,

@@ -266,7 +266,7 @@ mod tests {
 
     #[test]
     fn lag_counts_against_the_generator_only_while_a_slot_was_free() {
-        let late = |message: u64| if message % 50 == 0 { 90_000 } else { 0 };
+        let late = |message: u64| if message.is_multiple_of(50) { 90_000 } else { 0 };
         let own = open_loop(late, false, |_| 50_000);
         assert!(only_reason(&own, &calm()).contains("its own p99 send lag is 90.0 µs"));
         let servers = open_loop(late, true, |_| 50_000);

@@ -3,7 +3,8 @@
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
-use super::{Quantile, Report};
+use super::{Quantile, Report, Throughput};
+use crate::load::Totals;
 use crate::load::clock::nanos;
 use crate::load::config::{Load, Server};
 
@@ -66,27 +67,6 @@ struct Host<'a> {
 }
 
 #[derive(Serialize)]
-struct Totals {
-    intended: u64,
-    unsent: u64,
-    sent: u64,
-    received: u64,
-    lost: u64,
-    corrupted: u64,
-    connect_errors: u64,
-    connections: u64,
-    bytes_sent: u64,
-    bytes_received: u64,
-}
-
-#[derive(Serialize)]
-struct Throughput {
-    messages_per_s: f64,
-    bytes_per_s: f64,
-    offered_per_s: Option<f64>,
-}
-
-#[derive(Serialize)]
 struct LatencyNs {
     service: Percentiles,
     response: Option<Percentiles>,
@@ -137,12 +117,8 @@ impl<'a> From<&'a Report> for Document<'a> {
                 generator_cpu_share: report.generator_cpu_share,
                 version: env!("CARGO_PKG_VERSION"),
             },
-            totals: Totals::from(report.totals),
-            throughput: Throughput {
-                messages_per_s: report.throughput.messages_per_s,
-                bytes_per_s: report.throughput.bytes_per_s,
-                offered_per_s: report.throughput.offered_per_s,
-            },
+            totals: report.totals,
+            throughput: report.throughput,
             latency_ns: LatencyNs {
                 service: Percentiles::from(&report.latency.service),
                 response: open_loop.map(|latency| Percentiles::from(&latency.response)),
@@ -178,23 +154,6 @@ impl<'a> From<&'a crate::load::Config> for Config<'a> {
                 Server::Embedded { cpus, .. } => Some(cpus),
             },
             seed: config.seed,
-        }
-    }
-}
-
-impl From<crate::load::Totals> for Totals {
-    fn from(totals: crate::load::Totals) -> Self {
-        Self {
-            intended: totals.intended,
-            unsent: totals.unsent,
-            sent: totals.sent,
-            received: totals.received,
-            lost: totals.lost,
-            corrupted: totals.corrupted,
-            connect_errors: totals.connect_errors,
-            connections: totals.connections,
-            bytes_sent: totals.bytes_sent,
-            bytes_received: totals.bytes_received,
         }
     }
 }

@@ -6,11 +6,13 @@ mod json;
 mod text;
 
 use hdrhistogram::Histogram;
+use serde::Serialize;
 
 pub use self::json::{SCHEMA, json};
 pub use self::text::text;
 use super::config::{Config, Load, Server};
 use super::host::Host;
+use super::observer::Samples;
 use super::recorder::{Recorder, Totals};
 use super::run::{Outcome, RunError};
 use super::verdict::{self, Circumstances, Verdict};
@@ -43,7 +45,7 @@ pub struct Report {
 }
 
 /// Rates of the messages intended in the measured window, over its length.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Throughput {
     /// Replies a second.
     pub messages_per_s: f64,
@@ -69,15 +71,6 @@ pub struct OpenLoopLatency {
     pub response: Histogram<u64>,
     /// From the intended send to the actual one.
     pub send_lag: Histogram<u64>,
-}
-
-/// What was read from outside the generator at one moment.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Samples {
-    pub(super) at_ns: u64,
-    pub(super) received: u64,
-    pub(super) server_cpu_ns: Option<u64>,
-    pub(super) generator_cpu_ns: Option<u64>,
 }
 
 /// A quantile that is reported, in parts of 10,000, so that it is exact.

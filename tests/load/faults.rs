@@ -1,168 +1,18 @@
-//! The load generator's library against servers that behave, and servers that do not.
+//! Servers that do not behave: it is counted and told, and the run goes on.
 
 use std::io::{Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::net::{Shutdown, TcpListener};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use ringback::load::{Config, Load, Protocol, Report, RunError, Target, report, run};
+use ringback::load::{Config, Load, Protocol, RunError, run};
 use ringback::protocol;
 
-/// Starts a server that gives each connection a thread and its number.
-fn serve(handle: impl Fn(usize, TcpStream) + Send + Sync + 'static) -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    let handle = Arc::new(handle);
-    thread::spawn(move || {
-        for (number, socket) in listener.incoming().flatten().enumerate() {
-            socket.set_nodelay(true).unwrap();
-            let handle = Arc::clone(&handle);
-            thread::spawn(move || handle(number, socket));
-        }
-    });
-    address
-}
-
-fn echo(mut socket: TcpStream) {
-    let mut buffer = vec![0; 64 << 10];
-    while let Ok(length @ 1..) = socket.read(&mut buffer) {
-        if socket.write_all(&buffer[..length]).is_err() {
-            return;
-        }
-    }
-}
-
-/// Echoes so many messages of 64 bytes.
-fn echo_messages(socket: &mut TcpStream, messages: usize) -> bool {
-    let mut message = [0; 64];
-    (0..messages)
-        .all(|_| socket.read_exact(&mut message).is_ok() && socket.write_all(&message).is_ok())
-}
-
-fn short(address: SocketAddr) -> Config {
-    Config {
-        connections: 4,
-        duration: Duration::from_millis(300),
-        warmup: Duration::from_millis(50),
-        spin: Duration::ZERO,
-        ..Config::new(Target::at(address))
-    }
-}
-
-fn measure(config: &Config) -> Report {
-    let report = run(config, &mut |_| {}).unwrap();
-    let totals = report.totals;
-    assert_eq!(totals.intended, totals.sent + totals.unsent);
-    assert_eq!(totals.sent, totals.received + totals.lost);
-    assert!(totals.corrupted <= totals.received);
-    report
-}
-
-fn assert_all_came_back(report: &Report) {
-    let totals = report.totals;
-    assert!(totals.received > 0);
-    assert_eq!((totals.lost, totals.corrupted, totals.unsent), (0, 0, 0), "{:?}", report.verdict);
-    assert_eq!(totals.bytes_sent, totals.bytes_received);
-}
-
-fn assert_invalid(report: &Report, because: &str) {
-    let reasons = &report.verdict.reasons;
-    assert!(reasons.iter().any(|reason| reason.contains(because)), "{because:?} in {reasons:?}");
-}
-
-/// A server of the framed protocol, made of the protocol core.
-fn echo_framed(mut socket: TcpStream, config: protocol::Config) {
-    let mut connection = config.connection();
-    let mut received = Vec::new();
-    let mut buffer = vec![0; 64 << 10];
-    let mut accepted = 0;
-    while let Ok(length @ 1..) = socket.read(&mut buffer) {
-        received.extend_from_slice(&buffer[..length]);
-        while accepted < received.len() {
-            let data = protocol::Input::Data(&received[accepted..]);
-            // An error is told by the outputs.
-            let taken = connection.handle_input(Instant::now(), data);
-            accepted += taken.unwrap_or(received.len() - accepted);
-            while let Some(output) = connection.poll_output() {
-                let sent = match output {
-                    protocol::Output::Forward(range) => {
-                        socket.write_all(&received[range.start as usize..range.end as usize])
-                    }
-                    protocol::Output::Emit(bytes) => socket.write_all(&bytes),
-                    protocol::Output::Discard(_) => Ok(()),
-                    protocol::Output::Close(_) => return,
-                };
-                if sent.is_err() {
-                    return;
-                }
-            }
-        }
-    }
-}
-
-#[test]
-fn closed_loop_counts_what_the_server_counts() {
-    static ECHOED: AtomicU64 = AtomicU64::new(0);
-    let address = serve(|_, mut socket| {
-        let mut buffer = [0; 4096];
-        while let Ok(length @ 1..) = socket.read(&mut buffer) {
-            ECHOED.fetch_add(length as u64, Ordering::SeqCst);
-            socket.write_all(&buffer[..length]).unwrap();
-        }
-    });
-    for (threads, depth) in [(1, 1), (2, 8), (3, 100)] {
-        let before = ECHOED.load(Ordering::SeqCst);
-        let report = measure(&Config { threads, depth, ..short(address) });
-        assert_all_came_back(&report);
-        assert!(report.verdict.is_valid(), "{:?}", report.verdict);
-        assert_eq!(report.totals.bytes_sent, ECHOED.load(Ordering::SeqCst) - before);
-        assert_eq!(report.totals.bytes_sent, report.totals.sent * 64);
-        assert_eq!(report.totals.connections, 4);
-        assert!(report.latency.service.len() < report.totals.received, "the warm-up is not in it");
-        assert!(report.latency.open_loop.is_none());
-    }
-}
-
-#[test]
-fn open_loop_intends_exactly_what_the_rate_says() {
-    let address = serve(|_, socket| echo(socket));
-    for (connections, threads) in [(1, 1), (4, 1), (5, 2)] {
-        let load = Load::Open { rate: 2000 };
-        let depth = Config::OPEN_LOOP_DEPTH;
-        let report = measure(&Config { connections, threads, load, depth, ..short(address) });
-        assert_all_came_back(&report);
-        assert_eq!(report.totals.intended, 700, "2000/s for 350 ms");
-        let open_loop = report.latency.open_loop.unwrap();
-        assert_eq!(open_loop.response.len(), 600);
-        assert_eq!(open_loop.send_lag.len(), 600);
-        assert_eq!(report.throughput.offered_per_s, Some(2000.0));
-        assert_eq!(report.throughput.messages_per_s, 2000.0);
-    }
-}
-
-#[test]
-fn large_messages_pass_through_small_sockets() {
-    let address = serve(|_, socket| echo(socket));
-    for (message_size, protocol) in [(16 << 20, Protocol::Raw), ((3 << 20) + 7, Protocol::Raw)] {
-        let config = Config { message_size, protocol, connections: 2, depth: 2, ..short(address) };
-        assert_all_came_back(&measure(&config));
-    }
-}
-
-#[test]
-fn framed_replies_are_matched() {
-    let limits = protocol::FramedConfig { max_frame: 16 << 20, ..Default::default() };
-    let address = serve(move |_, socket| echo_framed(socket, protocol::Config::Framed(limits)));
-    for (message_size, depth) in [(1, 1), (64, 100), (65_536, 3), (2 << 20, 2)] {
-        let config = Config { message_size, depth, protocol: Protocol::Framed, ..short(address) };
-        let report = measure(&config);
-        assert_all_came_back(&report);
-        let frame = message_size as u64 + 20;
-        assert_eq!(report.totals.bytes_sent, report.totals.sent * frame);
-    }
-}
+use crate::support::{
+    assert_all_came_back, assert_invalid, echo, echo_framed, echo_messages, measure, serve, short,
+};
 
 #[test]
 fn a_refused_frame_is_told_with_its_error() {
@@ -255,7 +105,7 @@ fn swapped_replies_are_corrupted() {
 
 #[test]
 fn replies_of_another_connection_are_corrupted() {
-    let first: &'static std::sync::Mutex<Option<Vec<u8>>> = Box::leak(Box::default());
+    let first: &'static Mutex<Option<Vec<u8>>> = Box::leak(Box::default());
     let address = serve(move |number, mut socket| {
         let mut message = vec![0; 64];
         socket.read_exact(&mut message).unwrap();
@@ -411,47 +261,9 @@ fn nobody_there_is_an_error() {
 }
 
 #[test]
-fn the_first_address_that_answers_is_used() {
-    let dead = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let alive = serve(|_, socket| echo(socket));
-    let mut config = short(dead);
-    config.target.addresses.push(alive);
-    let report = measure(&config);
-    assert_eq!(report.address, alive);
-}
-
-#[test]
 fn a_server_that_says_nothing_is_an_error() {
     let address = serve(|_, _socket| {});
     let error = run(&short(address), &mut |_| {}).unwrap_err();
     assert!(matches!(error, RunError::NothingReceived { .. }), "{error}");
     assert!(!error.to_string().contains('\n'));
-}
-
-#[test]
-fn progress_is_told() {
-    let address = serve(|_, socket| echo(socket));
-    let mut told = Vec::new();
-    let config = Config { duration: Duration::from_millis(700), ..short(address) };
-    run(&config, &mut |progress| told.push(progress)).unwrap();
-    assert!(!told.is_empty());
-    assert!(told.iter().any(|progress| progress.messages_per_s > 0.0));
-}
-
-#[test]
-fn reports_withhold_what_too_few_samples_cannot_say() {
-    let address = serve(|_, socket| echo(socket));
-    let config = Config {
-        duration: Duration::from_millis(100),
-        warmup: Duration::ZERO,
-        load: Load::Open { rate: 1500 },
-        ..short(address)
-    };
-    let report = measure(&config);
-    let json: serde_json::Value = serde_json::from_str(&report::json(&report)).unwrap();
-    let response = &json["latency_ns"]["response"];
-    assert_eq!(response["count"], 150);
-    assert!(response["p50"].is_u64() && response["p90"].is_u64());
-    assert!(response["p99"].is_null() && response["p99_99"].is_null());
-    assert!(report::text(&report).contains("too few to say"));
 }
