@@ -63,6 +63,7 @@ struct Host<'a> {
     cpus: usize,
     generator_cpu_ns_per_message: Option<f64>,
     generator_cpu_share: Option<f64>,
+    generator_busy_share: Option<f64>,
     version: &'static str,
 }
 
@@ -115,6 +116,7 @@ impl<'a> From<&'a Report> for Document<'a> {
                 cpus: report.host.cpus,
                 generator_cpu_ns_per_message: report.generator_cpu_ns_per_message,
                 generator_cpu_share: report.generator_cpu_share,
+                generator_busy_share: report.generator_busy_share,
                 version: env!("CARGO_PKG_VERSION"),
             },
             totals: report.totals,

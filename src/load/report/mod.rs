@@ -38,6 +38,9 @@ pub struct Report {
     pub generator_cpu_ns_per_message: Option<f64>,
     /// The same as a share of the time of the CPUs that it could have used, 0 to 1.
     pub generator_cpu_share: Option<f64>,
+    /// Open loop: share of the window in which the busiest generator thread was not waiting for a
+    /// reply or a message's time, 0 to 1. Polling is waiting.
+    pub generator_busy_share: Option<f64>,
     /// What a reader of the numbers should know, beside the verdict.
     pub notes: Vec<String>,
     /// Whether the numbers may be used.
@@ -135,6 +138,7 @@ impl Report {
             }),
             generator_cpu_share: used(before, after, |samples| samples.generator_cpu_ns)
                 .map(|ns| ns as f64 / (after.at_ns - before.at_ns) as f64 / threads as f64),
+            generator_busy_share: rate.map(|_| busiest),
             notes: notes(config),
             verdict,
             latency: latency(recorder, rate.is_some()),

@@ -99,8 +99,12 @@ fn write_rates(out: &mut String, report: &Report) -> fmt::Result {
         per_message(report.server_cpu_ns_per_message),
         per_message(report.generator_cpu_ns_per_message),
     )?;
-    if let Some(share) = report.generator_cpu_share {
-        write!(out, " ({} of its threads' time)", percent(share))?;
+    match (report.generator_busy_share, report.generator_cpu_share) {
+        (Some(busy), _) => {
+            write!(out, ", polling included (busy {} of the time)", percent(busy))?;
+        }
+        (None, Some(used)) => write!(out, " ({} of its threads' time)", percent(used))?,
+        (None, None) => {}
     }
     writeln!(out)
 }
