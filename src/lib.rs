@@ -56,9 +56,10 @@
 //! [`Output::Discard`]: protocol::Output::Discard
 
 pub mod cli;
+pub mod cpus;
 mod driver;
 mod lifecycle;
-//pub mod load;
+pub mod load;
 pub mod metrics;
 pub mod protocol;
 pub mod server;

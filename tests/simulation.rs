@@ -31,6 +31,10 @@ fn every_seed_ends_well() {
     assert!(reached(|report| report.counters.accept_pauses > 0) > 0, "no seed paused accepting");
     assert!(reached(|report| report.resets > 0) > 0, "no seed had a reset");
     assert!(reached(|report| report.hostile_shutdown) > 0, "no seed shut down early");
+    assert!(reached(|report| report.counters.refused > 0) > 0, "no seed ran out of places");
+    assert!(reached(|report| report.counters.evicted > 0) > 0, "no seed ran out of memory");
+    assert!(reached(|report| report.counters.stall_timeouts > 0) > 0, "no seed had a stall");
+    assert!(reached(|report| report.counters.idle_timeouts > 0) > 0, "no seed was idle");
     assert!(reached(|report| report.counters.bytes_sent > 10_000) > 0, "no seed moved much");
 }
 

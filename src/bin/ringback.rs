@@ -27,7 +27,17 @@ fn main() -> ExitCode {
 }
 
 fn serve(options: &Serve) -> ExitCode {
-    let server = match Server::start(&options.resolve()) {
+    let config = options.resolve();
+    if options.check {
+        return match config.check() {
+            Ok(()) => {
+                eprintln!("the configuration is valid; {}", config.memory_bound());
+                ExitCode::SUCCESS
+            }
+            Err(error) => fail(&error.to_string(), exit::USAGE),
+        };
+    }
+    let server = match Server::start(&config) {
         Ok(server) => server,
         Err(error) => return fail(&error.to_string(), exit_code_of(&error)),
     };

@@ -1,6 +1,10 @@
-//! Command lines, parsed low and resolved high: from words to the configuration of a run.
+//! The command lines: parsed low, resolved high.
+//!
+//! A module per program turns words into what the libraries take, checks what can be checked
+//! before anything starts, and names cause and fix when it cannot be done.
 
-mod cpus;
+pub mod load;
+mod placement;
+mod progress;
 pub mod serve;
-
-pub use cpus::{CpuList, CpuListError};
+pub mod units;

@@ -1,12 +1,14 @@
 //! The command line of `ringback`.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use super::CpuList;
+use super::units::{parse_count, parse_duration, parse_size};
+use crate::cpus::{self, CpusError};
 use crate::protocol::{self, FramedConfig};
-use crate::server::{Config, usable_cpus, workers_on};
+use crate::server::{Config, workers_on};
 
 /// A TCP echo server on io_uring.
 #[derive(Debug, Parser)]
@@ -20,48 +22,145 @@ pub struct Cli {
 /// What `ringback` can do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Echo what peers send until SIGTERM or SIGINT.
+    /// Echo what peers send until SIGTERM or SIGINT
     Serve(Serve),
 }
 
 /// Options of `ringback serve`.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  ringback serve                                    the textbook's echo server
+  ringback serve 0.0.0.0:7 [::]:7 --cpus 0-3        four workers on two addresses
+  ringback serve --protocol framed --max-frame 1MiB
+
+Units: sizes KiB, MiB, GiB; durations ns, us, ms, s, m, h.
+Signals: the first SIGTERM or SIGINT drains, the second stops at once.
+Exit codes: 0 clean, 1 drained with losses, 64 usage, 69 unavailable, 70 internal.")]
 pub struct Serve {
-    /// Addresses to listen on, IPv4 or [IPv6], each with a port; port 0 takes a free one.
+    /// Addresses to listen on, IPv4 or [IPv6], each with a port; port 0 takes a free one
     #[arg(value_name = "ADDR", default_value = Config::DEFAULT_ADDRESS)]
     addresses: Vec<SocketAddr>,
 
-    /// What a connection speaks.
+    /// What a connection speaks
     #[arg(long, value_enum, default_value_t = Protocol::Raw)]
     protocol: Protocol,
 
     /// CPUs to run workers on, such as 0-3,8 [default: all this process may use]
-    #[arg(long, value_name = "LIST")]
+    #[arg(long, value_name = "LIST", value_parser = parse_cpus)]
     cpus: Option<CpuList>,
 
     /// Number of workers, spread over the CPUs in turn [default: one for each CPU]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     workers: Option<u16>,
+
+    /// Let other processes of this user listen on the same port, for overlapping restarts
+    #[arg(long)]
+    share_port: bool,
+
+    /// Memory for what waits while receive buffers are scarce, over all workers
+    #[arg(long, value_name = "BYTES", default_value = "256MiB", value_parser = parse_size)]
+    memory: u64,
+
+    /// Connections at the same time [default: what the descriptor limit allows]
+    #[arg(long, value_name = "N", value_parser = parse_positive)]
+    max_connections: Option<u64>,
+
+    /// Connections at the same time from one address [default: no limit]
+    #[arg(long, value_name = "N", value_parser = parse_positive)]
+    max_connections_per_ip: Option<u64>,
+
+    /// End a connection on which nothing happens for this long [default: never]
+    #[arg(long, value_name = "TIME", value_parser = parse_positive_duration)]
+    idle_timeout: Option<Duration>,
+
+    /// How long a frame may take from its first byte to its last
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse_positive_duration)]
+    frame_timeout: Duration,
+
+    /// End a connection whose peer takes nothing of what waits for it for this long
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = parse_positive_duration)]
+    stall_timeout: Duration,
+
+    /// Longest payload of a frame, up to 16MiB
+    #[arg(long, value_name = "BYTES", default_value = "64KiB", value_parser = parse_size)]
+    max_frame: u64,
+
+    /// How long a shutdown may take: after it nothing more is received
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse_duration)]
+    drain_timeout: Duration,
+
+    /// How long a connection must be silent during shutdown to count as finished
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = parse_duration)]
+    drain_quiet: Duration,
+
+    /// Check the configuration, print what it costs, and exit
+    #[arg(long)]
+    pub check: bool,
 }
 
 /// Protocols as they are named on the command line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Protocol {
-    /// Every byte comes back (RFC 862).
+    /// Every byte comes back (RFC 862)
     Raw,
-    /// Frames with sequence and checksum.
+    /// Frames with sequence and checksum
     Framed,
 }
+
+/// One value to clap, which would take a plain vector for many.
+#[derive(Debug, Clone)]
+struct CpuList(Vec<usize>);
 
 impl Serve {
     /// The configuration that the options describe.
     pub fn resolve(&self) -> Config {
-        let cpus = self.cpus.as_ref().map_or_else(usable_cpus, |list| list.0.clone());
+        let cpus = self.cpus.as_ref().map_or_else(cpus::allowed, |list| list.0.clone());
         let workers = self.workers.map_or(cpus.len(), usize::from);
-        let protocol = match self.protocol {
-            Protocol::Raw => protocol::Config::Raw,
-            Protocol::Framed => protocol::Config::Framed(FramedConfig::default()),
-        };
-        Config { protocol, cpus: workers_on(&cpus, workers), ..Config::new(self.addresses.clone()) }
+        let mut config = Config::new(self.addresses.clone());
+        config.cpus = workers_on(&cpus, workers);
+        config.share_port = self.share_port;
+        config.protocol = self.protocol();
+        config.max_connections =
+            self.max_connections.map_or_else(|| config.connections_within_descriptors(), to_usize);
+        config.max_connections_per_ip = self.max_connections_per_ip.map(to_usize);
+        config.memory = to_usize(self.memory);
+        config.idle_timeout = self.idle_timeout;
+        config.stall_timeout = self.stall_timeout;
+        config.drain_quiet = self.drain_quiet;
+        config.drain_timeout = self.drain_timeout;
+        config
     }
+
+    fn protocol(&self) -> protocol::Config {
+        match self.protocol {
+            Protocol::Raw => protocol::Config::Raw,
+            Protocol::Framed => protocol::Config::Framed(FramedConfig {
+                max_frame: u32::try_from(self.max_frame).unwrap_or(u32::MAX),
+                frame_timeout: self.frame_timeout,
+            }),
+        }
+    }
+}
+
+fn parse_cpus(text: &str) -> Result<CpuList, CpusError> {
+    cpus::parse_list(text).map(CpuList)
+}
+
+fn parse_positive(text: &str) -> Result<u64, String> {
+    match parse_count(text).map_err(|error| error.to_string())? {
+        0 => Err("it must be at least 1".to_owned()),
+        count => Ok(count),
+    }
+}
+
+fn parse_positive_duration(text: &str) -> Result<Duration, String> {
+    match parse_duration(text).map_err(|error| error.to_string())? {
+        Duration::ZERO => Err("it must be longer than 0".to_owned()),
+        duration => Ok(duration),
+    }
+}
+
+fn to_usize(number: u64) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
 }

@@ -79,7 +79,9 @@ mod tests {
         assert!(!admission.admit(B), "three in all");
         admission.release(A);
         assert!(admission.admit(B) && !admission.admit(A));
-        [A, B, B].map(|address| admission.release(address));
+        for address in [A, B, B] {
+            admission.release(address);
+        }
         assert!(admission.admitted().by_address.is_empty());
     }
 }

@@ -4,7 +4,8 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::{limits, usable_cpus};
+use super::limits;
+use crate::cpus;
 use crate::driver::{self, Settings};
 use crate::lifecycle::{DrainLimits, Limits};
 use crate::protocol::{self, MAX_FRAME_CEILING};
@@ -78,7 +79,7 @@ impl Config {
             addresses,
             share_port: false,
             protocol: protocol::Config::Raw,
-            cpus: usable_cpus(),
+            cpus: cpus::allowed(),
             max_connections: 0,
             max_connections_per_ip: None,
             memory: Self::DEFAULT_MEMORY,

@@ -27,11 +27,12 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use crate::cpus::{self, CpusError};
 use crate::driver::{ShutdownSignal, Urgency};
 use crate::lifecycle::Admission;
 use crate::metrics::Counters;
 
-pub use placement::{PlacementError, usable_cpus, workers_on};
+pub use placement::workers_on;
 pub use signals::shut_down_on_signals;
 use worker::{Shared, Workers};
 
@@ -53,7 +54,7 @@ pub enum StartError {
     },
     /// A CPU is not one that this process may use.
     #[error(transparent)]
-    Placement(#[from] PlacementError),
+    Placement(#[from] CpusError),
     /// A worker could not begin.
     #[error("worker {worker} on CPU {cpu} cannot start: {reason}")]
     Worker {
@@ -113,7 +114,7 @@ impl Server {
     /// When anything that was asked for cannot be had.
     pub fn start(config: &Config) -> Result<Self, StartError> {
         config.check()?;
-        placement::check(&config.cpus)?;
+        cpus::check_allowed(&config.cpus, &cpus::allowed())?;
         let shutdown = Arc::new(ShutdownSignal::new()?);
         let admission =
             Arc::new(Admission::new(config.max_connections, config.max_connections_per_ip));

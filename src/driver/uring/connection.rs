@@ -120,10 +120,6 @@ impl Connection {
         }
     }
 
-    pub(super) fn key(&self) -> Key {
-        self.key
-    }
-
     pub(super) fn place(&self) -> Place {
         self.place
     }

@@ -159,14 +159,14 @@ impl Session {
         more: bool,
         result: Result<Option<(Lease, &[u8])>, Errno>,
     ) {
+        let key = key_of(token);
         let received = result.map(|received| {
             received.map(|(lease, bytes)| {
                 self.pool.free -= 1;
                 self.counters.bytes_received += bytes.len() as u64;
-                (self.keep(now, lease, bytes), bytes)
+                (self.keep(now, key, lease, bytes), bytes)
             })
         });
-        let key = key_of(token);
         let connection = self.connections.get_mut(key).expect("a slot outlives its operations");
         if !more {
             connection.receive_ended();
@@ -267,7 +267,7 @@ impl Session {
     pub(crate) fn settle(&mut self, now: Instant) {
         self.unpark();
         if !self.spill.has_room(self.outbox.owned_bytes(), 0) {
-            self.evict(now);
+            self.evict_oldest(now);
         }
         while let Some(key) = self.dirty.pop() {
             self.advance(now, key);
@@ -323,27 +323,38 @@ impl Session {
     }
 
     /// Leaves received bytes where they are, or copies them while buffers are scarce. A copy that
-    /// does not fit costs the connection its place that has waited longest with such copies.
-    fn keep(&mut self, now: Instant, lease: Lease, bytes: &[u8]) -> Part {
+    /// does not fit costs the connection its place that has waited longest with such copies; the
+    /// last buffer is never left to one that waits, so that somebody can always go on.
+    fn keep(&mut self, now: Instant, key: Key, lease: Lease, bytes: &[u8]) -> Part {
         if !self.pool.is_scarce() {
             return Part::Leased(lease);
         }
-        if !self.spill.has_room(self.outbox.owned_bytes(), Owned::charge_for(bytes.len())) {
-            self.evict(now);
-            return Part::Leased(lease);
+        if self.spill.has_room(self.outbox.owned_bytes(), Owned::charge_for(bytes.len())) {
+            self.outbox.push(Submission::Recycle(lease));
+            return Part::Owned(Owned::copy_of(bytes));
         }
-        self.outbox.push(Submission::Recycle(lease));
-        Part::Owned(Owned::copy_of(bytes))
+        let somebody_went = self.evict_oldest(now);
+        if !somebody_went || self.pool.free == 0 {
+            self.evict(now, key);
+        }
+        Part::Leased(lease)
     }
 
-    fn evict(&mut self, now: Instant) {
+    /// Ends the connection that has waited longest with bytes in memory of our own, if one does.
+    fn evict_oldest(&mut self, now: Instant) -> bool {
         let connections = &self.connections;
-        let is_alive = |key, spell| {
+        let oldest = self.spill.take_oldest(|key, spell| {
             connections.get(key).is_some_and(|connection| connection.spell() == Some(spell))
-        };
-        let Some(key) = self.spill.take_oldest(is_alive) else { return };
+        });
+        if let Some(key) = oldest {
+            self.evict(now, key);
+        }
+        oldest.is_some()
+    }
+
+    fn evict(&mut self, now: Instant, key: Key) {
+        let Some(connection) = self.connections.get_mut(key) else { return };
         self.counters.evicted += 1;
-        let connection = self.connections.get_mut(key).expect("it is alive");
         if connection.lifecycle().unsent() > 0 {
             // A peer that does not read would not read an error either.
             connection.close_for(Cause::Evicted);

@@ -88,6 +88,37 @@ impl Hostility {
     }
 }
 
+/// Limits that let the server end connections of its own accord.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Scarcity {
+    places: usize,
+    memory: usize,
+    stall_timeout: Duration,
+    idle_timeout: Option<Duration>,
+}
+
+impl Scarcity {
+    /// Limits that are never reached.
+    const NONE: Self = Self {
+        places: usize::MAX,
+        memory: usize::MAX >> 1,
+        stall_timeout: Duration::from_secs(3600),
+        idle_timeout: None,
+    };
+
+    fn random(rng: &mut Rng) -> Self {
+        if rng.chance(70) {
+            return Self::NONE;
+        }
+        Self {
+            places: if rng.chance(50) { rng.between(1, 8) } else { usize::MAX },
+            memory: if rng.chance(50) { rng.between(1, 20_000) } else { usize::MAX >> 1 },
+            stall_timeout: Duration::from_millis(rng.between(1, 1_000) as u64),
+            idle_timeout: rng.chance(50).then(|| Duration::from_millis(rng.between(1, 500) as u64)),
+        }
+    }
+}
+
 struct World {
     options: Options,
     rng: Rng,
@@ -96,6 +127,7 @@ struct World {
     session: Session,
     ring: FakeRing,
     is_framed: bool,
+    scarcity: Scarcity,
     peers_to_come: usize,
     shutdown: Option<Shutdown>,
     /// Slots whose connection got its FIN from us.
@@ -117,6 +149,10 @@ const DRAIN: DrainLimits = DrainLimits {
     accept_grace: Duration::from_millis(20),
 };
 
+/// What the core can have to say to one peer of the simulation at once: some PONGs, a GOAWAY and
+/// an ERROR with what each is charged.
+const OWN_WORDS: usize = 40 * 256;
+
 /// Steps without any progress after which a calm world will never make any: far more than it takes
 /// virtual time to reach every deadline.
 const PATIENCE: usize = 20_000;
@@ -128,8 +164,12 @@ impl World {
         let listeners = rng.between(1, 2);
         let ring = FakeRing::new(&mut rng, hostility, options.mutation, listeners);
         let is_framed = rng.chance(50);
-        let settings = settings(&mut rng, is_framed);
-        let admission = Arc::new(Admission::new(usize::MAX, None));
+        let mut settings = settings(&mut rng, is_framed);
+        let scarcity = Scarcity::random(&mut rng);
+        let admission = Arc::new(Admission::new(scarcity.places, None));
+        settings.spill_budget = scarcity.memory;
+        settings.limits.stall_timeout = scarcity.stall_timeout;
+        settings.limits.idle_timeout = scarcity.idle_timeout;
         Self {
             options,
             now: Instant::now(),
@@ -137,6 +177,7 @@ impl World {
             session: Session::new(settings, admission, listeners, ring.buffer_count()),
             ring,
             is_framed,
+            scarcity,
             peers_to_come: rng.between(1, 25),
             shutdown: None,
             fin_sent: HashSet::new(),
@@ -178,7 +219,8 @@ impl World {
         if self.ring.leased_buffers() > 0 {
             return Err(format!("{} buffers never came back", self.ring.leased_buffers()));
         }
-        let served = !self.shutdown.is_some_and(|shutdown| shutdown.hostile);
+        let served = !self.shutdown.is_some_and(|shutdown| shutdown.hostile)
+            && self.scarcity == Scarcity::NONE;
         for (number, peer) in self.ring.peers.iter_mut().enumerate() {
             peer.end(served).map_err(|reason| format!("peer {number}: {reason}"))?;
         }
@@ -223,7 +265,17 @@ impl World {
         while let Some(submission) = self.session.poll_submission() {
             self.carry_out(submission)?;
         }
-        Ok(())
+        self.check_memory()
+    }
+
+    /// Copies stay within the budget. What the core itself has to say comes on top, and goes with
+    /// the connection that waited longest when the turn settles.
+    fn check_memory(&self) -> Result<(), String> {
+        let limit = self.scarcity.memory.saturating_add(self.ring.peers.len() * OWN_WORDS);
+        match self.session.owned_bytes() {
+            owned if owned > limit => Err(format!("{owned} bytes of copies, {limit} allowed")),
+            _ => Ok(()),
+        }
     }
 
     fn pass_time(&mut self) {
@@ -238,8 +290,7 @@ impl World {
         match outcome {
             Outcome::Accepted(Ok(peer)) => {
                 let slot = self.session.handle_accepted(self.now, token, more, Ok(None));
-                let slot = slot.expect("an accepted connection gets a slot");
-                self.ring.adopt(slot, peer);
+                self.settle_in(slot, peer);
             }
             Outcome::Accepted(Err(error)) => {
                 self.session.handle_accepted(self.now, token, more, Err(error));
@@ -257,6 +308,14 @@ impl World {
             Outcome::Sent(batch, result) => {
                 self.session.handle_sent(self.now, token, batch, result);
             }
+        }
+    }
+
+    /// Gives an accepted peer its slot; one that gets none is closed.
+    fn settle_in(&mut self, slot: Option<u32>, peer: usize) {
+        match slot {
+            Some(slot) => self.ring.adopt(slot, peer),
+            None => self.ring.peers[peer].is_reset = true,
         }
     }
 
@@ -294,7 +353,7 @@ impl World {
             Submission::CloseListener { index } => {
                 for peer in self.ring.close_listener(index) {
                     let slot = self.session.handle_last_accepted(self.now, None);
-                    self.ring.adopt(slot.expect("an accepted connection gets a slot"), peer);
+                    self.settle_in(slot, peer);
                 }
             }
             Submission::Recycle(lease) => {
@@ -320,7 +379,7 @@ impl World {
     fn check_close(&mut self, slot: u32) -> Result<(), String> {
         let closed = self.ring.close(slot);
         let had_fin = self.fin_sent.remove(&slot);
-        if self.ring.peers[closed.peer].is_reset || had_fin || self.deadline_has_passed() {
+        if self.ring.peers[closed.peer].is_reset || had_fin || self.may_abandon() {
             return Ok(());
         }
         if !closed.was_finished && !self.is_framed {
@@ -331,10 +390,15 @@ impl World {
 
     fn check_nothing_missing(&self, what: &str, slot: u32, flow: Flow) -> Result<(), String> {
         let Flow { delivered, echoed } = flow;
-        if self.is_framed || delivered == echoed || self.deadline_has_passed() {
+        if self.is_framed || delivered == echoed || self.may_abandon() {
             return Ok(());
         }
         Err(format!("{what} of slot {slot} after {echoed} of {delivered} received bytes"))
+    }
+
+    /// Whether the server may end connections before they are finished.
+    fn may_abandon(&self) -> bool {
+        self.scarcity != Scarcity::NONE || self.deadline_has_passed()
     }
 
     fn deadline_has_passed(&self) -> bool {

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use super::rng::Rng;
-use crate::protocol::{FramedClient, Reply, Request};
+use crate::protocol::{ErrorCode, FramedClient, Reply, Request};
 
 /// One client, from connect to the end of its connection.
 #[derive(Debug)]
@@ -150,6 +150,10 @@ impl Peer {
                     bytes = &bytes[taken..];
                     match client.poll_reply() {
                         Some(Reply::Error(_)) if *broken => *ended_by_error = true,
+                        // No room, here or any more: only seeds with scarcity bring this about.
+                        Some(Reply::Error(error)) if error.code() == Some(ErrorCode::Busy) => {
+                            *ended_by_error = true;
+                        }
                         Some(Reply::Error(error)) => return Err(error.text()),
                         _ => {}
                     }

@@ -1,0 +1,277 @@
+//! Numbers with units, as they are written on command lines and in files.
+//!
+//! What is written must be meant exactly: `1.5k` is 1500, `1.0005k` is an error, and so is a
+//! duration without a unit.
+
+use std::time::Duration;
+
+/// Decimal multiples, of counts.
+const COUNT_UNITS: &[(&str, u128)] =
+    &[("", 1), ("k", 1_000), ("M", 1_000_000), ("G", 1_000_000_000)];
+/// Binary multiples, of bytes.
+const SIZE_UNITS: &[(&str, u128)] =
+    &[("B", 1), ("", 1), ("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30)];
+/// In nanoseconds.
+const DURATION_UNITS: &[(&str, u128)] = &[
+    ("ns", 1),
+    ("µs", 1_000),
+    // Written with this one: the last of its size.
+    ("us", 1_000),
+    ("ms", 1_000_000),
+    ("s", 1_000_000_000),
+    ("m", 60_000_000_000),
+    ("h", 3_600_000_000_000),
+];
+
+/// Why a text is not a number with a unit.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum UnitError {
+    /// It does not begin with a number.
+    #[error("it must begin with a number: write {example}")]
+    NoNumber {
+        /// What would have been right.
+        example: &'static str,
+    },
+    /// The unit is missing or unknown.
+    #[error("{unit:?} is not a unit of it: use {known}, as in {example}")]
+    UnknownUnit {
+        /// What stands after the number.
+        unit: String,
+        /// The units that there are.
+        known: &'static str,
+        /// What would have been right.
+        example: &'static str,
+    },
+    /// It needs a finer unit than there is.
+    #[error("it is not a whole number of {smallest}: write fewer decimals")]
+    NotWhole {
+        /// The finest unit.
+        smallest: &'static str,
+    },
+    /// It does not fit in 64 bits.
+    #[error("it is too large: the largest is {largest}")]
+    TooLarge {
+        /// The largest number, in the finest unit.
+        largest: u64,
+    },
+}
+
+/// Reads a count: `250`, `10k`, `1.5M`, `2G`.
+///
+/// # Errors
+///
+/// When it is not a whole number, has another unit, or does not fit.
+pub fn parse_count(text: &str) -> Result<u64, UnitError> {
+    COUNT.parse(text)
+}
+
+/// Reads a size in bytes: `64`, `64KiB`, `1.5MiB`.
+///
+/// # Errors
+///
+/// When it is not a whole number of bytes, has another unit, or does not fit.
+pub fn parse_size(text: &str) -> Result<u64, UnitError> {
+    SIZE.parse(text)
+}
+
+/// Reads a duration: `200us`, `1.5s`, `10m`, to the nanosecond and up to 584 years.
+///
+/// # Errors
+///
+/// When it has no unit or another, is not a whole number of nanoseconds, or does not fit.
+pub fn parse_duration(text: &str) -> Result<Duration, UnitError> {
+    DURATION.parse(text).map(Duration::from_nanos)
+}
+
+/// Writes a count exactly, as short as [`parse_count`] reads it: `10k`.
+pub fn format_count(count: u64) -> String {
+    COUNT.format(count)
+}
+
+/// Writes a size in bytes exactly, as short as [`parse_size`] reads it: `64KiB`.
+pub fn format_size(bytes: u64) -> String {
+    SIZE.format(bytes)
+}
+
+/// Writes a duration of up to 584 years exactly, as short as [`parse_duration`] reads it: `50us`.
+pub fn format_duration(duration: Duration) -> String {
+    DURATION.format(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX))
+}
+
+/// A kind of quantity and how it is written.
+struct Quantity {
+    units: &'static [(&'static str, u128)],
+    known: &'static str,
+    smallest: &'static str,
+    example: &'static str,
+}
+
+const COUNT: Quantity =
+    Quantity { units: COUNT_UNITS, known: "k, M, G or none", smallest: "ones", example: "10k" };
+const SIZE: Quantity = Quantity {
+    units: SIZE_UNITS,
+    known: "KiB, MiB, GiB or none",
+    smallest: "bytes",
+    example: "64KiB",
+};
+const DURATION: Quantity = Quantity {
+    units: DURATION_UNITS,
+    known: "ns, us, ms, s, m or h",
+    smallest: "nanoseconds",
+    example: "200us",
+};
+
+impl Quantity {
+    fn parse(&self, text: &str) -> Result<u64, UnitError> {
+        let text = text.trim();
+        let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+        let (number, unit) = (&text[..end], text[end..].trim_start());
+        let (mantissa, decimals) =
+            parse_decimal(number).ok_or(UnitError::NoNumber { example: self.example })?;
+        let multiple = self.multiple(unit)?;
+        let too_large = UnitError::TooLarge { largest: u64::MAX };
+        let scaled = mantissa.checked_mul(multiple).ok_or(too_large.clone())?;
+        let divisor = 10_u128.checked_pow(decimals).ok_or(too_large.clone())?;
+        if !scaled.is_multiple_of(divisor) {
+            return Err(UnitError::NotWhole { smallest: self.smallest });
+        }
+        u64::try_from(scaled / divisor).map_err(|_| too_large)
+    }
+
+    fn multiple(&self, unit: &str) -> Result<u128, UnitError> {
+        let found = self.units.iter().find(|(name, _)| *name == unit);
+        found.map(|(_, multiple)| *multiple).ok_or_else(|| UnitError::UnknownUnit {
+            unit: unit.to_owned(),
+            known: self.known,
+            example: self.example,
+        })
+    }
+
+    /// In the largest unit that needs at most three decimals.
+    fn format(&self, number: u64) -> String {
+        let (name, multiple) = self
+            .units
+            .iter()
+            .rev()
+            .find(|(_, multiple)| {
+                u128::from(number.max(1)) >= *multiple
+                    && (u128::from(number) * 1000).is_multiple_of(*multiple)
+            })
+            .expect("every number is a multiple of the unit of one");
+        let thousandths = u128::from(number) * 1000 / multiple;
+        let text = format!("{}.{:03}", thousandths / 1000, thousandths % 1000);
+        format!("{}{name}", text.trim_end_matches('0').trim_end_matches('.'))
+    }
+}
+
+/// The digits of `1.50` as 15 and how many of them are decimals, 1.
+fn parse_decimal(text: &str) -> Option<(u128, u32)> {
+    let (whole, decimals) = text.split_once('.').unwrap_or((text, ""));
+    let decimals = decimals.trim_end_matches('0');
+    if !whole.starts_with(|c: char| c.is_ascii_digit()) {
+        return None;
+    }
+    Some((format!("{whole}{decimals}").parse().ok()?, u32::try_from(decimals.len()).ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn what_people_write_is_read() {
+        let counts =
+            [("0", 0), ("250", 250), ("10k", 10_000), ("1.5M", 1_500_000), ("2G", 2_000_000_000)];
+        for (text, count) in counts {
+            assert_eq!(parse_count(text), Ok(count), "{text}");
+        }
+        let sizes = [("64", 64), ("64B", 64), ("64KiB", 65_536), ("1.5 MiB", 1_572_864)];
+        for (text, bytes) in sizes {
+            assert_eq!(parse_size(text), Ok(bytes), "{text}");
+        }
+        let durations = [
+            ("0s", 0),
+            ("7ns", 7),
+            ("200us", 200_000),
+            ("200µs", 200_000),
+            ("0.5ms", 500_000),
+            ("1.500s", 1_500_000_000),
+            ("2m", 120_000_000_000),
+            ("1h", 3_600_000_000_000),
+        ];
+        for (text, ns) in durations {
+            assert_eq!(parse_duration(text), Ok(Duration::from_nanos(ns)), "{text}");
+        }
+    }
+
+    #[test]
+    fn errors_name_cause_and_fix() {
+        let cases = [
+            (parse_count("").unwrap_err(), "it must begin with a number: write 10k"),
+            (parse_count("-1").unwrap_err(), "it must begin with a number: write 10k"),
+            (parse_count(".5k").unwrap_err(), "it must begin with a number: write 10k"),
+            (parse_count("1.2.3").unwrap_err(), "it must begin with a number: write 10k"),
+            (
+                parse_count("10K").unwrap_err(),
+                "\"K\" is not a unit of it: use k, M, G or none, as in 10k",
+            ),
+            (
+                parse_size("10kB").unwrap_err(),
+                "\"kB\" is not a unit of it: use KiB, MiB, GiB or none, as in 64KiB",
+            ),
+            (
+                parse_duration("10").unwrap_err(),
+                "\"\" is not a unit of it: use ns, us, ms, s, m or h, as in 200us",
+            ),
+            (
+                parse_count("1.5").unwrap_err(),
+                "it is not a whole number of ones: write fewer decimals",
+            ),
+            (
+                parse_duration("0.1ns").unwrap_err(),
+                "it is not a whole number of nanoseconds: write fewer decimals",
+            ),
+            (
+                parse_count("18446744073709551616").unwrap_err(),
+                "it is too large: the largest is 18446744073709551615",
+            ),
+        ];
+        for (error, text) in cases {
+            assert_eq!(error.to_string(), text);
+        }
+    }
+
+    #[test]
+    fn numbers_are_written_as_short_as_they_are_exact() {
+        assert_eq!(format_count(10_000), "10k");
+        assert_eq!(format_count(1_234_567), "1234.567k");
+        assert_eq!(format_count(999), "999");
+        assert_eq!(format_size(65_536), "64KiB");
+        assert_eq!(format_size(1_572_864), "1.5MiB");
+        assert_eq!(format_duration(Duration::from_micros(50)), "50us");
+        assert_eq!(format_duration(Duration::from_secs(90)), "1.5m");
+        assert_eq!(format_duration(Duration::ZERO), "0ns");
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read_back(number: u64) {
+            prop_assert_eq!(parse_count(&format_count(number)), Ok(number));
+            prop_assert_eq!(parse_size(&format_size(number)), Ok(number));
+            let duration = Duration::from_nanos(number);
+            prop_assert_eq!(parse_duration(&format_duration(duration)), Ok(duration));
+        }
+
+        #[test]
+        fn nothing_panics(text in "\\PC*") {
+            let _ = (parse_count(&text), parse_size(&text), parse_duration(&text));
+        }
+
+        #[test]
+        fn no_number_is_too_long(text in "[0-9.]{0,90}[kMGhms]?") {
+            let _ = (parse_count(&text), parse_duration(&text));
+        }
+    }
+}

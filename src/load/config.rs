@@ -1,0 +1,131 @@
+//! What to measure, and how.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crate::protocol::MAX_FRAME_CEILING;
+
+/// Longest message in bytes: 16 MiB, the ceiling of the framed protocol.
+pub const MAX_MESSAGE_SIZE: usize = MAX_FRAME_CEILING as usize;
+
+/// What to measure, and how.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where the server listens.
+    pub target: Target,
+    /// What is known of the server beyond its address.
+    pub server: Server,
+    /// What the server speaks.
+    pub protocol: Protocol,
+    /// Connections, all made before the run begins; at least 1.
+    pub connections: usize,
+    /// Bytes of a message's payload, 1 to [`MAX_MESSAGE_SIZE`].
+    pub message_size: usize,
+    /// Length of the measured window.
+    pub duration: Duration,
+    /// Load before the window, which counts in the totals but not in the measurements.
+    pub warmup: Duration,
+    /// What decides when a message is sent.
+    pub load: Load,
+    /// Most messages in flight on a connection, at least 1.
+    pub depth: usize,
+    /// Generator threads, 1 to `connections`.
+    pub threads: usize,
+    /// Thread `i` runs on CPU `cpus[i % cpus.len()]`; anywhere if there are none.
+    pub cpus: Vec<usize>,
+    /// Chooses the bytes that are sent.
+    pub seed: u64,
+    /// Open loop: how long before a message is due its thread polls instead of sleeping. Zero
+    /// where the thread shares its CPU with the server.
+    pub spin: Duration,
+}
+
+impl Config {
+    /// Most messages in flight on a connection of a closed loop, unless told otherwise.
+    pub const CLOSED_LOOP_DEPTH: usize = 1;
+    /// The same of an open loop.
+    pub const OPEN_LOOP_DEPTH: usize = 1024;
+    /// Long enough to cover a timer's wake-up: 20 to 50 µs on a virtual machine.
+    pub const SPIN: Duration = Duration::from_micros(50);
+
+    /// 64 connections in closed loop, 64-byte raw messages, 10 s after 1 s of warm-up, one thread.
+    pub fn new(target: Target) -> Self {
+        Self {
+            target,
+            server: Server::External,
+            protocol: Protocol::Raw,
+            connections: 64,
+            message_size: 64,
+            duration: Duration::from_secs(10),
+            warmup: Duration::from_secs(1),
+            load: Load::Closed,
+            depth: Self::CLOSED_LOOP_DEPTH,
+            threads: 1,
+            cpus: Vec::new(),
+            seed: 1,
+            spin: Self::SPIN,
+        }
+    }
+}
+
+/// Where the server listens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// As the user wrote it, for the report.
+    pub name: String,
+    /// What the name stands for; the first address that takes a connection is used.
+    pub addresses: Vec<SocketAddr>,
+}
+
+impl Target {
+    /// The server at this address.
+    pub fn at(address: SocketAddr) -> Self {
+        Self { name: address.to_string(), addresses: vec![address] }
+    }
+}
+
+/// Whose CPU time is the server's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Server {
+    /// The processes that listen on the target's port, if it is one of this host's and we may see
+    /// them.
+    External,
+    /// Threads of this process.
+    Embedded {
+        /// Kernel ids of the threads that serve.
+        thread_ids: Vec<i32>,
+        /// The CPUs that they are pinned to.
+        cpus: Vec<usize>,
+    },
+}
+
+/// What the server speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    /// Every byte comes back.
+    Raw,
+    /// Frames with sequence and checksum.
+    Framed,
+}
+
+impl Protocol {
+    /// The name as on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Raw => "raw",
+            Self::Framed => "framed",
+        }
+    }
+}
+
+/// What decides when a message is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Load {
+    /// As soon as fewer than `depth` are in flight on its connection.
+    Closed,
+    /// The clock, whatever the server does.
+    Open {
+        /// Messages a second over all connections, at least 1.
+        rate: u64,
+    },
+}

@@ -1,0 +1,192 @@
+//! One connection: a socket, its wire, what is in flight on it and what waits for a slot.
+//!
+//! Reads no clock: every time is an argument, in nanoseconds since the run began.
+
+use std::collections::VecDeque;
+use std::net::{Shutdown, TcpStream};
+use std::os::fd::{AsFd, BorrowedFd};
+
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, recv};
+
+use super::pattern::Pattern;
+use super::wire::{Ending, Received, Wire};
+
+/// Bytes of messages sent together, unless one message alone is longer: what is sent later gets
+/// its own send time.
+const BATCH_BYTES: usize = 64 << 10;
+
+/// When a message in flight was meant to be sent, and when it was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Sent {
+    /// In closed loop the same as `sent_ns`.
+    pub(super) intended_ns: u64,
+    pub(super) sent_ns: u64,
+    /// Whether the connection had no free slot when it was due: the server's delay, not ours.
+    pub(super) waited_for_slot: bool,
+}
+
+/// A connection that has not ended.
+pub(super) struct Connection {
+    socket: TcpStream,
+    wire: Wire,
+    message_size: usize,
+    depth: usize,
+    /// At most `depth`, oldest first; replies come in this order.
+    in_flight: VecDeque<Sent>,
+    /// Open loop: intended times of messages that wait for a slot.
+    backlog: VecDeque<u64>,
+    /// Nothing more is sent: the server said GOAWAY.
+    is_leaving: bool,
+    /// Whether the event loop was asked to report when the socket can take more.
+    pub(super) watches_writable: bool,
+}
+
+/// What became of trying to read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Read {
+    /// Nothing to read now.
+    Empty,
+    /// So many bytes arrived.
+    Bytes(usize),
+    /// The connection ended.
+    Ended(Ending),
+}
+
+impl Connection {
+    /// Takes over a connected, non-blocking socket.
+    pub(super) fn new(socket: TcpStream, wire: Wire, message_size: usize, depth: usize) -> Self {
+        Self {
+            socket,
+            wire,
+            message_size,
+            depth,
+            in_flight: VecDeque::new(),
+            backlog: VecDeque::new(),
+            is_leaving: false,
+            watches_writable: false,
+        }
+    }
+
+    pub(super) fn fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+
+    pub(super) fn in_flight(&self) -> usize {
+        self.in_flight.len()
+    }
+
+    pub(super) fn backlog(&self) -> usize {
+        self.backlog.len()
+    }
+
+    pub(super) fn is_leaving(&self) -> bool {
+        self.is_leaving
+    }
+
+    /// Whether part of a message waits for the socket to take it.
+    pub(super) fn has_unsent(&self) -> bool {
+        self.wire.has_unsent()
+    }
+
+    /// Whether as many messages are in flight as may be.
+    pub(super) fn is_full(&self) -> bool {
+        self.in_flight.len() == self.depth
+    }
+
+    /// How many messages may be sent right now. None while the socket holds one back: a message
+    /// counts as sent only when its first byte can go.
+    pub(super) fn free_slots(&self) -> usize {
+        if self.is_leaving || self.wire.has_unsent() {
+            return 0;
+        }
+        self.depth - self.in_flight.len()
+    }
+
+    /// Lets a due message wait for a slot.
+    pub(super) fn wait_for_slot(&mut self, intended_ns: u64) {
+        self.backlog.push_back(intended_ns);
+    }
+
+    /// Puts one message that is due into a free slot; it goes out with the next flush.
+    pub(super) fn fill_slot(&mut self, intended_ns: u64, now_ns: u64, pattern: &Pattern) {
+        self.in_flight.push_back(Sent { intended_ns, sent_ns: now_ns, waited_for_slot: false });
+        self.wire.push(1, pattern);
+    }
+
+    /// Fills the free slots, as many as one batch holds; says how many. They go out with the next
+    /// flush.
+    pub(super) fn fill_slots(&mut self, source: Source, now_ns: u64, pattern: &Pattern) -> usize {
+        let batch = (BATCH_BYTES / self.message_size).max(1).min(self.free_slots());
+        let messages = match source {
+            Source::Endless => batch,
+            Source::Backlog => batch.min(self.backlog.len()),
+        };
+        for _ in 0..messages {
+            let intended_ns = match source {
+                Source::Endless => None,
+                Source::Backlog => self.backlog.pop_front(),
+            };
+            self.in_flight.push_back(Sent {
+                intended_ns: intended_ns.unwrap_or(now_ns),
+                sent_ns: now_ns,
+                waited_for_slot: intended_ns.is_some(),
+            });
+        }
+        self.wire.push(messages, pattern);
+        messages
+    }
+
+    /// Gives the socket what it takes of the messages in flight; says how many bytes that were.
+    pub(super) fn flush(&mut self, pattern: &Pattern) -> Result<usize, Errno> {
+        let flushed = self.wire.flush(self.socket.as_fd(), pattern)?;
+        if self.is_leaving {
+            self.half_close();
+        }
+        Ok(flushed)
+    }
+
+    /// Reads once.
+    pub(super) fn read(&self, buffer: &mut [u8]) -> Read {
+        match recv(&self.socket, buffer, RecvFlags::empty()) {
+            Ok((0, _)) => Read::Ended(Ending::Closed),
+            Ok((length, _)) => Read::Bytes(length),
+            Err(Errno::AGAIN) => Read::Empty,
+            Err(error) => Read::Ended(Ending::of_socket(error)),
+        }
+    }
+
+    /// Checks bytes that were read.
+    pub(super) fn check(&mut self, bytes: &[u8], pattern: &Pattern) -> Received {
+        self.wire.receive(bytes, pattern)
+    }
+
+    /// Takes the oldest messages in flight, whose replies are complete.
+    pub(super) fn take_answered(&mut self, messages: usize) -> impl Iterator<Item = Sent> {
+        self.in_flight.drain(..messages)
+    }
+
+    /// The server drains: nothing new is sent, what is in flight is still answered. Says how many
+    /// messages waited for a slot that they will not get.
+    pub(super) fn leave(&mut self) -> usize {
+        self.is_leaving = true;
+        self.half_close();
+        std::mem::take(&mut self.backlog).len()
+    }
+
+    fn half_close(&self) {
+        if !self.wire.has_unsent() {
+            // It fails only where the connection has ended, which the next read tells.
+            let _ = self.socket.shutdown(Shutdown::Write);
+        }
+    }
+}
+
+/// Where the messages come from that fill a connection's free slots.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Source {
+    /// Closed loop: there is always one more.
+    Endless,
+    /// Open loop: those that were due before.
+    Backlog,
+}

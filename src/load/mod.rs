@@ -1,0 +1,47 @@
+//! The instrument: makes load, verifies every reply, and says what the numbers are worth.
+//!
+//! Speaks through the protocol core and its own sockets, never through the server or its drivers:
+//! an instrument must not share the bugs of what it measures. It sees an address; whether the
+//! server behind it lives in this process is told to it only for the report.
+//!
+//! - *Closed loop*: each connection keeps a fixed number of messages in flight. Shows capacity. A
+//!   slow server is asked less, so its latency says little about what users of a fixed rate see.
+//! - *Open loop*: messages are due at times fixed before the run. Latency counts from those times
+//!   (`response`), so a server that stalls is charged for everything that it kept waiting.
+//!
+//! ```no_run
+//! use ringback::load::{Config, Target, report};
+//!
+//! let config = Config::new(Target::at("127.0.0.1:65432".parse().unwrap()));
+//! let report = ringback::load::run(&config, &mut |_| {})?;
+//! print!("{}", report::text(&report));
+//! # Ok::<(), ringback::load::RunError>(())
+//! ```
+
+mod clock;
+mod config;
+mod connect;
+mod connection;
+mod cpu;
+mod crew;
+mod host;
+mod limits;
+mod observer;
+mod pattern;
+mod poller;
+mod recorder;
+pub mod report;
+mod run;
+mod schedule;
+mod verdict;
+mod wire;
+mod worker;
+
+pub use config::{Config, Load, MAX_MESSAGE_SIZE, Protocol, Server, Target};
+pub use host::Host;
+pub use limits::{DescriptorLimitError, allow_descriptors};
+pub use observer::{Phase, Progress};
+pub use recorder::Totals;
+pub use report::Report;
+pub use run::{RunError, run};
+pub use verdict::Verdict;

@@ -1,0 +1,131 @@
+//! Watches a run from outside the generator threads: tells its progress, and reads the CPU
+//! accounting at both ends of the measured window.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use super::clock::{Clock, nanos};
+use super::config::Config;
+use super::cpu::Threads;
+use super::crew::Crew;
+use super::recorder::Window;
+use super::run::{Outcome, RunError};
+
+/// How often progress is told.
+const PROGRESS_INTERVAL: Duration = Duration::from_millis(200);
+
+/// How a run is going.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Progress {
+    /// What it is doing.
+    pub phase: Phase,
+    /// Time since it began.
+    pub elapsed: Duration,
+    /// Warm-up and measured window together.
+    pub planned: Duration,
+    /// Replies a second since the last progress.
+    pub messages_per_s: f64,
+}
+
+/// What a run is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// Under load, not yet measuring.
+    Warmup,
+    /// In the measured window.
+    Measuring,
+    /// Waiting for the last replies.
+    Draining,
+}
+
+/// What was read from outside the generator at one moment.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Samples {
+    pub(super) at_ns: u64,
+    pub(super) received: u64,
+    pub(super) server_cpu_ns: Option<u64>,
+    pub(super) generator_cpu_ns: Option<u64>,
+}
+
+/// A thread's counter, on cache lines of its own: it is written every turn and read rarely.
+#[derive(Default)]
+#[repr(align(128))]
+pub(super) struct Counter(pub(super) AtomicU64);
+
+/// Watches the run from outside the generator threads.
+pub(super) struct Observer<'run> {
+    pub(super) clock: Clock,
+    pub(super) received: &'run [Counter],
+    pub(super) server: Option<Threads>,
+    pub(super) generator: Threads,
+    pub(super) on_progress: &'run mut dyn FnMut(Progress),
+}
+
+impl Observer<'_> {
+    /// Stays with a crew from its start to its end.
+    pub(super) fn observe(
+        &mut self,
+        config: &Config,
+        crew: Crew<'_>,
+        mut outcome: Outcome,
+    ) -> Result<Outcome, RunError> {
+        let window = Window::of(config);
+        let planned = config.warmup + config.duration;
+        let is_finished = || crew.is_finished();
+        self.wait(Phase::Warmup, planned, window.start_ns, &is_finished);
+        outcome.before = self.sample();
+        self.wait(Phase::Measuring, planned, window.end_ns, &is_finished);
+        outcome.after = self.sample();
+        crew.release();
+        self.wait(Phase::Draining, planned, u64::MAX, &is_finished);
+        outcome.recorders = crew.join()?;
+        Ok(outcome)
+    }
+
+    /// Waits for a time of the run or its end, whichever comes first, and tells the progress.
+    fn wait(
+        &mut self,
+        phase: Phase,
+        planned: Duration,
+        until_ns: u64,
+        is_finished: &dyn Fn() -> bool,
+    ) {
+        /// Soon enough for nobody to notice that the run had ended.
+        const LOOK: Duration = Duration::from_millis(10);
+        let mut told_ns = self.clock.now_ns();
+        let mut told_received = self.received();
+        loop {
+            let now_ns = self.clock.now_ns();
+            if now_ns >= until_ns || is_finished() {
+                return;
+            }
+            if now_ns - told_ns >= nanos(PROGRESS_INTERVAL) {
+                let received = self.received();
+                (self.on_progress)(Progress {
+                    phase,
+                    elapsed: Duration::from_nanos(now_ns),
+                    planned,
+                    messages_per_s: (received - told_received) as f64 * 1e9
+                        / (now_ns - told_ns) as f64,
+                });
+                (told_ns, told_received) = (now_ns, received);
+            }
+            let nap = if phase == Phase::Draining { LOOK } else { LOOK * 5 };
+            thread::sleep(nap.min(Duration::from_nanos(until_ns - now_ns)));
+        }
+    }
+
+    fn sample(&self) -> Samples {
+        Samples {
+            at_ns: self.clock.now_ns(),
+            received: self.received(),
+            server_cpu_ns: self.server.as_ref().and_then(Threads::cpu_ns),
+            generator_cpu_ns: self.generator.cpu_ns(),
+        }
+    }
+
+    fn received(&self) -> u64 {
+        self.received.iter().map(|Counter(received)| received.load(Ordering::Relaxed)).sum()
+    }
+}

@@ -1,0 +1,109 @@
+//! Waiting for sockets: a level-triggered epoll instance with nanosecond timeouts, and a bell by
+//! which another thread ends the wait.
+
+use std::io;
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::time::Duration;
+
+use rustix::buffer::spare_capacity;
+use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
+use rustix::event::{EventfdFlags, Timespec, eventfd};
+use rustix::io::Errno;
+
+/// Events taken in one turn; the rest come with the next.
+const EVENTS_PER_TURN: usize = 256;
+const BELL: u64 = u64::MAX;
+
+pub(super) struct Poller {
+    epoll: OwnedFd,
+    bell: OwnedFd,
+}
+
+/// What a wait found. Made on the thread that waits: the kernel's event may hold a pointer, so it
+/// does not cross threads.
+pub(super) struct Events(Vec<Event>);
+
+/// Something that the poller reports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Readiness {
+    /// The bell was rung. It is reported once.
+    Bell,
+    /// The socket registered under this number may be read, or has ended, and may be written.
+    Socket { index: usize, readable: bool, writable: bool },
+}
+
+impl Poller {
+    pub(super) fn new() -> io::Result<Self> {
+        let epoll = epoll::create(CreateFlags::CLOEXEC)?;
+        let bell = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
+        epoll::add(&epoll, &bell, EventData::new_u64(BELL), EventFlags::IN)?;
+        Ok(Self { epoll, bell })
+    }
+
+    /// What another thread rings.
+    pub(super) fn bell(&self) -> io::Result<Bell> {
+        Ok(Bell(self.bell.try_clone()?))
+    }
+
+    /// Reports when the socket can be read. It leaves by being closed.
+    pub(super) fn add(&self, socket: BorrowedFd<'_>, index: usize) -> io::Result<()> {
+        Ok(epoll::add(&self.epoll, socket, EventData::new_u64(index as u64), EventFlags::IN)?)
+    }
+
+    /// Reports also when the socket can be written, or no longer.
+    pub(super) fn watch_writable(
+        &self,
+        socket: BorrowedFd<'_>,
+        index: usize,
+        watch: bool,
+    ) -> Result<(), Errno> {
+        let flags = if watch { EventFlags::IN | EventFlags::OUT } else { EventFlags::IN };
+        epoll::modify(&self.epoll, socket, EventData::new_u64(index as u64), flags)
+    }
+
+    /// Waits for events, at most so long, without end if `None`; says how many there are.
+    pub(super) fn wait(&self, events: &mut Events, timeout: Option<Duration>) -> io::Result<usize> {
+        let timeout = timeout.map(|timeout| Timespec {
+            tv_sec: timeout.as_secs() as i64,
+            tv_nsec: timeout.subsec_nanos().into(),
+        });
+        events.0.clear();
+        match epoll::wait(&self.epoll, spare_capacity(&mut events.0), timeout.as_ref()) {
+            Ok(count) => Ok(count),
+            Err(Errno::INTR) => Ok(0),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The event at this place, below what the last wait returned.
+    pub(super) fn event(&self, events: &Events, place: usize) -> Readiness {
+        let event = events.0[place];
+        if event.data.u64() == BELL {
+            // Deleting the bell silences it; it fails only when it is deleted already.
+            let _ = epoll::delete(&self.epoll, &self.bell);
+            return Readiness::Bell;
+        }
+        let flags = event.flags;
+        Readiness::Socket {
+            index: event.data.u64() as usize,
+            readable: flags.intersects(EventFlags::IN | EventFlags::HUP | EventFlags::ERR),
+            writable: flags.contains(EventFlags::OUT),
+        }
+    }
+}
+
+impl Default for Events {
+    fn default() -> Self {
+        Self(Vec::with_capacity(EVENTS_PER_TURN))
+    }
+}
+
+/// Wakes a [`Poller`] from another thread.
+pub(super) struct Bell(OwnedFd);
+
+impl Bell {
+    pub(super) fn ring(&self) {
+        // It fails only when the counter is full: rung often enough.
+        let _ = rustix::io::write(&self.0, &1_u64.to_ne_bytes());
+    }
+}

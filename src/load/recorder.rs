@@ -1,0 +1,185 @@
+//! What one thread measured: histograms and counters, added up when the run is over.
+
+use std::collections::BTreeMap;
+use std::ops::AddAssign;
+
+use hdrhistogram::Histogram;
+use serde::Serialize;
+
+use super::clock::nanos;
+use super::config::Config;
+use super::connection::Sent;
+use super::wire::Ending;
+
+/// What histograms can tell apart: 1 ns to 60 s at three significant digits. Longer is recorded
+/// as 60 s.
+const LONGEST_NS: u64 = 60_000_000_000;
+const SIGNIFICANT_DIGITS: u8 = 3;
+
+/// The measured part of a run, in nanoseconds since the run began.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Window {
+    pub(super) start_ns: u64,
+    pub(super) end_ns: u64,
+}
+
+impl Window {
+    /// The window of a run: after the warm-up, for as long as it is to be measured.
+    pub(super) fn of(config: &Config) -> Self {
+        let start_ns = nanos(config.warmup);
+        Self { start_ns, end_ns: start_ns.saturating_add(nanos(config.duration)) }
+    }
+
+    fn contains(&self, time_ns: u64) -> bool {
+        (self.start_ns..self.end_ns).contains(&time_ns)
+    }
+}
+
+/// Counters of the whole run, warm-up and drain included.
+///
+/// `intended == sent + unsent` and `sent == received + lost`; `corrupted` is part of `received`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Totals {
+    /// Messages that were to be sent.
+    pub intended: u64,
+    /// Intended, but never sent: the connection had no room until the run was over.
+    pub unsent: u64,
+    /// Messages of which at least a part was given to the kernel.
+    pub sent: u64,
+    /// Complete replies.
+    pub received: u64,
+    /// Sent, but not answered within the drain or before the connection ended.
+    pub lost: u64,
+    /// Replies that were not what was sent.
+    pub corrupted: u64,
+    /// Connections that could not be made.
+    pub connect_errors: u64,
+    /// Connections that were made.
+    pub connections: u64,
+    /// Bytes that the kernel took, headers included.
+    pub bytes_sent: u64,
+    /// Bytes that came back, headers included.
+    pub bytes_received: u64,
+}
+
+impl AddAssign for Totals {
+    fn add_assign(&mut self, other: Self) {
+        self.intended += other.intended;
+        self.unsent += other.unsent;
+        self.sent += other.sent;
+        self.received += other.received;
+        self.lost += other.lost;
+        self.corrupted += other.corrupted;
+        self.connect_errors += other.connect_errors;
+        self.connections += other.connections;
+        self.bytes_sent += other.bytes_sent;
+        self.bytes_received += other.bytes_received;
+    }
+}
+
+/// Everything that one thread, or after merging the whole run, measured.
+pub(super) struct Recorder {
+    window: Window,
+    is_open_loop: bool,
+    pub(super) totals: Totals,
+    /// Messages intended in the window.
+    pub(super) window_intended: u64,
+    /// Of those, the ones answered, whenever the reply came.
+    pub(super) window_received: u64,
+    /// Of those, the ones answered after the window.
+    pub(super) late: u64,
+    /// Messages intended before the window and answered in it.
+    pub(super) early: u64,
+    /// Time in the window in which the thread had nothing to do.
+    pub(super) idle_ns: u64,
+    /// From the actual send to the reply.
+    pub(super) service: Histogram<u64>,
+    /// Open loop: from the intended send to the reply.
+    pub(super) response: Histogram<u64>,
+    /// Open loop: from the intended send to the actual one.
+    pub(super) send_lag: Histogram<u64>,
+    /// The part of `send_lag` that is the generator's own: a slot was free and it was late.
+    pub(super) own_lag: Histogram<u64>,
+    pub(super) endings: BTreeMap<Ending, u64>,
+}
+
+impl Recorder {
+    pub(super) fn new(window: Window, is_open_loop: bool) -> Self {
+        Self {
+            window,
+            is_open_loop,
+            totals: Totals::default(),
+            window_intended: 0,
+            window_received: 0,
+            late: 0,
+            early: 0,
+            idle_ns: 0,
+            service: histogram(),
+            response: histogram(),
+            send_lag: histogram(),
+            own_lag: histogram(),
+            endings: BTreeMap::new(),
+        }
+    }
+
+    /// A message became due.
+    pub(super) fn intend(&mut self, intended_ns: u64) {
+        self.totals.intended += 1;
+        self.window_intended += u64::from(self.window.contains(intended_ns));
+    }
+
+    /// The reply to this message is complete.
+    pub(super) fn receive(&mut self, sent: Sent, received_ns: u64) {
+        self.totals.received += 1;
+        if !self.window.contains(sent.intended_ns) {
+            self.early += u64::from(self.window.contains(received_ns));
+            return;
+        }
+        self.window_received += 1;
+        self.late += u64::from(received_ns >= self.window.end_ns);
+        self.service.saturating_record(received_ns.saturating_sub(sent.sent_ns));
+        if self.is_open_loop {
+            let lag_ns = sent.sent_ns.saturating_sub(sent.intended_ns);
+            self.response.saturating_record(received_ns.saturating_sub(sent.intended_ns));
+            self.send_lag.saturating_record(lag_ns);
+            self.own_lag.saturating_record(if sent.waited_for_slot { 0 } else { lag_ns });
+        }
+    }
+
+    /// The thread waited from one time to the other.
+    pub(super) fn idle(&mut self, from_ns: u64, to_ns: u64) {
+        let from_ns = from_ns.max(self.window.start_ns);
+        self.idle_ns += to_ns.min(self.window.end_ns).saturating_sub(from_ns);
+    }
+
+    /// A connection ended before the run did.
+    pub(super) fn end(&mut self, ending: Ending) {
+        *self.endings.entry(ending).or_default() += 1;
+    }
+
+    /// Adds what another thread measured in the same window.
+    pub(super) fn merge(&mut self, other: &Self) {
+        self.totals += other.totals;
+        self.window_intended += other.window_intended;
+        self.window_received += other.window_received;
+        self.late += other.late;
+        self.early += other.early;
+        self.idle_ns += other.idle_ns;
+        for (own, others) in [
+            (&mut self.service, &other.service),
+            (&mut self.response, &other.response),
+            (&mut self.send_lag, &other.send_lag),
+            (&mut self.own_lag, &other.own_lag),
+        ] {
+            own.add(others).expect("all histograms have the same bounds");
+        }
+        for (ending, count) in &other.endings {
+            *self.endings.entry(*ending).or_default() += count;
+        }
+    }
+}
+
+fn histogram() -> Histogram<u64> {
+    Histogram::new_with_bounds(1, LONGEST_NS, SIGNIFICANT_DIGITS)
+        .expect("the bounds are constants that the crate allows")
+}

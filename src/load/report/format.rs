@@ -1,0 +1,110 @@
+//! Measured quantities as a person reads them: rounded to three digits, with their unit.
+
+/// A whole number with its thousands set apart: `1,234,567`.
+pub(crate) fn count(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() * 4 / 3);
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// Nanoseconds in the unit that suits them: `842 ns`, `61.2 µs`, `1.35 ms`, `12.0 s`.
+pub(crate) fn nanos(ns: u64) -> String {
+    if ns < 1000 {
+        return format!("{ns} ns");
+    }
+    scaled(ns as f64 / 1e3, 1e3, &["µs", "ms", "s"])
+}
+
+/// Bytes in binary units: `64 B`, `1.50 KiB`, `12.3 MiB`.
+pub(crate) fn bytes(bytes: f64) -> String {
+    if bytes < 1024.0 {
+        return format!("{bytes:.0} B");
+    }
+    scaled(bytes / 1024.0, 1024.0, &["KiB", "MiB", "GiB", "TiB"])
+}
+
+/// A share of one: `81.3 %`.
+pub(crate) fn percent(share: f64) -> String {
+    let percents = share * 100.0;
+    let decimals = if percents.fract() == 0.0 || percents >= 999.5 { 0 } else { 1 };
+    format!("{percents:.decimals$} %")
+}
+
+/// Numbers in a row: `0, 2, 3`.
+pub(crate) fn list(numbers: &[usize]) -> String {
+    numbers.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+fn scaled(mut value: f64, step: f64, units: &[&str]) -> String {
+    let mut units = units.iter();
+    let mut unit = units.next().expect("there is a unit");
+    // What would be rounded up to the next unit is given in it.
+    while value >= step - 0.5 {
+        let Some(next) = units.next() else { break };
+        unit = next;
+        value /= step;
+    }
+    // Rounding decides how many digits stand before the point: 9.996 is 10.0.
+    let decimals = if value < 9.995 {
+        2
+    } else if value < 99.95 {
+        1
+    } else {
+        0
+    };
+    format!("{value:.decimals$} {unit}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thousands_are_set_apart() {
+        let cases = [(0, "0"), (999, "999"), (1000, "1,000"), (1_234_567, "1,234,567")];
+        for (number, text) in cases {
+            assert_eq!(count(number), text);
+        }
+    }
+
+    #[test]
+    fn times_keep_three_digits() {
+        let cases = [
+            (0, "0 ns"),
+            (999, "999 ns"),
+            (1000, "1.00 µs"),
+            (9_996, "10.0 µs"),
+            (61_234, "61.2 µs"),
+            (99_960, "100 µs"),
+            (999_499, "999 µs"),
+            (999_500, "1.00 ms"),
+            (1_350_000, "1.35 ms"),
+            (59_990_000_000, "60.0 s"),
+            (3_600_000_000_000, "3600 s"),
+        ];
+        for (ns, text) in cases {
+            assert_eq!(nanos(ns), text);
+        }
+    }
+
+    #[test]
+    fn bytes_are_binary() {
+        let cases =
+            [(0.0, "0 B"), (1023.0, "1023 B"), (1536.0, "1.50 KiB"), (1048576.0, "1.00 MiB")];
+        for (number, text) in cases {
+            assert_eq!(bytes(number), text);
+        }
+    }
+
+    #[test]
+    fn shares_are_percents() {
+        assert_eq!(percent(0.99), "99 %");
+        assert_eq!(percent(0.8134), "81.3 %");
+    }
+}

@@ -1,0 +1,178 @@
+//! The report for programs. Its keys are a contract: fields are added, never renamed.
+
+use hdrhistogram::Histogram;
+use serde::Serialize;
+
+use super::{Quantile, Report, Throughput};
+use crate::load::Totals;
+use crate::load::clock::nanos;
+use crate::load::config::{Load, Server};
+
+/// Names this form of the report; a change that breaks readers gets another.
+pub const SCHEMA: &str = "ringback-load/1";
+
+/// The report as one JSON object, ended by a line feed.
+pub fn json(report: &Report) -> String {
+    let mut text = serde_json::to_string_pretty(&Document::from(report))
+        .expect("the document holds strings and finite numbers only");
+    text.push('\n');
+    text
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    schema: &'static str,
+    target: Target<'a>,
+    config: Config<'a>,
+    host: Host<'a>,
+    totals: Totals,
+    throughput: Throughput,
+    latency_ns: LatencyNs,
+    server_cpu: Option<ServerCpu>,
+    verdict: Verdict<'a>,
+}
+
+#[derive(Serialize)]
+struct Target<'a> {
+    name: &'a str,
+    address: String,
+    embedded: bool,
+}
+
+#[derive(Serialize)]
+struct Config<'a> {
+    #[serde(rename = "loop")]
+    loop_kind: &'static str,
+    protocol: &'static str,
+    connections: usize,
+    size_bytes: usize,
+    duration_ns: u64,
+    warmup_ns: u64,
+    rate_per_s: Option<u64>,
+    depth: usize,
+    threads: usize,
+    cpus: &'a [usize],
+    server_cpus: Option<&'a [usize]>,
+    seed: u64,
+}
+
+#[derive(Serialize)]
+struct Host<'a> {
+    kernel: &'a str,
+    cpu_model: Option<&'a str>,
+    cpus: usize,
+    generator_cpu_ns_per_message: Option<f64>,
+    generator_cpu_share: Option<f64>,
+    generator_busy_share: Option<f64>,
+    version: &'static str,
+}
+
+#[derive(Serialize)]
+struct LatencyNs {
+    service: Percentiles,
+    response: Option<Percentiles>,
+    send_lag: Option<Percentiles>,
+}
+
+/// A histogram without samples has no smallest, no mean and no largest either.
+#[derive(Serialize)]
+struct Percentiles {
+    count: u64,
+    min: Option<u64>,
+    mean: Option<f64>,
+    p50: Option<u64>,
+    p90: Option<u64>,
+    p99: Option<u64>,
+    p99_9: Option<u64>,
+    p99_99: Option<u64>,
+    max: Option<u64>,
+}
+
+#[derive(Serialize)]
+struct ServerCpu {
+    cpu_ns_per_message: f64,
+}
+
+#[derive(Serialize)]
+struct Verdict<'a> {
+    valid: bool,
+    reasons: &'a [String],
+}
+
+impl<'a> From<&'a Report> for Document<'a> {
+    fn from(report: &'a Report) -> Self {
+        let open_loop = report.latency.open_loop.as_ref();
+        Self {
+            schema: SCHEMA,
+            target: Target {
+                name: &report.config.target.name,
+                address: report.address.to_string(),
+                embedded: matches!(report.config.server, Server::Embedded { .. }),
+            },
+            config: Config::from(&report.config),
+            host: Host {
+                kernel: &report.host.kernel,
+                cpu_model: report.host.cpu_model.as_deref(),
+                cpus: report.host.cpus,
+                generator_cpu_ns_per_message: report.generator_cpu_ns_per_message,
+                generator_cpu_share: report.generator_cpu_share,
+                generator_busy_share: report.generator_busy_share,
+                version: env!("CARGO_PKG_VERSION"),
+            },
+            totals: report.totals,
+            throughput: report.throughput,
+            latency_ns: LatencyNs {
+                service: Percentiles::from(&report.latency.service),
+                response: open_loop.map(|latency| Percentiles::from(&latency.response)),
+                send_lag: open_loop.map(|latency| Percentiles::from(&latency.send_lag)),
+            },
+            server_cpu: report
+                .server_cpu_ns_per_message
+                .map(|cpu_ns_per_message| ServerCpu { cpu_ns_per_message }),
+            verdict: Verdict { valid: report.verdict.is_valid(), reasons: &report.verdict.reasons },
+        }
+    }
+}
+
+impl<'a> From<&'a crate::load::Config> for Config<'a> {
+    fn from(config: &'a crate::load::Config) -> Self {
+        let (loop_kind, rate_per_s) = match config.load {
+            Load::Closed => ("closed", None),
+            Load::Open { rate } => ("open", Some(rate)),
+        };
+        Self {
+            loop_kind,
+            protocol: config.protocol.name(),
+            connections: config.connections,
+            size_bytes: config.message_size,
+            duration_ns: nanos(config.duration),
+            warmup_ns: nanos(config.warmup),
+            rate_per_s,
+            depth: config.depth,
+            threads: config.threads,
+            cpus: &config.cpus,
+            server_cpus: match &config.server {
+                Server::External => None,
+                Server::Embedded { cpus, .. } => Some(cpus),
+            },
+            seed: config.seed,
+        }
+    }
+}
+
+impl From<&Histogram<u64>> for Percentiles {
+    fn from(histogram: &Histogram<u64>) -> Self {
+        let is_empty = histogram.is_empty();
+        Self {
+            count: histogram.len(),
+            min: (!is_empty).then(|| histogram.min()),
+            mean: (!is_empty).then(|| histogram.mean()),
+            p50: Quantile::P50.of(histogram),
+            p90: Quantile::P90.of(histogram),
+            p99: Quantile::P99.of(histogram),
+            p99_9: Quantile::P99_9.of(histogram),
+            p99_99: Quantile::P99_99.of(histogram),
+            max: (!is_empty).then(|| histogram.max()),
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! What a run found, and the forms in which it is told.
+
+pub(super) mod format;
+mod histogram;
+mod json;
+mod text;
+
+use hdrhistogram::Histogram;
+use serde::Serialize;
+
+pub use self::json::{SCHEMA, json};
+pub use self::text::text;
+use super::config::{Config, Load, Server};
+use super::host::Host;
+use super::observer::Samples;
+use super::recorder::{Recorder, Totals};
+use super::run::{Outcome, RunError};
+use super::verdict::{self, Circumstances, Verdict};
+
+/// What a run found.
+#[derive(Debug)]
+pub struct Report {
+    /// What was measured, and how.
+    pub config: Config,
+    /// The address that was connected to.
+    pub address: std::net::SocketAddr,
+    /// The generator's machine.
+    pub host: Host,
+    /// Counters of the whole run.
+    pub totals: Totals,
+    /// Rates in the measured window.
+    pub throughput: Throughput,
+    /// Latencies of the messages intended in the measured window.
+    pub latency: Latency,
+    /// CPU time of the server per message, in nanoseconds, where its threads are known.
+    pub server_cpu_ns_per_message: Option<f64>,
+    /// CPU time of the generator's threads per message, in nanoseconds.
+    pub generator_cpu_ns_per_message: Option<f64>,
+    /// The same as a share of the time of the CPUs that it could have used, 0 to 1.
+    pub generator_cpu_share: Option<f64>,
+    /// Open loop: share of the window in which the busiest generator thread was not waiting for a
+    /// reply or a message's time, 0 to 1. Polling is waiting.
+    pub generator_busy_share: Option<f64>,
+    /// What a reader of the numbers should know, beside the verdict.
+    pub notes: Vec<String>,
+    /// Whether the numbers may be used.
+    pub verdict: Verdict,
+}
+
+/// Rates of the messages intended in the measured window, over its length.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Throughput {
+    /// Replies a second.
+    pub messages_per_s: f64,
+    /// Payload bytes a second, in one direction.
+    pub bytes_per_s: f64,
+    /// Messages a second that were meant to be sent; `None` in closed loop.
+    pub offered_per_s: Option<f64>,
+}
+
+/// Latencies in nanoseconds.
+#[derive(Debug)]
+pub struct Latency {
+    /// From the actual send to the reply.
+    pub service: Histogram<u64>,
+    /// What only an open loop has.
+    pub open_loop: Option<OpenLoopLatency>,
+}
+
+/// Latencies that count from the intended send, in nanoseconds.
+#[derive(Debug)]
+pub struct OpenLoopLatency {
+    /// From the intended send to the reply.
+    pub response: Histogram<u64>,
+    /// From the intended send to the actual one.
+    pub send_lag: Histogram<u64>,
+}
+
+/// A quantile that is reported, in parts of 10,000, so that it is exact.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Quantile(pub(super) u64);
+
+impl Quantile {
+    pub(super) const P50: Self = Self(5_000);
+    pub(super) const P90: Self = Self(9_000);
+    pub(super) const P99: Self = Self(9_900);
+    pub(super) const P99_9: Self = Self(9_990);
+    pub(super) const P99_99: Self = Self(9_999);
+
+    /// The value at this quantile; `None` with fewer than ten samples beyond it, where it would
+    /// be chance.
+    pub(super) fn of(self, histogram: &Histogram<u64>) -> Option<u64> {
+        const SAMPLES_BEYOND: u64 = 10;
+        let beyond = histogram.len() - (histogram.len() * self.0).div_ceil(10_000);
+        (beyond >= SAMPLES_BEYOND).then(|| histogram.value_at_quantile(self.0 as f64 / 10_000.0))
+    }
+}
+
+impl Report {
+    pub(super) fn new(config: &Config, outcome: Outcome) -> Result<Self, RunError> {
+        let window_ns = super::clock::nanos(config.duration);
+        let busiest = outcome
+            .recorders
+            .iter()
+            .map(|recorder| 1.0 - recorder.idle_ns as f64 / window_ns as f64)
+            .fold(0.0, f64::max);
+        let rate = match config.load {
+            Load::Closed => None,
+            Load::Open { rate } => Some(rate),
+        };
+        let mut recorder = outcome
+            .recorders
+            .into_iter()
+            .reduce(|mut all, recorder| {
+                all.merge(&recorder);
+                all
+            })
+            .expect("a run has at least one thread");
+        recorder.totals.connections = outcome.connections;
+        recorder.totals.connect_errors = outcome.connect_errors;
+        let circumstances =
+            Circumstances { connect_failure: outcome.connect_failure, rate, busiest };
+        let verdict = verdict::judge(&recorder, &circumstances);
+        if recorder.totals.received == 0 {
+            let why = verdict.reasons.join("; ");
+            return Err(RunError::NothingReceived { target: config.target.name.clone(), why });
+        }
+        let (before, after) = (outcome.before, outcome.after);
+        let threads = config.threads.min(outcome.connections as usize);
+        Ok(Self {
+            address: outcome.address,
+            host: Host::detect(),
+            totals: recorder.totals,
+            throughput: throughput(config, rate, &recorder),
+            server_cpu_ns_per_message: per_message(before, after, |samples| samples.server_cpu_ns),
+            generator_cpu_ns_per_message: per_message(before, after, |samples| {
+                samples.generator_cpu_ns
+            }),
+            generator_cpu_share: used(before, after, |samples| samples.generator_cpu_ns)
+                .map(|ns| ns as f64 / (after.at_ns - before.at_ns) as f64 / threads as f64),
+            generator_busy_share: rate.map(|_| busiest),
+            notes: notes(config),
+            verdict,
+            latency: latency(recorder, rate.is_some()),
+            config: config.clone(),
+        })
+    }
+}
+
+fn throughput(config: &Config, rate: Option<u64>, recorder: &Recorder) -> Throughput {
+    let seconds = config.duration.as_secs_f64();
+    let messages_per_s = recorder.window_received as f64 / seconds;
+    Throughput {
+        messages_per_s,
+        bytes_per_s: messages_per_s * config.message_size as f64,
+        offered_per_s: rate.map(|_| recorder.window_intended as f64 / seconds),
+    }
+}
+
+fn latency(recorder: Recorder, is_open_loop: bool) -> Latency {
+    Latency {
+        service: recorder.service,
+        open_loop: is_open_loop.then_some(OpenLoopLatency {
+            response: recorder.response,
+            send_lag: recorder.send_lag,
+        }),
+    }
+}
+
+fn used(before: Samples, after: Samples, cpu: impl Fn(&Samples) -> Option<u64>) -> Option<u64> {
+    // A thread that ended in between takes its time with it.
+    cpu(&after)?.checked_sub(cpu(&before)?)
+}
+
+fn per_message(
+    before: Samples,
+    after: Samples,
+    cpu: impl Fn(&Samples) -> Option<u64>,
+) -> Option<f64> {
+    let messages = after.received - before.received;
+    (messages > 0).then_some(used(before, after, cpu)? as f64 / messages as f64)
+}
+
+fn notes(config: &Config) -> Vec<String> {
+    let mut notes = Vec::new();
+    if let Server::Embedded { cpus, .. } = &config.server {
+        let shared: Vec<usize> =
+            cpus.iter().copied().filter(|cpu| config.cpus.contains(cpu)).collect();
+        if !shared.is_empty() {
+            notes.push(format!(
+                "server and generator share CPU {}: each waits for the other, which costs both \
+                 rate and latency",
+                format::list(&shared),
+            ));
+        }
+    }
+    notes
+}

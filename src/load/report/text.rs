@@ -1,0 +1,175 @@
+//! The report for people: what was measured, rates, latencies, a picture, and what it is worth.
+
+use std::fmt::{self, Write};
+
+use hdrhistogram::Histogram;
+
+use super::format::{bytes, count, list, nanos, percent};
+use super::histogram::draw;
+use super::{Quantile, Report};
+use crate::load::clock;
+use crate::load::config::{Load, Server};
+
+/// The report in lines of at most 100 columns, except where a name or a reason is longer.
+pub fn text(report: &Report) -> String {
+    let mut out = String::new();
+    write_report(&mut out, report).expect("writing to a string does not fail");
+    out
+}
+
+fn write_report(out: &mut String, report: &Report) -> fmt::Result {
+    write_setting(out, report)?;
+    write_rates(out, report)?;
+    write_latencies(out, report)?;
+    write_totals(out, report)?;
+    write_verdict(out, report)
+}
+
+fn write_setting(out: &mut String, report: &Report) -> fmt::Result {
+    let config = &report.config;
+    writeln!(
+        out,
+        "ringback-load: {} connections × {} messages, {}, {}",
+        count(config.connections as u64),
+        bytes(config.message_size as f64),
+        config.protocol.name(),
+        match config.load {
+            Load::Closed => format!("closed loop, {} in flight each", config.depth),
+            Load::Open { rate } => {
+                format!("open loop at {}/s, at most {} in flight each", count(rate), config.depth)
+            }
+        }
+    )?;
+    writeln!(out, "  target     {}", target(report))?;
+    writeln!(
+        out,
+        "  generator  {} thread{}{}, {} measured after {} of warm-up",
+        config.threads,
+        if config.threads == 1 { "" } else { "s" },
+        on_cpus(&config.cpus),
+        nanos(clock::nanos(config.duration)),
+        nanos(clock::nanos(config.warmup)),
+    )?;
+    writeln!(
+        out,
+        "  host       Linux {}, {} × {}",
+        report.host.kernel,
+        report.host.cpus,
+        report.host.cpu_model.as_deref().unwrap_or("CPU of unknown model"),
+    )?;
+    report.notes.iter().try_for_each(|note| writeln!(out, "  note       {note}"))
+}
+
+fn target(report: &Report) -> String {
+    let (name, address) = (&report.config.target.name, report.address.to_string());
+    let resolved = if *name == address { String::new() } else { format!(" ({address})") };
+    match &report.config.server {
+        Server::External => format!("{name}{resolved}"),
+        Server::Embedded { cpus, .. } => {
+            format!("{name}{resolved}, embedded in this process{}", on_cpus(cpus))
+        }
+    }
+}
+
+fn on_cpus(cpus: &[usize]) -> String {
+    match cpus {
+        [] => String::new(),
+        [cpu] => format!(" on CPU {cpu}"),
+        several => format!(" on CPUs {}", list(several)),
+    }
+}
+
+fn write_rates(out: &mut String, report: &Report) -> fmt::Result {
+    let throughput = &report.throughput;
+    write!(
+        out,
+        "\nThroughput   {} messages/s, {}/s each way",
+        count(throughput.messages_per_s.round() as u64),
+        bytes(throughput.bytes_per_s),
+    )?;
+    if let Some(offered_per_s) = throughput.offered_per_s {
+        write!(out, " ({} offered)", count(offered_per_s.round() as u64))?;
+    }
+    let per_message = |ns: Option<f64>| {
+        ns.map_or("unknown".to_owned(), |ns| format!("{} a message", nanos(ns.round() as u64)))
+    };
+    write!(
+        out,
+        "\nCPU          server {}, generator {}",
+        per_message(report.server_cpu_ns_per_message),
+        per_message(report.generator_cpu_ns_per_message),
+    )?;
+    match (report.generator_busy_share, report.generator_cpu_share) {
+        (Some(busy), _) => {
+            write!(out, ", polling included (busy {} of the time)", percent(busy))?;
+        }
+        (None, Some(used)) => write!(out, " ({} of its threads' time)", percent(used))?,
+        (None, None) => {}
+    }
+    writeln!(out)
+}
+
+fn write_latencies(out: &mut String, report: &Report) -> fmt::Result {
+    let latency = &report.latency;
+    writeln!(
+        out,
+        "\nLatency     {:>9} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9}",
+        "min", "mean", "p50", "p90", "p99", "p99.9", "p99.99", "max"
+    )?;
+    let Some(open_loop) = &latency.open_loop else {
+        write_latency(out, "service", &latency.service)?;
+        return write_picture(out, "Service: from the send to the reply", &latency.service);
+    };
+    write_latency(out, "response", &open_loop.response)?;
+    write_latency(out, "service", &latency.service)?;
+    write_latency(out, "send lag", &open_loop.send_lag)?;
+    write_picture(out, "Response: from the intended send to the reply", &open_loop.response)
+}
+
+fn write_latency(out: &mut String, name: &str, histogram: &Histogram<u64>) -> fmt::Result {
+    let if_any = |value: u64| (!histogram.is_empty()).then_some(value);
+    let columns = [
+        if_any(histogram.min()),
+        if_any(histogram.mean().round() as u64),
+        Quantile::P50.of(histogram),
+        Quantile::P90.of(histogram),
+        Quantile::P99.of(histogram),
+        Quantile::P99_9.of(histogram),
+        Quantile::P99_99.of(histogram),
+        if_any(histogram.max()),
+    ];
+    write!(out, "  {name:<10}")?;
+    for value in columns {
+        write!(out, "{:>9} ", value.map_or("-".to_owned(), nanos))?;
+    }
+    out.truncate(out.trim_end().len());
+    writeln!(out)
+}
+
+fn write_picture(out: &mut String, title: &str, histogram: &Histogram<u64>) -> fmt::Result {
+    if Quantile::P99_99.of(histogram).is_none() {
+        writeln!(out, "  - : fewer than ten samples beyond, too few to say")?;
+    }
+    write!(out, "\n{title}\n{}", draw(histogram))
+}
+
+fn write_totals(out: &mut String, report: &Report) -> fmt::Result {
+    let totals = &report.totals;
+    writeln!(
+        out,
+        "\nTotals       {} sent, {} received, {} lost, {} corrupted, {} never sent",
+        count(totals.sent),
+        count(totals.received),
+        count(totals.lost),
+        count(totals.corrupted),
+        count(totals.unsent),
+    )
+}
+
+fn write_verdict(out: &mut String, report: &Report) -> fmt::Result {
+    if report.verdict.is_valid() {
+        return writeln!(out, "Verdict      VALID");
+    }
+    writeln!(out, "Verdict      INVALID")?;
+    report.verdict.reasons.iter().try_for_each(|reason| writeln!(out, "  - {reason}"))
+}

@@ -1,0 +1,166 @@
+//! One run from the first connection to the report.
+
+use std::io;
+use std::net::{SocketAddr, TcpStream};
+use std::thread;
+
+use super::clock::nanos;
+use super::config::{Config, Load, Server};
+use super::connect::{Connected, connect_all};
+use super::connection::Connection;
+use super::cpu::Threads;
+use super::crew::Crew;
+use super::observer::{Counter, Observer, Progress, Samples};
+use super::pattern::{Pattern, Position};
+use super::poller::Poller;
+use super::recorder::{Recorder, Window};
+use super::report::Report;
+use super::schedule::Schedule;
+use super::wire::{self, Wire};
+use super::worker::{Pace, Parts};
+
+/// Why nothing could be measured.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// No address of the target took a connection.
+    #[error("cannot connect to {target}: {source}; is the server running there?")]
+    Connect {
+        /// The target as the user wrote it.
+        target: String,
+        /// What the last address answered.
+        source: io::Error,
+    },
+    /// Not one complete reply came.
+    #[error("nothing was received from {target}: {why}")]
+    NothingReceived {
+        /// The target as the user wrote it.
+        target: String,
+        /// What was seen instead.
+        why: String,
+    },
+    /// A generator thread may not run where it should.
+    #[error("cannot pin a generator thread to CPU {cpu}: {source}; choose other --cpus")]
+    Pin {
+        /// The CPU.
+        cpu: usize,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// The kernel refused something that every run needs.
+    #[error("cannot run the load generator (Linux 5.11 or later is needed): {0}")]
+    System(#[from] io::Error),
+}
+
+/// Measures. Tells its progress a few times a second.
+///
+/// # Errors
+///
+/// When there is nothing to report: no connection, or no reply. Whatever else goes wrong is in the
+/// report's verdict.
+///
+/// # Panics
+///
+/// When a number of the configuration is outside the bounds that its field states.
+pub fn run(config: &Config, on_progress: &mut dyn FnMut(Progress)) -> Result<Report, RunError> {
+    check(config);
+    let connected = connect_all(&config.target.addresses, config.connections)
+        .map_err(|source| RunError::Connect { target: config.target.name.clone(), source })?;
+    let pattern =
+        Pattern::new(config.seed, wire::longest_slice(config.protocol, config.message_size));
+    let received: Vec<Counter> = (0..config.threads).map(|_| Counter::default()).collect();
+    let server = server_threads(config, &connected);
+    let outcome = Outcome {
+        address: connected.address,
+        connections: connected.sockets.len() as u64,
+        connect_errors: connected.failures as u64,
+        connect_failure: connected.first_failure.as_ref().map(ToString::to_string),
+        recorders: Vec::new(),
+        before: Samples::default(),
+        after: Samples::default(),
+    };
+    let parts = divide(config, connected.sockets, &pattern, &received)?;
+    let outcome = thread::scope(|scope| {
+        let (crew, generator) = Crew::start(scope, config, parts)?;
+        let mut observer =
+            Observer { clock: crew.clock(), received: &received, server, generator, on_progress };
+        observer.observe(config, crew, outcome)
+    })?;
+    Report::new(config, outcome)
+}
+
+/// What a run left behind, for the report.
+pub(super) struct Outcome {
+    pub(super) address: SocketAddr,
+    pub(super) connections: u64,
+    pub(super) connect_errors: u64,
+    pub(super) connect_failure: Option<String>,
+    /// One of each thread.
+    pub(super) recorders: Vec<Recorder>,
+    /// At the beginning and at the end of the measured window.
+    pub(super) before: Samples,
+    pub(super) after: Samples,
+}
+
+fn check(config: &Config) {
+    assert!(config.connections >= 1, "at least one connection");
+    assert!((1..=config.connections).contains(&config.threads), "1 to `connections` threads");
+    assert!(
+        (1..=super::MAX_MESSAGE_SIZE).contains(&config.message_size),
+        "messages of 1 byte to 16 MiB"
+    );
+    assert!(config.depth >= 1, "at least one message in flight");
+    assert!(config.load != Load::Open { rate: 0 }, "at least one message a second");
+}
+
+fn server_threads(config: &Config, connected: &Connected) -> Option<Threads> {
+    match &config.server {
+        Server::Embedded { thread_ids, .. } => Some(Threads::OfThisProcess(thread_ids.clone())),
+        Server::External => {
+            let own = connected.sockets.first()?.local_addr().ok()?;
+            let is_on_this_host =
+                connected.address.ip().is_loopback() || connected.address.ip() == own.ip();
+            is_on_this_host.then(|| Threads::listening_on(connected.address))?
+        }
+    }
+}
+
+/// Deals the connections to the threads in turn.
+fn divide<'run>(
+    config: &Config,
+    sockets: Vec<TcpStream>,
+    pattern: &'run Pattern,
+    received: &'run [Counter],
+) -> io::Result<Vec<Parts<'run>>> {
+    // Fewer connections than asked for may need fewer threads.
+    let threads = config.threads.min(sockets.len());
+    let all_connections = sockets.len();
+    let window = Window::of(config);
+    let mut parts = Vec::with_capacity(threads);
+    for (thread, Counter(live_received)) in received.iter().enumerate().take(threads) {
+        let pace = match config.load {
+            Load::Closed => Pace::Closed,
+            Load::Open { rate } => Pace::Open {
+                schedule: Schedule::uniform(rate, all_connections, thread, threads),
+                spin_ns: nanos(config.spin),
+            },
+        };
+        parts.push(Parts {
+            poller: Poller::new()?,
+            connections: Vec::new(),
+            pattern,
+            recorder: Recorder::new(window, matches!(pace, Pace::Open { .. })),
+            pace,
+            end_ns: window.end_ns,
+            live_received,
+        });
+    }
+    for (number, socket) in sockets.into_iter().enumerate() {
+        let start = Position::start_of(number);
+        let wire = Wire::new(config.protocol, config.message_size, config.depth, start);
+        let connection = Connection::new(socket, wire, config.message_size, config.depth);
+        let part = &mut parts[number % threads];
+        part.poller.add(connection.fd(), part.connections.len())?;
+        part.connections.push(connection);
+    }
+    Ok(parts)
+}

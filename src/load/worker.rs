@@ -1,0 +1,333 @@
+//! One generator thread's event loop: sends what is due, receives, records.
+//!
+//! The life of a message: it becomes due (closed loop: a slot is free; open loop: its intended
+//! time has come), it is sent or waits for a slot, its reply is read and checked, *the next one is
+//! sent*, and only then is it recorded.
+
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use super::clock::Clock;
+use super::connection::{Connection, Read, Sent, Source};
+use super::pattern::Pattern;
+use super::poller::{Events, Poller, Readiness};
+use super::recorder::Recorder;
+use super::schedule::Schedule;
+use super::wire::{Ending, RECEIVE_CHUNK};
+
+/// How long replies are awaited after the measured window.
+pub(super) const DRAIN_NS: u64 = 5_000_000_000;
+/// Messages sent on time's demand before replies are looked at again.
+const DUE_PER_TURN: usize = 64;
+/// Reads from one connection before the others have their turn: one maximal burst of a
+/// connection, 512 KiB, does not starve them.
+const READS_PER_TURN: usize = 8;
+/// Messages of a thread that may wait for a slot (32 MiB of times); what is due beyond that is
+/// counted as unsent at once.
+const BACKLOG_LIMIT: usize = 4 << 20;
+
+/// What decides when a message is due.
+pub(super) enum Pace {
+    /// A free slot.
+    Closed,
+    /// The clock.
+    Open {
+        schedule: Schedule,
+        /// How long before a deadline the thread polls instead of sleeping.
+        spin_ns: u64,
+    },
+}
+
+/// What a worker is made of.
+pub(super) struct Parts<'run> {
+    pub(super) poller: Poller,
+    pub(super) connections: Vec<Connection>,
+    pub(super) pattern: &'run Pattern,
+    pub(super) pace: Pace,
+    /// When the measured window ends: nothing is intended from then on.
+    pub(super) end_ns: u64,
+    pub(super) recorder: Recorder,
+    /// Where others read how many replies have come.
+    pub(super) live_received: &'run AtomicU64,
+}
+
+pub(super) struct Worker<'run> {
+    poller: Poller,
+    events: Events,
+    /// `None` where a connection has ended.
+    connections: Vec<Option<Connection>>,
+    alive: usize,
+    /// The connection that the next due message goes to, if it has not ended.
+    turn: usize,
+    pattern: &'run Pattern,
+    pace: Pace,
+    end_ns: u64,
+    clock: Clock,
+    /// The clock as last read.
+    now_ns: u64,
+    /// Whether the bell was rung: whoever watches has seen the measured window end.
+    is_released: bool,
+    /// Sums over the connections.
+    in_flight: usize,
+    backlog: usize,
+    buffer: Box<[u8]>,
+    /// Messages whose replies are complete and not yet recorded.
+    answered: Vec<Sent>,
+    recorder: Recorder,
+    live_received: &'run AtomicU64,
+}
+
+impl<'run> Worker<'run> {
+    /// A worker whose connections are registered with its poller in their order.
+    pub(super) fn new(parts: Parts<'run>, clock: Clock) -> Self {
+        Self {
+            poller: parts.poller,
+            events: Events::default(),
+            alive: parts.connections.len(),
+            connections: parts.connections.into_iter().map(Some).collect(),
+            turn: 0,
+            pattern: parts.pattern,
+            pace: parts.pace,
+            end_ns: parts.end_ns,
+            clock,
+            now_ns: clock.now_ns(),
+            is_released: false,
+            in_flight: 0,
+            backlog: 0,
+            buffer: vec![0; RECEIVE_CHUNK].into_boxed_slice(),
+            answered: Vec::new(),
+            recorder: parts.recorder,
+            live_received: parts.live_received,
+        }
+    }
+
+    /// Runs until everything intended was answered, or cannot be any more.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel refuses to wait; connections that fail are counted, not errors.
+    pub(super) fn run(mut self) -> io::Result<Recorder> {
+        if matches!(self.pace, Pace::Closed) {
+            for index in 0..self.connections.len() {
+                self.fill_slots(index);
+            }
+        }
+        while !self.is_done() {
+            let events = self.wait()?;
+            for place in 0..events {
+                match self.poller.event(&self.events, place) {
+                    Readiness::Bell => {
+                        self.is_released = true;
+                        self.now_ns = self.clock.now_ns();
+                    }
+                    Readiness::Socket { index, readable, writable } => {
+                        if writable {
+                            self.flush(index);
+                            self.fill_slots(index);
+                        }
+                        if readable {
+                            self.receive(index);
+                        }
+                    }
+                }
+            }
+            self.send_due();
+            self.live_received.store(self.recorder.totals.received, Ordering::Relaxed);
+        }
+        self.give_up();
+        Ok(self.recorder)
+    }
+
+    /// A thread takes its CPU accounting with it, so it stays until it is released.
+    fn is_done(&self) -> bool {
+        let is_all_sent = match &self.pace {
+            Pace::Closed => self.now_ns >= self.end_ns,
+            Pace::Open { schedule, .. } => schedule.next_ns() >= self.end_ns,
+        };
+        let is_all_answered = self.in_flight == 0 && self.backlog == 0;
+        (self.is_released && is_all_sent && is_all_answered)
+            || self.now_ns >= self.end_ns + DRAIN_NS
+            || self.alive == 0
+    }
+
+    /// Waits for events until the next message is due. In closed loop the clock is read only when
+    /// a reply came: a timer on every wait would cost more than the message is worth.
+    fn wait(&mut self) -> io::Result<usize> {
+        let sleep_ns = match &self.pace {
+            Pace::Closed if self.now_ns < self.end_ns => {
+                return self.poller.wait(&mut self.events, None);
+            }
+            Pace::Open { schedule, spin_ns } if schedule.next_ns() < self.end_ns => {
+                schedule.next_ns().saturating_sub(self.now_ns).saturating_sub(*spin_ns)
+            }
+            Pace::Closed | Pace::Open { .. } => {
+                (self.end_ns + DRAIN_NS).saturating_sub(self.now_ns)
+            }
+        };
+        let before_ns = self.now_ns;
+        let events = self.poller.wait(&mut self.events, Some(Duration::from_nanos(sleep_ns)))?;
+        self.now_ns = self.clock.now_ns();
+        if events == 0 || sleep_ns > 0 {
+            self.recorder.idle(before_ns, self.now_ns);
+        }
+        Ok(events)
+    }
+
+    /// Open loop: sends the messages whose time has come, or lets them wait for a slot.
+    fn send_due(&mut self) {
+        for _ in 0..DUE_PER_TURN {
+            let Pace::Open { schedule, .. } = &mut self.pace else { return };
+            let intended_ns = schedule.next_ns();
+            if intended_ns > self.now_ns || intended_ns >= self.end_ns {
+                return;
+            }
+            schedule.advance();
+            self.recorder.intend(intended_ns);
+            self.now_ns = self.clock.now_ns();
+            self.send_one(intended_ns);
+        }
+    }
+
+    fn send_one(&mut self, intended_ns: u64) {
+        let Some(index) = self.next_turn() else {
+            self.recorder.totals.unsent += 1;
+            return;
+        };
+        let Some(connection) = &mut self.connections[index] else { return };
+        if connection.free_slots() > 0 && connection.backlog() == 0 {
+            connection.fill_slot(intended_ns, self.now_ns, self.pattern);
+            self.in_flight += 1;
+            self.recorder.totals.sent += 1;
+            self.flush(index);
+        } else if self.backlog < BACKLOG_LIMIT {
+            connection.wait_for_slot(intended_ns);
+            self.backlog += 1;
+        } else {
+            self.recorder.totals.unsent += 1;
+        }
+    }
+
+    /// The connection whose turn it is, of those that still take messages.
+    fn next_turn(&mut self) -> Option<usize> {
+        for _ in 0..self.connections.len() {
+            let index = self.turn;
+            self.turn = if index + 1 == self.connections.len() { 0 } else { index + 1 };
+            if self.connections[index].as_ref().is_some_and(|connection| !connection.is_leaving()) {
+                return Some(index);
+            }
+        }
+        None
+    }
+
+    /// Reads what arrived, sends what that makes room for, then records.
+    fn receive(&mut self, index: usize) {
+        for _ in 0..READS_PER_TURN {
+            let Some(connection) = &mut self.connections[index] else { return };
+            let length = match connection.read(&mut self.buffer) {
+                Read::Empty => return,
+                Read::Ended(ending) => return self.end(index, ending),
+                Read::Bytes(length) => length,
+            };
+            let received_ns = self.clock.now_ns();
+            let received = connection.check(&self.buffer[..length], self.pattern);
+            self.answered.extend(connection.take_answered(received.completed));
+            self.in_flight -= received.completed;
+            self.recorder.totals.corrupted += received.corrupted as u64;
+            self.recorder.totals.bytes_received += length as u64;
+            match received.ending {
+                None => self.fill_slots(index),
+                Some(Ending::GoAway) => self.leave(index),
+                Some(ending) => self.end(index, ending),
+            }
+            for sent in self.answered.drain(..) {
+                self.recorder.receive(sent, received_ns);
+            }
+            if length < self.buffer.len() {
+                return;
+            }
+        }
+    }
+
+    /// Sends into the connection's free slots: in closed loop always until the end, in open loop
+    /// what waits.
+    fn fill_slots(&mut self, index: usize) {
+        loop {
+            self.now_ns = self.clock.now_ns();
+            let source = match &self.pace {
+                Pace::Closed if self.now_ns < self.end_ns => Source::Endless,
+                Pace::Closed => return,
+                Pace::Open { .. } => Source::Backlog,
+            };
+            let Some(connection) = &mut self.connections[index] else { return };
+            let messages = connection.fill_slots(source, self.now_ns, self.pattern);
+            if messages == 0 {
+                return;
+            }
+            let is_full = connection.is_full();
+            self.in_flight += messages;
+            self.recorder.totals.sent += messages as u64;
+            match source {
+                Source::Endless => (0..messages).for_each(|_| self.recorder.intend(self.now_ns)),
+                Source::Backlog => self.backlog -= messages,
+            }
+            self.flush(index);
+            if is_full {
+                return;
+            }
+        }
+    }
+
+    /// Gives the socket what it takes, and asks to be told when it takes more.
+    fn flush(&mut self, index: usize) {
+        let Some(connection) = &mut self.connections[index] else { return };
+        let outcome = connection.flush(self.pattern).and_then(|bytes| {
+            self.recorder.totals.bytes_sent += bytes as u64;
+            let has_unsent = connection.has_unsent();
+            if connection.watches_writable != has_unsent {
+                connection.watches_writable = has_unsent;
+                self.poller.watch_writable(connection.fd(), index, has_unsent)?;
+            }
+            Ok(())
+        });
+        if let Err(error) = outcome {
+            self.end(index, Ending::of_socket(error));
+        }
+    }
+
+    /// The server asked the connection to finish.
+    fn leave(&mut self, index: usize) {
+        let Some(connection) = &mut self.connections[index] else { return };
+        let unsent = connection.leave();
+        self.backlog -= unsent;
+        self.recorder.totals.unsent += unsent as u64;
+        self.recorder.end(Ending::GoAway);
+    }
+
+    /// The connection is over: what is in flight on it is lost, what waits is never sent.
+    fn end(&mut self, index: usize, ending: Ending) {
+        let Some(connection) = self.connections[index].take() else { return };
+        self.alive -= 1;
+        self.in_flight -= connection.in_flight();
+        self.backlog -= connection.backlog();
+        self.recorder.totals.lost += connection.in_flight() as u64;
+        self.recorder.totals.unsent += connection.backlog() as u64;
+        let has_finished = self.now_ns >= self.end_ns && connection.in_flight() == 0;
+        if !connection.is_leaving() && !has_finished {
+            self.recorder.end(ending);
+        }
+    }
+
+    /// The drain is over: accounts for what did not happen.
+    fn give_up(&mut self) {
+        self.recorder.totals.lost += self.in_flight as u64;
+        self.recorder.totals.unsent += self.backlog as u64;
+        if let Pace::Open { schedule, .. } = &mut self.pace {
+            while schedule.next_ns() < self.end_ns {
+                self.recorder.intend(schedule.next_ns());
+                self.recorder.totals.unsent += 1;
+                schedule.advance();
+            }
+        }
+    }
+}

@@ -1,0 +1,269 @@
+//! Servers that do not behave: it is counted and told, and the run goes on.
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpListener};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use ringback::load::{Config, Load, Protocol, RunError, run};
+use ringback::protocol;
+
+use crate::support::{
+    assert_all_came_back, assert_invalid, echo, echo_framed, echo_messages, measure, serve, short,
+};
+
+#[test]
+fn a_refused_frame_is_told_with_its_error() {
+    let address =
+        serve(|_, socket| echo_framed(socket, protocol::Config::Framed(Default::default())));
+    let config = Config { message_size: 65_537, protocol: Protocol::Framed, ..short(address) };
+    let Err(RunError::NothingReceived { why, .. }) = run(&config, &mut |_| {}) else {
+        panic!("no frame of this size can pass");
+    };
+    assert!(why.contains("ERROR 4: frame too large") || why.contains("reset"), "{why}");
+}
+
+#[test]
+fn a_stall_is_charged_to_the_response_of_all_that_it_delays() {
+    const STALL: Duration = Duration::from_millis(500);
+    let address = serve(|_, mut socket| {
+        echo_messages(&mut socket, 100);
+        thread::sleep(STALL);
+        echo(socket);
+    });
+    let config = Config {
+        connections: 1,
+        depth: 8,
+        duration: Duration::from_secs(2),
+        warmup: Duration::ZERO,
+        load: Load::Open { rate: 200 },
+        ..short(address)
+    };
+    let report = measure(&config);
+    assert_all_came_back(&report);
+    let open_loop = report.latency.open_loop.unwrap();
+    // Half a second of 200/s were due while the server stalled: a quarter of 400.
+    let stalled = open_loop.response.count_between(STALL.as_nanos() as u64 / 10, u64::MAX);
+    assert!((80..=180).contains(&stalled), "{stalled}");
+    assert!(open_loop.response.max() >= STALL.as_nanos() as u64 * 9 / 10);
+    // Only the eight in flight know of it by their own send.
+    let served = report.latency.service.count_between(STALL.as_nanos() as u64 / 2, u64::MAX);
+    assert!(served <= 8, "{served}");
+}
+
+#[test]
+fn overload_is_not_valid() {
+    let address = serve(|_, mut socket| {
+        while echo_messages(&mut socket, 1) {
+            thread::sleep(Duration::from_millis(10));
+        }
+    });
+    let config = Config {
+        connections: 1,
+        depth: 4,
+        duration: Duration::from_secs(1),
+        load: Load::Open { rate: 150 },
+        ..short(address)
+    };
+    assert_invalid(&measure(&config), "the rate was not reached");
+}
+
+#[test]
+fn a_wrong_byte_corrupts_one_reply() {
+    let address = serve(|number, mut socket| {
+        if number == 2 {
+            echo_messages(&mut socket, 10);
+            let mut message = [0; 64];
+            socket.read_exact(&mut message).unwrap();
+            message[63] ^= 0x80;
+            socket.write_all(&message).unwrap();
+        }
+        echo(socket);
+    });
+    let report = measure(&short(address));
+    assert_eq!((report.totals.corrupted, report.totals.lost), (1, 0));
+    assert_invalid(&report, "replies were corrupted");
+}
+
+#[test]
+fn swapped_replies_are_corrupted() {
+    let address = serve(|number, mut socket| {
+        if number == 0 {
+            let (mut first, mut second) = ([0; 64], [0; 64]);
+            socket.read_exact(&mut first).unwrap();
+            socket.read_exact(&mut second).unwrap();
+            socket.write_all(&second).unwrap();
+            socket.write_all(&first).unwrap();
+        }
+        echo(socket);
+    });
+    let report = measure(&Config { depth: 2, ..short(address) });
+    assert_eq!(report.totals.corrupted, 2);
+}
+
+#[test]
+fn replies_of_another_connection_are_corrupted() {
+    let first: &'static Mutex<Option<Vec<u8>>> = Box::leak(Box::default());
+    let address = serve(move |number, mut socket| {
+        let mut message = vec![0; 64];
+        socket.read_exact(&mut message).unwrap();
+        if number == 0 {
+            *first.lock().unwrap() = Some(message.clone());
+        } else {
+            while first.lock().unwrap().is_none() {
+                thread::yield_now();
+            }
+            message.clone_from(first.lock().unwrap().as_ref().unwrap());
+        }
+        socket.write_all(&message).unwrap();
+        echo(socket);
+    });
+    assert_eq!(measure(&short(address)).totals.corrupted, 3);
+}
+
+#[test]
+fn an_altered_frame_ends_its_connection_only() {
+    let address = serve(|number, mut socket| {
+        let mut frame = [0; 84];
+        for round in 0.. {
+            if socket.read_exact(&mut frame).is_err() {
+                return;
+            }
+            if number == 1 && round == 5 {
+                frame[50] ^= 1;
+            }
+            if socket.write_all(&frame).is_err() {
+                return;
+            }
+        }
+    });
+    let report = measure(&Config { protocol: Protocol::Framed, ..short(address) });
+    assert_eq!((report.totals.corrupted, report.totals.lost), (1, 0));
+    assert_invalid(&report, "1 connection given up after a malformed");
+}
+
+#[test]
+fn a_connection_that_closes_loses_what_is_in_flight_and_the_others_go_on() {
+    let address = serve(|number, mut socket| {
+        if number == 3 {
+            echo_messages(&mut socket, 20);
+            let mut message = [0; 64];
+            socket.read_exact(&mut message).unwrap();
+            return;
+        }
+        echo(socket);
+    });
+    let report = measure(&short(address));
+    assert_eq!(report.totals.lost, 1);
+    assert!(report.totals.received > 100);
+    assert_invalid(&report, "1 connection closed by the server");
+    assert_invalid(&report, "1 of ");
+}
+
+#[test]
+fn what_waits_for_a_connection_that_closes_is_never_sent() {
+    let address = serve(|number, mut socket| {
+        if number == 0 {
+            // Two in flight, the rest waits; then FIN.
+            let mut message = [0; 64];
+            socket.read_exact(&mut message).unwrap();
+            thread::sleep(Duration::from_millis(100));
+            return;
+        }
+        echo(socket);
+    });
+    let config = Config { load: Load::Open { rate: 1000 }, depth: 2, ..short(address) };
+    let report = measure(&config);
+    assert!(report.totals.unsent > 0);
+    assert_invalid(&report, "were never sent");
+}
+
+#[test]
+fn when_every_connection_is_gone_the_run_ends_and_accounts_for_the_rest() {
+    let address = serve(|_, mut socket| {
+        echo_messages(&mut socket, 1);
+    });
+    let config = Config {
+        duration: Duration::from_secs(3600),
+        load: Load::Open { rate: 1000 },
+        ..short(address)
+    };
+    let report = measure(&config);
+    assert_eq!(report.totals.intended, 3_600_050);
+    assert_invalid(&report, "4 connections");
+}
+
+#[test]
+fn a_surplus_byte_ends_the_connection() {
+    let address = serve(|_, mut socket| {
+        echo_messages(&mut socket, 3);
+        let mut message = vec![0; 64];
+        socket.read_exact(&mut message).unwrap();
+        message.push(0);
+        socket.write_all(&message).unwrap();
+        echo(socket);
+    });
+    let report = measure(&short(address));
+    assert_eq!(report.totals.received, 16);
+    assert_invalid(&report, "more came back than was sent");
+}
+
+#[test]
+fn a_truncated_reply_is_lost_after_the_drain() {
+    let address = serve(|number, mut socket| {
+        if number == 0 {
+            echo_messages(&mut socket, 3);
+            let mut message = [0; 64];
+            socket.read_exact(&mut message).unwrap();
+            socket.write_all(&message[..63]).unwrap();
+        }
+        echo(socket);
+    });
+    let report = measure(&short(address));
+    assert_eq!((report.totals.lost, report.totals.corrupted), (1, 0));
+    assert_invalid(&report, "were lost");
+}
+
+#[test]
+fn goaway_is_obeyed_and_told() {
+    let saw_half_close: &'static AtomicBool = Box::leak(Box::default());
+    let address = serve(move |number, mut socket| {
+        let config = protocol::Config::Framed(protocol::FramedConfig::default());
+        if number > 0 {
+            return echo_framed(socket, config);
+        }
+        let mut frame = [0; 84];
+        socket.read_exact(&mut frame).unwrap();
+        let mut connection = config.connection();
+        connection.handle_input(Instant::now(), protocol::Input::Drain).unwrap();
+        let Some(protocol::Output::Emit(goaway)) = connection.poll_output() else {
+            panic!("a drain begins with GOAWAY");
+        };
+        socket.write_all(&goaway).unwrap();
+        socket.write_all(&frame).unwrap();
+        saw_half_close.store(matches!(socket.read(&mut frame), Ok(0)), Ordering::SeqCst);
+        socket.shutdown(Shutdown::Both).unwrap();
+    });
+    let report = measure(&Config { protocol: Protocol::Framed, ..short(address) });
+    assert_eq!((report.totals.lost, report.totals.corrupted), (0, 0));
+    assert_invalid(&report, "GOAWAY");
+    assert!(saw_half_close.load(Ordering::SeqCst));
+}
+
+#[test]
+fn nobody_there_is_an_error() {
+    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let error = run(&short(address), &mut |_| {}).unwrap_err();
+    assert!(matches!(error, RunError::Connect { .. }), "{error}");
+    assert!(error.to_string().contains("refused"), "{error}");
+}
+
+#[test]
+fn a_server_that_says_nothing_is_an_error() {
+    let address = serve(|_, _socket| {});
+    let error = run(&short(address), &mut |_| {}).unwrap_err();
+    assert!(matches!(error, RunError::NothingReceived { .. }), "{error}");
+    assert!(!error.to_string().contains('\n'));
+}

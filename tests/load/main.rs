@@ -1,0 +1,6 @@
+//! The load generator's library against servers made of plain threads: such as behave, and such as
+//! do not.
+
+mod faults;
+mod service;
+mod support;

@@ -1,0 +1,111 @@
+//! Servers that behave: everything comes back and is counted.
+
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use ringback::load::{Config, Load, Protocol, report, run};
+use ringback::protocol;
+
+use crate::support::{assert_all_came_back, echo, echo_framed, measure, serve, short};
+
+#[test]
+fn closed_loop_counts_what_the_server_counts() {
+    static ECHOED: AtomicU64 = AtomicU64::new(0);
+    let address = serve(|_, mut socket| {
+        let mut buffer = [0; 4096];
+        while let Ok(length @ 1..) = socket.read(&mut buffer) {
+            ECHOED.fetch_add(length as u64, Ordering::SeqCst);
+            socket.write_all(&buffer[..length]).unwrap();
+        }
+    });
+    for (threads, depth) in [(1, 1), (2, 8), (3, 100)] {
+        let before = ECHOED.load(Ordering::SeqCst);
+        let report = measure(&Config { threads, depth, ..short(address) });
+        assert_all_came_back(&report);
+        assert!(report.verdict.is_valid(), "{:?}", report.verdict);
+        assert_eq!(report.totals.bytes_sent, ECHOED.load(Ordering::SeqCst) - before);
+        assert_eq!(report.totals.bytes_sent, report.totals.sent * 64);
+        assert_eq!(report.totals.connections, 4);
+        assert!(report.latency.service.len() < report.totals.received, "the warm-up is not in it");
+        assert!(report.latency.open_loop.is_none());
+    }
+}
+
+#[test]
+fn open_loop_intends_exactly_what_the_rate_says() {
+    let address = serve(|_, socket| echo(socket));
+    for (connections, threads) in [(1, 1), (4, 1), (5, 2)] {
+        let load = Load::Open { rate: 2000 };
+        let depth = Config::OPEN_LOOP_DEPTH;
+        let report = measure(&Config { connections, threads, load, depth, ..short(address) });
+        assert_all_came_back(&report);
+        assert_eq!(report.totals.intended, 700, "2000/s for 350 ms");
+        let open_loop = report.latency.open_loop.unwrap();
+        assert_eq!(open_loop.response.len(), 600);
+        assert_eq!(open_loop.send_lag.len(), 600);
+        assert_eq!(report.throughput.offered_per_s, Some(2000.0));
+        assert_eq!(report.throughput.messages_per_s, 2000.0);
+    }
+}
+
+#[test]
+fn large_messages_pass_through_small_sockets() {
+    let address = serve(|_, socket| echo(socket));
+    for (message_size, protocol) in [(16 << 20, Protocol::Raw), ((3 << 20) + 7, Protocol::Raw)] {
+        let config = Config { message_size, protocol, connections: 2, depth: 2, ..short(address) };
+        assert_all_came_back(&measure(&config));
+    }
+}
+
+#[test]
+fn framed_replies_are_matched() {
+    let limits = protocol::FramedConfig { max_frame: 16 << 20, ..Default::default() };
+    let address = serve(move |_, socket| echo_framed(socket, protocol::Config::Framed(limits)));
+    for (message_size, depth) in [(1, 1), (64, 100), (65_536, 3), (2 << 20, 2)] {
+        let config = Config { message_size, depth, protocol: Protocol::Framed, ..short(address) };
+        let report = measure(&config);
+        assert_all_came_back(&report);
+        let frame = message_size as u64 + 20;
+        assert_eq!(report.totals.bytes_sent, report.totals.sent * frame);
+    }
+}
+
+#[test]
+fn the_first_address_that_answers_is_used() {
+    let dead = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let alive = serve(|_, socket| echo(socket));
+    let mut config = short(dead);
+    config.target.addresses.push(alive);
+    let report = measure(&config);
+    assert_eq!(report.address, alive);
+}
+
+#[test]
+fn progress_is_told() {
+    let address = serve(|_, socket| echo(socket));
+    let mut told = Vec::new();
+    let config = Config { duration: Duration::from_millis(700), ..short(address) };
+    run(&config, &mut |progress| told.push(progress)).unwrap();
+    assert!(!told.is_empty());
+    assert!(told.iter().any(|progress| progress.messages_per_s > 0.0));
+}
+
+#[test]
+fn reports_withhold_what_too_few_samples_cannot_say() {
+    let address = serve(|_, socket| echo(socket));
+    let config = Config {
+        duration: Duration::from_millis(100),
+        warmup: Duration::ZERO,
+        load: Load::Open { rate: 1500 },
+        ..short(address)
+    };
+    let report = measure(&config);
+    let json: serde_json::Value = serde_json::from_str(&report::json(&report)).unwrap();
+    let response = &json["latency_ns"]["response"];
+    assert_eq!(response["count"], 150);
+    assert!(response["p50"].is_u64() && response["p90"].is_u64());
+    assert!(response["p99"].is_null() && response["p99_99"].is_null());
+    assert!(report::text(&report).contains("too few to say"));
+}

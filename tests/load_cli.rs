@@ -1,0 +1,193 @@
+//! The load generator's command line: exit codes, one clear line, reports where they belong.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener};
+use std::process::{Command, Output};
+use std::thread;
+
+use serde_json::Value;
+
+fn ringback_load(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_ringback-load")).args(arguments).output().unwrap()
+}
+
+/// Asserts an exit code and that stderr is one line with these words in it.
+fn assert_fails(arguments: &[&str], code: i32, words: &str) {
+    let output = ringback_load(arguments);
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(code), "{arguments:?}: {stderr}");
+    assert!(stderr.contains(words), "{arguments:?}: {words:?} in {stderr}");
+    assert!(output.stdout.is_empty());
+    if !stderr.contains("--help") {
+        assert_eq!(stderr.lines().count(), 1, "{stderr}");
+    }
+}
+
+/// A server that alters the last byte of what it echoes, if told so.
+fn serve(corrupts: bool) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        for mut socket in listener.incoming().flatten() {
+            thread::spawn(move || {
+                let mut buffer = vec![0; 64 << 10];
+                while let Ok(length @ 1..) = socket.read(&mut buffer) {
+                    buffer[length - 1] ^= u8::from(corrupts);
+                    if socket.write_all(&buffer[..length]).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    address
+}
+
+#[test]
+fn what_is_not_possible_is_a_usage_error_with_its_fix() {
+    let cases: &[(&[&str], &str)] = &[
+        (&["-c", "0"], "--connections 0 is not possible: use 1 to 1M"),
+        (&["-s", "0"], "--size 0 is not possible: use 1 to 16MiB"),
+        (&["-s", "17MiB"], "--size 17MiB is not possible: use 1 to 16MiB"),
+        (&["-r", "0"], "--rate 0 is not possible"),
+        (&["--depth", "0"], "--depth 0 is not possible"),
+        (&["-t", "65"], "--threads 65 is not possible: use 1 to 64"),
+        (&["-d", "0s"], "--duration 0s measures nothing"),
+        (&["-d", "10"], "use ns, us, ms, s, m or h"),
+        (&["-r", "10x"], "use k, M, G or none"),
+        (&["--cpus", "1000"], "CPU 1000 is not one this process may use"),
+        (&["--cpus", "a-b"], "is not a list of CPUs"),
+        (&["localhost"], "is not HOST:PORT"),
+        (&["localhost:"], "is not HOST:PORT"),
+        (&[":80"], "is not HOST:PORT"),
+        (&["localhost:99999"], "is not HOST:PORT"),
+        (&["-o", "/no/such/directory/report"], "choose another --output"),
+        (&["--hlog", "x"], "unexpected argument '--hlog'"),
+    ];
+    for (arguments, words) in cases {
+        assert_fails(arguments, 2, words);
+    }
+}
+
+#[test]
+fn an_unreachable_target_is_exit_code_1() {
+    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    assert_fails(&[&address], 1, "Connection refused");
+    assert_fails(&["no-such-host.invalid:80"], 1, "cannot resolve no-such-host.invalid:80");
+}
+
+#[test]
+fn a_valid_measurement_is_json_with_the_keys_of_the_contract() {
+    let address = serve(false).to_string();
+    let output =
+        ringback_load(&[&address, "-c", "2", "-d", "300ms", "--warmup", "0s", "--format", "json"]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert!(output.stderr.is_empty(), "no progress where stderr is not a terminal");
+    let json: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let keys =
+        |value: &Value| -> Vec<String> { value.as_object().unwrap().keys().cloned().collect() };
+    let expected = |names: &[&str]| {
+        let mut names: Vec<String> = names.iter().map(ToString::to_string).collect();
+        names.sort();
+        names
+    };
+    let sorted = |value: &Value| {
+        let mut keys = keys(value);
+        keys.sort();
+        keys
+    };
+    assert_eq!(
+        sorted(&json),
+        expected(&[
+            "schema",
+            "target",
+            "config",
+            "host",
+            "totals",
+            "throughput",
+            "latency_ns",
+            "server_cpu",
+            "verdict",
+        ])
+    );
+    assert_eq!(json["schema"], "ringback-load/1");
+    assert_eq!(
+        sorted(&json["totals"]),
+        expected(&[
+            "intended",
+            "unsent",
+            "sent",
+            "received",
+            "lost",
+            "corrupted",
+            "connect_errors",
+            "connections",
+            "bytes_sent",
+            "bytes_received",
+        ])
+    );
+    assert_eq!(
+        sorted(&json["throughput"]),
+        expected(&["messages_per_s", "bytes_per_s", "offered_per_s"])
+    );
+    assert_eq!(sorted(&json["latency_ns"]), expected(&["service", "response", "send_lag"]));
+    assert_eq!(
+        sorted(&json["latency_ns"]["service"]),
+        expected(&["count", "min", "mean", "p50", "p90", "p99", "p99_9", "p99_99", "max"])
+    );
+    assert_eq!(json["verdict"]["valid"], true);
+    assert!(json["verdict"]["reasons"].as_array().unwrap().is_empty());
+    assert!(json["latency_ns"]["response"].is_null() && json["latency_ns"]["send_lag"].is_null());
+    assert!(json["throughput"]["offered_per_s"].is_null());
+    assert!(json["server_cpu"]["cpu_ns_per_message"].as_f64().unwrap() > 0.0, "it is on this host");
+}
+
+#[test]
+fn an_invalid_measurement_is_exit_code_4_and_still_a_report() {
+    let address = serve(true).to_string();
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("report.json");
+    let output = ringback_load(&[
+        &address,
+        "-c",
+        "2",
+        "-d",
+        "200ms",
+        "--warmup",
+        "0s",
+        "--format",
+        "json",
+        "-o",
+        file.to_str().unwrap(),
+    ]);
+    assert_eq!(output.status.code(), Some(4), "{output:?}");
+    assert!(output.stdout.is_empty());
+    let json: Value = serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
+    assert_eq!(json["verdict"]["valid"], false);
+    assert_eq!(json["totals"]["corrupted"], json["totals"]["received"]);
+    let text = ringback_load(&[&address, "-c", "2", "-d", "200ms", "--warmup", "0s"]);
+    let text = String::from_utf8(text.stdout).unwrap();
+    assert!(text.contains("INVALID") && text.contains("corrupted"), "{text}");
+}
+
+#[test]
+fn without_a_target_a_server_is_embedded() {
+    let output = ringback_load(&["-c", "2", "-d", "200ms", "--warmup", "50ms"]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains("embedded in this process on CPU"), "{text}");
+    assert!(text.contains("VALID"), "{text}");
+}
+
+#[test]
+fn a_low_descriptor_limit_is_named() {
+    let output = Command::new("sh")
+        .arg("-c")
+        .arg("ulimit -n 100; exec \"$0\" 127.0.0.1:1 -c 100")
+        .arg(env!("CARGO_BIN_EXE_ringback-load"))
+        .output()
+        .unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    assert!(stderr.contains("needs 164 open files, but the limit is 100"), "{stderr}");
+}
