@@ -322,8 +322,8 @@ impl World {
     fn carry_out(&mut self, submission: Submission) -> Result<(), String> {
         match submission {
             Submission::Accept(token) => self.ring.accept(token),
-            Submission::Receive(token) => {
-                self.ring.receive(token);
+            Submission::Receive(token, amount) => {
+                self.ring.receive(token, amount);
                 let is_second_user = token.generation > 0;
                 if is_second_user && self.planted(Mutation::SkipTheGenerationCheck) {
                     self.session.handle_received(self.now, token, false, Ok(None));

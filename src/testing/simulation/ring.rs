@@ -12,6 +12,7 @@ use super::Hostility;
 use super::mutation::Mutation;
 use super::peer::Peer;
 use super::rng::Rng;
+use crate::driver::uring::connection::Amount;
 use crate::sys::{Lease, LeaseTable, Operation, Part, SendBatch, Token};
 
 /// What the ring tells the session.
@@ -55,7 +56,7 @@ struct Socket {
     peer: usize,
     /// Sent by the peer and not yet received.
     arrived: VecDeque<u8>,
-    receive: Option<Token>,
+    receive: Option<(Token, Amount)>,
     send: Option<Sending>,
     fin_sent: bool,
     flow: Flow,
@@ -118,10 +119,10 @@ impl FakeRing {
         *accept = Some(token);
     }
 
-    pub(super) fn receive(&mut self, token: Token) {
+    pub(super) fn receive(&mut self, token: Token, amount: Amount) {
         let socket = self.socket(token.slot);
         assert!(socket.receive.is_none(), "a connection has one receive in flight");
-        socket.receive = Some(token);
+        socket.receive = Some((token, amount));
     }
 
     pub(super) fn send(&mut self, token: Token, batch: SendBatch) {
@@ -335,7 +336,7 @@ impl FakeRing {
 
     fn progress_receive(&mut self, rng: &mut Rng, slot: u32) {
         let socket = self.sockets.get_mut(&slot).expect("the slot was just listed");
-        let Some(token) = socket.receive else { return };
+        let Some((token, amount)) = socket.receive else { return };
         let peer = &self.peers[socket.peer];
         if peer.is_reset {
             socket.receive = None;
@@ -366,7 +367,7 @@ impl FakeRing {
             *byte = socket.arrived.pop_front().expect("no more is received than arrived");
         }
         let lease = self.leases.grant(buffer, length as u32);
-        let more = !rng.chance(self.hostility.fault);
+        let more = amount == Amount::Many && !rng.chance(self.hostility.fault);
         if !more {
             socket.receive = None;
         }
@@ -417,7 +418,7 @@ impl FakeRing {
             }
             Operation::Receive => {
                 let Some(socket) = self.sockets.get_mut(&target.slot) else { return };
-                if socket.receive == Some(target) {
+                if socket.receive.is_some_and(|(token, _)| token == target) {
                     socket.receive = None;
                     self.complete(target, false, Outcome::Received(Err(Errno::CANCELED)));
                 }
