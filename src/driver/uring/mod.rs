@@ -35,6 +35,9 @@ use crate::sys::{
 const RING: RingConfig =
     RingConfig { submissions: 1024, completions: 8192, buffers: 128, buffer_size: 128 << 10 };
 
+/// Bytes of a receive buffer.
+pub(crate) const BUFFER_SIZE: u32 = RING.buffer_size;
+
 /// Bytes of memory that a worker takes whatever its connections do: receive buffers, their ring of
 /// entries, submissions of 64 bytes with their index, completions of 16 bytes twice (the kernel's
 /// queue and our copy of a batch), and a thread's stack.
