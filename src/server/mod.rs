@@ -79,7 +79,7 @@ pub struct ServeError {
     /// What happened.
     pub reason: String,
     /// What the other workers counted.
-    pub counters: Counters,
+    pub counters: Box<Counters>,
 }
 
 /// A server whose workers all listen.

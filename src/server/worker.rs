@@ -99,7 +99,7 @@ impl Workers {
         }
         self.join();
         match failure {
-            Some((worker, reason)) => Err(ServeError { worker, reason, counters: total }),
+            Some((worker, reason)) => Err(ServeError { worker, reason, counters: Box::new(total) }),
             None => Ok(total),
         }
     }
