@@ -55,7 +55,7 @@ fn serve(options: &Serve) -> ExitCode {
             ExitCode::from(if counters.lost_bytes > 0 { exit::LOSSES } else { 0 })
         }
         Err(error) => {
-            say(error.counters);
+            say(&error.counters);
             fail(&error.to_string(), exit::INTERNAL)
         }
     }
