@@ -95,6 +95,7 @@ struct Scarcity {
     memory: usize,
     stall_timeout: Duration,
     idle_timeout: Option<Duration>,
+    frame_timeout: Duration,
 }
 
 impl Scarcity {
@@ -104,6 +105,7 @@ impl Scarcity {
         memory: usize::MAX >> 1,
         stall_timeout: Duration::from_secs(3600),
         idle_timeout: None,
+        frame_timeout: Duration::from_secs(3600),
     };
 
     fn random(rng: &mut Rng) -> Self {
@@ -115,6 +117,7 @@ impl Scarcity {
             memory: if rng.chance(50) { rng.between(1, 20_000) } else { usize::MAX >> 1 },
             stall_timeout: Duration::from_millis(rng.between(1, 1_000) as u64),
             idle_timeout: rng.chance(50).then(|| Duration::from_millis(rng.between(1, 500) as u64)),
+            frame_timeout: Duration::from_millis(*rng.pick(&[20, 1_000, 3_600_000])),
         }
     }
 }
@@ -133,6 +136,12 @@ struct World {
     /// Slots whose connection got its FIN from us.
     fin_sent: HashSet<u32>,
     recycled: usize,
+    idle_turns: usize,
+    /// Bytes that raw connections were told of and did not send, by the time they were closed.
+    unechoed: usize,
+    is_frozen: bool,
+    /// The driver was started or signalled, and has not looked yet.
+    is_told: bool,
 }
 
 /// When and how the server was told to end.
@@ -164,12 +173,9 @@ impl World {
         let listeners = rng.between(1, 2);
         let ring = FakeRing::new(&mut rng, hostility, options.mutation, listeners);
         let is_framed = rng.chance(50);
-        let mut settings = settings(&mut rng, is_framed);
         let scarcity = Scarcity::random(&mut rng);
+        let settings = settings(&mut rng, is_framed, scarcity);
         let admission = Arc::new(Admission::new(scarcity.places, None));
-        settings.spill_budget = scarcity.memory;
-        settings.limits.stall_timeout = scarcity.stall_timeout;
-        settings.limits.idle_timeout = scarcity.idle_timeout;
         Self {
             options,
             now: Instant::now(),
@@ -182,6 +188,10 @@ impl World {
             shutdown: None,
             fin_sent: HashSet::new(),
             recycled: 0,
+            idle_turns: 0,
+            unechoed: 0,
+            is_frozen: false,
+            is_told: true,
             rng,
         }
     }
@@ -190,7 +200,12 @@ impl World {
         let shutdown_at =
             if self.rng.chance(40) { self.rng.below(self.options.steps) } else { usize::MAX };
         self.turn()?;
+        let stop_at =
+            if self.rng.chance(15) { self.rng.below(self.options.steps) } else { usize::MAX };
         while self.step < self.options.steps {
+            if self.step == stop_at {
+                return self.stop();
+            }
             if self.peers_to_come > 0 && self.rng.chance(5) {
                 self.connect_peer();
             }
@@ -200,6 +215,16 @@ impl World {
             self.turn()?;
         }
         self.end_well()
+    }
+
+    /// The server is told to end at once: it does, in no time.
+    fn stop(&mut self) -> Result<(), String> {
+        self.shutdown = Some(Shutdown { deadline: self.now, hostile: true });
+        self.session.stop(self.now);
+        self.is_told = true;
+        self.is_frozen = true;
+        self.run_until("the session has stopped", |world| world.session.is_finished())?;
+        self.check_leases()
     }
 
     /// Everything calms down, every peer finishes, and nothing may be left.
@@ -216,13 +241,34 @@ impl World {
             self.shut_down(false);
         }
         self.run_until("the session has finished", |world| world.session.is_finished())?;
-        if self.ring.leased_buffers() > 0 {
-            return Err(format!("{} buffers never came back", self.ring.leased_buffers()));
-        }
+        self.check_leases()?;
+        self.check_losses()?;
         let served = !self.shutdown.is_some_and(|shutdown| shutdown.hostile)
             && self.scarcity == Scarcity::NONE;
         for (number, peer) in self.ring.peers.iter_mut().enumerate() {
             peer.end(served).map_err(|reason| format!("peer {number}: {reason}"))?;
+        }
+        Ok(())
+    }
+
+    fn check_leases(&self) -> Result<(), String> {
+        match self.ring.leased_buffers() {
+            0 => Ok(()),
+            count => Err(format!("{count} buffers never came back")),
+        }
+    }
+
+    /// Every received byte that did not go back is accounted for.
+    fn check_losses(&self) -> Result<(), String> {
+        let is_exact = !self.is_framed
+            && self.scarcity == Scarcity::NONE
+            && self.ring.peers.iter().all(|peer| !peer.is_reset);
+        let Counters { lost_bytes, late_bytes, .. } = self.session.counters();
+        if is_exact && self.unechoed as u64 != lost_bytes + late_bytes {
+            return Err(format!(
+                "{} bytes were not echoed, but {lost_bytes} counted as lost and {late_bytes} late",
+                self.unechoed
+            ));
         }
         Ok(())
     }
@@ -249,23 +295,56 @@ impl World {
     fn shut_down(&mut self, hostile: bool) {
         self.shutdown = Some(Shutdown { deadline: self.now + DRAIN.timeout, hostile });
         self.session.drain(self.now);
+        self.is_told = true;
     }
 
-    /// One turn of the driver's loop, with some of the world's time before it.
+    /// A moment of the world's time, and one turn of the driver's loop if that wakes it.
     fn turn(&mut self) -> Result<(), String> {
         self.step += 1;
         self.pass_time();
         self.ring.work(&mut self.rng)?;
+        let mut is_awake = std::mem::take(&mut self.is_told) || self.session.wants_turn();
+        is_awake |= self.is_due();
+        let mut has_news = false;
         for _ in 0..self.rng.between(0, 20) {
             let Some(completion) = self.ring.next_completion(&mut self.rng) else { break };
             self.handle(completion);
+            has_news = true;
+        }
+        if !is_awake && !has_news {
+            self.sleep_until_something_is_due();
+            return Ok(());
         }
         self.session.handle_timeout(self.now);
         self.session.settle(self.now);
         while let Some(submission) = self.session.poll_submission() {
             self.carry_out(submission)?;
+            has_news = true;
         }
+        self.check_no_spin(has_news)?;
         self.check_memory()
+    }
+
+    fn is_due(&self) -> bool {
+        self.session.deadline().is_some_and(|deadline| deadline <= self.now)
+    }
+
+    /// In a calm world nothing but a deadline wakes a driver that no completion wakes.
+    fn sleep_until_something_is_due(&mut self) {
+        let nothing_to_come = self.ring.is_calm() && self.ring.is_quiet() && !self.is_frozen;
+        if let Some(deadline) = self.session.deadline().filter(|_| nothing_to_come) {
+            self.now = self.now.max(deadline);
+        }
+    }
+
+    /// A driver that is woken again and again for nothing burns a CPU.
+    fn check_no_spin(&mut self, has_news: bool) -> Result<(), String> {
+        let is_woken_again = self.is_due() || self.session.wants_turn();
+        self.idle_turns = if is_woken_again && !has_news { self.idle_turns + 1 } else { 0 };
+        if self.idle_turns > 20 {
+            return Err("spins: is woken and does nothing".to_owned());
+        }
+        Ok(())
     }
 
     /// Copies stay within the budget. What the core itself has to say comes on top, and goes with
@@ -279,6 +358,9 @@ impl World {
     }
 
     fn pass_time(&mut self) {
+        if self.is_frozen {
+            return;
+        }
         self.now += Duration::from_micros(self.rng.below(1_000) as u64);
         if self.rng.chance(1) {
             self.now += Duration::from_millis(self.rng.below(200) as u64);
@@ -379,13 +461,29 @@ impl World {
     fn check_close(&mut self, slot: u32) -> Result<(), String> {
         let closed = self.ring.close(slot);
         let had_fin = self.fin_sent.remove(&slot);
-        if self.ring.peers[closed.peer].is_reset || had_fin || self.may_abandon() {
+        if self.ring.peers[closed.peer].is_reset {
+            return Ok(());
+        }
+        self.unechoed += closed.flow.delivered.saturating_sub(closed.flow.echoed);
+        if closed.had_unread_input && !self.may_reset() {
+            return Err(format!("slot {slot} is closed with input unread: that resets its peer"));
+        }
+        if had_fin || self.may_abandon() {
             return Ok(());
         }
         if !closed.was_finished && !self.is_framed {
             return Err(format!("slot {slot} is closed before its peer finished"));
         }
         self.check_nothing_missing("close", slot, closed.flow)
+    }
+
+    /// Whether the server may close connections whose peers still send.
+    fn may_reset(&self) -> bool {
+        self.scarcity != Scarcity::NONE
+            || self.is_framed
+            || self.shutdown.is_some_and(|shutdown| {
+                self.is_frozen || shutdown.deadline + DRAIN.flush <= self.now
+            })
     }
 
     fn check_nothing_missing(&self, what: &str, slot: u32, flow: Flow) -> Result<(), String> {
@@ -418,18 +516,19 @@ impl World {
     }
 }
 
-fn settings(rng: &mut Rng, is_framed: bool) -> Settings {
+fn settings(rng: &mut Rng, is_framed: bool, scarcity: Scarcity) -> Settings {
     let high_water = *rng.pick(&[1, 64, 1_000, 20_000]);
-    let framed = FramedConfig { max_frame: 1_000, frame_timeout: Duration::from_secs(3600) };
+    let framed = FramedConfig { max_frame: 1_000, frame_timeout: scarcity.frame_timeout };
     Settings {
         protocol: if is_framed { protocol::Config::Framed(framed) } else { protocol::Config::Raw },
         limits: Limits {
             high_water,
             low_water: high_water / 4,
-            stall_timeout: Duration::from_secs(3600),
+            stall_timeout: scarcity.stall_timeout,
+            idle_timeout: scarcity.idle_timeout,
             ..Limits::default()
         },
         drain: DRAIN,
-        spill_budget: 1 << 30,
+        spill_budget: scarcity.memory,
     }
 }

@@ -150,8 +150,13 @@ impl Peer {
                     bytes = &bytes[taken..];
                     match client.poll_reply() {
                         Some(Reply::Error(_)) if *broken => *ended_by_error = true,
-                        // No room, here or any more: only seeds with scarcity bring this about.
-                        Some(Reply::Error(error)) if error.code() == Some(ErrorCode::Busy) => {
+                        // No room or time for it: only seeds with scarcity bring this about.
+                        Some(Reply::Error(error))
+                            if matches!(
+                                error.code(),
+                                Some(ErrorCode::Busy | ErrorCode::FrameTimeout)
+                            ) =>
+                        {
                             *ended_by_error = true;
                         }
                         Some(Reply::Error(error)) => return Err(error.text()),
