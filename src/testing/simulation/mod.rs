@@ -13,7 +13,7 @@ mod peer;
 mod ring;
 mod rng;
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -133,8 +133,8 @@ struct World {
     scarcity: Scarcity,
     peers_to_come: usize,
     shutdown: Option<Shutdown>,
-    /// Slots whose connection got its FIN from us.
-    fin_sent: HashSet<u32>,
+    /// When the connections in these slots got their FIN from us.
+    fin_sent: HashMap<u32, Instant>,
     recycled: usize,
     idle_turns: usize,
     /// Bytes that raw connections were told of and did not send, by the time they were closed.
@@ -186,7 +186,7 @@ impl World {
             scarcity,
             peers_to_come: rng.between(1, 25),
             shutdown: None,
-            fin_sent: HashSet::new(),
+            fin_sent: HashMap::new(),
             recycled: 0,
             idle_turns: 0,
             unechoed: 0,
@@ -453,22 +453,22 @@ impl World {
 
     /// A raw connection gets its FIN when everything it sent so far has come back.
     fn check_fin(&mut self, slot: u32) -> Result<(), String> {
-        self.fin_sent.insert(slot);
+        self.fin_sent.insert(slot, self.now);
         let flow = self.ring.shut_down_write(slot);
         self.check_nothing_missing("FIN", slot, flow)
     }
 
     fn check_close(&mut self, slot: u32) -> Result<(), String> {
         let closed = self.ring.close(slot);
-        let had_fin = self.fin_sent.remove(&slot);
+        let fin_sent = self.fin_sent.remove(&slot);
         if self.ring.peers[closed.peer].is_reset {
             return Ok(());
         }
         self.unechoed += closed.flow.delivered.saturating_sub(closed.flow.echoed);
-        if closed.had_unread_input && !self.may_reset() {
+        if closed.had_unread_input && !self.may_reset(fin_sent) {
             return Err(format!("slot {slot} is closed with input unread: that resets its peer"));
         }
-        if had_fin || self.may_abandon() {
+        if fin_sent.is_some() || self.may_abandon() {
             return Ok(());
         }
         if !closed.was_finished && !self.is_framed {
@@ -477,13 +477,18 @@ impl World {
         self.check_nothing_missing("close", slot, closed.flow)
     }
 
-    /// Whether the server may close connections whose peers still send.
-    fn may_reset(&self) -> bool {
+    /// Whether the server may close a connection whose peer still sends: one that got its FIN
+    /// before the drain deadline at that, another a flush later.
+    fn may_reset(&self, fin_sent: Option<Instant>) -> bool {
+        let is_over = |shutdown: Shutdown| {
+            let was_early = fin_sent.is_some_and(|time| time < shutdown.deadline);
+            let grace = if was_early { Duration::ZERO } else { DRAIN.flush };
+            shutdown.deadline + grace <= self.now
+        };
         self.scarcity != Scarcity::NONE
             || self.is_framed
-            || self.shutdown.is_some_and(|shutdown| {
-                self.is_frozen || shutdown.deadline + DRAIN.flush <= self.now
-            })
+            || self.is_frozen
+            || self.shutdown.is_some_and(is_over)
     }
 
     fn check_nothing_missing(&self, what: &str, slot: u32, flow: Flow) -> Result<(), String> {
