@@ -49,6 +49,8 @@ pub struct Report {
     pub resets: usize,
     /// Whether the shutdown began while the world was hostile.
     pub hostile_shutdown: bool,
+    /// Whether losses could be compared to the byte, and there were some.
+    pub exact_losses: bool,
 }
 
 /// Runs one seed to its end.
@@ -130,6 +132,7 @@ struct World {
     session: Session,
     ring: FakeRing,
     is_framed: bool,
+    peers_reset: bool,
     scarcity: Scarcity,
     peers_to_come: usize,
     shutdown: Option<Shutdown>,
@@ -151,10 +154,11 @@ struct Shutdown {
     hostile: bool,
 }
 
+/// Short enough for every deadline to pass in the hostile time of some seeds.
 const DRAIN: DrainLimits = DrainLimits {
-    quiet: Duration::from_millis(500),
-    timeout: Duration::from_secs(5),
-    flush: Duration::from_secs(1),
+    quiet: Duration::from_millis(200),
+    timeout: Duration::from_secs(1),
+    flush: Duration::from_millis(200),
     accept_grace: Duration::from_millis(20),
 };
 
@@ -183,6 +187,7 @@ impl World {
             session: Session::new(settings, admission, listeners, ring.buffer_count()),
             ring,
             is_framed,
+            peers_reset: rng.chance(50),
             scarcity,
             peers_to_come: rng.between(1, 25),
             shutdown: None,
@@ -224,7 +229,8 @@ impl World {
         self.is_told = true;
         self.is_frozen = true;
         self.run_until("the session has stopped", |world| world.session.is_finished())?;
-        self.check_leases()
+        self.check_leases()?;
+        self.check_losses()
     }
 
     /// Everything calms down, every peer finishes, and nothing may be left.
@@ -260,17 +266,20 @@ impl World {
 
     /// Every received byte that did not go back is accounted for.
     fn check_losses(&self) -> Result<(), String> {
-        let is_exact = !self.is_framed
-            && self.scarcity == Scarcity::NONE
-            && self.ring.peers.iter().all(|peer| !peer.is_reset);
         let Counters { lost_bytes, late_bytes, .. } = self.session.counters();
-        if is_exact && self.unechoed as u64 != lost_bytes + late_bytes {
+        if self.losses_are_exact() && self.unechoed as u64 != lost_bytes + late_bytes {
             return Err(format!(
                 "{} bytes were not echoed, but {lost_bytes} counted as lost and {late_bytes} late",
                 self.unechoed
             ));
         }
         Ok(())
+    }
+
+    fn losses_are_exact(&self) -> bool {
+        !self.is_framed
+            && self.scarcity == Scarcity::NONE
+            && self.ring.peers.iter().all(|peer| !peer.is_reset)
     }
 
     fn run_until(&mut self, what: &str, done: impl Fn(&Self) -> bool) -> Result<(), String> {
@@ -288,7 +297,7 @@ impl World {
 
     fn connect_peer(&mut self) {
         self.peers_to_come -= 1;
-        let peer = Peer::new(&mut self.rng, self.is_framed);
+        let peer = Peer::new(&mut self.rng, self.is_framed, self.peers_reset);
         self.ring.connect(&mut self.rng, peer);
     }
 
@@ -517,6 +526,7 @@ impl World {
             counters: self.session.counters(),
             resets: self.ring.peers.iter().filter(|peer| peer.is_reset).count(),
             hostile_shutdown: self.shutdown.is_some_and(|shutdown| shutdown.hostile),
+            exact_losses: self.losses_are_exact() && self.session.counters().lost_bytes > 0,
         }
     }
 }
