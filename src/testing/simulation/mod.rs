@@ -27,7 +27,7 @@ use crate::driver::uring::session::Session;
 use crate::lifecycle::{Admission, DrainLimits, Limits, Probe};
 use crate::metrics::Counters;
 use crate::protocol::{self, FramedConfig};
-use crate::sys::{Operation, SendBatch};
+use crate::sys::{Operation, RingSize, SendBatch};
 
 /// What to run.
 #[derive(Debug, Clone, Copy)]
@@ -553,6 +553,7 @@ fn settings(rng: &mut Rng, is_framed: bool, scarcity: Scarcity) -> Settings {
             ..Limits::default()
         },
         drain: DRAIN,
+        ring: RingSize::default(),
         spill_budget: scarcity.memory,
     }
 }
