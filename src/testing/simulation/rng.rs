@@ -19,7 +19,7 @@ impl Rng {
 
     /// A byte that decides nothing, such as a payload's; it takes nothing of the script.
     pub(super) fn byte(&mut self) -> u8 {
-        self.from_seed() as u8
+        self.next_of_seed() as u8
     }
 
     /// A number below `bound`, which is not 0.
@@ -44,11 +44,11 @@ impl Rng {
     fn next(&mut self) -> u64 {
         match (self.script.pop_front(), self.script.pop_front()) {
             (Some(low), Some(high)) => u64::from(u16::from_le_bytes([low, high])),
-            _ => self.from_seed(),
+            _ => self.next_of_seed(),
         }
     }
 
-    fn from_seed(&mut self) -> u64 {
+    fn next_of_seed(&mut self) -> u64 {
         self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.state;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
