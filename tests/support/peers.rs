@@ -1,6 +1,6 @@
 //! Peers that misbehave, and one that watches how it is served meanwhile.
 
-use std::io::{ErrorKind, Read, Write};
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -68,15 +68,6 @@ impl Flood {
             }
             thread::sleep(Duration::from_millis(1));
         }
-    }
-
-    /// How many the server ended; the others still could go on.
-    pub fn ended(&self) -> usize {
-        let is_ended = |peer: &&TcpStream| match peer.peek(&mut [0]) {
-            Ok(length) => length == 0 || peer.take_error().is_ok_and(|error| error.is_some()),
-            Err(error) => error.kind() != ErrorKind::WouldBlock,
-        };
-        self.peers.iter().filter(is_ended).count()
     }
 }
 
