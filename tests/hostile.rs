@@ -11,7 +11,7 @@ use ringback::protocol::{ErrorCode, Kind};
 use rustix::net::SendFlags;
 use rustix::process::Signal;
 use support::framed::{final_error, frame};
-use support::peers::{Flood, Witness, connect_with_small_buffers, reset};
+use support::peers::{Flood, Witness, close_by_reset, connect_with_small_buffers};
 use support::process::memory_bound;
 use support::{Program, connect, exchange, noise, scale};
 
@@ -253,7 +253,7 @@ fn a_storm_of_resets_leaves_nothing_behind() {
         if round % 4 > 2 {
             let _ = peer.shutdown(Shutdown::Write);
         }
-        reset(peer);
+        close_by_reset(&peer);
     }
     target.program.wait_for_descriptors(descriptors);
     target.assert_unharmed();

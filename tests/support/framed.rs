@@ -13,10 +13,10 @@ pub fn final_error(reply: &[u8]) -> (usize, ErrorReply) {
     for start in starts {
         let mut client = FramedClient::new(0);
         let rest = &reply[start..];
-        if client.handle_input(rest) == Ok(rest.len()) {
-            if let Some(Reply::Error(error)) = client.poll_reply() {
-                return (start, error);
-            }
+        if client.handle_input(rest) == Ok(rest.len())
+            && let Some(Reply::Error(error)) = client.poll_reply()
+        {
+            return (start, error);
         }
     }
     panic!("no ERROR at the end of {} bytes: {:02x?}", reply.len(), &reply[..reply.len().min(300)])

@@ -23,9 +23,9 @@ pub fn connect_with_small_buffers(address: SocketAddr) -> TcpStream {
     stream
 }
 
-/// Closes with a reset.
-pub fn reset(stream: TcpStream) {
-    let linger = SockRef::from(&stream).set_linger(Some(Duration::ZERO));
+/// From now on closing it is a reset.
+pub fn close_by_reset(stream: &TcpStream) {
+    let linger = SockRef::from(stream).set_linger(Some(Duration::ZERO));
     linger.expect("an option can be set");
 }
 
