@@ -174,16 +174,20 @@ fn a_peer_that_reads_nothing_is_ended_in_time() {
     let (program, address) = start(&["--stall-timeout", "2s"]);
     let before = program.descriptors();
     let mut flood = Flood::new(address, 4);
-    // The echo stalls some time after this begins and before it ends.
     let begun = Instant::now();
-    flood.press(&noise(1 << 20, 1), 1 << 20, 8 << 20);
-    let ended = Instant::now();
-    assert_eq!(program.descriptors(), before + 4, "none is ended before its time");
-    program.wait_for_descriptors(before + 3);
-    assert!(begun.elapsed() >= timeout, "the first was ended after {:?}", begun.elapsed());
-    program.wait_for_descriptors(before);
-    let longest = timeout * 5 / 4 + Duration::from_secs(1);
-    assert!(ended.elapsed() <= longest, "the last was ended after {:?}", ended.elapsed());
+    thread::scope(|scope| {
+        // What fills the kernel's buffers and the server's is there in no time; then nothing moves,
+        // but for the probes by which the kernel asks whether it could.
+        scope.spawn(|| flood.press(&noise(1 << 20, 1), 1 << 20, 8 << 20));
+        while program.descriptors() < before + 4 {
+            assert!(begun.elapsed() < timeout, "not even accepted");
+        }
+        program.wait_for_descriptors(before + 3);
+        assert!(begun.elapsed() >= timeout, "the first was ended after {:?}", begun.elapsed());
+        program.wait_for_descriptors(before);
+        let longest = timeout * 5 / 4 + Duration::from_secs(2);
+        assert!(begun.elapsed() <= longest, "the last was ended after {:?}", begun.elapsed());
+    });
 }
 
 #[test]
