@@ -62,7 +62,10 @@ mod lifecycle;
 pub mod load;
 pub mod metrics;
 pub mod protocol;
+mod say;
 pub mod server;
 mod sys;
 #[doc(hidden)]
 pub mod testing;
+
+pub use say::say;

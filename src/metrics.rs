@@ -27,8 +27,10 @@ counters! {
     closed,
     /// Connections for which there was no room.
     refused,
-    /// Connections that failed: reset by the peer, broken pipe and the like.
+    /// Connections that the peer reset, or whose peer became unreachable.
     resets,
+    /// Connections that the kernel failed for want of memory or another reason of this host's.
+    failures,
     /// Connections ended because they broke the protocol, frame timeouts included.
     protocol_errors,
     /// Connections ended by the idle timeout.
@@ -56,12 +58,13 @@ counters! {
 }
 
 impl Counters {
-    /// Counts a connection that is over.
-    pub(crate) fn count_end(&mut self, connection: &Lifecycle) {
+    /// Counts a connection that is over, with the bytes of its echo that were not sent.
+    pub(crate) fn count_end(&mut self, connection: &Lifecycle, unsent: usize) {
         self.closed += 1;
         self.partial_bytes += connection.undecided() as u64;
         match connection.cause() {
             Some(Cause::Reset) => self.resets += 1,
+            Some(Cause::Failed) => self.failures += 1,
             Some(Cause::Refused) => self.protocol_errors += 1,
             Some(Cause::Idle) => self.idle_timeouts += 1,
             Some(Cause::Stalled) => self.stall_timeouts += 1,
@@ -69,10 +72,9 @@ impl Counters {
             _ => {}
         }
         if connection.answers_for_delivery() {
-            let is_abandoned =
-                connection.cause() == Some(Cause::Abandoned) || connection.unsent() > 0;
+            let is_abandoned = connection.cause() == Some(Cause::Abandoned) || unsent > 0;
             self.abandoned += u64::from(is_abandoned);
-            self.lost_bytes += connection.unsent() as u64;
+            self.lost_bytes += unsent as u64;
             self.late_bytes += connection.late() as u64;
         }
     }

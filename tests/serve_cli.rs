@@ -125,6 +125,12 @@ fn wrong_options_are_usage_errors() {
         (&["serve", "--cpus", "0-x"], "\"0-x\" is not a list of CPUs"),
         (&["serve", "--cpus", "1000"], "CPU 1000 is not one this process may use"),
         (&["serve", "--workers", "0"], "--workers"),
+        (&["serve", "127.0.0.1:7", "127.0.0.1:7"], "overlap"),
+        (&["serve", "[::ffff:127.0.0.1]:0"], "write it as 127.0.0.1"),
+        (&["serve", "--memory", "10"], "--memory 10 is too little"),
+        (&["serve", "--protocol", "framed", "--max-frame", "17MiB"], "outside 1 to 16777216"),
+        (&["serve", "--max-connections", "0"], "at least 1"),
+        (&["serve", "--stall-timeout", "30"], "is not a unit"),
         (&["dance"], "dance"),
         (&[], "Usage"),
     ] {
@@ -132,6 +138,25 @@ fn wrong_options_are_usage_errors() {
         assert_eq!(code, Some(64), "{arguments:?}: {text}");
         assert!(text.contains(cause), "{arguments:?}: {text}");
     }
+}
+
+#[test]
+fn nobody_reading_standard_error_changes_nothing() {
+    let program = Program::start(&["serve", "127.0.0.1:0"], 1);
+    let address = program.addresses[0];
+    let mut program = program.stop_listening();
+    assert_eq!(exchange(connect(address), b"still here"), b"still here");
+    program.signal(Signal::TERM);
+    assert_eq!(program.exit_code(), Some(0));
+}
+
+#[test]
+fn check_prints_the_bound_and_starts_nothing() {
+    let port = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    let address = port.local_addr().expect("bound").to_string();
+    let (code, text) = run(&["serve", &address, "--check", "--workers", "2"]);
+    assert_eq!(code, Some(0), "{text}");
+    assert!(text.contains("the configuration is valid; memory: at most "), "{text}");
 }
 
 #[test]

@@ -31,6 +31,7 @@ fn every_seed_ends_well() {
     assert!(reached(|report| report.counters.accept_pauses > 0) > 0, "no seed paused accepting");
     assert!(reached(|report| report.resets > 0) > 0, "no seed had a reset");
     assert!(reached(|report| report.hostile_shutdown) > 0, "no seed shut down early");
+    assert!(reached(|report| report.exact_losses) > 0, "no seed lost bytes at its deadline");
     assert!(reached(|report| report.counters.refused > 0) > 0, "no seed ran out of places");
     assert!(reached(|report| report.counters.evicted > 0) > 0, "no seed ran out of memory");
     assert!(reached(|report| report.counters.stall_timeouts > 0) > 0, "no seed had a stall");
@@ -39,9 +40,21 @@ fn every_seed_ends_well() {
 }
 
 #[test]
-fn planted_bugs_are_caught() {
+fn planted_bugs_are_caught_for_what_they_are() {
     for mutation in Mutation::ALL {
-        let caught = (0..60).any(|seed| catch_unwind(|| try_seed(seed, Some(mutation))).is_err());
-        assert!(caught, "{mutation:?} went unnoticed");
+        let failures: Vec<String> = (0..60).filter_map(|seed| failure(seed, mutation)).collect();
+        let is_symptom =
+            |failure: &String| mutation.symptoms().iter().any(|symptom| failure.contains(symptom));
+        assert!(failures.iter().any(is_symptom), "{mutation:?} went unnoticed: {failures:#?}");
     }
+}
+
+/// What the run with this seed and planted bug fails with, if it fails.
+fn failure(seed: u64, mutation: Mutation) -> Option<String> {
+    let panic = catch_unwind(|| try_seed(seed, Some(mutation))).err()?;
+    let text = panic.downcast_ref::<String>().cloned();
+    Some(
+        text.or_else(|| panic.downcast_ref::<&str>().map(|text| text.to_string()))
+            .unwrap_or_default(),
+    )
 }

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use ringback::cli::serve::{Cli, Command, Serve};
+use ringback::say;
 use ringback::server::{Server, StartError, shut_down_on_signals};
 
 /// Exit codes of `sysexits.h`, and 1 for a shutdown with losses.
@@ -31,7 +32,7 @@ fn serve(options: &Serve) -> ExitCode {
     if options.check {
         return match config.check() {
             Ok(()) => {
-                eprintln!("the configuration is valid; {}", config.memory_bound());
+                say(format_args!("the configuration is valid; {}", config.memory_bound()));
                 ExitCode::SUCCESS
             }
             Err(error) => fail(&error.to_string(), exit::USAGE),
@@ -42,29 +43,34 @@ fn serve(options: &Serve) -> ExitCode {
         Err(error) => return fail(&error.to_string(), exit_code_of(&error)),
     };
     if let Err(error) = shut_down_on_signals(server.shutdown()) {
-        return fail(&format!("cannot handle signals: {error}"), exit::INTERNAL);
+        let error = StartError::System(error);
+        return fail(&error.to_string(), exit_code_of(&error));
     }
     for address in server.local_addresses() {
-        eprintln!("listening on {address}");
+        say(format_args!("listening on {address}"));
     }
     match server.wait() {
         Ok(counters) => {
-            eprintln!("{counters}");
+            say(counters);
             ExitCode::from(if counters.lost_bytes > 0 { exit::LOSSES } else { 0 })
         }
-        Err(error) => fail(&error.to_string(), exit::INTERNAL),
+        Err(error) => {
+            say(&error.counters);
+            fail(&error.to_string(), exit::INTERNAL)
+        }
     }
 }
 
 fn exit_code_of(error: &StartError) -> u8 {
     match error {
         StartError::Config(_) | StartError::Placement(_) => exit::USAGE,
-        StartError::Listen { .. } | StartError::Worker { .. } => exit::UNAVAILABLE,
-        StartError::System(_) => exit::INTERNAL,
+        StartError::Listen { .. } | StartError::Worker { .. } | StartError::System(_) => {
+            exit::UNAVAILABLE
+        }
     }
 }
 
 fn fail(message: &str, code: u8) -> ExitCode {
-    eprintln!("ringback: {message}");
+    say(format_args!("ringback: {message}"));
     ExitCode::from(code)
 }

@@ -6,6 +6,8 @@ use std::os::fd::OwnedFd;
 
 use socket2::{SockFilter, SockRef};
 
+use crate::say;
+
 /// Classic BPF over the TCP header: drop a segment whose flags are SYN without ACK, keep the rest.
 /// A client whose SYN is dropped sends another to whoever listens next.
 const DROP_BARE_SYNS: [(u16, u8, u8, u32); 5] = [
@@ -23,7 +25,7 @@ pub(crate) fn hold_off(listener: &TcpListener) {
     let filter = DROP_BARE_SYNS
         .map(|(code, on_true, on_false, value)| SockFilter::new(code, on_true, on_false, value));
     if let Err(error) = SockRef::from(listener).attach_filter(&filter) {
-        eprintln!("warning: new connections cannot be held off while draining: {error}");
+        say(format_args!("warning: new connections cannot be held off while draining: {error}"));
     }
 }
 

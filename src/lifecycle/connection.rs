@@ -1,8 +1,8 @@
 //! The life of one connection: open, ending, closed; every transition is in this file.
 //!
 //! ```text
-//! Open ──end()──► Ending ──fin_sent()──► Ending, lingering ──► Closed
-//!   └───────────────┴───────── fail(), deadlines ───────────────┘
+//! Open ──end()──► Flushing ──fin_sent()──► Lingering ──peer's FIN──► Closed
+//!   └─────────────────┴──────── close(), deadlines ─┴────────────────┘
 //! ```
 
 use std::time::{Duration, Instant};
@@ -48,8 +48,10 @@ pub(crate) enum Cause {
     Refused,
     /// There was no room for it.
     Busy,
-    /// The socket failed: reset by the peer, broken pipe and the like.
+    /// The peer reset it, or became unreachable.
     Reset,
+    /// The kernel failed it for want of memory or another reason of this host's.
+    Failed,
     /// Nothing happened for the idle timeout.
     Idle,
     /// The peer took nothing for the stall timeout.
@@ -72,7 +74,7 @@ pub(crate) struct Lifecycle {
     undecided: usize,
     /// Bytes to be sent and not yet known to be sent.
     unsent: usize,
-    /// Bytes that arrived after we had stopped listening to the peer.
+    /// Bytes that arrived after the protocol had ended.
     late: usize,
     /// The high-water mark was reached and the low-water mark not since.
     throttled: bool,
@@ -84,21 +86,32 @@ pub(crate) struct Lifecycle {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
     Open,
-    /// No more is answered. Input is ignored while the allowance lasts.
-    Ending {
-        fin_sent: bool,
+    /// No more is answered; what was answered is being sent.
+    Flushing {
+        until: Option<Instant>,
+        farewell: Farewell,
+    },
+    /// Our FIN is sent; input is ignored until the peer's.
+    Lingering {
+        until: Instant,
         allowance: usize,
-        linger: Linger,
-        deadline: Option<Instant>,
     },
     Closed,
 }
 
-/// How long to wait for the peer's FIN after ours.
+/// How to wait for the peer's FIN after ours. Closing before it with unread input would reset the
+/// connection and destroy what the peer has not read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Farewell {
+    linger: Linger,
+    /// Bytes of input that are ignored; then the wait is over.
+    allowance: usize,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Linger {
     For(Duration),
-    UntilDeadline,
+    Until(Instant),
 }
 
 /// What is known of how the peer takes what is sent.
@@ -154,7 +167,8 @@ impl Lifecycle {
     pub(crate) fn wants_input(&self) -> bool {
         let phase_wants = match self.phase {
             Phase::Open => !self.throttled,
-            Phase::Ending { allowance, .. } => allowance > 0,
+            Phase::Flushing { farewell: Farewell { allowance, .. }, .. }
+            | Phase::Lingering { allowance, .. } => allowance > 0,
             Phase::Closed => false,
         };
         phase_wants && !self.peer_finished
@@ -167,11 +181,6 @@ impl Lifecycle {
 
     pub(crate) fn is_closed(&self) -> bool {
         self.phase == Phase::Closed
-    }
-
-    /// Whether receiving has stopped because too much waits to be sent.
-    pub(crate) fn is_throttled(&self) -> bool {
-        self.throttled && self.is_open()
     }
 
     /// Whether a byte that the kernel has not delivered counts as lost: a server that shuts down
@@ -205,14 +214,17 @@ impl Lifecycle {
     pub(crate) fn step(&self) -> Step {
         match self.phase {
             Phase::Open => Step::Continue,
-            Phase::Closed => Step::Close,
-            Phase::Ending { .. } if self.unsent > 0 => Step::Continue,
-            Phase::Ending { fin_sent: false, .. } if self.answers_for_delivery() => Step::SendFin,
-            Phase::Ending { .. } if self.awaits_delivery() => Step::Continue,
-            Phase::Ending { .. } if self.peer_finished => Step::Close,
-            Phase::Ending { fin_sent: false, .. } => Step::SendFin,
-            Phase::Ending { allowance: 0, .. } => Step::Close,
-            Phase::Ending { .. } => Step::Continue,
+            Phase::Flushing { .. } if self.unsent > 0 => Step::Continue,
+            // Closing sends FIN as well.
+            Phase::Flushing { .. } if self.peer_finished && !self.answers_for_delivery() => {
+                Step::Close
+            }
+            Phase::Flushing { .. } => Step::SendFin,
+            Phase::Lingering { .. } if self.awaits_delivery() => Step::Continue,
+            Phase::Lingering { allowance, .. } if allowance > 0 && !self.peer_finished => {
+                Step::Continue
+            }
+            Phase::Lingering { .. } | Phase::Closed => Step::Close,
         }
     }
 
@@ -236,7 +248,8 @@ impl Lifecycle {
                 self.undecided += length;
                 return Fate::Deliver;
             }
-            Phase::Ending { allowance, .. } => *allowance = allowance.saturating_sub(length),
+            Phase::Flushing { farewell: Farewell { allowance, .. }, .. }
+            | Phase::Lingering { allowance, .. } => *allowance = allowance.saturating_sub(length),
             Phase::Closed => {}
         }
         self.late += length;
@@ -254,22 +267,26 @@ impl Lifecycle {
     }
 
     /// The protocol asked for bytes to be sent.
-    pub(crate) fn queued(&mut self, now: Instant, length: usize, limits: &Limits) {
+    pub(crate) fn queued(&mut self, now: Instant, length: usize) {
         if self.unsent == 0 {
             self.progress.last = now;
         }
         self.unsent += length;
-        self.throttled |= self.unsent >= limits.high_water;
     }
 
     /// Bytes were sent.
-    pub(crate) fn sent(&mut self, now: Instant, length: usize, limits: &Limits) {
+    pub(crate) fn sent(&mut self, now: Instant, length: usize) {
         if length > 0 {
             self.last_activity = now;
             self.progress.last = now;
         }
         self.unsent -= length;
-        self.throttled &= self.unsent > limits.low_water;
+    }
+
+    /// What waits to be sent costs this many bytes now.
+    pub(crate) fn throttle(&mut self, backlog: usize, limits: &Limits) {
+        let mark = if self.throttled { limits.low_water + 1 } else { limits.high_water };
+        self.throttled = backlog >= mark;
     }
 
     /// The kernel answered a probe.
@@ -287,20 +304,21 @@ impl Lifecycle {
 
     /// The protocol closed the connection.
     pub(crate) fn end(&mut self, reason: CloseReason, limits: &Limits) {
-        let (cause, allowance) = match reason {
-            CloseReason::Finished => (Cause::Finished, 0),
-            CloseReason::Failed(_) => (Cause::Refused, limits.refusal_allowance),
+        let cause = match reason {
+            CloseReason::Finished => Cause::Finished,
+            CloseReason::Failed(_) => Cause::Refused,
         };
-        self.begin_ending(cause, allowance, Linger::For(limits.refusal_linger), None);
+        self.flush(cause, None, Farewell::to_a_refused_peer(limits));
     }
 
     /// Our FIN went out.
     pub(crate) fn fin_sent(&mut self, now: Instant) {
-        if let Phase::Ending { fin_sent, linger, deadline, .. } = &mut self.phase {
-            *fin_sent = true;
-            if let Linger::For(limit) = linger {
-                *deadline = Some(now + *limit);
-            }
+        if let Phase::Flushing { farewell: Farewell { linger, allowance }, .. } = self.phase {
+            let until = match linger {
+                Linger::For(limit) => now + limit,
+                Linger::Until(time) => time,
+            };
+            self.phase = Phase::Lingering { until, allowance };
         }
     }
 
@@ -335,8 +353,7 @@ impl Lifecycle {
         if has_passed(self.ending_deadline()) {
             self.close(Cause::Abandoned);
         } else if has_passed(self.idle_deadline(limits)) {
-            let (allowance, linger) = (limits.refusal_allowance, limits.refusal_linger);
-            self.begin_ending(Cause::Idle, allowance, Linger::For(linger), None);
+            self.flush(Cause::Idle, None, Farewell::to_a_refused_peer(limits));
         } else if has_passed(self.drain_deadline()) {
             self.end_of_drain(now);
         }
@@ -344,32 +361,31 @@ impl Lifecycle {
 
     fn end_of_drain(&mut self, now: Instant) {
         let Some(drain) = self.drain else { return };
-        let (cause, allowance, deadline) = if now < drain.deadline {
-            (Cause::Quiet, usize::MAX, drain.deadline)
+        let (cause, until) = if now < drain.deadline {
+            (Cause::Quiet, drain.deadline)
         } else {
-            (Cause::Abandoned, 0, now + drain.flush)
+            (Cause::Abandoned, now + drain.flush)
         };
-        self.begin_ending(cause, allowance, Linger::UntilDeadline, Some(deadline));
+        let farewell = Farewell { linger: Linger::Until(until), allowance: usize::MAX };
+        self.flush(cause, Some(until), farewell);
     }
 
-    fn begin_ending(
-        &mut self,
-        cause: Cause,
-        allowance: usize,
-        linger: Linger,
-        deadline: Option<Instant>,
-    ) {
+    fn flush(&mut self, cause: Cause, until: Option<Instant>, farewell: Farewell) {
         if self.phase == Phase::Open {
             self.cause.get_or_insert(cause);
-            self.phase = Phase::Ending { fin_sent: false, allowance, linger, deadline };
+            self.phase = Phase::Flushing { until, farewell };
         }
     }
 
-    /// The end of lingering and, while the server drains, of flushing.
+    /// The end of flushing or lingering.
     fn ending_deadline(&self) -> Option<Instant> {
-        let Phase::Ending { deadline, .. } = self.phase else { return None };
+        let until = match self.phase {
+            Phase::Flushing { until, .. } => until,
+            Phase::Lingering { until, .. } => Some(until),
+            Phase::Open | Phase::Closed => return None,
+        };
         let of_drain = self.drain.map(|drain| drain.deadline + drain.flush);
-        deadline.into_iter().chain(of_drain).min()
+        until.into_iter().chain(of_drain).min()
     }
 
     fn idle_deadline(&self, limits: &Limits) -> Option<Instant> {
@@ -387,8 +403,10 @@ impl Lifecycle {
 
     fn probe_deadline(&self, limits: &Limits) -> Option<Instant> {
         let interval = match self.phase {
-            Phase::Open | Phase::Ending { .. } if self.unsent > 0 => limits.stall_timeout / PROBES,
-            Phase::Ending { .. } if self.awaits_delivery() => DELIVERY_PROBE,
+            Phase::Open | Phase::Flushing { .. } if self.unsent > 0 => {
+                limits.stall_timeout / PROBES
+            }
+            Phase::Lingering { .. } if self.awaits_delivery() => DELIVERY_PROBE,
             _ => return None,
         };
         Some(self.progress.last.max(self.progress.last_probe) + interval)
@@ -397,5 +415,12 @@ impl Lifecycle {
     /// The peer has finished and all is sent, but not yet delivered.
     fn awaits_delivery(&self) -> bool {
         self.answers_for_delivery() && self.peer_finished && !self.progress.is_delivered
+    }
+}
+
+impl Farewell {
+    /// Long enough for the peer to read why, short enough not to serve it.
+    fn to_a_refused_peer(limits: &Limits) -> Self {
+        Self { linger: Linger::For(limits.refusal_linger), allowance: limits.refusal_allowance }
     }
 }

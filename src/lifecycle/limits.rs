@@ -5,9 +5,9 @@ use std::time::Duration;
 /// Limits of every connection of a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Limits {
-    /// Receiving stops when this many bytes wait to be sent.
+    /// Receiving stops when what waits to be sent costs this many bytes.
     pub(crate) high_water: usize,
-    /// Receiving resumes when no more than this many bytes wait to be sent.
+    /// Receiving resumes when it costs no more than this many.
     pub(crate) low_water: usize,
     /// A peer that acknowledges nothing for this long while bytes wait for it is ended.
     pub(crate) stall_timeout: Duration,

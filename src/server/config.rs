@@ -1,7 +1,7 @@
 //! What to serve, where, and within which limits.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use super::limits;
@@ -43,22 +43,27 @@ pub enum ConfigError {
     /// There is nothing to listen on.
     #[error("no address to listen on: give at least one")]
     NoAddress,
+    /// Two addresses take the same port of the same interface.
+    #[error("{0} and {1} overlap: leave one of them out")]
+    Overlap(SocketAddr, SocketAddr),
+    /// An IPv4 address in the clothes of an IPv6 one.
+    #[error("[{0}] is an IPv4 address: write it as {1}")]
+    MappedAddress(Ipv6Addr, Ipv4Addr),
     /// There is no worker to start.
     #[error("no CPU for a worker: give at least one")]
     NoWorker,
-    /// A frame could not arrive while buffers are scarce.
+    /// Nobody could go on while buffers are scarce.
     #[error(
-        "{memory} bytes of --memory over {workers} workers cannot hold a frame of {max_frame} \
-         bytes for each: set --memory to at least {}",
-        least_memory(*max_frame, *workers)
+        "--memory {memory} is too little for {workers} workers with these frames: give at least \
+         {least} bytes"
     )]
     MemoryTooSmall {
         /// The memory configured, in bytes.
         memory: usize,
         /// The workers that share it.
         workers: usize,
-        /// Longest payload of a frame in bytes.
-        max_frame: u32,
+        /// What would do, in bytes.
+        least: usize,
     },
     /// No frame of the wire format is that long.
     #[error("a frame limit of {0} bytes is outside 1 to {MAX_FRAME_CEILING}")]
@@ -107,19 +112,31 @@ impl Config {
         if self.addresses.is_empty() {
             return Err(ConfigError::NoAddress);
         }
+        check_addresses(&self.addresses)?;
         let workers = self.cpus.len();
         if workers == 0 {
             return Err(ConfigError::NoWorker);
         }
-        let protocol::Config::Framed(framed) = self.protocol else { return Ok(()) };
-        let (max_frame, memory) = (framed.max_frame, self.memory);
-        if !(1..=MAX_FRAME_CEILING).contains(&max_frame) {
-            return Err(ConfigError::FrameLimit(max_frame));
+        if let protocol::Config::Framed(framed) = self.protocol
+            && !(1..=MAX_FRAME_CEILING).contains(&framed.max_frame)
+        {
+            return Err(ConfigError::FrameLimit(framed.max_frame));
         }
-        if memory < least_memory(max_frame, workers) {
-            return Err(ConfigError::MemoryTooSmall { memory, workers, max_frame });
+        let least = workers * self.least_memory_of_a_worker();
+        if self.memory < least {
+            return Err(ConfigError::MemoryTooSmall { memory: self.memory, workers, least });
         }
         Ok(())
+    }
+
+    /// Room for two of what must be kept whole, a frame or the content of a receive buffer: one
+    /// that arrives while another waits to be sent.
+    fn least_memory_of_a_worker(&self) -> usize {
+        let unit = match self.protocol {
+            protocol::Config::Raw => 0,
+            protocol::Config::Framed(framed) => framed.max_frame,
+        };
+        2 * (unit.max(driver::uring::BUFFER_SIZE) as usize + 4096)
     }
 
     /// The most memory that a server with this configuration takes.
@@ -149,9 +166,28 @@ impl Config {
     }
 }
 
-/// Two frames for each worker: one that arrives while another waits to be sent.
-fn least_memory(max_frame: u32, workers: usize) -> usize {
-    2 * workers * (max_frame as usize + 4096)
+fn check_addresses(addresses: &[SocketAddr]) -> Result<(), ConfigError> {
+    for (index, &address) in addresses.iter().enumerate() {
+        if let IpAddr::V6(ip) = address.ip()
+            && let Some(mapped) = ip.to_ipv4_mapped()
+        {
+            return Err(ConfigError::MappedAddress(ip, mapped));
+        }
+        if let Some(&other) = addresses[..index].iter().find(|other| overlap(**other, address)) {
+            return Err(ConfigError::Overlap(other, address));
+        }
+    }
+    Ok(())
+}
+
+/// IPv6 listeners take IPv6 only, so families never overlap.
+fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
+    let same_interface =
+        one.ip() == other.ip() || one.ip().is_unspecified() || other.ip().is_unspecified();
+    one.port() == other.port()
+        && one.port() != 0
+        && one.is_ipv4() == other.is_ipv4()
+        && same_interface
 }
 
 /// The most memory that a server takes, and how that is reckoned.
@@ -212,8 +248,8 @@ mod tests {
     #[test]
     fn memory_that_cannot_hold_a_frame_is_refused_with_what_would_do() {
         let error = framed(1 << 20, 1 << 20).check().expect_err("too small");
-        let enough = least_memory(1 << 20, 2);
-        assert!(error.to_string().contains(&format!("at least {enough}")), "{error}");
+        let enough = 2 * 2 * ((1 << 20) + 4096);
+        assert!(error.to_string().contains(&format!("at least {enough} bytes")), "{error}");
         assert_eq!(framed(1 << 20, enough).check(), Ok(()));
     }
 
@@ -223,6 +259,19 @@ mod tests {
             let error = framed(limit, usize::MAX).check();
             assert_eq!(error, Err(ConfigError::FrameLimit(limit)));
         }
+    }
+
+    #[test]
+    fn addresses_that_cannot_all_be_had_are_refused() {
+        let check = |texts: &[&str]| {
+            let addresses = texts.iter().map(|text| text.parse().expect("an address"));
+            Config::new(addresses.collect()).check().map_err(|error| error.to_string())
+        };
+        assert_eq!(check(&["127.0.0.1:0", "127.0.0.1:0", "[::]:7", "0.0.0.0:7"]), Ok(()));
+        let error = check(&["0.0.0.0:7", "127.0.0.1:7"]).expect_err("they overlap");
+        assert!(error.contains("0.0.0.0:7 and 127.0.0.1:7 overlap"), "{error}");
+        let error = check(&["[::ffff:127.0.0.1]:7"]).expect_err("it is mapped");
+        assert!(error.contains("write it as 127.0.0.1"), "{error}");
     }
 
     #[test]

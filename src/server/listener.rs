@@ -49,6 +49,8 @@ pub(super) fn explain(error: &io::Error) -> String {
             "ports below net.ipv4.ip_unprivileged_port_start (1024) need CAP_NET_BIND_SERVICE"
         }
         Some(libc::EMFILE | libc::ENFILE) => "no descriptor is left: raise ulimit -n",
+        Some(libc::ENOMEM | libc::ENOBUFS) => "the kernel has no memory left for it",
+        Some(libc::EAGAIN) => "no more threads are allowed: raise ulimit -u",
         _ => return error.to_string(),
     };
     format!("{error}: {hint}")
@@ -87,6 +89,8 @@ fn socket_for(address: SocketAddr) -> io::Result<Socket> {
     // Over our own connections in TIME_WAIT a restart must succeed.
     socket.set_reuse_address(true)?;
     socket.set_tcp_nodelay(true)?;
+    // Every byte comes back, urgent ones too.
+    socket.set_out_of_band_inline(true)?;
     if address.is_ipv6() {
         socket.set_only_v6(true)?;
     }

@@ -66,7 +66,7 @@ pub enum StartError {
         reason: String,
     },
     /// The kernel refused a descriptor or a thread.
-    #[error("cannot start: {0}")]
+    #[error("cannot start: {}", listener::explain(_0))]
     System(#[from] io::Error),
 }
 
@@ -78,6 +78,8 @@ pub struct ServeError {
     pub worker: usize,
     /// What happened.
     pub reason: String,
+    /// What the other workers counted.
+    pub counters: Box<Counters>,
 }
 
 /// A server whose workers all listen.

@@ -7,6 +7,7 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use super::Shutdown;
+use crate::say;
 
 /// From now on SIGTERM and SIGINT shut the server down instead of killing the process.
 ///
@@ -18,8 +19,8 @@ pub fn shut_down_on_signals(shutdown: Shutdown) -> io::Result<()> {
     thread::Builder::new().name("signals".to_owned()).spawn(move || {
         let mut arrived = signals.forever();
         if arrived.next().is_some() {
-            eprintln!("shutting down: finishing what was received; signal again to stop at once");
             shutdown.drain();
+            say("shutting down: finishing what was received; signal again to stop at once");
         }
         for _ in arrived {
             shutdown.stop();

@@ -10,6 +10,7 @@ use super::{ServeError, StartError, placement};
 use crate::driver::{Settings, ShutdownSignal, Urgency, Worker, uring};
 use crate::lifecycle::Admission;
 use crate::metrics::Counters;
+use crate::say;
 
 /// What all workers of a server have in common.
 pub(super) struct Shared {
@@ -91,13 +92,16 @@ impl Workers {
             match result {
                 Ok(counters) => total += counters,
                 Err(reason) => {
-                    failure.get_or_insert(ServeError { worker, reason });
+                    failure.get_or_insert((worker, reason));
                     shutdown.raise(Urgency::Stop);
                 }
             }
         }
         self.join();
-        failure.map_or(Ok(total), Err)
+        match failure {
+            Some((worker, reason)) => Err(ServeError { worker, reason, counters: Box::new(total) }),
+            None => Ok(total),
+        }
     }
 
     pub(super) fn join(&mut self) {
@@ -129,7 +133,7 @@ fn run(index: usize, cpu: usize, worker: Worker, ready: &Sender<Ready>, exit: &S
 
 fn begin(cpu: usize, worker: Worker) -> Result<uring::Driver, String> {
     if !placement::pin(cpu) {
-        return Err("the kernel did not pin it to that CPU".to_owned());
+        return Err("the kernel did not pin it there: is a cpuset taking the CPU away?".to_owned());
     }
     uring::Driver::new(worker).map_err(|error| error.to_string())
 }
@@ -143,7 +147,7 @@ struct AbortOnPanic {
 impl Drop for AbortOnPanic {
     fn drop(&mut self) {
         if thread::panicking() {
-            eprintln!("worker {} panicked: aborting", self.worker);
+            say(format_args!("worker {} panicked: aborting", self.worker));
             process::abort();
         }
     }

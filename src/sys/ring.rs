@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::mem::ManuallyDrop;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::ptr;
 use std::time::Duration;
 
 use io_uring::types::{CancelBuilder, Fd, SubmitArgs, Timespec};
@@ -35,10 +36,8 @@ pub(crate) enum RingError {
     Setup { errno: Errno },
     #[error("this kernel's io_uring lacks {0}: Linux 6.0 or newer is needed")]
     Lacks(&'static str),
-    #[error(
-        "receive buffers: {0}: Linux 5.19 or newer is needed; ENOMEM means RLIMIT_MEMLOCK (ulimit -l) is too low"
-    )]
-    Buffers(io::Error),
+    #[error("receive buffers: {errno}: {}", setup_hint(*errno))]
+    Buffers { errno: Errno },
 }
 
 fn setup_hint(errno: Errno) -> &'static str {
@@ -133,7 +132,7 @@ impl Ring {
         }
         let buffers =
             BufRing::register(&uring.submitter(), BUFFER_GROUP, config.buffers, config.buffer_size)
-                .map_err(RingError::Buffers)?;
+                .map_err(|error| RingError::Buffers { errno: errno_of(&error) })?;
         Ok(Self {
             uring,
             memory: ManuallyDrop::new(Memory { buffers, sends: Vec::new() }),
@@ -148,8 +147,18 @@ impl Ring {
         self.push(token, Operation::Accept, entry.build());
     }
 
+    /// Receives once, into a buffer of the ring.
+    pub(crate) fn receive_one(&mut self, token: Token, socket: BorrowedFd<'_>) {
+        // Without a length of its own a receive takes what the buffer holds.
+        let entry = opcode::Recv::new(Fd(socket.as_raw_fd()), ptr::null_mut(), 0)
+            .buf_group(BUFFER_GROUP)
+            .build()
+            .flags(squeue::Flags::BUFFER_SELECT);
+        self.push(token, Operation::Receive, entry);
+    }
+
     /// Receives into buffers of the ring until cancelled, the peer's FIN, or an error.
-    pub(crate) fn receive(&mut self, token: Token, socket: BorrowedFd<'_>) {
+    pub(crate) fn receive_many(&mut self, token: Token, socket: BorrowedFd<'_>) {
         let entry = opcode::RecvMulti::new(Fd(socket.as_raw_fd()), BUFFER_GROUP);
         self.push(token, Operation::Receive, entry.build());
     }
@@ -365,22 +374,25 @@ fn bytes_of<'a>(buffers: &'a BufRing, part: &'a Part) -> &'a [u8] {
 }
 
 /// Tries the cheapest mode first: completions handled inside our own system calls (6.1), then
-/// without interrupts to our thread (5.19).
+/// without interrupts to our thread. Both need SINGLE_ISSUER, which came with 6.0 as multishot
+/// receive did.
 fn build(config: RingConfig) -> Result<IoUring, RingError> {
     let mut builder = IoUring::builder();
-    builder.setup_submit_all().setup_cqsize(config.completions);
+    builder.setup_submit_all().setup_single_issuer().setup_cqsize(config.completions);
     let mut cooperative = builder.clone();
     cooperative.setup_coop_taskrun();
-    builder.setup_single_issuer().setup_defer_taskrun();
+    builder.setup_defer_taskrun();
     builder
         .build(config.submissions)
         .or_else(|error| match error.raw_os_error() {
             Some(libc::EINVAL) => cooperative.build(config.submissions),
             _ => Err(error),
         })
-        .map_err(|error| RingError::Setup {
-            errno: Errno::from_io_error(&error).unwrap_or(Errno::INVAL),
-        })
+        .map_err(|error| RingError::Setup { errno: errno_of(&error) })
+}
+
+fn errno_of(error: &io::Error) -> Errno {
+    Errno::from_io_error(error).unwrap_or(Errno::INVAL)
 }
 
 /// Failures of `io_uring_enter` that say «later», not «never»: interrupted, timed out, completions

@@ -18,6 +18,7 @@ pub(crate) enum Part {
 pub(crate) struct Owned {
     bytes: Bytes,
     charge: usize,
+    is_our_own_word: bool,
 }
 
 impl Part {
@@ -42,10 +43,21 @@ impl Owned {
     /// What an owned part costs beside its bytes: its place in a queue (48), the shared header of
     /// [`Bytes`] (24) and the allocator's for both blocks (32 in glibc), rounded up. A peer that
     /// sends byte by byte is charged for what it makes us spend.
-    const OVERHEAD: usize = 128;
+    pub(crate) const OVERHEAD: usize = 128;
 
+    /// A copy of received bytes.
     pub(crate) fn copy_of(bytes: &[u8]) -> Self {
-        Self { bytes: Bytes::copy_from_slice(bytes), charge: Self::charge_for(bytes.len()) }
+        let charge = Self::charge_for(bytes.len());
+        Self { bytes: Bytes::copy_from_slice(bytes), charge, is_our_own_word: false }
+    }
+
+    /// Bytes that nobody sent us.
+    pub(crate) fn our_own_word(bytes: &[u8]) -> Self {
+        Self { is_our_own_word: true, ..Self::copy_of(bytes) }
+    }
+
+    pub(crate) fn is_our_own_word(&self) -> bool {
+        self.is_our_own_word
     }
 
     /// What a copy of this many bytes is charged for.
@@ -64,7 +76,8 @@ impl Owned {
 
     fn split_to(&mut self, length: usize) -> Self {
         self.charge -= length;
-        Self { bytes: self.bytes.split_to(length), charge: length }
+        let bytes = self.bytes.split_to(length);
+        Self { bytes, charge: length, is_our_own_word: self.is_our_own_word }
     }
 }
 

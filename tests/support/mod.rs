@@ -125,6 +125,18 @@ impl Program {
         self.child.id()
     }
 
+    /// Closes the reading end of standard error.
+    pub fn stop_listening(mut self) -> Self {
+        let (reader, _writer) = std::io::pipe().expect("a pipe can be had");
+        self.stderr = BufReader::new(ChildStderr::from(std::os::fd::OwnedFd::from(reader)));
+        self
+    }
+
+    /// Waits for the end without reading what is said.
+    pub fn exit_code(&mut self) -> Option<i32> {
+        self.child.wait().expect("a child can be waited for").code()
+    }
+
     pub fn signal(&self, signal: Signal) {
         let process = Pid::from_child(&self.child);
         kill_process(process, signal).expect("the program runs");

@@ -35,10 +35,14 @@ pub(super) struct Connection {
     /// The empty batch of the last send, kept for its memory.
     spare_batch: SendBatch,
     receive: Receive,
+    /// Receives in a row that were far from filling a buffer.
+    small_receives: u8,
     send: Send,
+    parts_in_flight: usize,
     owned: OwnedMemory,
-    /// When the connection stopped reading its peer for the peer's own slowness.
-    throttled_since: Option<Instant>,
+    /// Since when the connection has not read its peer.
+    paused_since: Option<Instant>,
+    unsent_at_end: usize,
     /// Whether the session already knows that [`Self::advance`] has something to do.
     pub(super) is_dirty: bool,
     pub(super) alarm: Alarm,
@@ -55,7 +59,7 @@ pub(super) enum Place {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Receive {
     Idle,
-    Armed,
+    Armed(Amount),
     Cancelling,
     /// Waits for a buffer in the session's queue.
     Parked,
@@ -93,6 +97,24 @@ impl OwnedMemory {
     }
 }
 
+/// How much one receive operation takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Amount {
+    /// One buffer: a peer that sends faster than it reads is stopped at the high-water mark.
+    One,
+    /// A buffer for everything that arrives, without being asked again: cheapest for small
+    /// messages. In one turn it may take 32 buffers before anybody looks
+    /// (`MULTISHOT_MAX_RETRY` in the kernel's `io_uring/net.c`).
+    Many,
+}
+
+impl Amount {
+    /// A receive of at most this many bytes is small.
+    const SMALL: usize = 16 << 10;
+    /// After so many small receives in a row a peer is taken to send small messages.
+    const STREAK: u8 = 2;
+}
+
 /// What is left of a connection after [`Connection::advance`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Progress {
@@ -112,9 +134,12 @@ impl Connection {
             outgoing: VecDeque::new(),
             spare_batch: SendBatch::default(),
             receive: Receive::Idle,
+            small_receives: 0,
             send: Send::Idle,
+            parts_in_flight: 0,
             owned: OwnedMemory::default(),
-            throttled_since: None,
+            paused_since: None,
+            unsent_at_end: 0,
             is_dirty: false,
             alarm: Alarm::default(),
         }
@@ -135,8 +160,19 @@ impl Connection {
 
     /// When [`Self::handle_timeout`] is due. A frame's time does not run while we do not read.
     pub(super) fn deadline(&self, settings: &Settings) -> Option<Instant> {
-        let of_protocol = self.protocol.deadline().filter(|_| self.throttled_since.is_none());
+        let is_reading = self.lifecycle.is_open() && self.paused_since.is_none();
+        let of_protocol = self.protocol.deadline().filter(|_| is_reading);
         self.lifecycle.deadline(&settings.limits).into_iter().chain(of_protocol).min()
+    }
+
+    /// Received bytes that were to be sent back and were not, once the connection is over.
+    pub(super) fn unsent_at_end(&self) -> usize {
+        self.unsent_at_end
+    }
+
+    fn unsent_echo(&self) -> usize {
+        let is_echo = |part: &&Part| !matches!(part, Part::Owned(owned) if owned.is_our_own_word());
+        self.outgoing.iter().filter(is_echo).map(Part::len).sum()
     }
 
     /// The outstanding receive ended; another may be armed.
@@ -168,6 +204,8 @@ impl Connection {
         if let Part::Owned(copy) = &part {
             self.owned.add(copy, outbox);
         }
+        let is_small = part.len() <= Amount::SMALL;
+        self.small_receives = if is_small { self.small_receives.saturating_add(1) } else { 0 };
         match self.lifecycle.received(now, part.len()) {
             Fate::Deliver => {
                 self.undecided.push(part);
@@ -189,10 +227,10 @@ impl Connection {
         now: Instant,
         mut batch: SendBatch,
         result: Result<usize, Errno>,
-        settings: &Settings,
         outbox: &mut Outbox,
     ) -> usize {
         self.send = Send::Idle;
+        self.parts_in_flight = 0;
         let sent = result.unwrap_or(0);
         let mut rest = sent;
         while rest > 0 {
@@ -204,12 +242,27 @@ impl Connection {
             self.outgoing.push_front(part);
         }
         self.spare_batch = batch;
-        self.lifecycle.sent(now, sent, &settings.limits);
-        match result {
-            Ok(_) | Err(Errno::CANCELED | Errno::INTR | Errno::AGAIN) => {}
-            Err(_) => self.lifecycle.close(Cause::Reset),
+        self.lifecycle.sent(now, sent);
+        if let Err(error) = result {
+            self.handle_failure(error);
         }
         sent
+    }
+
+    /// An operation failed. Some failures only say «again».
+    pub(super) fn handle_failure(&mut self, error: Errno) {
+        match error {
+            Errno::CANCELED | Errno::INTR | Errno::AGAIN => {}
+            Errno::CONNRESET
+            | Errno::PIPE
+            | Errno::TIMEDOUT
+            | Errno::CONNABORTED
+            | Errno::HOSTUNREACH
+            | Errno::NETUNREACH
+            | Errno::NETDOWN
+            | Errno::NETRESET => self.lifecycle.close(Cause::Reset),
+            _ => self.lifecycle.close(Cause::Failed),
+        }
     }
 
     /// The kernel says how the peer takes what is sent.
@@ -248,34 +301,35 @@ impl Connection {
         outbox: &mut Outbox,
     ) {
         self.lifecycle.handle_timeout(now, &settings.limits);
-        if self.throttled_since.is_none() {
+        if self.paused_since.is_none() {
             self.feed(now, Input::Timeout, settings, outbox);
         }
     }
 
     /// Submits what the state calls for.
-    pub(super) fn advance(&mut self, now: Instant, outbox: &mut Outbox) -> Progress {
-        self.stop_the_clock_while_throttled(now);
+    pub(super) fn advance(
+        &mut self,
+        now: Instant,
+        settings: &Settings,
+        outbox: &mut Outbox,
+    ) -> Progress {
         self.submit_send(outbox);
-        match self.lifecycle.step() {
-            Step::Continue => {}
-            Step::SendFin => {
-                outbox.push(Submission::ShutdownWrite { slot: self.key.slot });
-                self.lifecycle.fin_sent(now);
+        self.lifecycle.throttle(self.backlog(), &settings.limits);
+        loop {
+            match self.lifecycle.step() {
+                Step::Continue => break,
+                Step::SendFin => {
+                    outbox.push(Submission::ShutdownWrite { slot: self.key.slot });
+                    self.lifecycle.fin_sent(now);
+                }
+                Step::Close => return self.close(outbox),
             }
-            Step::Close => return self.close(outbox),
         }
         if self.lifecycle.take_probe() {
             outbox.push(Submission::Probe { slot: self.key.slot });
         }
-        match self.receive {
-            Receive::Idle if self.lifecycle.wants_input() => {
-                outbox.push(Submission::Receive(self.token(Operation::Receive)));
-                self.receive = Receive::Armed;
-            }
-            Receive::Armed if !self.lifecycle.wants_input() => self.cancel_receive(outbox),
-            _ => {}
-        }
+        self.submit_receive(outbox);
+        self.stop_the_clock_while_paused(now);
         Progress::Alive
     }
 
@@ -312,12 +366,11 @@ impl Connection {
         settings: &Settings,
         outbox: &mut Outbox,
     ) {
-        let limits = &settings.limits;
         match output {
             Output::Forward(range) => {
                 let length = (range.end - range.start) as usize;
                 self.lifecycle.decided(length);
-                self.lifecycle.queued(now, length, limits);
+                self.lifecycle.queued(now, length);
                 self.undecided.take(range, |part| self.outgoing.push_back(part));
             }
             Output::Discard(range) => {
@@ -325,22 +378,43 @@ impl Connection {
                 self.undecided.take(range, |part| self.owned.release(part, outbox));
             }
             Output::Emit(bytes) => {
-                self.lifecycle.queued(now, bytes.len(), limits);
-                let part = Owned::copy_of(&bytes);
+                self.lifecycle.queued(now, bytes.len());
+                let part = Owned::our_own_word(&bytes);
                 self.owned.add(&part, outbox);
                 self.outgoing.push_back(Part::Owned(part));
             }
-            Output::Close(reason) => self.lifecycle.end(reason, limits),
+            Output::Close(reason) => self.lifecycle.end(reason, &settings.limits),
         }
     }
 
-    fn stop_the_clock_while_throttled(&mut self, now: Instant) {
-        match (self.throttled_since, self.lifecycle.is_throttled()) {
-            (None, true) => self.throttled_since = Some(now),
-            (Some(since), false) => {
-                self.throttled_since = None;
+    /// What waits to be sent, with what it costs to remember it.
+    fn backlog(&self) -> usize {
+        let parts = self.outgoing.len() + self.parts_in_flight;
+        self.lifecycle.unsent() + parts * Owned::OVERHEAD
+    }
+
+    fn stop_the_clock_while_paused(&mut self, now: Instant) {
+        match (self.paused_since, self.receive) {
+            (None, Receive::Armed(_)) => {}
+            (None, _) => self.paused_since = Some(now),
+            (Some(since), Receive::Armed(_)) => {
+                self.paused_since = None;
                 self.protocol.postpone_deadline(now.saturating_duration_since(since));
             }
+            (Some(_), _) => {}
+        }
+    }
+
+    fn submit_receive(&mut self, outbox: &mut Outbox) {
+        let is_bulk = self.small_receives < Amount::STREAK;
+        match self.receive {
+            Receive::Idle if self.lifecycle.wants_input() => {
+                let amount = if is_bulk { Amount::One } else { Amount::Many };
+                outbox.push(Submission::Receive(self.token(Operation::Receive), amount));
+                self.receive = Receive::Armed(amount);
+            }
+            Receive::Armed(_) if !self.lifecycle.wants_input() => self.cancel_receive(outbox),
+            Receive::Armed(Amount::Many) if is_bulk => self.cancel_receive(outbox),
             _ => {}
         }
     }
@@ -356,13 +430,17 @@ impl Connection {
                 break;
             }
         }
+        if self.outgoing.is_empty() {
+            self.outgoing.shrink_to(SendBatch::MAX_PARTS);
+        }
+        self.parts_in_flight = batch.parts().len();
         outbox.push(Submission::Send(self.token(Operation::Send), batch));
         self.send = Send::InFlight;
     }
 
     /// Cancels what is in flight; once nothing is, gives everything back.
     fn close(&mut self, outbox: &mut Outbox) -> Progress {
-        if self.receive == Receive::Armed {
+        if let Receive::Armed(_) = self.receive {
             self.cancel_receive(outbox);
         }
         if self.send == Send::InFlight {
@@ -372,6 +450,7 @@ impl Connection {
         if self.receive == Receive::Cancelling || self.send == Send::Cancelling {
             return Progress::Alive;
         }
+        self.unsent_at_end = self.unsent_echo();
         self.release_undecided(outbox);
         self.outgoing.drain(..).for_each(|part| self.owned.release(part, outbox));
         let count_queued = self.lifecycle.answers_for_delivery();

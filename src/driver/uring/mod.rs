@@ -4,7 +4,7 @@
 //! [`session`] decides, `sys::Ring` carries out, the loop in [`Driver::run`] is between them.
 
 mod acceptor;
-mod connection;
+pub(crate) mod connection;
 pub(crate) mod outbox;
 mod segments;
 pub(crate) mod session;
@@ -17,8 +17,10 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Instant;
 
+use rustix::io::Errno;
 use rustix::net::Shutdown;
 
+use self::connection::Amount;
 use self::outbox::Submission;
 use self::session::Session;
 use super::{ShutdownSignal, Urgency, Worker, handshake};
@@ -32,6 +34,9 @@ use crate::sys::{
 /// is what few connections cycle through.
 const RING: RingConfig =
     RingConfig { submissions: 1024, completions: 8192, buffers: 128, buffer_size: 128 << 10 };
+
+/// Bytes of a receive buffer.
+pub(crate) const BUFFER_SIZE: u32 = RING.buffer_size;
 
 /// Bytes of memory that a worker takes whatever its connections do: receive buffers, their ring of
 /// entries, submissions of 64 bytes with their index, completions of 16 bytes twice (the kernel's
@@ -132,7 +137,7 @@ impl Driver {
             }
             Outcome::Sent(batch, result) => self.session.handle_sent(now, token, batch, result),
             Outcome::Cancelled => {}
-            Outcome::Readable(result) => self.handle_signal(now, token, result.is_ok()),
+            Outcome::Readable(result) => self.handle_signal(now, token, result),
         }
     }
 
@@ -154,10 +159,9 @@ impl Driver {
         self.sockets[slot] = Some(socket);
     }
 
-    fn handle_signal(&mut self, now: Instant, token: Token, raised: bool) {
-        let urgency = Urgency::ALL[token.slot as usize];
-        match urgency {
-            _ if !raised => self.watch(urgency),
+    fn handle_signal(&mut self, now: Instant, token: Token, result: Result<(), Errno>) {
+        result.expect("a descriptor that is open for the worker's life can be watched");
+        match Urgency::ALL[token.slot as usize] {
             Urgency::Drain => self.session.drain(now),
             Urgency::Stop => self.session.stop(now),
         }
@@ -175,8 +179,11 @@ impl Driver {
                 Submission::Accept(token) => {
                     self.ring.accept(token, listener(&self.listeners, token.slot).as_fd());
                 }
-                Submission::Receive(token) => {
-                    self.ring.receive(token, socket(&self.sockets, token.slot));
+                Submission::Receive(token, Amount::One) => {
+                    self.ring.receive_one(token, socket(&self.sockets, token.slot));
+                }
+                Submission::Receive(token, Amount::Many) => {
+                    self.ring.receive_many(token, socket(&self.sockets, token.slot));
                 }
                 Submission::Send(token, batch) => {
                     self.ring.send(token, socket(&self.sockets, token.slot), batch);

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use super::connection::Amount;
 use crate::sys::{Lease, Owned, Part, SendBatch, Token};
 
 /// One thing to do. They are carried out in order.
@@ -9,8 +10,8 @@ use crate::sys::{Lease, Owned, Part, SendBatch, Token};
 pub(crate) enum Submission {
     /// Accept connections of the listener in the token's slot until cancelled.
     Accept(Token),
-    /// Receive on the connection in the token's slot until cancelled.
-    Receive(Token),
+    /// Receive on the connection in the token's slot, once or until cancelled.
+    Receive(Token, Amount),
     /// Send a batch on the connection in the token's slot.
     Send(Token, SendBatch),
     /// End the submission with this token.

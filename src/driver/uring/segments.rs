@@ -60,10 +60,12 @@ mod tests {
     }
 
     fn texts(parts: &[Part]) -> Vec<&str> {
-        let text = |part| match part {
-            &Part::Owned(ref owned) => std::str::from_utf8(owned.bytes()).expect("it was text"),
-            Part::Leased(_) => unreachable!("no lease was pushed"),
-        };
+        fn text(part: &Part) -> &str {
+            match part {
+                Part::Owned(owned) => std::str::from_utf8(owned.bytes()).expect("it was text"),
+                Part::Leased(_) => unreachable!("no lease was pushed"),
+            }
+        }
         parts.iter().map(text).collect()
     }
 

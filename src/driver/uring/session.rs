@@ -19,7 +19,7 @@ use super::connection::{Connection, Place, Progress};
 use super::outbox::{Outbox, Submission};
 use super::slab::{Key, Slab};
 use super::spill::Spill;
-use crate::driver::Settings;
+use crate::driver::{Settings, Urgency};
 use crate::lifecycle::{Admission, Cause, Probe, Timers};
 use crate::metrics::Counters;
 use crate::sys::{Lease, Owned, Part, SendBatch, Token};
@@ -41,7 +41,7 @@ pub(crate) struct Session {
     /// Connections that wait for a buffer, oldest first.
     parked: VecDeque<Key>,
     outbox: Outbox,
-    is_draining: bool,
+    shutdown: Option<Urgency>,
     counters: Counters,
 }
 
@@ -83,14 +83,14 @@ impl Session {
             spill: Spill::new(settings.spill_budget),
             parked: VecDeque::new(),
             outbox: Outbox::default(),
-            is_draining: false,
+            shutdown: None,
             counters: Counters::default(),
         }
     }
 
     /// Whether the session was drained and nothing is left of it.
     pub(crate) fn is_finished(&self) -> bool {
-        self.is_draining && self.connections.len() == 0 && self.acceptor.is_closed()
+        self.shutdown.is_some() && self.connections.len() == 0 && self.acceptor.is_closed()
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) is due at the latest.
@@ -133,11 +133,22 @@ impl Session {
         }
         match result {
             Ok(address) => return self.admit(now, address),
-            Err(Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::NOBUFS) => {
+            // accept(2): errors of the connection, not of the listener.
+            Err(
+                Errno::CANCELED
+                | Errno::INTR
+                | Errno::AGAIN
+                | Errno::CONNABORTED
+                | Errno::PROTO
+                | Errno::PERM
+                | Errno::NETDOWN
+                | Errno::NETUNREACH
+                | Errno::HOSTUNREACH,
+            ) => {}
+            Err(_) => {
                 self.counters.accept_pauses += 1;
                 self.acceptor.pause(now);
             }
-            Err(_) => {}
         }
         None
     }
@@ -182,8 +193,7 @@ impl Session {
                 connection.park();
                 self.parked.push_back(key);
             }
-            Err(Errno::CANCELED | Errno::INTR | Errno::AGAIN) => {}
-            Err(_) => connection.close_for(Cause::Reset),
+            Err(error) => connection.handle_failure(error),
         }
         let new_spell = connection.spell().filter(|_| spell.is_none());
         if let Some(spell) = new_spell {
@@ -202,7 +212,7 @@ impl Session {
     ) {
         let key = key_of(token);
         let connection = self.connections.get_mut(key).expect("a slot outlives its operations");
-        let sent = connection.handle_sent(now, batch, result, &self.settings, &mut self.outbox);
+        let sent = connection.handle_sent(now, batch, result, &mut self.outbox);
         self.counters.bytes_sent += sent as u64;
         self.mark(key);
     }
@@ -239,10 +249,10 @@ impl Session {
 
     /// Stops accepting and lets every connection finish.
     pub(crate) fn drain(&mut self, now: Instant) {
-        if self.is_draining {
+        if self.shutdown.is_some() {
             return;
         }
-        self.is_draining = true;
+        self.shutdown = Some(Urgency::Drain);
         self.acceptor.close(now, self.settings.drain.accept_grace);
         for key in self.connections.keys() {
             let connection = self.connections.get_mut(key).expect("keys are of connections");
@@ -254,6 +264,7 @@ impl Session {
     /// Stops accepting and ends every connection as it is.
     pub(crate) fn stop(&mut self, now: Instant) {
         self.drain(now);
+        self.shutdown = Some(Urgency::Stop);
         self.acceptor.close(now, Duration::ZERO);
         for key in self.connections.keys() {
             let connection = self.connections.get_mut(key).expect("keys are of connections");
@@ -299,9 +310,12 @@ impl Session {
     fn add_connection(&mut self, now: Instant, place: Place) -> Key {
         let settings = self.settings;
         let key = self.connections.insert_with(|key| Connection::new(key, place, now, &settings));
-        if self.is_draining {
-            let connection = self.connections.get_mut(key).expect("just inserted");
+        let connection = self.connections.get_mut(key).expect("just inserted");
+        if self.shutdown.is_some() {
             connection.drain(now, &settings, &mut self.outbox);
+        }
+        if self.shutdown == Some(Urgency::Stop) {
+            connection.close_for(Cause::Abandoned);
         }
         self.mark(key);
         key
@@ -387,7 +401,7 @@ impl Session {
     fn advance(&mut self, now: Instant, key: Key) {
         let connection = self.connections.get_mut(key).expect("dirty connections are alive");
         connection.is_dirty = false;
-        if connection.advance(now, &mut self.outbox) == Progress::Alive {
+        if connection.advance(now, &self.settings, &mut self.outbox) == Progress::Alive {
             let deadline = connection.deadline(&self.settings);
             self.timers.schedule(&mut connection.alarm, key, deadline);
             return;
@@ -397,7 +411,7 @@ impl Session {
             Place::Admitted(address) => self.admission.release(address),
             Place::Surplus => self.surplus -= 1,
         }
-        self.counters.count_end(connection.lifecycle());
+        self.counters.count_end(connection.lifecycle(), connection.unsent_at_end());
         self.acceptor.resume();
     }
 }

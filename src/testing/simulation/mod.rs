@@ -13,7 +13,7 @@ mod peer;
 mod ring;
 mod rng;
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -49,6 +49,8 @@ pub struct Report {
     pub resets: usize,
     /// Whether the shutdown began while the world was hostile.
     pub hostile_shutdown: bool,
+    /// Whether losses could be compared to the byte, and there were some.
+    pub exact_losses: bool,
 }
 
 /// Runs one seed to its end.
@@ -95,6 +97,7 @@ struct Scarcity {
     memory: usize,
     stall_timeout: Duration,
     idle_timeout: Option<Duration>,
+    frame_timeout: Duration,
 }
 
 impl Scarcity {
@@ -104,6 +107,7 @@ impl Scarcity {
         memory: usize::MAX >> 1,
         stall_timeout: Duration::from_secs(3600),
         idle_timeout: None,
+        frame_timeout: Duration::from_secs(3600),
     };
 
     fn random(rng: &mut Rng) -> Self {
@@ -115,6 +119,7 @@ impl Scarcity {
             memory: if rng.chance(50) { rng.between(1, 20_000) } else { usize::MAX >> 1 },
             stall_timeout: Duration::from_millis(rng.between(1, 1_000) as u64),
             idle_timeout: rng.chance(50).then(|| Duration::from_millis(rng.between(1, 500) as u64)),
+            frame_timeout: Duration::from_millis(*rng.pick(&[20, 1_000, 3_600_000])),
         }
     }
 }
@@ -127,12 +132,19 @@ struct World {
     session: Session,
     ring: FakeRing,
     is_framed: bool,
+    peers_reset: bool,
     scarcity: Scarcity,
     peers_to_come: usize,
     shutdown: Option<Shutdown>,
-    /// Slots whose connection got its FIN from us.
-    fin_sent: HashSet<u32>,
+    /// When the connections in these slots got their FIN from us.
+    fin_sent: HashMap<u32, Instant>,
     recycled: usize,
+    idle_turns: usize,
+    /// Bytes that raw connections were told of and did not send, by the time they were closed.
+    unechoed: usize,
+    is_frozen: bool,
+    /// The driver was started or signalled, and has not looked yet.
+    is_told: bool,
 }
 
 /// When and how the server was told to end.
@@ -142,10 +154,11 @@ struct Shutdown {
     hostile: bool,
 }
 
+/// Short enough for every deadline to pass in the hostile time of some seeds.
 const DRAIN: DrainLimits = DrainLimits {
-    quiet: Duration::from_millis(500),
-    timeout: Duration::from_secs(5),
-    flush: Duration::from_secs(1),
+    quiet: Duration::from_millis(200),
+    timeout: Duration::from_secs(1),
+    flush: Duration::from_millis(200),
     accept_grace: Duration::from_millis(20),
 };
 
@@ -164,12 +177,9 @@ impl World {
         let listeners = rng.between(1, 2);
         let ring = FakeRing::new(&mut rng, hostility, options.mutation, listeners);
         let is_framed = rng.chance(50);
-        let mut settings = settings(&mut rng, is_framed);
         let scarcity = Scarcity::random(&mut rng);
+        let settings = settings(&mut rng, is_framed, scarcity);
         let admission = Arc::new(Admission::new(scarcity.places, None));
-        settings.spill_budget = scarcity.memory;
-        settings.limits.stall_timeout = scarcity.stall_timeout;
-        settings.limits.idle_timeout = scarcity.idle_timeout;
         Self {
             options,
             now: Instant::now(),
@@ -177,11 +187,16 @@ impl World {
             session: Session::new(settings, admission, listeners, ring.buffer_count()),
             ring,
             is_framed,
+            peers_reset: rng.chance(50),
             scarcity,
             peers_to_come: rng.between(1, 25),
             shutdown: None,
-            fin_sent: HashSet::new(),
+            fin_sent: HashMap::new(),
             recycled: 0,
+            idle_turns: 0,
+            unechoed: 0,
+            is_frozen: false,
+            is_told: true,
             rng,
         }
     }
@@ -190,7 +205,12 @@ impl World {
         let shutdown_at =
             if self.rng.chance(40) { self.rng.below(self.options.steps) } else { usize::MAX };
         self.turn()?;
+        let stop_at =
+            if self.rng.chance(15) { self.rng.below(self.options.steps) } else { usize::MAX };
         while self.step < self.options.steps {
+            if self.step == stop_at {
+                return self.stop();
+            }
             if self.peers_to_come > 0 && self.rng.chance(5) {
                 self.connect_peer();
             }
@@ -200,6 +220,17 @@ impl World {
             self.turn()?;
         }
         self.end_well()
+    }
+
+    /// The server is told to end at once: it does, in no time.
+    fn stop(&mut self) -> Result<(), String> {
+        self.shutdown = Some(Shutdown { deadline: self.now, hostile: true });
+        self.session.stop(self.now);
+        self.is_told = true;
+        self.is_frozen = true;
+        self.run_until("the session has stopped", |world| world.session.is_finished())?;
+        self.check_leases()?;
+        self.check_losses()
     }
 
     /// Everything calms down, every peer finishes, and nothing may be left.
@@ -216,15 +247,39 @@ impl World {
             self.shut_down(false);
         }
         self.run_until("the session has finished", |world| world.session.is_finished())?;
-        if self.ring.leased_buffers() > 0 {
-            return Err(format!("{} buffers never came back", self.ring.leased_buffers()));
-        }
+        self.check_leases()?;
+        self.check_losses()?;
         let served = !self.shutdown.is_some_and(|shutdown| shutdown.hostile)
             && self.scarcity == Scarcity::NONE;
         for (number, peer) in self.ring.peers.iter_mut().enumerate() {
             peer.end(served).map_err(|reason| format!("peer {number}: {reason}"))?;
         }
         Ok(())
+    }
+
+    fn check_leases(&self) -> Result<(), String> {
+        match self.ring.leased_buffers() {
+            0 => Ok(()),
+            count => Err(format!("{count} buffers never came back")),
+        }
+    }
+
+    /// Every received byte that did not go back is accounted for.
+    fn check_losses(&self) -> Result<(), String> {
+        let Counters { lost_bytes, late_bytes, .. } = self.session.counters();
+        if self.losses_are_exact() && self.unechoed as u64 != lost_bytes + late_bytes {
+            return Err(format!(
+                "{} bytes were not echoed, but {lost_bytes} counted as lost and {late_bytes} late",
+                self.unechoed
+            ));
+        }
+        Ok(())
+    }
+
+    fn losses_are_exact(&self) -> bool {
+        !self.is_framed
+            && self.scarcity == Scarcity::NONE
+            && self.ring.peers.iter().all(|peer| !peer.is_reset)
     }
 
     fn run_until(&mut self, what: &str, done: impl Fn(&Self) -> bool) -> Result<(), String> {
@@ -242,30 +297,63 @@ impl World {
 
     fn connect_peer(&mut self) {
         self.peers_to_come -= 1;
-        let peer = Peer::new(&mut self.rng, self.is_framed);
+        let peer = Peer::new(&mut self.rng, self.is_framed, self.peers_reset);
         self.ring.connect(&mut self.rng, peer);
     }
 
     fn shut_down(&mut self, hostile: bool) {
         self.shutdown = Some(Shutdown { deadline: self.now + DRAIN.timeout, hostile });
         self.session.drain(self.now);
+        self.is_told = true;
     }
 
-    /// One turn of the driver's loop, with some of the world's time before it.
+    /// A moment of the world's time, and one turn of the driver's loop if that wakes it.
     fn turn(&mut self) -> Result<(), String> {
         self.step += 1;
         self.pass_time();
         self.ring.work(&mut self.rng)?;
+        let mut is_awake = std::mem::take(&mut self.is_told) || self.session.wants_turn();
+        is_awake |= self.is_due();
+        let mut has_news = false;
         for _ in 0..self.rng.between(0, 20) {
             let Some(completion) = self.ring.next_completion(&mut self.rng) else { break };
             self.handle(completion);
+            has_news = true;
+        }
+        if !is_awake && !has_news {
+            self.sleep_until_something_is_due();
+            return Ok(());
         }
         self.session.handle_timeout(self.now);
         self.session.settle(self.now);
         while let Some(submission) = self.session.poll_submission() {
             self.carry_out(submission)?;
+            has_news = true;
         }
+        self.check_no_spin(has_news)?;
         self.check_memory()
+    }
+
+    fn is_due(&self) -> bool {
+        self.session.deadline().is_some_and(|deadline| deadline <= self.now)
+    }
+
+    /// In a calm world nothing but a deadline wakes a driver that no completion wakes.
+    fn sleep_until_something_is_due(&mut self) {
+        let nothing_to_come = self.ring.is_calm() && self.ring.is_quiet() && !self.is_frozen;
+        if let Some(deadline) = self.session.deadline().filter(|_| nothing_to_come) {
+            self.now = self.now.max(deadline);
+        }
+    }
+
+    /// A driver that is woken again and again for nothing burns a CPU.
+    fn check_no_spin(&mut self, has_news: bool) -> Result<(), String> {
+        let is_woken_again = self.is_due() || self.session.wants_turn();
+        self.idle_turns = if is_woken_again && !has_news { self.idle_turns + 1 } else { 0 };
+        if self.idle_turns > 20 {
+            return Err("spins: is woken and does nothing".to_owned());
+        }
+        Ok(())
     }
 
     /// Copies stay within the budget. What the core itself has to say comes on top, and goes with
@@ -279,6 +367,9 @@ impl World {
     }
 
     fn pass_time(&mut self) {
+        if self.is_frozen {
+            return;
+        }
         self.now += Duration::from_micros(self.rng.below(1_000) as u64);
         if self.rng.chance(1) {
             self.now += Duration::from_millis(self.rng.below(200) as u64);
@@ -322,8 +413,8 @@ impl World {
     fn carry_out(&mut self, submission: Submission) -> Result<(), String> {
         match submission {
             Submission::Accept(token) => self.ring.accept(token),
-            Submission::Receive(token) => {
-                self.ring.receive(token);
+            Submission::Receive(token, amount) => {
+                self.ring.receive(token, amount);
                 let is_second_user = token.generation > 0;
                 if is_second_user && self.planted(Mutation::SkipTheGenerationCheck) {
                     self.session.handle_received(self.now, token, false, Ok(None));
@@ -371,21 +462,42 @@ impl World {
 
     /// A raw connection gets its FIN when everything it sent so far has come back.
     fn check_fin(&mut self, slot: u32) -> Result<(), String> {
-        self.fin_sent.insert(slot);
+        self.fin_sent.insert(slot, self.now);
         let flow = self.ring.shut_down_write(slot);
         self.check_nothing_missing("FIN", slot, flow)
     }
 
     fn check_close(&mut self, slot: u32) -> Result<(), String> {
         let closed = self.ring.close(slot);
-        let had_fin = self.fin_sent.remove(&slot);
-        if self.ring.peers[closed.peer].is_reset || had_fin || self.may_abandon() {
+        let fin_sent = self.fin_sent.remove(&slot);
+        if self.ring.peers[closed.peer].is_reset {
+            return Ok(());
+        }
+        self.unechoed += closed.flow.delivered.saturating_sub(closed.flow.echoed);
+        if closed.had_unread_input && !self.may_reset(fin_sent) {
+            return Err(format!("slot {slot} is closed with input unread: that resets its peer"));
+        }
+        if fin_sent.is_some() || self.may_abandon() {
             return Ok(());
         }
         if !closed.was_finished && !self.is_framed {
             return Err(format!("slot {slot} is closed before its peer finished"));
         }
         self.check_nothing_missing("close", slot, closed.flow)
+    }
+
+    /// Whether the server may close a connection whose peer still sends: one that got its FIN
+    /// before the drain deadline at that, another a flush later.
+    fn may_reset(&self, fin_sent: Option<Instant>) -> bool {
+        let is_over = |shutdown: Shutdown| {
+            let was_early = fin_sent.is_some_and(|time| time < shutdown.deadline);
+            let grace = if was_early { Duration::ZERO } else { DRAIN.flush };
+            shutdown.deadline + grace <= self.now
+        };
+        self.scarcity != Scarcity::NONE
+            || self.is_framed
+            || self.is_frozen
+            || self.shutdown.is_some_and(is_over)
     }
 
     fn check_nothing_missing(&self, what: &str, slot: u32, flow: Flow) -> Result<(), String> {
@@ -414,22 +526,24 @@ impl World {
             counters: self.session.counters(),
             resets: self.ring.peers.iter().filter(|peer| peer.is_reset).count(),
             hostile_shutdown: self.shutdown.is_some_and(|shutdown| shutdown.hostile),
+            exact_losses: self.losses_are_exact() && self.session.counters().lost_bytes > 0,
         }
     }
 }
 
-fn settings(rng: &mut Rng, is_framed: bool) -> Settings {
+fn settings(rng: &mut Rng, is_framed: bool, scarcity: Scarcity) -> Settings {
     let high_water = *rng.pick(&[1, 64, 1_000, 20_000]);
-    let framed = FramedConfig { max_frame: 1_000, frame_timeout: Duration::from_secs(3600) };
+    let framed = FramedConfig { max_frame: 1_000, frame_timeout: scarcity.frame_timeout };
     Settings {
         protocol: if is_framed { protocol::Config::Framed(framed) } else { protocol::Config::Raw },
         limits: Limits {
             high_water,
             low_water: high_water / 4,
-            stall_timeout: Duration::from_secs(3600),
+            stall_timeout: scarcity.stall_timeout,
+            idle_timeout: scarcity.idle_timeout,
             ..Limits::default()
         },
         drain: DRAIN,
-        spill_budget: 1 << 30,
+        spill_budget: scarcity.memory,
     }
 }

@@ -34,4 +34,19 @@ impl Mutation {
         Self::TwoSendsInFlight,
         Self::LeakALease,
     ];
+
+    /// What the simulation says when it catches this one: some part of it.
+    pub fn symptoms(self) -> &'static [&'static str] {
+        match self {
+            Self::RecycleBeforeSendCompletes => &["differ from what was sent", "malformed"],
+            Self::IgnoreTheEndOfAMultishot | Self::ForgetParkedConnections => &["stuck"],
+            Self::DropTheRestOfAShortSend => &["differ from what was sent", "malformed"],
+            Self::FreeBeforeTheCancelCompletes => {
+                &["freed before its last completion", "freed with an operation in flight"]
+            }
+            Self::SkipTheGenerationCheck => &["one receive in flight", "freed"],
+            Self::TwoSendsInFlight => &["one send in flight"],
+            Self::LeakALease => &["never came back"],
+        }
+    }
 }

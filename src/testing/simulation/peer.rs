@@ -43,14 +43,14 @@ enum Verifier {
 }
 
 impl Peer {
-    pub(super) fn new(rng: &mut Rng, is_framed: bool) -> Self {
+    pub(super) fn new(rng: &mut Rng, is_framed: bool, may_reset: bool) -> Self {
         let (script, verifier) = if is_framed { framed_script(rng) } else { raw_script(rng) };
         let length = script.len();
         let sometimes =
             |rng: &mut Rng, percent| rng.chance(percent).then(|| rng.between(0, length));
         let behaviour = Behaviour {
             stalls_after: sometimes(rng, 15),
-            resets_after: sometimes(rng, 8),
+            resets_after: sometimes(rng, if may_reset { 15 } else { 0 }),
             reads_slowly: rng.chance(20),
         };
         Self {
@@ -150,8 +150,13 @@ impl Peer {
                     bytes = &bytes[taken..];
                     match client.poll_reply() {
                         Some(Reply::Error(_)) if *broken => *ended_by_error = true,
-                        // No room, here or any more: only seeds with scarcity bring this about.
-                        Some(Reply::Error(error)) if error.code() == Some(ErrorCode::Busy) => {
+                        // No room or time for it: only seeds with scarcity bring this about.
+                        Some(Reply::Error(error))
+                            if matches!(
+                                error.code(),
+                                Some(ErrorCode::Busy | ErrorCode::FrameTimeout)
+                            ) =>
+                        {
                             *ended_by_error = true;
                         }
                         Some(Reply::Error(error)) => return Err(error.text()),

@@ -12,6 +12,7 @@ use super::Hostility;
 use super::mutation::Mutation;
 use super::peer::Peer;
 use super::rng::Rng;
+use crate::driver::uring::connection::Amount;
 use crate::sys::{Lease, LeaseTable, Operation, Part, SendBatch, Token};
 
 /// What the ring tells the session.
@@ -55,7 +56,7 @@ struct Socket {
     peer: usize,
     /// Sent by the peer and not yet received.
     arrived: VecDeque<u8>,
-    receive: Option<Token>,
+    receive: Option<(Token, Amount)>,
     send: Option<Sending>,
     fin_sent: bool,
     flow: Flow,
@@ -103,6 +104,24 @@ impl FakeRing {
         self.hostility = Hostility::CALM;
     }
 
+    pub(super) fn is_calm(&self) -> bool {
+        self.hostility == Hostility::CALM
+    }
+
+    /// Whether nothing happens in it until somebody asks for something.
+    pub(super) fn is_quiet(&self) -> bool {
+        let may_go_on = |socket: &Socket| {
+            let peer = &self.peers[socket.peer];
+            let can_send = !peer.has_finished() && !peer.is_reset;
+            let has_news = !socket.arrived.is_empty() || peer.has_finished() || peer.is_reset;
+            can_send || !peer.inbox.is_empty() || (socket.receive.is_some() && has_news)
+        };
+        self.completed.is_empty()
+            && self.cancels.is_empty()
+            && self.backlogs_are_empty()
+            && !self.sockets.values().any(may_go_on)
+    }
+
     /// A peer connects to a listener, unless that lets nobody in any more.
     pub(super) fn connect(&mut self, rng: &mut Rng, peer: Peer) {
         let listener = rng.below(self.backlogs.len());
@@ -118,10 +137,10 @@ impl FakeRing {
         *accept = Some(token);
     }
 
-    pub(super) fn receive(&mut self, token: Token) {
+    pub(super) fn receive(&mut self, token: Token, amount: Amount) {
         let socket = self.socket(token.slot);
         assert!(socket.receive.is_none(), "a connection has one receive in flight");
-        socket.receive = Some(token);
+        socket.receive = Some((token, amount));
     }
 
     pub(super) fn send(&mut self, token: Token, batch: SendBatch) {
@@ -163,10 +182,16 @@ impl FakeRing {
             socket.receive.is_none() && socket.send.is_none(),
             "slot {slot} is freed with an operation in flight"
         );
+        let had_unread_input = !socket.arrived.is_empty();
         let peer = &mut self.peers[socket.peer];
         peer.fin_received = true;
+        if had_unread_input {
+            // The kernel resets the connection, and what the peer has not read is gone.
+            peer.inbox.clear();
+        }
         Closed {
             peer: socket.peer,
+            had_unread_input,
             was_finished: peer.has_finished() && socket.arrived.is_empty(),
             flow: socket.flow,
         }
@@ -333,31 +358,55 @@ impl FakeRing {
         self.completed.iter().map(accepts).sum()
     }
 
+    /// One receive, or up to 32 for a multishot: as the kernel does before it lets anybody look.
     fn progress_receive(&mut self, rng: &mut Rng, slot: u32) {
+        let most = if rng.chance(20) { 32 } else { 1 };
+        for _ in 0..most {
+            if rng.chance(self.hostility.delay) || !self.receive_once(rng, slot) {
+                return;
+            }
+        }
+    }
+
+    /// Says whether the operation goes on.
+    fn receive_once(&mut self, rng: &mut Rng, slot: u32) -> bool {
         let socket = self.sockets.get_mut(&slot).expect("the slot was just listed");
-        let Some(token) = socket.receive else { return };
+        let Some((token, amount)) = socket.receive else { return false };
         let peer = &self.peers[socket.peer];
-        if peer.is_reset {
+        let is_empty = socket.arrived.is_empty();
+        let failure = if peer.is_reset {
+            Some(Errno::CONNRESET)
+        } else if self.free_buffers.is_empty() && (!is_empty || rng.chance(self.hostility.fault)) {
+            Some(Errno::NOBUFS)
+        } else if rng.chance(self.hostility.fault) {
+            Some(*rng.pick(&[Errno::INTR, Errno::AGAIN]))
+        } else {
+            None
+        };
+        if let Some(error) = failure {
             socket.receive = None;
-            return self.complete(token, false, Outcome::Received(Err(Errno::CONNRESET)));
+            self.complete(token, false, Outcome::Received(Err(error)));
+            return false;
         }
-        if self.free_buffers.is_empty()
-            && (!socket.arrived.is_empty() || rng.chance(self.hostility.fault))
-        {
-            socket.receive = None;
-            return self.complete(token, false, Outcome::Received(Err(Errno::NOBUFS)));
-        }
-        if rng.chance(self.hostility.delay) {
-            return;
-        }
-        if socket.arrived.is_empty() {
+        if is_empty {
             if peer.has_finished() {
                 socket.receive = None;
                 self.complete(token, false, Outcome::Received(Ok(None)));
             }
-            return;
+            return false;
         }
-        let buffer = self.free_buffers.pop_front().expect("checked above");
+        let lease = self.fill_buffer(rng, slot);
+        let more = amount == Amount::Many && !rng.chance(self.hostility.fault);
+        if !more {
+            self.socket(slot).receive = None;
+        }
+        self.complete(token, more, Outcome::Received(Ok(Some(lease))));
+        more
+    }
+
+    fn fill_buffer(&mut self, rng: &mut Rng, slot: u32) -> Lease {
+        let socket = self.sockets.get_mut(&slot).expect("the caller has it");
+        let buffer = self.free_buffers.pop_front().expect("the caller saw one");
         let memory = &mut self.buffers[usize::from(buffer)];
         let longest = memory.len().min(socket.arrived.len());
         let length =
@@ -365,12 +414,7 @@ impl FakeRing {
         for byte in &mut memory[..length] {
             *byte = socket.arrived.pop_front().expect("no more is received than arrived");
         }
-        let lease = self.leases.grant(buffer, length as u32);
-        let more = !rng.chance(self.hostility.fault);
-        if !more {
-            socket.receive = None;
-        }
-        self.complete(token, more, Outcome::Received(Ok(Some(lease))));
+        self.leases.grant(buffer, length as u32)
     }
 
     fn progress_send(&mut self, rng: &mut Rng, slot: u32) {
@@ -394,9 +438,12 @@ impl FakeRing {
         });
         peer.inbox.extend(bytes.skip(sending.done).take(taken));
         sending.done += taken;
-        let is_short = sending.done > 0 && rng.chance(self.hostility.fault);
-        if sending.done == length || is_short {
+        if sending.done == length {
             self.end_send(slot, None);
+        } else if rng.chance(self.hostility.fault) {
+            // With something sent this is a short send, otherwise it fails.
+            let error = *rng.pick(&[Errno::INTR, Errno::AGAIN]);
+            self.end_send(slot, Some(error));
         }
     }
 
@@ -417,7 +464,7 @@ impl FakeRing {
             }
             Operation::Receive => {
                 let Some(socket) = self.sockets.get_mut(&target.slot) else { return };
-                if socket.receive == Some(target) {
+                if socket.receive.is_some_and(|(token, _)| token == target) {
                     socket.receive = None;
                     self.complete(target, false, Outcome::Received(Err(Errno::CANCELED)));
                 }
@@ -445,6 +492,7 @@ impl FakeRing {
 #[derive(Debug)]
 pub(super) struct Closed {
     pub(super) peer: usize,
+    pub(super) had_unread_input: bool,
     /// The peer's FIN had arrived with everything before it.
     pub(super) was_finished: bool,
     pub(super) flow: Flow,
