@@ -18,6 +18,7 @@ main() {
     mkdir -p target
     install_what_is_missing
     step "cargo test" run_tests
+    step "AddressSanitizer" check_addresses
     step "format" for_each_package check_format
     step "clippy" for_each_package check_lints
     step "documentation" check_documentation
@@ -42,6 +43,11 @@ step() {
 # The README's command; with --no-fail-fast one broken test binary does not hide the others.
 run_tests() {
     cargo test --no-fail-fast 2>&1 | tee "$TEST_LOG"
+}
+
+# Its results are not those of `cargo test`: they stay out of the sum at the end.
+check_addresses() {
+    scripts/asan.sh
 }
 
 for_each_package() {

@@ -2,6 +2,10 @@
 
 #![allow(dead_code, unreachable_pub, reason = "each test program uses its own part")]
 
+pub mod framed;
+pub mod peers;
+pub mod process;
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
@@ -14,6 +18,11 @@ use rustix::process::{Pid, Signal, kill_process};
 
 /// Long enough for any machine: reaching it means that something hangs.
 pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How much of a thing a test does: a little, or with `RINGBACK_SOAK=1` (scripts/soak.sh) all.
+pub fn scale(little: usize, all: usize) -> usize {
+    if std::env::var_os("RINGBACK_SOAK").is_some_and(|value| value == "1") { all } else { little }
+}
 
 /// A server on a free loopback port with two workers.
 pub fn start_server(protocol: protocol::Config) -> (Server, SocketAddr) {
@@ -109,6 +118,11 @@ impl Program {
         let line = line.trim_end().to_owned();
         self.lines.push(line.clone());
         (length > 0).then_some(line)
+    }
+
+    /// The number of the process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// Closes the reading end of standard error.

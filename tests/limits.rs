@@ -1,0 +1,303 @@
+//! Limits over real sockets: who is let in, and who has to go.
+
+mod support;
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use ringback::protocol::{ErrorCode, Kind};
+use rustix::process::Signal;
+use socket2::{Domain, Socket, Type};
+use support::framed::{final_error, frame};
+use support::peers::{Flood, Witness, connect_with_small_buffers};
+use support::{PATIENCE, Program, connect, noise};
+
+fn start(arguments: &[&str]) -> (Program, SocketAddr) {
+    let program = Program::start(&[&["serve", "127.0.0.1:0"], arguments].concat(), 1);
+    let address = program.addresses[0];
+    (program, address)
+}
+
+/// A connection from one of the many addresses of this host.
+fn connect_from(source: [u8; 4], address: SocketAddr) -> TcpStream {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a descriptor can be had");
+    socket.bind(&SocketAddr::from((source, 0)).into()).expect("loopback has all of 127/8");
+    socket.connect(&address.into()).expect("the server accepts");
+    let stream = TcpStream::from(socket);
+    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
+    stream
+}
+
+/// Whether the server lets this connection in, asked with one message that is to come back.
+fn is_served(stream: &mut TcpStream, message: &[u8]) -> bool {
+    let mut reply = vec![0; message.len()];
+    stream.write_all(message).is_ok() && stream.read_exact(&mut reply).is_ok() && reply == message
+}
+
+/// Tries anew until a connection is let in.
+fn connect_until_served(connect: impl Fn() -> TcpStream, message: &[u8]) -> TcpStream {
+    let begun = Instant::now();
+    loop {
+        let mut stream = connect();
+        if is_served(&mut stream, message) {
+            return stream;
+        }
+        assert!(begun.elapsed() < PATIENCE, "nobody is let in");
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// Ends the server; what it said at the end.
+fn last_words(program: Program) -> String {
+    program.signal(Signal::TERM);
+    let (status, lines) = program.wait();
+    assert_eq!(status.code(), Some(0), "{lines}");
+    lines
+}
+
+#[test]
+fn a_framed_peer_too_many_is_told_so_and_others_go_on() {
+    let (program, address) = start(&["--protocol", "framed", "--max-connections", "5"]);
+    let message = frame(Kind::Echo, 3, b"message");
+    let mut admitted: Vec<_> = (0..5).map(|_| Witness::new(address, &message)).collect();
+    admitted.iter_mut().for_each(Witness::echo);
+    // More than are told at the same time.
+    for _ in 0..200 {
+        let mut surplus = connect(address);
+        let mut reply = Vec::new();
+        surplus.read_to_end(&mut reply).expect("ERROR and FIN, no reset");
+        let (before, error) = final_error(&reply);
+        assert_eq!((before, error.code(), error.sequence), (0, Some(ErrorCode::Busy), 0));
+        admitted[0].echo();
+    }
+    drop(admitted.pop());
+    let late = connect_until_served(|| connect(address), &message);
+    admitted.iter_mut().for_each(Witness::echo);
+    drop((late, admitted));
+    last_words(program);
+}
+
+#[test]
+fn surplus_peers_that_stay_keep_nobody_from_being_told_or_served() {
+    let (program, address) = start(&["--protocol", "framed", "--max-connections", "1"]);
+    let message = frame(Kind::Echo, 3, b"message");
+    let mut admitted = Witness::new(address, &message);
+    admitted.echo();
+    // They neither read nor close, and are told or closed all the same.
+    let surplus: Vec<_> = (0..400).map(|_| connect(address)).collect();
+    admitted.echo();
+    for mut peer in surplus {
+        let mut reply = Vec::new();
+        match peer.read_to_end(&mut reply) {
+            Ok(0) => {}
+            Ok(_) => assert_eq!(final_error(&reply).1.code(), Some(ErrorCode::Busy)),
+            Err(error) => assert_eq!(error.kind(), ErrorKind::ConnectionReset, "{error}"),
+        }
+    }
+    drop(admitted);
+    drop(connect_until_served(|| connect(address), &message));
+    last_words(program);
+}
+
+#[test]
+fn a_raw_peer_too_many_is_closed() {
+    let (program, address) = start(&["--max-connections", "3"]);
+    let mut admitted: Vec<_> = (0..3).map(|_| Witness::new(address, b"message")).collect();
+    admitted.iter_mut().for_each(Witness::echo);
+    for _ in 0..50 {
+        let mut surplus = connect(address);
+        assert_eq!(surplus.read(&mut [0; 1]).expect("a FIN, no reset"), 0);
+    }
+    admitted.iter_mut().for_each(Witness::echo);
+    for _ in 0..20 {
+        drop(admitted.pop());
+        let stream = connect_until_served(|| connect(address), b"message");
+        drop(stream);
+        let again = connect_until_served(|| connect(address), b"message");
+        assert_eq!(again.peer_addr().expect("it is connected"), address);
+        drop(again);
+        if admitted.is_empty() {
+            break;
+        }
+    }
+    last_words(program);
+}
+
+#[test]
+fn each_address_has_its_own_share() {
+    let (program, address) = start(&["--max-connections-per-ip", "2"]);
+    let from = |last: u8| connect_from([127, 0, 0, last], address);
+    let mut admitted = Vec::new();
+    for last in 1..=20 {
+        for _ in 0..2 {
+            admitted.push(from(last));
+            assert!(is_served(admitted.last_mut().expect("just pushed"), b"message"));
+        }
+    }
+    for last in 1..=20 {
+        assert_eq!(from(last).read(&mut [0; 1]).expect("a FIN"), 0, "127.0.0.{last}");
+    }
+    // The places of the first address become free; those of the second do not.
+    admitted.drain(..2);
+    let again = connect_until_served(|| from(1), b"message");
+    assert_eq!(from(2).read(&mut [0; 1]).expect("a FIN"), 0);
+    assert!(admitted.iter_mut().all(|stream| is_served(stream, b"message")));
+    drop((again, admitted));
+    last_words(program);
+}
+
+#[test]
+fn an_idle_peer_is_ended_and_a_busy_one_is_not() {
+    let timeout = Duration::from_millis(600);
+    let (_program, address) = start(&["--idle-timeout", "600ms"]);
+    let (mut idle, mut busy) = (connect(address), connect(address));
+    assert!(is_served(&mut idle, b"message"));
+    let begun = Instant::now();
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            assert_eq!(idle.read(&mut [0; 1]).expect("a FIN"), 0);
+            assert!(begun.elapsed() >= timeout, "ended after {:?}", begun.elapsed());
+        });
+        while begun.elapsed() < timeout * 3 {
+            assert!(is_served(&mut busy, b"message"));
+            thread::sleep(timeout / 6);
+        }
+    });
+}
+
+#[test]
+fn a_peer_that_reads_nothing_is_ended_in_time() {
+    let timeout = Duration::from_secs(2);
+    let (program, address) = start(&["--stall-timeout", "2s"]);
+    let before = program.descriptors();
+    let mut flood = Flood::new(address, 4);
+    let begun = Instant::now();
+    thread::scope(|scope| {
+        // What fills the kernel's buffers and the server's is there in no time; then nothing moves,
+        // but for the probes by which the kernel asks whether it could.
+        scope.spawn(|| flood.press(&noise(1 << 20, 1), 1 << 20, 8 << 20));
+        while program.descriptors() < before + 4 {
+            assert!(begun.elapsed() < timeout, "not even accepted");
+        }
+        program.wait_for_descriptors(before + 3);
+        assert!(begun.elapsed() >= timeout, "the first was ended after {:?}", begun.elapsed());
+        program.wait_for_descriptors(before);
+        let longest = timeout * 5 / 4 + Duration::from_secs(2);
+        assert!(begun.elapsed() <= longest, "the last was ended after {:?}", begun.elapsed());
+    });
+}
+
+#[test]
+fn a_peer_that_reads_slowly_is_not_stalled() {
+    let (_program, address) = start(&["--stall-timeout", "500ms"]);
+    let request = noise(1 << 20, 2);
+    let peer = connect_with_small_buffers(address);
+    let mut reader = peer.try_clone().expect("a descriptor can be had");
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            (&peer).write_all(&request).expect("sent");
+            peer.shutdown(Shutdown::Write).expect("half-closed");
+        });
+        // For six stall timeouts it takes less than would let a single send of the server end.
+        let (mut reply, mut piece) = (Vec::new(), [0; 2048]);
+        for _ in 0..60 {
+            let length = reader.read(&mut piece).expect("readable");
+            reply.extend_from_slice(&piece[..length]);
+            thread::sleep(Duration::from_millis(50));
+        }
+        reader.read_to_end(&mut reply).expect("it is still served");
+        assert!(reply == request, "{} of {} bytes came back", reply.len(), request.len());
+    });
+}
+
+#[test]
+fn a_frame_has_its_time_however_steadily_it_trickles() {
+    let timeout = Duration::from_millis(600);
+    let (_program, address) = start(&["--protocol", "framed", "--frame-timeout", "600ms"]);
+    let frame = frame(Kind::Echo, 9, &noise(1000, 3));
+    let mut peer = connect(address);
+    // Idle time between frames does not count.
+    thread::sleep(timeout * 2);
+    assert!(is_served(&mut peer, &frame));
+    let begun = Instant::now();
+    let mut reader = peer.try_clone().expect("a descriptor can be had");
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            for byte in &frame {
+                if peer.write_all(&[*byte]).is_err() || begun.elapsed() > timeout * 10 {
+                    break;
+                }
+                thread::sleep(Duration::from_millis(20));
+            }
+        });
+        let mut reply = vec![0; 300];
+        let length = reader.read(&mut reply).expect("told");
+        let error = final_error(&reply[..length]).1;
+        assert_eq!((error.code(), error.sequence), (Some(ErrorCode::FrameTimeout), 9));
+        assert!(begun.elapsed() >= timeout, "told after {:?}", begun.elapsed());
+        assert!(begun.elapsed() < timeout * 4, "told after {:?}", begun.elapsed());
+        reader.shutdown(Shutdown::Both).expect("it is connected");
+    });
+}
+
+#[test]
+fn without_descriptors_it_waits_quietly_and_goes_on_when_there_are_some() {
+    const DESCRIPTORS: &str = "--nofile=60:60";
+    let arguments = ["serve", "127.0.0.1:0", "--workers", "2", "--max-connections", "1000"];
+    let mut command = Command::new("prlimit");
+    command.arg(DESCRIPTORS).arg(env!("CARGO_BIN_EXE_ringback")).args(arguments);
+    let program = Program::spawn(&mut command, 1);
+    let address = program.addresses[0];
+    let mut peers: Vec<_> = (0..200_u8).map(|_| connect(address)).collect();
+    for (number, peer) in peers.iter_mut().enumerate() {
+        peer.write_all(&[number as u8; 8]).expect("the kernel takes it");
+    }
+    let begun = Instant::now();
+    while program.descriptors() < 60 {
+        assert!(begun.elapsed() < PATIENCE, "{} descriptors", program.descriptors());
+        thread::sleep(Duration::from_millis(10));
+    }
+    thread::sleep(Duration::from_millis(200));
+
+    // Starved: it does next to nothing, and whoever is in is served.
+    let (cpu, begun) = (program.cpu_time(), Instant::now());
+    thread::sleep(Duration::from_secs(1));
+    let (cpu, wall) = (program.cpu_time() - cpu, begun.elapsed());
+    assert!(cpu * 5 < wall, "{cpu:?} of processor time in {wall:?}");
+    let mut is_in = vec![false; peers.len()];
+    for (peer, is_in) in peers.iter_mut().zip(&mut is_in) {
+        peer.set_nonblocking(true).expect("an option can be set");
+        *is_in = peer.read(&mut [0; 8]).is_ok_and(|length| length == 8);
+        peer.set_nonblocking(false).expect("an option can be set");
+    }
+    let served = is_in.iter().filter(|is_in| **is_in).count();
+    assert!((20..60).contains(&served), "{served} peers are served");
+    for (peer, _) in peers.iter_mut().zip(&is_in).filter(|(_, is_in)| **is_in) {
+        assert!(is_served(peer, b"still"));
+    }
+
+    // Those who leave make room for those who wait, until everybody had their turn.
+    let waiting = peers.into_iter().zip(is_in).enumerate().filter(|(_, (_, is_in))| !is_in);
+    let mut waiting: Vec<_> = waiting.map(|(number, (peer, _))| (number, peer)).collect();
+    for (_, peer) in &waiting {
+        peer.set_nonblocking(true).expect("an option can be set");
+    }
+    let begun = Instant::now();
+    while !waiting.is_empty() {
+        assert!(begun.elapsed() < PATIENCE, "{} peers still wait", waiting.len());
+        waiting.retain_mut(|(number, peer)| {
+            let mut reply = [0; 8];
+            let is_served = peer.read(&mut reply).is_ok_and(|length| length == 8);
+            assert!(!is_served || reply == [*number as u8; 8]);
+            !is_served
+        });
+        thread::sleep(Duration::from_millis(1));
+    }
+    let mut witness = Witness::new(address, b"recovered");
+    witness.echo();
+    drop(witness);
+    last_words(program);
+}

@@ -1,0 +1,108 @@
+//! Peers that misbehave, and one that watches how it is served meanwhile.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use socket2::{Domain, SockRef, Socket, Type};
+
+use super::{PATIENCE, connect};
+
+/// A connection whose kernel buffers are small: what is not read soon waits in the server.
+pub fn connect_with_small_buffers(address: SocketAddr) -> TcpStream {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None);
+    let socket = socket.expect("a descriptor can be had");
+    socket.set_recv_buffer_size(4096).expect("an option can be set");
+    socket.set_send_buffer_size(16 << 10).expect("an option can be set");
+    socket.connect(&address.into()).expect("the server accepts");
+    let stream = TcpStream::from(socket);
+    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
+    stream.set_write_timeout(Some(PATIENCE)).expect("a timeout can be set");
+    stream.set_nodelay(true).expect("an option can be set");
+    stream
+}
+
+/// From now on closing it is a reset.
+pub fn close_by_reset(stream: &TcpStream) {
+    let linger = SockRef::from(stream).set_linger(Some(Duration::ZERO));
+    linger.expect("an option can be set");
+}
+
+/// Peers that send as much as is taken and read nothing.
+pub struct Flood {
+    pub peers: Vec<TcpStream>,
+    /// Bytes that the kernel took from each.
+    pub sent: Vec<usize>,
+}
+
+impl Flood {
+    pub fn new(address: SocketAddr, peers: usize) -> Self {
+        let peers: Vec<_> = (0..peers).map(|_| connect_with_small_buffers(address)).collect();
+        for peer in &peers {
+            peer.set_nonblocking(true).expect("an option can be set");
+        }
+        let sent = vec![0; peers.len()];
+        Self { peers, sent }
+    }
+
+    /// Sends `block` again and again, at most `piece` bytes with one call, until every peer has
+    /// sent `limit` bytes, was ended, or none could send anything for 300 ms.
+    pub fn press(&mut self, block: &[u8], piece: usize, limit: usize) {
+        let (begun, mut last_progress) = (Instant::now(), Instant::now());
+        while last_progress.elapsed() < Duration::from_millis(300) && begun.elapsed() < PATIENCE {
+            for (mut peer, sent) in self.peers.iter().zip(&mut self.sent) {
+                for _ in 0..64 {
+                    if *sent >= limit {
+                        break;
+                    }
+                    let rest = &block[*sent % block.len()..];
+                    match peer.write(&rest[..rest.len().min(piece)]) {
+                        Ok(length) => {
+                            *sent += length;
+                            last_progress = Instant::now();
+                        }
+                        Err(_) => break,
+                    }
+                }
+            }
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+}
+
+/// A well-behaved peer that knows how fast it is served.
+pub struct Witness {
+    stream: TcpStream,
+    message: Vec<u8>,
+}
+
+impl Witness {
+    /// A peer whose message, a frame or any bytes, comes back as it is.
+    pub fn new(address: SocketAddr, message: &[u8]) -> Self {
+        Self { stream: connect(address), message: message.to_vec() }
+    }
+
+    /// One message there and back.
+    pub fn echo(&mut self) {
+        let mut reply = vec![0; self.message.len()];
+        self.stream.write_all(&self.message).expect("it is served");
+        self.stream.read_exact(&mut reply).expect("it is served");
+        assert!(reply == self.message, "its message comes back unaltered");
+    }
+
+    /// Echoes in the best of five spells of 60 ms: what the server can do, whatever else this
+    /// machine does now and then.
+    pub fn rate(&mut self) -> usize {
+        const SPELL: Duration = Duration::from_millis(60);
+        let spell = |_| {
+            let (begun, mut echoes) = (Instant::now(), 0);
+            while begun.elapsed() < SPELL {
+                self.echo();
+                echoes += 1;
+            }
+            echoes
+        };
+        (0..5).map(spell).max().expect("five spells")
+    }
+}

@@ -1,0 +1,65 @@
+//! What the kernel says of the server's process.
+
+use std::fs;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::{PATIENCE, Program, run};
+
+impl Program {
+    /// Resident memory in bytes.
+    pub fn resident(&self) -> usize {
+        self.status("VmRSS:")
+    }
+
+    /// The most resident memory that there ever was, in bytes.
+    pub fn resident_peak(&self) -> usize {
+        self.status("VmHWM:")
+    }
+
+    /// Open descriptors.
+    pub fn descriptors(&self) -> usize {
+        fs::read_dir(format!("/proc/{}/fd", self.id())).expect("the program runs").count()
+    }
+
+    /// Waits until no more descriptors are open than these.
+    pub fn wait_for_descriptors(&self, at_most: usize) {
+        let begun = Instant::now();
+        while self.descriptors() > at_most {
+            let open = self.descriptors();
+            assert!(begun.elapsed() < PATIENCE, "{open} descriptors are open, not {at_most}");
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// Processor time of all threads.
+    pub fn cpu_time(&self) -> Duration {
+        let tasks = fs::read_dir(format!("/proc/{}/task", self.id())).expect("the program runs");
+        let nanoseconds_of = |task: fs::DirEntry| {
+            let text = fs::read_to_string(task.path().join("schedstat")).unwrap_or_default();
+            text.split_whitespace().next().and_then(|first| first.parse::<u64>().ok())
+        };
+        tasks.flatten().filter_map(nanoseconds_of).map(Duration::from_nanos).sum()
+    }
+
+    fn status(&self, field: &str) -> usize {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.id()));
+        let status = status.expect("the program runs");
+        let line = status.lines().find(|line| line.starts_with(field)).expect("the kernel says it");
+        let kib = line.split_whitespace().nth(1).and_then(|number| number.parse::<usize>().ok());
+        kib.expect("a number of KiB") << 10
+    }
+}
+
+/// The bound that `serve --check` prints for these arguments, in bytes. A sanitizer takes memory of
+/// its own on top: scripts/asan.sh lifts the bound.
+pub fn memory_bound(arguments: &[&str]) -> usize {
+    if std::env::var_os("RINGBACK_MEMORY_UNBOUND").is_some() {
+        return usize::MAX;
+    }
+    let (code, text) = run(&[arguments, &["--check"]].concat());
+    assert_eq!(code, Some(0), "{text}");
+    let (_, rest) = text.split_once("memory: at most ").expect("the bound is printed");
+    let (mib, _) = rest.split_once(" MiB").expect("it has its unit");
+    mib.parse::<usize>().expect("it is a number") << 20
+}
