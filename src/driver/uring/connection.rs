@@ -17,8 +17,10 @@ use std::time::Instant;
 use rustix::io::Errno;
 
 use super::outbox::{Outbox, Submission};
+use super::receiving::Receiving;
 use super::segments::{Segments, append};
 use super::slab::Key;
+use super::spill::OwnedMemory;
 use crate::driver::Settings;
 use crate::lifecycle::{Alarm, Cause, Fate, Lifecycle, Probe, Step};
 use crate::protocol::{self, Input, Output};
@@ -34,14 +36,10 @@ pub(super) struct Connection {
     outgoing: VecDeque<Part>,
     /// The empty batch of the last send, kept for its memory.
     spare_batch: SendBatch,
-    receive: Receive,
-    /// Receives in a row that were far from filling a buffer.
-    small_receives: u8,
+    receiving: Receiving,
     send: Send,
     parts_in_flight: usize,
     owned: OwnedMemory,
-    /// Since when the connection has not read its peer.
-    paused_since: Option<Instant>,
     unsent_at_end: usize,
     /// Memory of our own that was on its way out when the connection was evicted.
     pub(super) going_bytes: usize,
@@ -59,67 +57,10 @@ pub(super) enum Place {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Receive {
-    Idle,
-    Armed(Amount),
-    Cancelling,
-    /// Waits for a buffer in the session's queue.
-    Parked,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Send {
     Idle,
     InFlight,
     Cancelling,
-}
-
-/// Memory of our own that the connection's parts take.
-#[derive(Debug, Clone, Copy, Default)]
-struct OwnedMemory {
-    bytes: usize,
-    /// Counts the times that `bytes` left 0.
-    spell: u32,
-}
-
-impl OwnedMemory {
-    fn add(&mut self, part: &Owned, outbox: &mut Outbox) {
-        if self.bytes == 0 {
-            self.spell = self.spell.wrapping_add(1);
-        }
-        self.bytes += part.charge();
-        outbox.own(part);
-    }
-
-    fn refund(&mut self, charge: usize, outbox: &mut Outbox) {
-        self.bytes -= charge;
-        outbox.refund(charge);
-    }
-
-    fn release(&mut self, part: Part, outbox: &mut Outbox) {
-        if let Part::Owned(owned) = &part {
-            self.bytes -= owned.charge();
-        }
-        outbox.release(part);
-    }
-}
-
-/// How much one receive operation takes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Amount {
-    /// One buffer: a peer that sends faster than it reads is stopped at the high-water mark.
-    One,
-    /// A buffer for everything that arrives, without being asked again: cheapest for small
-    /// messages. In one turn it may take 32 buffers before anybody looks
-    /// (`MULTISHOT_MAX_RETRY` in the kernel's `io_uring/net.c`).
-    Many,
-}
-
-impl Amount {
-    /// A receive of at most this many bytes is small.
-    const SMALL: usize = 16 << 10;
-    /// After so many small receives in a row a peer is taken to send small messages.
-    const STREAK: u8 = 2;
 }
 
 /// What is left of a connection after [`Connection::advance`].
@@ -140,12 +81,10 @@ impl Connection {
             undecided: Segments::default(),
             outgoing: VecDeque::new(),
             spare_batch: SendBatch::default(),
-            receive: Receive::Idle,
-            small_receives: 0,
+            receiving: Receiving::new(),
             send: Send::Idle,
             parts_in_flight: 0,
             owned: OwnedMemory::default(),
-            paused_since: None,
             unsent_at_end: 0,
             going_bytes: 0,
             is_dirty: false,
@@ -163,17 +102,17 @@ impl Connection {
 
     /// Memory of our own that the connection takes.
     pub(super) fn owned_bytes(&self) -> usize {
-        self.owned.bytes
+        self.owned.bytes()
     }
 
-    /// The number of the spell that the connection has bytes in memory of our own for, if it does.
+    /// See [`OwnedMemory::spell`].
     pub(super) fn spell(&self) -> Option<u32> {
-        (self.owned.bytes > 0).then_some(self.owned.spell)
+        self.owned.spell()
     }
 
     /// When [`Self::handle_timeout`] is due. A frame's time does not run while we do not read.
     pub(super) fn deadline(&self, settings: &Settings) -> Option<Instant> {
-        let is_reading = self.lifecycle.is_open() && self.paused_since.is_none();
+        let is_reading = self.lifecycle.is_open() && !self.receiving.is_paused();
         let of_protocol = self.protocol.deadline().filter(|_| is_reading);
         self.lifecycle.deadline(&settings.limits).into_iter().chain(of_protocol).min()
     }
@@ -188,21 +127,8 @@ impl Connection {
         self.outgoing.iter().filter(is_echo).map(Part::len).sum()
     }
 
-    /// The outstanding receive ended; another may be armed.
-    pub(super) fn receive_ended(&mut self) {
-        self.receive = Receive::Idle;
-    }
-
-    /// The outstanding receive ended for want of a buffer.
-    pub(super) fn park(&mut self) {
-        self.receive = Receive::Parked;
-    }
-
-    /// A buffer may be there.
-    pub(super) fn unpark(&mut self) {
-        if self.receive == Receive::Parked {
-            self.receive = Receive::Idle;
-        }
+    pub(super) fn receiving(&mut self) -> &mut Receiving {
+        &mut self.receiving
     }
 
     /// `part` was received; `bytes` are its bytes.
@@ -217,8 +143,7 @@ impl Connection {
         if let Part::Owned(copy) = &part {
             self.owned.add(copy, outbox);
         }
-        let is_small = part.len() <= Amount::SMALL;
-        self.small_receives = if is_small { self.small_receives.saturating_add(1) } else { 0 };
+        self.receiving.took(part.len());
         match self.lifecycle.received(now, part.len()) {
             Fate::Deliver => {
                 let saved = self.undecided.push(part);
@@ -315,7 +240,7 @@ impl Connection {
         outbox: &mut Outbox,
     ) {
         self.lifecycle.handle_timeout(now, &settings.limits);
-        if self.paused_since.is_none() {
+        if !self.receiving.is_paused() {
             self.feed(now, Input::Timeout, settings, outbox);
         }
     }
@@ -342,8 +267,12 @@ impl Connection {
         if self.lifecycle.take_probe() {
             outbox.push(Submission::Probe { slot: self.key.slot });
         }
-        self.submit_receive(outbox);
-        self.stop_the_clock_while_paused(now);
+        let token = self.token(Operation::Receive);
+        let wants_input = self.lifecycle.wants_input();
+        self.receiving.advance(token, wants_input).into_iter().for_each(|it| outbox.push(it));
+        if let Some(pause) = self.receiving.take_pause(now) {
+            self.protocol.postpone_deadline(pause);
+        }
         Progress::Alive
     }
 
@@ -410,32 +339,6 @@ impl Connection {
         self.lifecycle.unsent() + parts * Owned::OVERHEAD
     }
 
-    fn stop_the_clock_while_paused(&mut self, now: Instant) {
-        match (self.paused_since, self.receive) {
-            (None, Receive::Armed(_)) => {}
-            (None, _) => self.paused_since = Some(now),
-            (Some(since), Receive::Armed(_)) => {
-                self.paused_since = None;
-                self.protocol.postpone_deadline(now.saturating_duration_since(since));
-            }
-            (Some(_), _) => {}
-        }
-    }
-
-    fn submit_receive(&mut self, outbox: &mut Outbox) {
-        let is_bulk = self.small_receives < Amount::STREAK;
-        match self.receive {
-            Receive::Idle if self.lifecycle.wants_input() => {
-                let amount = if is_bulk { Amount::One } else { Amount::Many };
-                outbox.push(Submission::Receive(self.token(Operation::Receive), amount));
-                self.receive = Receive::Armed(amount);
-            }
-            Receive::Armed(_) if !self.lifecycle.wants_input() => self.cancel_receive(outbox),
-            Receive::Armed(Amount::Many) if is_bulk => self.cancel_receive(outbox),
-            _ => {}
-        }
-    }
-
     fn submit_send(&mut self, outbox: &mut Outbox) {
         if self.send != Send::Idle || self.outgoing.is_empty() || self.lifecycle.is_closed() {
             return;
@@ -457,14 +360,13 @@ impl Connection {
 
     /// Cancels what is in flight; once nothing is, gives everything back.
     fn close(&mut self, outbox: &mut Outbox) -> Progress {
-        if let Receive::Armed(_) = self.receive {
-            self.cancel_receive(outbox);
-        }
+        let receive = self.token(Operation::Receive);
+        self.receiving.cancel(receive).into_iter().for_each(|it| outbox.push(it));
         if self.send == Send::InFlight {
             outbox.push(Submission::Cancel(self.token(Operation::Send)));
             self.send = Send::Cancelling;
         }
-        if self.receive == Receive::Cancelling || self.send == Send::Cancelling {
+        if self.receiving.is_in_flight() || self.send == Send::Cancelling {
             return Progress::Alive;
         }
         self.unsent_at_end = self.unsent_echo();
@@ -473,11 +375,6 @@ impl Connection {
         let count_queued = self.lifecycle.answers_for_delivery();
         outbox.push(Submission::Close { slot: self.key.slot, count_queued });
         Progress::Gone
-    }
-
-    fn cancel_receive(&mut self, outbox: &mut Outbox) {
-        outbox.push(Submission::Cancel(self.token(Operation::Receive)));
-        self.receive = Receive::Cancelling;
     }
 
     fn release_undecided(&mut self, outbox: &mut Outbox) {

@@ -4,8 +4,9 @@
 //! [`session`] decides, `sys::Ring` carries out, the loop in [`Driver::run`] is between them.
 
 mod acceptor;
-pub(crate) mod connection;
+mod connection;
 pub(crate) mod outbox;
+pub(crate) mod receiving;
 mod segments;
 pub(crate) mod session;
 mod slab;
@@ -20,8 +21,8 @@ use std::time::Instant;
 use rustix::io::Errno;
 use rustix::net::Shutdown;
 
-use self::connection::Amount;
 use self::outbox::Submission;
+use self::receiving::Amount;
 use self::session::Session;
 use super::{ShutdownSignal, Urgency, Worker, handshake};
 use crate::lifecycle::Probe;

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::connection::Amount;
+use super::receiving::Amount;
 use crate::sys::{Lease, Owned, Part, SendBatch, Token};
 
 /// One thing to do. They are carried out in order.

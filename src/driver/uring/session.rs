@@ -183,7 +183,7 @@ impl Session {
         });
         let connection = self.connections.get_mut(key).expect("a slot outlives its operations");
         if !more {
-            connection.receive_ended();
+            connection.receiving().ended();
         }
         let spell = connection.spell();
         match received {
@@ -193,7 +193,7 @@ impl Session {
             Ok(None) => connection.handle_eof(now, &self.settings, &mut self.outbox),
             Err(Errno::NOBUFS) => {
                 self.counters.buffer_waits += 1;
-                connection.park();
+                connection.receiving().park();
                 self.parked.push_back(key);
             }
             Err(error) => connection.handle_failure(error),
@@ -405,7 +405,7 @@ impl Session {
         for _ in 0..self.pool.free.min(self.parked.len()) {
             let key = self.parked.pop_front().expect("no more are taken than there are");
             if let Some(connection) = self.connections.get_mut(key) {
-                connection.unpark();
+                connection.receiving().unpark();
                 self.mark(key);
             }
         }

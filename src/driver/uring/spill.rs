@@ -2,7 +2,9 @@
 
 use std::collections::VecDeque;
 
+use super::outbox::Outbox;
 use super::slab::Key;
+use crate::sys::{Owned, Part};
 
 /// Who has waited longest with bytes in memory of our own.
 ///
@@ -44,5 +46,47 @@ impl Spill {
         if self.spells.len() > 2 * connections + 64 {
             self.spells.retain(|(key, spell)| is_alive(*key, *spell));
         }
+    }
+}
+
+/// Memory of our own that the connection's parts take.
+#[derive(Debug, Default)]
+pub(super) struct OwnedMemory {
+    bytes: usize,
+    /// Counts the times that `bytes` left 0.
+    spell: u32,
+}
+
+impl OwnedMemory {
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// The number of the spell, while it lasts.
+    pub(super) fn spell(&self) -> Option<u32> {
+        (self.bytes > 0).then_some(self.spell)
+    }
+
+    /// Counts a new part.
+    pub(super) fn add(&mut self, part: &Owned, outbox: &mut Outbox) {
+        if self.bytes == 0 {
+            self.spell = self.spell.wrapping_add(1);
+        }
+        self.bytes += part.charge();
+        outbox.own(part);
+    }
+
+    /// Some of what was counted turned out not to be needed.
+    pub(super) fn refund(&mut self, charge: usize, outbox: &mut Outbox) {
+        self.bytes -= charge;
+        outbox.refund(charge);
+    }
+
+    /// Gives up a part of either kind.
+    pub(super) fn release(&mut self, part: Part, outbox: &mut Outbox) {
+        if let Part::Owned(owned) = &part {
+            self.bytes -= owned.charge();
+        }
+        outbox.release(part);
     }
 }

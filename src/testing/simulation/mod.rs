@@ -8,6 +8,7 @@
 //! lease does not return, a slot is freed early or never, an operation is in flight twice, or
 //! anything is stuck.
 
+mod conditions;
 mod mutation;
 mod peer;
 mod ring;
@@ -17,17 +18,16 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use self::conditions::{DRAIN, Hostility, Scarcity, settings};
 pub use self::mutation::Mutation;
 use self::peer::Peer;
 use self::ring::{Completion, FakeRing, Flow, Outcome};
 use self::rng::Rng;
-use crate::driver::Settings;
 use crate::driver::uring::outbox::Submission;
 use crate::driver::uring::session::Session;
-use crate::lifecycle::{Admission, DrainLimits, Limits, Probe};
+use crate::lifecycle::{Admission, Probe};
 use crate::metrics::Counters;
-use crate::protocol::{self, FramedConfig};
-use crate::sys::{Operation, RingSize, SendBatch};
+use crate::sys::{Operation, SendBatch};
 
 /// What to run.
 #[derive(Debug, Clone, Copy)]
@@ -76,63 +76,6 @@ pub fn run_script(options: Options, script: &[u8]) -> Report {
     world.report()
 }
 
-/// How often, in percent, things go wrong.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Hostility {
-    /// An operation or completion does not happen in this step.
-    delay: usize,
-    /// A receive or send takes less than it could.
-    short: usize,
-    /// A request ends without cause.
-    fault: usize,
-}
-
-impl Hostility {
-    const CALM: Self = Self { delay: 0, short: 0, fault: 0 };
-
-    fn random(rng: &mut Rng) -> Self {
-        Self {
-            delay: rng.between(0, 90),
-            short: rng.between(0, 90),
-            fault: *rng.pick(&[0, 1, 5, 30]),
-        }
-    }
-}
-
-/// Limits that let the server end connections of its own accord.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Scarcity {
-    places: usize,
-    memory: usize,
-    stall_timeout: Duration,
-    idle_timeout: Option<Duration>,
-    frame_timeout: Duration,
-}
-
-impl Scarcity {
-    /// Limits that are never reached.
-    const NONE: Self = Self {
-        places: usize::MAX,
-        memory: usize::MAX >> 1,
-        stall_timeout: Duration::from_secs(3600),
-        idle_timeout: None,
-        frame_timeout: Duration::from_secs(3600),
-    };
-
-    fn random(rng: &mut Rng) -> Self {
-        if rng.chance(70) {
-            return Self::NONE;
-        }
-        Self {
-            places: if rng.chance(50) { rng.between(1, 8) } else { usize::MAX },
-            memory: if rng.chance(50) { rng.between(1, 20_000) } else { usize::MAX >> 1 },
-            stall_timeout: Duration::from_millis(rng.between(1, 1_000) as u64),
-            idle_timeout: rng.chance(50).then(|| Duration::from_millis(rng.between(1, 500) as u64)),
-            frame_timeout: Duration::from_millis(*rng.pick(&[20, 1_000, 3_600_000])),
-        }
-    }
-}
-
 struct World {
     options: Options,
     rng: Rng,
@@ -162,14 +105,6 @@ struct Shutdown {
     deadline: Instant,
     hostile: bool,
 }
-
-/// Short enough for every deadline to pass in the hostile time of some seeds.
-const DRAIN: DrainLimits = DrainLimits {
-    quiet: Duration::from_millis(200),
-    timeout: Duration::from_secs(1),
-    flush: Duration::from_millis(200),
-    accept_grace: Duration::from_millis(20),
-};
 
 /// What the core can have to say to one peer of the simulation at once: some PONGs, a GOAWAY and
 /// an ERROR with what each is charged.
@@ -537,23 +472,5 @@ impl World {
             hostile_shutdown: self.shutdown.is_some_and(|shutdown| shutdown.hostile),
             exact_losses: self.losses_are_exact() && self.session.counters().lost_bytes > 0,
         }
-    }
-}
-
-fn settings(rng: &mut Rng, is_framed: bool, scarcity: Scarcity) -> Settings {
-    let high_water = *rng.pick(&[1, 64, 1_000, 20_000]);
-    let framed = FramedConfig { max_frame: 1_000, frame_timeout: scarcity.frame_timeout };
-    Settings {
-        protocol: if is_framed { protocol::Config::Framed(framed) } else { protocol::Config::Raw },
-        limits: Limits {
-            high_water,
-            low_water: high_water / 4,
-            stall_timeout: scarcity.stall_timeout,
-            idle_timeout: scarcity.idle_timeout,
-            ..Limits::default()
-        },
-        drain: DRAIN,
-        ring: RingSize::default(),
-        spill_budget: scarcity.memory,
     }
 }

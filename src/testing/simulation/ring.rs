@@ -8,11 +8,11 @@ use std::collections::{BTreeMap, VecDeque};
 
 use rustix::io::Errno;
 
-use super::Hostility;
+use super::conditions::Hostility;
 use super::mutation::Mutation;
 use super::peer::Peer;
 use super::rng::Rng;
-use crate::driver::uring::connection::Amount;
+use crate::driver::uring::receiving::Amount;
 use crate::sys::{Lease, LeaseTable, Operation, Part, SendBatch, Token};
 
 /// What the ring tells the session.
