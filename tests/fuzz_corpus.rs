@@ -20,6 +20,11 @@ fn client_corpus_passes() {
     replay("client", fuzz::client);
 }
 
+#[test]
+fn session_corpus_passes() {
+    replay("session", fuzz::session);
+}
+
 fn replay(target: &str, body: fn(&[u8])) {
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(target);
     let mut replayed = 0;

@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use crate::lifecycle::{Admission, DrainLimits, Limits};
 use crate::protocol;
+use crate::sys::RingSize;
 
 pub(crate) use shutdown::{ShutdownSignal, Urgency};
 
@@ -30,6 +31,7 @@ pub(crate) struct Settings {
     pub(crate) protocol: protocol::Config,
     pub(crate) limits: Limits,
     pub(crate) drain: DrainLimits,
+    pub(crate) ring: RingSize,
     /// Most bytes of a worker's memory for what waits while receive buffers are scarce.
     pub(crate) spill_budget: usize,
 }

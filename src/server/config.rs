@@ -9,6 +9,7 @@ use crate::cpus;
 use crate::driver::{self, Settings};
 use crate::lifecycle::{DrainLimits, Limits};
 use crate::protocol::{self, MAX_FRAME_CEILING};
+use crate::sys::RingSize;
 
 /// The configuration of a server.
 #[derive(Debug, Clone)]
@@ -27,6 +28,8 @@ pub struct Config {
     pub max_connections_per_ip: Option<usize>,
     /// Bytes of memory, over all workers, for what waits while receive buffers are scarce.
     pub memory: usize,
+    /// Sizes of each worker's ring.
+    pub ring: RingSize,
     /// A connection on which nothing happens for this long is ended; `None` is never.
     pub idle_timeout: Option<Duration>,
     /// A peer that acknowledges nothing for this long while bytes wait for it is ended.
@@ -88,6 +91,7 @@ impl Config {
             max_connections: 0,
             max_connections_per_ip: None,
             memory: Self::DEFAULT_MEMORY,
+            ring: RingSize::default(),
             idle_timeout: limits.idle_timeout,
             stall_timeout: limits.stall_timeout,
             drain_quiet: drain.quiet,
@@ -136,13 +140,14 @@ impl Config {
             protocol::Config::Raw => 0,
             protocol::Config::Framed(framed) => framed.max_frame,
         };
-        2 * (unit.max(driver::uring::BUFFER_SIZE) as usize + 4096)
+        2 * (unit.max(self.ring.buffer_size) as usize + 4096)
     }
 
     /// The most memory that a server with this configuration takes.
     pub fn memory_bound(&self) -> MemoryBound {
         MemoryBound {
             workers: self.cpus.len(),
+            worker: self.ring.memory() + MemoryBound::STACK,
             memory: self.memory,
             connections: self.max_connections,
         }
@@ -161,6 +166,7 @@ impl Config {
                 timeout: self.drain_timeout,
                 ..DrainLimits::default()
             },
+            ring: self.ring,
             spill_budget: self.memory / self.cpus.len().max(1),
         }
     }
@@ -194,6 +200,7 @@ fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MemoryBound {
     workers: usize,
+    worker: usize,
     memory: usize,
     connections: usize,
 }
@@ -201,11 +208,13 @@ pub struct MemoryBound {
 impl MemoryBound {
     /// The program itself: code, its heap, the stacks of its threads.
     const PROGRAM: usize = 16 << 20;
+    /// A thread's stack: Rust's default.
+    const STACK: usize = 2 << 20;
 
     /// The bound in bytes.
     pub fn bytes(&self) -> usize {
         self.workers
-            .saturating_mul(driver::uring::WORKER_MEMORY)
+            .saturating_mul(self.worker)
             .saturating_add(self.memory)
             .saturating_add(self.connections.saturating_mul(driver::uring::CONNECTION_MEMORY))
             .saturating_add(Self::PROGRAM)
@@ -222,7 +231,7 @@ impl fmt::Display for MemoryBound {
              the kernel's socket buffers come on top (net.ipv4.tcp_rmem, tcp_wmem, tcp_mem)",
             mib(self.bytes()),
             self.workers,
-            mib(driver::uring::WORKER_MEMORY),
+            mib(self.worker),
             mib(self.memory),
             self.connections,
             driver::uring::CONNECTION_MEMORY >> 10,
@@ -276,8 +285,8 @@ mod tests {
 
     #[test]
     fn the_bound_adds_up() {
-        let bound = MemoryBound { workers: 2, memory: 5 << 20, connections: 1000 };
-        let expected = 2 * driver::uring::WORKER_MEMORY
+        let bound = MemoryBound { workers: 2, worker: 7 << 20, memory: 5 << 20, connections: 1000 };
+        let expected = 2 * (7 << 20)
             + (5 << 20)
             + 1000 * driver::uring::CONNECTION_MEMORY
             + MemoryBound::PROGRAM;

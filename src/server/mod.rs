@@ -36,6 +36,7 @@ pub use placement::workers_on;
 pub use signals::shut_down_on_signals;
 use worker::{Shared, Workers};
 
+pub use crate::sys::RingSize;
 pub use config::{Config, ConfigError, MemoryBound};
 
 /// Why a server did not start. Nothing is left running.

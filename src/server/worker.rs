@@ -152,3 +152,34 @@ impl Drop for AbortOnPanic {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::process::ExitStatusExt;
+    use std::process::Command;
+
+    use super::*;
+
+    /// Set in the process that is to panic.
+    const VICTIM: &str = "RINGBACK_TEST_PANIC";
+
+    #[test]
+    fn a_panic_aborts_the_process_and_names_the_worker() {
+        if std::env::var_os(VICTIM).is_some() {
+            let _abort = AbortOnPanic { worker: 3 };
+            panic!("planted");
+        }
+        let output = Command::new(std::env::current_exe().expect("a test has a program"))
+            .args([
+                "--exact",
+                "server::worker::tests::a_panic_aborts_the_process_and_names_the_worker",
+            ])
+            .arg("--nocapture")
+            .env(VICTIM, "1")
+            .output()
+            .expect("the program starts again");
+        assert_eq!(output.status.signal(), Some(libc::SIGABRT));
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert!(text.contains("worker 3 panicked: aborting"), "{text}");
+    }
+}

@@ -27,6 +27,7 @@ pub(crate) mod sockopt;
 mod token;
 
 pub(crate) use lease::{Lease, LeaseTable};
-pub(crate) use ring::{Completion, Outcome, Ring, RingConfig, RingError, Wait};
+pub use ring::RingSize;
+pub(crate) use ring::{Completion, Outcome, Ring, RingError, Wait};
 pub(crate) use send::{Owned, Part, SendBatch};
 pub(crate) use token::{GENERATION_BITS, Operation, Token};

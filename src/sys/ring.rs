@@ -16,17 +16,36 @@ use super::lease::Lease;
 use super::send::{Part, SendBatch};
 use super::token::{Operation, Token};
 
-/// Sizes of a ring.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct RingConfig {
+/// Sizes of a worker's ring and of its pool of receive buffers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RingSize {
     /// Submissions that can wait for the next system call; a power of two.
-    pub(crate) submissions: u32,
-    /// Completions that the kernel can post before it has to keep them aside; a power of two.
-    pub(crate) completions: u32,
+    pub submissions: u32,
+    /// Completions that the kernel can post before it has to keep them aside; a power of two,
+    /// more than the submissions.
+    pub completions: u32,
     /// Receive buffers; a power of two, at most 32768.
-    pub(crate) buffers: u16,
+    pub buffers: u16,
     /// Bytes of each receive buffer.
-    pub(crate) buffer_size: u32,
+    pub buffer_size: u32,
+}
+
+impl Default for RingSize {
+    /// Sizes that measured well: a buffer holds the bulk of a fast peer, and there are enough for
+    /// everything that arrives in one turn.
+    fn default() -> Self {
+        Self { submissions: 1024, completions: 8192, buffers: 128, buffer_size: 128 << 10 }
+    }
+}
+
+impl RingSize {
+    /// Bytes of memory: the buffers and their ring of entries (16 bytes each), submissions of 64
+    /// bytes with their index, completions of 16 bytes twice (the kernel's queue and our copy).
+    pub fn memory(&self) -> usize {
+        usize::from(self.buffers) * (self.buffer_size as usize + 16)
+            + self.submissions as usize * 68
+            + self.completions as usize * 32
+    }
 }
 
 /// Why there is no ring, with what to do about it.
@@ -122,8 +141,8 @@ const SEND_FLAGS: i32 = libc::MSG_NOSIGNAL | libc::MSG_WAITALL;
 
 impl Ring {
     /// Makes a ring for the calling thread, which must be the one that submits.
-    pub(crate) fn new(config: RingConfig) -> Result<Self, RingError> {
-        let uring = build(config)?;
+    pub(crate) fn new(size: RingSize) -> Result<Self, RingError> {
+        let uring = build(size)?;
         if !uring.params().is_feature_nodrop() {
             return Err(RingError::Lacks("FEAT_NODROP"));
         }
@@ -131,12 +150,12 @@ impl Ring {
             return Err(RingError::Lacks("FEAT_EXT_ARG"));
         }
         let buffers =
-            BufRing::register(&uring.submitter(), BUFFER_GROUP, config.buffers, config.buffer_size)
+            BufRing::register(&uring.submitter(), BUFFER_GROUP, size.buffers, size.buffer_size)
                 .map_err(|error| RingError::Buffers { errno: errno_of(&error) })?;
         Ok(Self {
             uring,
             memory: ManuallyDrop::new(Memory { buffers, sends: Vec::new() }),
-            completed: VecDeque::with_capacity(config.completions as usize),
+            completed: VecDeque::with_capacity(size.completions as usize),
             in_flight: 0,
         })
     }
@@ -376,16 +395,16 @@ fn bytes_of<'a>(buffers: &'a BufRing, part: &'a Part) -> &'a [u8] {
 /// Tries the cheapest mode first: completions handled inside our own system calls (6.1), then
 /// without interrupts to our thread. Both need SINGLE_ISSUER, which came with 6.0 as multishot
 /// receive did.
-fn build(config: RingConfig) -> Result<IoUring, RingError> {
+fn build(size: RingSize) -> Result<IoUring, RingError> {
     let mut builder = IoUring::builder();
-    builder.setup_submit_all().setup_single_issuer().setup_cqsize(config.completions);
+    builder.setup_submit_all().setup_single_issuer().setup_cqsize(size.completions);
     let mut cooperative = builder.clone();
     cooperative.setup_coop_taskrun();
     builder.setup_defer_taskrun();
     builder
-        .build(config.submissions)
+        .build(size.submissions)
         .or_else(|error| match error.raw_os_error() {
-            Some(libc::EINVAL) => cooperative.build(config.submissions),
+            Some(libc::EINVAL) => cooperative.build(size.submissions),
             _ => Err(error),
         })
         .map_err(|error| RingError::Setup { errno: errno_of(&error) })

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use bytes::Bytes;
+use bytes::BytesMut;
 
 use super::lease::Lease;
 
@@ -16,12 +16,21 @@ pub(crate) enum Part {
 /// Bytes in memory of our own, with what they are charged for.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Owned {
-    bytes: Bytes,
+    bytes: BytesMut,
     charge: usize,
     is_our_own_word: bool,
 }
 
 impl Part {
+    /// Takes in what follows, if that is cheaper than keeping it apart; returns it otherwise, and
+    /// what the joining saved of its charge.
+    pub(crate) fn join(&mut self, next: Self) -> Result<usize, Self> {
+        match (self, &next) {
+            (Self::Owned(owned), Self::Owned(other)) => owned.join(other).ok_or(next),
+            _ => Err(next),
+        }
+    }
+
     /// Length in bytes; never 0.
     pub(crate) fn len(&self) -> usize {
         match self {
@@ -40,15 +49,19 @@ impl Part {
 }
 
 impl Owned {
-    /// What an owned part costs beside its bytes: its place in a queue (48), the shared header of
-    /// [`Bytes`] (24) and the allocator's for both blocks (32 in glibc), rounded up. A peer that
-    /// sends byte by byte is charged for what it makes us spend.
+    /// What an owned part costs beside its bytes: its place in a queue (56), the shared header of
+    /// [`BytesMut`] (40) and the allocator's for both blocks (32 in glibc). A peer that sends byte
+    /// by byte is charged for what it makes us spend.
     pub(crate) const OVERHEAD: usize = 128;
+    /// A part up to this length takes small ones in.
+    const MOST_JOINED: usize = 16 << 10;
+    /// A part up to this length is taken in: copying it again is cheaper than keeping it apart.
+    const SMALL: usize = 1 << 10;
 
     /// A copy of received bytes.
     pub(crate) fn copy_of(bytes: &[u8]) -> Self {
         let charge = Self::charge_for(bytes.len());
-        Self { bytes: Bytes::copy_from_slice(bytes), charge, is_our_own_word: false }
+        Self { bytes: bytes.into(), charge, is_our_own_word: false }
     }
 
     /// Bytes that nobody sent us.
@@ -72,6 +85,19 @@ impl Owned {
 
     pub(crate) fn bytes(&self) -> &[u8] {
         &self.bytes
+    }
+
+    /// Takes in what follows, if both are of a kind and small; returns what that saves. The growth
+    /// of a buffer may leave as much unused as it uses, so joined bytes are charged twice.
+    pub(crate) fn join(&mut self, next: &Self) -> Option<usize> {
+        let fits = self.bytes.len() <= Self::MOST_JOINED && next.bytes.len() <= Self::SMALL;
+        if !fits || self.is_our_own_word != next.is_our_own_word {
+            return None;
+        }
+        self.bytes.extend_from_slice(&next.bytes);
+        let growth = next.charge.min(2 * next.bytes.len());
+        self.charge += growth;
+        Some(next.charge - growth)
     }
 
     fn split_to(&mut self, length: usize) -> Self {
@@ -117,5 +143,33 @@ impl SendBatch {
 
     pub(crate) fn parts(&self) -> impl ExactSizeIterator<Item = &Part> {
         self.parts.iter()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn small_parts_of_a_kind_join_and_what_they_save_is_told() {
+        let mut first = Part::Owned(Owned::copy_of(b"abc"));
+        assert_eq!(first.join(Part::Owned(Owned::copy_of(b"d"))), Ok(Owned::OVERHEAD - 1));
+        let Part::Owned(joined) = &first else { unreachable!("it was owned") };
+        assert_eq!((joined.bytes(), joined.charge()), (&b"abcd"[..], 3 + Owned::OVERHEAD + 2));
+        for other in [Owned::our_own_word(b"not an echo"), Owned::copy_of(&[0; Owned::SMALL + 1])] {
+            assert!(first.join(Part::Owned(other)).is_err());
+        }
+        assert_eq!(first.len(), 4);
+    }
+
+    #[test]
+    fn parts_keep_their_charge_when_they_are_cut_and_joined() {
+        let mut whole = Owned::copy_of(&[7; 100]);
+        let charge = whole.charge();
+        let mut front = whole.split_to(40);
+        assert_eq!(front.charge() + whole.charge(), charge);
+        let saved = front.join(&whole).expect("both are small");
+        assert_eq!(front.charge() + saved, charge);
+        assert_eq!(front.bytes(), [7; 100]);
     }
 }

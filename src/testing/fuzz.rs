@@ -14,11 +14,15 @@ use std::time::Duration;
 
 use super::client_model::{self, ClientOp, ClientScript};
 use super::model::{Op, Script, check_any_cut};
+use super::simulation;
 use super::wire::repair_checksums;
 use crate::protocol::{Config, FramedConfig, Request};
 
 /// Operations in one input; more would only make it slow.
 pub const MOST_OPS: usize = 32;
+
+/// Hostile time of a session; an input of 4096 bytes decides about half of it.
+const SESSION_STEPS: usize = 100;
 
 const FRAME_TIMEOUT: Duration = Duration::from_millis(100);
 
@@ -38,6 +42,13 @@ pub fn framed(data: &[u8]) {
     let max_frame = [65_536, 0, 1, 64, 100, 1000, 16 << 20, u32::MAX][program.choice(8)];
     let config = FramedConfig { max_frame, frame_timeout: FRAME_TIMEOUT };
     check_any_cut(&program.server_script(Config::Framed(config)));
+}
+
+/// The native driver's session over the simulation's ring: every two bytes are one decision of the
+/// world, see [`simulation::run_script`]. These inputs have no program at their beginning.
+pub fn session(data: &[u8]) {
+    let options = simulation::Options { seed: 0, steps: SESSION_STEPS, mutation: None };
+    simulation::run_script(options, data);
 }
 
 /// The client's core.

@@ -17,7 +17,7 @@ use std::time::Instant;
 use rustix::io::Errno;
 
 use super::outbox::{Outbox, Submission};
-use super::segments::Segments;
+use super::segments::{Segments, append};
 use super::slab::Key;
 use crate::driver::Settings;
 use crate::lifecycle::{Alarm, Cause, Fate, Lifecycle, Probe, Step};
@@ -43,6 +43,8 @@ pub(super) struct Connection {
     /// Since when the connection has not read its peer.
     paused_since: Option<Instant>,
     unsent_at_end: usize,
+    /// Memory of our own that was on its way out when the connection was evicted.
+    pub(super) going_bytes: usize,
     /// Whether the session already knows that [`Self::advance`] has something to do.
     pub(super) is_dirty: bool,
     pub(super) alarm: Alarm,
@@ -87,6 +89,11 @@ impl OwnedMemory {
         }
         self.bytes += part.charge();
         outbox.own(part);
+    }
+
+    fn refund(&mut self, charge: usize, outbox: &mut Outbox) {
+        self.bytes -= charge;
+        outbox.refund(charge);
     }
 
     fn release(&mut self, part: Part, outbox: &mut Outbox) {
@@ -140,6 +147,7 @@ impl Connection {
             owned: OwnedMemory::default(),
             paused_since: None,
             unsent_at_end: 0,
+            going_bytes: 0,
             is_dirty: false,
             alarm: Alarm::default(),
         }
@@ -151,6 +159,11 @@ impl Connection {
 
     pub(super) fn lifecycle(&self) -> &Lifecycle {
         &self.lifecycle
+    }
+
+    /// Memory of our own that the connection takes.
+    pub(super) fn owned_bytes(&self) -> usize {
+        self.owned.bytes
     }
 
     /// The number of the spell that the connection has bytes in memory of our own for, if it does.
@@ -208,7 +221,8 @@ impl Connection {
         self.small_receives = if is_small { self.small_receives.saturating_add(1) } else { 0 };
         match self.lifecycle.received(now, part.len()) {
             Fate::Deliver => {
-                self.undecided.push(part);
+                let saved = self.undecided.push(part);
+                self.owned.refund(saved, outbox);
                 self.feed(now, Input::Data(bytes), settings, outbox);
             }
             Fate::Ignore => self.owned.release(part, outbox),
@@ -371,7 +385,9 @@ impl Connection {
                 let length = (range.end - range.start) as usize;
                 self.lifecycle.decided(length);
                 self.lifecycle.queued(now, length);
-                self.undecided.take(range, |part| self.outgoing.push_back(part));
+                let mut saved = 0;
+                self.undecided.take(range, |part| saved += append(&mut self.outgoing, part));
+                self.owned.refund(saved, outbox);
             }
             Output::Discard(range) => {
                 self.lifecycle.decided((range.end - range.start) as usize);
@@ -381,7 +397,8 @@ impl Connection {
                 self.lifecycle.queued(now, bytes.len());
                 let part = Owned::our_own_word(&bytes);
                 self.owned.add(&part, outbox);
-                self.outgoing.push_back(Part::Owned(part));
+                let saved = append(&mut self.outgoing, Part::Owned(part));
+                self.owned.refund(saved, outbox);
             }
             Output::Close(reason) => self.lifecycle.end(reason, &settings.limits),
         }

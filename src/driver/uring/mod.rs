@@ -26,25 +26,7 @@ use self::session::Session;
 use super::{ShutdownSignal, Urgency, Worker, handshake};
 use crate::lifecycle::Probe;
 use crate::metrics::Counters;
-use crate::sys::{
-    Completion, Operation, Outcome, Ring, RingConfig, RingError, Token, Wait, sockopt,
-};
-
-/// Sizes that measured well: a buffer holds the bulk of a fast peer, and the hot part of the pool
-/// is what few connections cycle through.
-const RING: RingConfig =
-    RingConfig { submissions: 1024, completions: 8192, buffers: 128, buffer_size: 128 << 10 };
-
-/// Bytes of a receive buffer.
-pub(crate) const BUFFER_SIZE: u32 = RING.buffer_size;
-
-/// Bytes of memory that a worker takes whatever its connections do: receive buffers, their ring of
-/// entries, submissions of 64 bytes with their index, completions of 16 bytes twice (the kernel's
-/// queue and our copy of a batch), and a thread's stack.
-pub(crate) const WORKER_MEMORY: usize = RING.buffers as usize * (RING.buffer_size as usize + 16)
-    + RING.submissions as usize * 68
-    + RING.completions as usize * 32
-    + (2 << 20);
+use crate::sys::{Completion, Operation, Outcome, Ring, RingError, Token, Wait, sockopt};
 
 /// Bytes of memory that a connection takes beside its share of the buffers: its state, the queues
 /// of its parts, its place in slabs, timers and the ring. Measured with 10,000 connections after
@@ -66,12 +48,12 @@ impl Driver {
         let listeners: Vec<_> =
             std::mem::take(&mut worker.listeners).into_iter().map(Some).collect();
         Ok(Self {
-            ring: Ring::new(RING)?,
+            ring: Ring::new(worker.settings.ring)?,
             session: Session::new(
                 worker.settings,
                 Arc::clone(&worker.admission),
                 listeners.len(),
-                usize::from(RING.buffers),
+                usize::from(worker.settings.ring.buffers),
             ),
             sockets: Vec::new(),
             listeners,

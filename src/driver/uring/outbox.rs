@@ -59,6 +59,11 @@ impl Outbox {
         self.owned_bytes += part.charge();
     }
 
+    /// Some of what was counted turned out not to be needed.
+    pub(super) fn refund(&mut self, charge: usize) {
+        self.owned_bytes -= charge;
+    }
+
     /// Gives up a part.
     pub(super) fn release(&mut self, part: Part) {
         match part {

@@ -15,9 +15,9 @@ pub(super) struct Segments {
 }
 
 impl Segments {
-    /// Appends what was received next.
-    pub(super) fn push(&mut self, part: Part) {
-        self.parts.push_back(part);
+    /// Appends what was received next; returns what was saved of its charge, see [`append`].
+    pub(super) fn push(&mut self, part: Part) -> usize {
+        append(&mut self.parts, part)
     }
 
     /// Takes the bytes of `range` out and hands them to `each`, cutting parts where it begins or
@@ -50,45 +50,53 @@ impl Segments {
     }
 }
 
+/// Appends a part, joined with the last one where that is cheaper; returns what that saved of the
+/// charge for owned memory.
+pub(super) fn append(parts: &mut VecDeque<Part>, part: Part) -> usize {
+    let joined = match parts.back_mut() {
+        Some(last) => last.join(part),
+        None => Err(part),
+    };
+    joined.unwrap_or_else(|part| {
+        parts.push_back(part);
+        0
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sys::Owned;
+    use crate::sys::{Lease, LeaseTable};
 
-    fn owned(text: &'static str) -> Part {
-        Part::Owned(Owned::copy_of(text.as_bytes()))
-    }
-
-    fn texts(parts: &[Part]) -> Vec<&str> {
-        fn text(part: &Part) -> &str {
-            match part {
-                Part::Owned(owned) => std::str::from_utf8(owned.bytes()).expect("it was text"),
-                Part::Leased(_) => unreachable!("no lease was pushed"),
-            }
-        }
-        parts.iter().map(text).collect()
+    /// A buffer for each number, with that many bytes on lease.
+    fn leases<const N: usize>(lengths: [u32; N]) -> [Lease; N] {
+        let mut table = LeaseTable::new(N as u16);
+        let mut buffer = 0..;
+        lengths.map(|length| table.grant(buffer.next().expect("endless"), length))
     }
 
     #[test]
     fn ranges_are_cut_out_across_parts() {
         let mut segments = Segments::default();
-        for text in ["abc", "defg", "h"] {
-            segments.push(owned(text));
+        for lease in leases([3, 4, 1]) {
+            segments.push(Part::Leased(lease));
         }
         let mut taken = Vec::new();
-        segments.take(0..2, |part| taken.push(part));
-        segments.take(2..7, |part| taken.push(part));
-        assert_eq!(texts(&taken), ["ab", "c", "defg"]);
-        assert_eq!(texts(&segments.drain().collect::<Vec<_>>()), ["h"]);
-        segments.push(owned("i"));
-        segments.take(8..9, |part| assert_eq!(texts(&[part]), ["i"]));
+        segments.take(0..2, |part| taken.push(part.len()));
+        segments.take(2..7, |part| taken.push(part.len()));
+        assert_eq!(taken, [2, 1, 4]);
+        assert_eq!(segments.drain().map(|part| part.len()).collect::<Vec<_>>(), [1]);
+        let [next] = leases([9]);
+        segments.push(Part::Leased(next));
+        segments.take(8..17, |part| assert_eq!(part.len(), 9));
     }
 
     #[test]
     #[should_panic(expected = "in order")]
     fn a_range_out_of_order_is_refused() {
         let mut segments = Segments::default();
-        segments.push(owned("abc"));
+        let [lease] = leases([3]);
+        segments.push(Part::Leased(lease));
         segments.take(1..2, drop);
     }
 }

@@ -38,6 +38,8 @@ pub(crate) struct Session {
     timers: Timers<Key>,
     pool: Pool,
     spill: Spill,
+    /// Owned memory of evicted connections that their last operations still hold.
+    going_bytes: usize,
     /// Connections that wait for a buffer, oldest first.
     parked: VecDeque<Key>,
     outbox: Outbox,
@@ -81,6 +83,7 @@ impl Session {
             timers: Timers::new(),
             pool: Pool { total: buffers, free: buffers },
             spill: Spill::new(settings.spill_budget),
+            going_bytes: 0,
             parked: VecDeque::new(),
             outbox: Outbox::default(),
             shutdown: None,
@@ -200,6 +203,7 @@ impl Session {
             self.begin_spell(key, spell);
         }
         self.mark(key);
+        self.shed(now);
     }
 
     /// A send completed and its batch came back.
@@ -238,12 +242,11 @@ impl Session {
     /// Some deadline may have passed.
     pub(crate) fn handle_timeout(&mut self, now: Instant) {
         self.acceptor.handle_timeout(now);
-        while let Some((time, key)) = self.timers.pop(now) {
-            let Some(connection) = self.connections.get_mut(key) else { continue };
-            if connection.alarm.take_if(time) {
-                connection.handle_timeout(now, &self.settings, &mut self.outbox);
-                self.mark(key);
-            }
+        while let Some(key) = self.timers.pop(now) {
+            let connection = self.connections.get_mut(key).expect("no entry outlives it");
+            connection.alarm.went_off();
+            connection.handle_timeout(now, &self.settings, &mut self.outbox);
+            self.mark(key);
         }
     }
 
@@ -277,9 +280,6 @@ impl Session {
     /// next.
     pub(crate) fn settle(&mut self, now: Instant) {
         self.unpark();
-        if !self.spill.has_room(self.outbox.owned_bytes(), 0) {
-            self.evict_oldest(now);
-        }
         while let Some(key) = self.dirty.pop() {
             self.advance(now, key);
         }
@@ -366,16 +366,29 @@ impl Session {
         oldest.is_some()
     }
 
+    /// Ends connections until what the others have fits the budget again: it may be exceeded by
+    /// what the core has to say about one receive.
+    fn shed(&mut self, now: Instant) {
+        while !self.spill.has_room(self.outbox.owned_bytes().saturating_sub(self.going_bytes), 0) {
+            if !self.evict_oldest(now) {
+                return;
+            }
+        }
+    }
+
     fn evict(&mut self, now: Instant, key: Key) {
         let Some(connection) = self.connections.get_mut(key) else { return };
         self.counters.evicted += 1;
         if connection.lifecycle().unsent() > 0 {
             // A peer that does not read would not read an error either.
             connection.close_for(Cause::Evicted);
-            self.mark(key);
         } else {
-            self.refuse(now, key, Cause::Evicted);
+            connection.refuse(now, Cause::Evicted, &self.settings, &mut self.outbox);
         }
+        self.going_bytes -= connection.going_bytes;
+        connection.going_bytes = connection.owned_bytes();
+        self.going_bytes += connection.going_bytes;
+        self.mark(key);
     }
 
     fn begin_spell(&mut self, key: Key, spell: u32) {
@@ -406,7 +419,9 @@ impl Session {
             self.timers.schedule(&mut connection.alarm, key, deadline);
             return;
         }
-        let connection = self.connections.remove(key).expect("it was just advanced");
+        let mut connection = self.connections.remove(key).expect("it was just advanced");
+        self.timers.cancel(&mut connection.alarm, key);
+        self.going_bytes -= connection.going_bytes;
         match connection.place() {
             Place::Admitted(address) => self.admission.release(address),
             Place::Surplus => self.surplus -= 1,

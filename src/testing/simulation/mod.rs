@@ -27,7 +27,7 @@ use crate::driver::uring::session::Session;
 use crate::lifecycle::{Admission, DrainLimits, Limits, Probe};
 use crate::metrics::Counters;
 use crate::protocol::{self, FramedConfig};
-use crate::sys::{Operation, SendBatch};
+use crate::sys::{Operation, RingSize, SendBatch};
 
 /// What to run.
 #[derive(Debug, Clone, Copy)]
@@ -59,7 +59,16 @@ pub struct Report {
 ///
 /// When a promise is broken.
 pub fn run(options: Options) -> Report {
-    let mut world = World::new(options);
+    run_script(options, &[])
+}
+
+/// Runs decisions that are written out, two bytes each; where they end, those of the seed go on.
+///
+/// # Panics
+///
+/// When a promise is broken.
+pub fn run_script(options: Options, script: &[u8]) -> Report {
+    let mut world = World::new(options, script);
     let result = world.run();
     if let Err(reason) = result {
         panic!("seed {}, step {}: {reason}", options.seed, world.step);
@@ -171,8 +180,8 @@ const OWN_WORDS: usize = 40 * 256;
 const PATIENCE: usize = 20_000;
 
 impl World {
-    fn new(options: Options) -> Self {
-        let mut rng = Rng::new(options.seed);
+    fn new(options: Options, script: &[u8]) -> Self {
+        let mut rng = Rng::new(options.seed, script);
         let hostility = Hostility::random(&mut rng);
         let listeners = rng.between(1, 2);
         let ring = FakeRing::new(&mut rng, hostility, options.mutation, listeners);
@@ -544,6 +553,7 @@ fn settings(rng: &mut Rng, is_framed: bool, scarcity: Scarcity) -> Settings {
             ..Limits::default()
         },
         drain: DRAIN,
+        ring: RingSize::default(),
         spill_budget: scarcity.memory,
     }
 }

@@ -199,5 +199,5 @@ fn framed_script(rng: &mut Rng) -> (Vec<u8>, Verifier) {
 }
 
 fn random_bytes(rng: &mut Rng, length: usize) -> Vec<u8> {
-    (0..length).map(|_| rng.next() as u8).collect()
+    (0..length).map(|_| rng.byte()).collect()
 }
