@@ -27,7 +27,7 @@ enum Fate {
 
 /// One client: `pieces` of 1,000 bytes with pauses between them.
 fn client(address: SocketAddr, seed: u64, pieces: usize, pause: Duration) -> Fate {
-    let Ok(mut stream) = TcpStream::connect_timeout(&address, Duration::from_millis(500)) else {
+    let Ok(mut stream) = TcpStream::connect_timeout(&address, Duration::from_millis(200)) else {
         return Fate::NotConnected;
     };
     stream.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
@@ -36,7 +36,9 @@ fn client(address: SocketAddr, seed: u64, pieces: usize, pause: Duration) -> Fat
         if let Err(error) = stream.write_all(piece) {
             return Fate::CutOff(format!("writing: {error}"));
         }
-        thread::sleep(pause);
+        if !pause.is_zero() {
+            thread::sleep(pause);
+        }
     }
     if let Err(error) = stream.shutdown(Shutdown::Write) {
         return Fate::CutOff(format!("half-closing: {error}"));
@@ -161,29 +163,34 @@ fn an_overlapping_restart_refuses_nobody() {
 
 #[test]
 fn a_client_that_connects_during_a_drain_is_served_or_refused() {
-    for _ in 0..3 {
+    for _ in 0..scale(12, 100) {
         let program = serve("127.0.0.1:0", &[]);
         let address = program.addresses[0];
         // It keeps the server draining for a while.
         let mut last = connect(address);
         last.write_all(b"x").expect("sent");
-        program.signal(Signal::TERM);
-        let begun = Instant::now();
+        let stop = AtomicBool::new(false);
         thread::scope(|scope| {
+            let stopping = Stop(&stop);
             for thread in 0..6 {
+                // As many handshakes as can be, so that some meet the moment the listeners close.
+                let stop = &stop;
                 scope.spawn(move || {
-                    while begun.elapsed() < Duration::from_millis(700) {
-                        let fate = client(address, thread, 3, Duration::ZERO);
+                    while !stop.load(Ordering::Relaxed) {
+                        let fate = client(address, thread, 1, Duration::ZERO);
                         assert!(!matches!(fate, Fate::CutOff(_)), "{fate:?}");
-                        thread::sleep(Duration::from_millis(2));
                     }
                 });
             }
-            while begun.elapsed() < Duration::from_millis(700) {
+            thread::sleep(Duration::from_millis(20));
+            program.signal(Signal::TERM);
+            let begun = Instant::now();
+            while begun.elapsed() < Duration::from_millis(300) {
                 last.write_all(b"y").expect("it is served on");
                 last.read_exact(&mut [0]).expect("it is served on");
-                thread::sleep(Duration::from_millis(50));
+                thread::sleep(Duration::from_millis(20));
             }
+            drop(stopping);
         });
         last.shutdown(Shutdown::Write).expect("it is connected");
         last.read_to_end(&mut Vec::new()).expect("the rest");
@@ -293,7 +300,12 @@ fn a_peer_that_never_reads_is_abandoned_at_the_deadline_and_told_about() {
     assert!(lines.contains("abandoned: 1 connections"), "{lines}");
     let (received, lost) =
         (number_before(&lines, " bytes received"), number_before(&lines, " bytes lost"));
-    assert!(lost > 0 && lost <= received && received <= sent + 120, "{sent} sent; {lines}");
+    assert!(lost > 0 && received <= sent + 120, "{sent} sent; {lines}");
+    // What its side of the connection has is not lost; all that came in time and is not there is.
+    let late =
+        if lines.contains("too late") { number_before(&lines, " bytes came too late") } else { 0 };
+    let delivered = reads_nothing.peek(&mut vec![0; 1 << 20]).expect("something came");
+    assert_eq!(lost, received - late - 120 - delivered, "{delivered} delivered; {lines}");
     assert_eq!(number_before(&lines, " connections, "), 11, "{lines}");
 }
 

@@ -192,8 +192,9 @@ fn a_peer_that_reads_nothing_is_ended_in_time() {
 
 #[test]
 fn a_peer_that_reads_slowly_is_not_stalled() {
-    let (_program, address) = start(&["--stall-timeout", "500ms"]);
-    let request = noise(1 << 20, 2);
+    let (_program, address) = start(&["--stall-timeout", "1s"]);
+    // More than the kernel's send buffer takes.
+    let request = noise(8 << 20, 2);
     let peer = connect_with_small_buffers(address);
     let mut reader = peer.try_clone().expect("a descriptor can be had");
     thread::scope(|scope| {
@@ -201,9 +202,9 @@ fn a_peer_that_reads_slowly_is_not_stalled() {
             (&peer).write_all(&request).expect("sent");
             peer.shutdown(Shutdown::Write).expect("half-closed");
         });
-        // For six stall timeouts it takes less than would let a single send of the server end.
+        // For four stall timeouts it takes less than would let a single send of the server end.
         let (mut reply, mut piece) = (Vec::new(), [0; 2048]);
-        for _ in 0..60 {
+        for _ in 0..80 {
             let length = reader.read(&mut piece).expect("readable");
             reply.extend_from_slice(&piece[..length]);
             thread::sleep(Duration::from_millis(50));
@@ -243,61 +244,74 @@ fn a_frame_has_its_time_however_steadily_it_trickles() {
     });
 }
 
-#[test]
-fn without_descriptors_it_waits_quietly_and_goes_on_when_there_are_some() {
-    const DESCRIPTORS: &str = "--nofile=60:60";
+/// A server that may have this many descriptors and has them all, and 200 peers, some of which
+/// wait for it.
+fn start_starved(descriptors: usize) -> (Program, Vec<TcpStream>) {
     let arguments = ["serve", "127.0.0.1:0", "--workers", "2", "--max-connections", "1000"];
+    let limit = format!("--nofile={descriptors}:{descriptors}");
     let mut command = Command::new("prlimit");
-    command.arg(DESCRIPTORS).arg(env!("CARGO_BIN_EXE_ringback")).args(arguments);
+    command.arg(limit).arg(env!("CARGO_BIN_EXE_ringback")).args(arguments);
     let program = Program::spawn(&mut command, 1);
-    let address = program.addresses[0];
-    let mut peers: Vec<_> = (0..200_u8).map(|_| connect(address)).collect();
+    let mut peers: Vec<_> = (0..200_u8).map(|_| connect(program.addresses[0])).collect();
     for (number, peer) in peers.iter_mut().enumerate() {
         peer.write_all(&[number as u8; 8]).expect("the kernel takes it");
+        peer.set_nonblocking(true).expect("an option can be set");
     }
     let begun = Instant::now();
-    while program.descriptors() < 60 {
+    while program.descriptors() < descriptors {
         assert!(begun.elapsed() < PATIENCE, "{} descriptors", program.descriptors());
         thread::sleep(Duration::from_millis(10));
     }
     thread::sleep(Duration::from_millis(200));
+    (program, peers)
+}
 
-    // Starved: it does next to nothing, and whoever is in is served.
+/// Splits off the peers whose message came back.
+fn take_served(peers: Vec<TcpStream>) -> (Vec<TcpStream>, Vec<TcpStream>) {
+    let is_served = |mut peer: &TcpStream| peer.read(&mut [0; 8]).is_ok_and(|length| length == 8);
+    peers.into_iter().partition(is_served)
+}
+
+/// Waits until every message came back, and lets go of each peer in turn.
+fn wait_until_served(mut waiting: Vec<TcpStream>) {
+    let begun = Instant::now();
+    while !waiting.is_empty() {
+        assert!(begun.elapsed() < PATIENCE / 2, "{} peers still wait", waiting.len());
+        waiting = take_served(waiting).1;
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
+#[test]
+fn without_descriptors_it_waits_quietly_and_goes_on_when_peers_leave() {
+    let (program, peers) = start_starved(60);
     let (cpu, begun) = (program.cpu_time(), Instant::now());
     thread::sleep(Duration::from_secs(1));
     let (cpu, wall) = (program.cpu_time() - cpu, begun.elapsed());
     assert!(cpu * 5 < wall, "{cpu:?} of processor time in {wall:?}");
-    let mut is_in = vec![false; peers.len()];
-    for (peer, is_in) in peers.iter_mut().zip(&mut is_in) {
-        peer.set_nonblocking(true).expect("an option can be set");
-        *is_in = peer.read(&mut [0; 8]).is_ok_and(|length| length == 8);
+
+    let (mut served, waiting) = take_served(peers);
+    assert!((20..60).contains(&served.len()), "{} peers are served", served.len());
+    for peer in &mut served {
         peer.set_nonblocking(false).expect("an option can be set");
-    }
-    let served = is_in.iter().filter(|is_in| **is_in).count();
-    assert!((20..60).contains(&served), "{served} peers are served");
-    for (peer, _) in peers.iter_mut().zip(&is_in).filter(|(_, is_in)| **is_in) {
         assert!(is_served(peer, b"still"));
     }
-
-    // Those who leave make room for those who wait, until everybody had their turn.
-    let waiting = peers.into_iter().zip(is_in).enumerate().filter(|(_, (_, is_in))| !is_in);
-    let mut waiting: Vec<_> = waiting.map(|(number, (peer, _))| (number, peer)).collect();
-    for (_, peer) in &waiting {
-        peer.set_nonblocking(true).expect("an option can be set");
-    }
-    let begun = Instant::now();
-    while !waiting.is_empty() {
-        assert!(begun.elapsed() < PATIENCE, "{} peers still wait", waiting.len());
-        waiting.retain_mut(|(number, peer)| {
-            let mut reply = [0; 8];
-            let is_served = peer.read(&mut reply).is_ok_and(|length| length == 8);
-            assert!(!is_served || reply == [*number as u8; 8]);
-            !is_served
-        });
-        thread::sleep(Duration::from_millis(1));
-    }
-    let mut witness = Witness::new(address, b"recovered");
+    drop(served);
+    wait_until_served(waiting);
+    let mut witness = Witness::new(program.addresses[0], b"recovered");
     witness.echo();
     drop(witness);
     last_words(program);
+}
+
+#[test]
+fn a_drain_without_descriptors_serves_those_who_wait_all_the_same() {
+    let (program, peers) = start_starved(60);
+    program.signal(Signal::TERM);
+    // Longer than handshakes under way are given; nobody has left yet.
+    thread::sleep(Duration::from_millis(500));
+    wait_until_served(peers);
+    let (status, lines) = program.wait();
+    assert_eq!(status.code(), Some(0), "{lines}");
+    assert!(lines.contains("finished: 200 connections"), "{lines}");
 }
