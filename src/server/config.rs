@@ -147,9 +147,19 @@ impl Config {
     pub fn memory_bound(&self) -> MemoryBound {
         MemoryBound {
             workers: self.cpus.len(),
-            worker: self.ring.memory() + MemoryBound::STACK,
+            worker: self.ring.memory() + self.answers_to_one_turn() + MemoryBound::STACK,
             memory: self.memory,
             connections: self.max_connections,
+        }
+    }
+
+    /// What arrives in one turn fits the receive buffers. Raw sends it back from there; the answers
+    /// of framed, PONGs above all, are as long at most and take memory until somebody is ended for
+    /// them.
+    fn answers_to_one_turn(&self) -> usize {
+        match self.protocol {
+            protocol::Config::Raw => 0,
+            protocol::Config::Framed(_) => self.ring.memory(),
         }
     }
 
@@ -226,7 +236,7 @@ impl fmt::Display for MemoryBound {
         let mib = |bytes: usize| bytes.div_ceil(1 << 20);
         write!(
             f,
-            "memory: at most {} MiB = {} workers x {} MiB of receive buffers and rings \
+            "memory: at most {} MiB = {} workers x {} MiB of buffers and rings \
              + {} MiB for what waits (--memory) + {} connections x {} KiB + {} MiB for the program; \
              the kernel's socket buffers come on top (net.ipv4.tcp_rmem, tcp_wmem, tcp_mem)",
             mib(self.bytes()),
