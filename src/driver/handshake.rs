@@ -29,21 +29,19 @@ pub(crate) fn hold_off(listener: &TcpListener) {
     }
 }
 
-/// Accepts what waits in the queue.
-pub(crate) fn take_queue(listener: &TcpListener) -> Vec<OwnedFd> {
+/// Accepts what waits in the queue, as far as descriptors go; says whether it is empty now.
+pub(crate) fn take_queue(listener: &TcpListener) -> (Vec<OwnedFd>, bool) {
     let mut sockets = Vec::new();
     if listener.set_nonblocking(true).is_err() {
-        return sockets;
+        return (sockets, false);
     }
     loop {
         match listener.accept() {
             Ok((stream, _)) => sockets.push(stream.into()),
-            Err(error)
-                if matches!(
-                    error.kind(),
-                    io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted
-                ) => {}
-            Err(_) => return sockets,
+            Err(error) => match error.kind() {
+                io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted => {}
+                kind => return (sockets, kind == io::ErrorKind::WouldBlock),
+            },
         }
     }
 }

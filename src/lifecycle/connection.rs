@@ -35,7 +35,8 @@ pub(crate) enum Step {
 pub(crate) struct Probe {
     /// Bytes that the peer has acknowledged since the connection began.
     pub(crate) acknowledged: u64,
-    /// Bytes in the kernel's send queue, sent or not, that are not acknowledged.
+    /// Bytes in the kernel's send queue, sent or not, that are not acknowledged. Our FIN counts as
+    /// one.
     pub(crate) queued: usize,
 }
 
@@ -70,6 +71,7 @@ pub(crate) struct Lifecycle {
     phase: Phase,
     cause: Option<Cause>,
     peer_finished: bool,
+    has_sent_fin: bool,
     /// Bytes given to the protocol that it has not decided on: part of a frame.
     undecided: usize,
     /// Bytes to be sent and not yet known to be sent.
@@ -147,6 +149,7 @@ impl Lifecycle {
             phase: Phase::Open,
             cause: None,
             peer_finished: false,
+            has_sent_fin: false,
             undecided: 0,
             unsent: 0,
             late: 0,
@@ -188,6 +191,11 @@ impl Lifecycle {
     pub(crate) fn answers_for_delivery(&self) -> bool {
         self.drain.is_some()
             && !matches!(self.cause, Some(Cause::Reset | Cause::Refused | Cause::Busy))
+    }
+
+    /// Whether our FIN was sent.
+    pub(crate) fn has_sent_fin(&self) -> bool {
+        self.has_sent_fin
     }
 
     /// Why the connection ended, once it does.
@@ -271,6 +279,7 @@ impl Lifecycle {
         if self.unsent == 0 {
             self.progress.last = now;
         }
+        self.progress.is_delivered = false;
         self.unsent += length;
     }
 
@@ -292,7 +301,8 @@ impl Lifecycle {
     /// The kernel answered a probe.
     pub(crate) fn probed(&mut self, now: Instant, probe: Probe, limits: &Limits) {
         let progress = &mut self.progress;
-        progress.is_delivered = probe.queued == 0 && self.unsent == 0;
+        let fin = usize::from(self.has_sent_fin);
+        progress.is_delivered = probe.queued <= fin && self.unsent == 0;
         let before = progress.acknowledged.replace(probe.acknowledged);
         if before.is_some_and(|before| before < probe.acknowledged) {
             progress.last = now;
@@ -319,6 +329,8 @@ impl Lifecycle {
                 Linger::Until(time) => time,
             };
             self.phase = Phase::Lingering { until, allowance };
+            self.has_sent_fin = true;
+            self.progress.is_delivered = false;
         }
     }
 

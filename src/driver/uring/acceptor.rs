@@ -26,8 +26,11 @@ enum Accept {
 #[derive(Debug, Clone, Copy)]
 struct Closing {
     at: Instant,
+    /// Who has not been accepted by then, for want of descriptors, is left.
+    at_the_latest: Instant,
     is_held_off: bool,
     is_due: bool,
+    is_overdue: bool,
 }
 
 /// How long accepting pauses when descriptors or memory ran out and no connection closes.
@@ -43,7 +46,13 @@ impl Acceptor {
     }
 
     pub(super) fn deadline(&self) -> Option<Instant> {
-        let closing = self.closing.filter(|closing| !closing.is_due).map(|closing| closing.at);
+        let closing = self.closing.filter(|_| !self.is_closed()).and_then(|closing| {
+            match (closing.is_due, closing.is_overdue) {
+                (false, _) => Some(closing.at),
+                (true, false) => Some(closing.at_the_latest),
+                (true, true) => None,
+            }
+        });
         self.paused_until.into_iter().chain(closing).min()
     }
 
@@ -62,10 +71,23 @@ impl Acceptor {
         self.paused_until = None;
     }
 
-    /// Stops accepting after `grace`.
-    pub(super) fn close(&mut self, now: Instant, grace: Duration) {
+    /// Stops accepting after `grace`, and leaves nobody waiting if that can be done within
+    /// `limit`.
+    pub(super) fn close(&mut self, now: Instant, grace: Duration, limit: Duration) {
         let is_held_off = self.closing.is_some_and(|closing| closing.is_held_off);
-        self.closing = Some(Closing { at: now + grace, is_held_off, is_due: grace.is_zero() });
+        self.closing = Some(Closing {
+            at: now + grace.min(limit),
+            at_the_latest: now + limit,
+            is_held_off,
+            is_due: grace.is_zero() || limit.is_zero(),
+            is_overdue: limit.is_zero(),
+        });
+    }
+
+    /// Some still wait in the queue of this listener: tries again when a descriptor may be there.
+    pub(super) fn queue_left(&mut self, now: Instant, index: u32) {
+        self.listeners[index as usize] = Accept::Idle;
+        self.pause(now);
     }
 
     pub(super) fn handle_timeout(&mut self, now: Instant) {
@@ -74,6 +96,7 @@ impl Acceptor {
         }
         if let Some(closing) = &mut self.closing {
             closing.is_due |= closing.at <= now;
+            closing.is_overdue |= closing.at_the_latest <= now;
         }
     }
 
@@ -93,13 +116,13 @@ impl Acceptor {
     fn advance_listener(&mut self, index: usize, outbox: &mut Outbox) {
         let token = Token::new(Operation::Accept, index as u32, 0);
         let ends = self.closing.is_some_and(|closing| closing.is_due);
+        let at_any_rate = self.closing.is_some_and(|closing| closing.is_overdue);
+        let may_accept = self.paused_until.is_none();
         let (submission, state) = match self.listeners[index] {
-            Accept::Idle if ends => {
-                (Submission::CloseListener { index: token.slot }, Accept::Closed)
+            Accept::Idle if ends && (may_accept || at_any_rate) => {
+                (Submission::CloseListener { index: token.slot, at_any_rate }, Accept::Closed)
             }
-            Accept::Idle if self.paused_until.is_none() => {
-                (Submission::Accept(token), Accept::Armed)
-            }
+            Accept::Idle if may_accept && !ends => (Submission::Accept(token), Accept::Armed),
             Accept::Armed if ends => (Submission::Cancel(token), Accept::Cancelling),
             _ => return,
         };

@@ -372,8 +372,9 @@ impl Connection {
         self.unsent_at_end = self.unsent_echo();
         self.release_undecided(outbox);
         self.outgoing.drain(..).for_each(|part| self.owned.release(part, outbox));
-        let count_queued = self.lifecycle.answers_for_delivery();
-        outbox.push(Submission::Close { slot: self.key.slot, count_queued });
+        let fin = usize::from(self.lifecycle.has_sent_fin());
+        let count_beyond = self.lifecycle.answers_for_delivery().then_some(fin);
+        outbox.push(Submission::Close { slot: self.key.slot, count_beyond });
         Progress::Gone
     }
 

@@ -183,11 +183,13 @@ impl Driver {
                     // A peer that is already gone shows in the receive that is outstanding.
                     let _ = rustix::net::shutdown(socket(&self.sockets, slot), Shutdown::Write);
                 }
-                Submission::Close { slot, count_queued } => self.close(slot, count_queued),
+                Submission::Close { slot, count_beyond } => self.close(slot, count_beyond),
                 Submission::HoldOff { index } => {
                     handshake::hold_off(listener(&self.listeners, index));
                 }
-                Submission::CloseListener { index } => self.close_listener(now, index),
+                Submission::CloseListener { index, at_any_rate } => {
+                    self.close_listener(now, index, at_any_rate);
+                }
                 Submission::Recycle(lease) => {
                     if self.ring.recycle(lease) {
                         self.session.handle_buffer_returned();
@@ -197,21 +199,26 @@ impl Driver {
         }
     }
 
-    fn close(&mut self, slot: u32, count_queued: bool) {
-        if count_queued {
+    fn close(&mut self, slot: u32, count_beyond: Option<usize>) {
+        if let Some(known) = count_beyond {
             let queued = sockopt::bytes_queued(socket(&self.sockets, slot)).unwrap_or(0);
-            self.session.handle_left_behind(queued);
+            self.session.handle_left_behind(queued.saturating_sub(known));
         }
         self.sockets[slot as usize] = None;
     }
 
     /// Closing a listener resets what waits in its queue, so that is accepted first.
-    fn close_listener(&mut self, now: Instant, index: u32) {
+    fn close_listener(&mut self, now: Instant, index: u32, at_any_rate: bool) {
         let listener = self.listeners[index as usize].take().expect("a listener is closed once");
-        for socket in handshake::take_queue(&listener) {
+        let (sockets, is_empty) = handshake::take_queue(&listener);
+        for socket in sockets {
             let address = self.address_of(&socket);
             let slot = self.session.handle_last_accepted(now, address);
             self.adopt(slot, socket);
+        }
+        if !is_empty && !at_any_rate {
+            self.listeners[index as usize] = Some(listener);
+            self.session.handle_queue_left(now, index);
         }
     }
 }

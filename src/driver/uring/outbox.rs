@@ -21,14 +21,17 @@ pub(crate) enum Submission {
     Probe { slot: u32 },
     /// Send FIN.
     ShutdownWrite { slot: u32 },
-    /// Close the connection in this slot; nothing is in flight for it. With `count_queued`, first
+    /// Close the connection in this slot; nothing is in flight for it. With `count_beyond`, first
     /// tell [`Session::handle_left_behind`](super::session::Session::handle_left_behind) what the
-    /// kernel has not delivered.
-    Close { slot: u32, count_queued: bool },
+    /// kernel has not delivered beyond so many bytes: it counts our FIN as one.
+    Close { slot: u32, count_beyond: Option<usize> },
     /// Let no new handshake begin on this listener; those under way complete.
     HoldOff { index: u32 },
-    /// Accept what waits in this listener's queue, then close it; nothing is in flight for it.
-    CloseListener { index: u32 },
+    /// Accept what waits in this listener's queue, then close it; nothing is in flight for it. If
+    /// descriptors run out before the queue is empty, leave it open and tell
+    /// [`Session::handle_queue_left`](super::session::Session::handle_queue_left), unless it is to
+    /// be closed `at_any_rate`.
+    CloseListener { index: u32, at_any_rate: bool },
     /// Give received bytes up.
     Recycle(Lease),
 }

@@ -165,6 +165,12 @@ impl Session {
         self.admit(now, address)
     }
 
+    /// The queue of a listener that is to close could not be emptied.
+    pub(crate) fn handle_queue_left(&mut self, now: Instant, index: u32) {
+        self.counters.accept_pauses += 1;
+        self.acceptor.queue_left(now, index);
+    }
+
     /// A receive completed: with bytes, with the peer's FIN, or with an error.
     pub(crate) fn handle_received(
         &mut self,
@@ -256,7 +262,8 @@ impl Session {
             return;
         }
         self.shutdown = Some(Urgency::Drain);
-        self.acceptor.close(now, self.settings.drain.accept_grace);
+        let limits = self.settings.drain;
+        self.acceptor.close(now, limits.accept_grace, limits.timeout);
         for key in self.connections.keys() {
             let connection = self.connections.get_mut(key).expect("keys are of connections");
             connection.drain(now, &self.settings, &mut self.outbox);
@@ -268,7 +275,7 @@ impl Session {
     pub(crate) fn stop(&mut self, now: Instant) {
         self.drain(now);
         self.shutdown = Some(Urgency::Stop);
-        self.acceptor.close(now, Duration::ZERO);
+        self.acceptor.close(now, Duration::ZERO, Duration::ZERO);
         for key in self.connections.keys() {
             let connection = self.connections.get_mut(key).expect("keys are of connections");
             connection.close_for(Cause::Abandoned);

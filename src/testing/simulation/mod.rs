@@ -385,8 +385,12 @@ impl World {
             Submission::ShutdownWrite { slot } => return self.check_fin(slot),
             Submission::Close { slot, .. } => return self.check_close(slot),
             Submission::HoldOff { index } => self.ring.hold_off(index),
-            Submission::CloseListener { index } => {
-                for peer in self.ring.close_listener(index) {
+            Submission::CloseListener { index, at_any_rate } => {
+                let (peers, is_empty) = self.ring.close_listener(index, at_any_rate);
+                if !is_empty {
+                    self.session.handle_queue_left(self.now, index);
+                }
+                for peer in peers {
                     let slot = self.session.handle_last_accepted(self.now, None);
                     self.settle_in(slot, peer);
                 }

@@ -206,11 +206,22 @@ impl FakeRing {
         self.held_off[index as usize] = true;
     }
 
-    /// Closes a listener; returns the peers that were in its queue.
-    pub(super) fn close_listener(&mut self, index: u32) -> Vec<usize> {
-        assert!(self.accepts[index as usize].is_none(), "a listener is closed while it accepts");
-        assert!(self.held_off[index as usize], "a listener is closed while peers connect");
-        self.backlogs[index as usize].drain(..).collect()
+    /// Closes a listener, unless descriptors run out before its queue is empty; returns the peers
+    /// taken from the queue, and whether it is closed.
+    pub(super) fn close_listener(&mut self, index: u32, at_any_rate: bool) -> (Vec<usize>, bool) {
+        let listener = index as usize;
+        assert!(self.accepts[listener].is_none(), "a listener is closed while it accepts");
+        assert!(self.held_off[listener], "a listener is closed while peers connect");
+        let room = self.descriptor_limit.saturating_sub(self.sockets.len());
+        let waiting = self.backlogs[listener].len();
+        let taken = if self.is_calm() { waiting } else { waiting.min(room) };
+        let peers = self.backlogs[listener].drain(..taken).collect();
+        if at_any_rate {
+            for peer in self.backlogs[listener].drain(..) {
+                self.peers[peer].is_reset = true;
+            }
+        }
+        (peers, self.backlogs[listener].is_empty())
     }
 
     /// Bytes that the peer's side has taken of what the session sends.
