@@ -147,19 +147,9 @@ impl Config {
     pub fn memory_bound(&self) -> MemoryBound {
         MemoryBound {
             workers: self.cpus.len(),
-            worker: self.ring.memory() + self.answers_to_one_turn() + MemoryBound::STACK,
+            worker: 2 * self.ring.memory() + MemoryBound::STACK,
             memory: self.memory,
             connections: self.max_connections,
-        }
-    }
-
-    /// What arrives in one turn fits the receive buffers. Raw sends it back from there; the answers
-    /// of framed, PONGs above all, are as long at most and take memory until somebody is ended for
-    /// them.
-    fn answers_to_one_turn(&self) -> usize {
-        match self.protocol {
-            protocol::Config::Raw => 0,
-            protocol::Config::Framed(_) => self.ring.memory(),
         }
     }
 
@@ -207,6 +197,10 @@ fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
 }
 
 /// The most memory that a server takes, and how that is reckoned.
+///
+/// A worker takes its ring and buffers, and as much again: what arrives in one turn fits the
+/// buffers, so copies of it or answers to it are no longer, and they may exist before what they
+/// take the place of has gone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MemoryBound {
     workers: usize,

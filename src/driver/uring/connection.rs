@@ -16,7 +16,7 @@ use std::time::Instant;
 
 use rustix::io::Errno;
 
-use super::outbox::{Outbox, Submission};
+use super::outbox::{Account, Manner, Outbox, Submission};
 use super::receiving::Receiving;
 use super::segments::{Segments, append};
 use super::slab::Key;
@@ -372,10 +372,22 @@ impl Connection {
         self.unsent_at_end = self.unsent_echo();
         self.release_undecided(outbox);
         self.outgoing.drain(..).for_each(|part| self.owned.release(part, outbox));
-        let fin = usize::from(self.lifecycle.has_sent_fin());
-        let count_beyond = self.lifecycle.answers_for_delivery().then_some(fin);
-        outbox.push(Submission::Close { slot: self.key.slot, count_beyond });
+        outbox.push(Submission::Close { slot: self.key.slot, manner: self.manner_of_close() });
         Progress::Gone
+    }
+
+    fn manner_of_close(&self) -> Manner {
+        let cause = self.lifecycle.cause();
+        if self.lifecycle.answers_for_delivery() {
+            return Manner::Accounting(Account {
+                fin: usize::from(self.lifecycle.has_sent_fin()),
+                is_abandoned: cause == Some(Cause::Abandoned) || self.unsent_at_end > 0,
+            });
+        }
+        match cause {
+            Some(Cause::Stalled | Cause::Evicted) => Manner::Reset,
+            _ => Manner::Plain,
+        }
     }
 
     fn release_undecided(&mut self, outbox: &mut Outbox) {

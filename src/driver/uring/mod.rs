@@ -16,12 +16,13 @@ use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
 use rustix::net::Shutdown;
+use socket2::SockRef;
 
-use self::outbox::Submission;
+use self::outbox::{Manner, Submission};
 use self::receiving::Amount;
 use self::session::Session;
 use super::{ShutdownSignal, Urgency, Worker, handshake};
@@ -183,7 +184,7 @@ impl Driver {
                     // A peer that is already gone shows in the receive that is outstanding.
                     let _ = rustix::net::shutdown(socket(&self.sockets, slot), Shutdown::Write);
                 }
-                Submission::Close { slot, count_beyond } => self.close(slot, count_beyond),
+                Submission::Close { slot, manner } => self.close(slot, manner),
                 Submission::HoldOff { index } => {
                     handshake::hold_off(listener(&self.listeners, index));
                 }
@@ -199,12 +200,19 @@ impl Driver {
         }
     }
 
-    fn close(&mut self, slot: u32, count_beyond: Option<usize>) {
-        if let Some(known) = count_beyond {
-            let queued = sockopt::bytes_queued(socket(&self.sockets, slot)).unwrap_or(0);
-            self.session.handle_left_behind(queued.saturating_sub(known));
+    fn close(&mut self, slot: u32, manner: Manner) {
+        let socket = self.sockets[slot as usize].take().expect("a connection is closed once");
+        match manner {
+            Manner::Plain => {}
+            Manner::Accounting(account) => {
+                let queued = sockopt::bytes_queued(socket.as_fd()).unwrap_or(0);
+                self.session.handle_left_behind(account, queued);
+            }
+            Manner::Reset => {
+                // Should it be refused, the kernel keeps the bytes until it gives up by itself.
+                let _ = SockRef::from(&socket).set_linger(Some(Duration::ZERO));
+            }
         }
-        self.sockets[slot as usize] = None;
     }
 
     /// Closing a listener resets what waits in its queue, so that is accepted first.

@@ -21,10 +21,8 @@ pub(crate) enum Submission {
     Probe { slot: u32 },
     /// Send FIN.
     ShutdownWrite { slot: u32 },
-    /// Close the connection in this slot; nothing is in flight for it. With `count_beyond`, first
-    /// tell [`Session::handle_left_behind`](super::session::Session::handle_left_behind) what the
-    /// kernel has not delivered beyond so many bytes: it counts our FIN as one.
-    Close { slot: u32, count_beyond: Option<usize> },
+    /// Close the connection in this slot; nothing is in flight for it.
+    Close { slot: u32, manner: Manner },
     /// Let no new handshake begin on this listener; those under way complete.
     HoldOff { index: u32 },
     /// Accept what waits in this listener's queue, then close it; nothing is in flight for it. If
@@ -34,6 +32,27 @@ pub(crate) enum Submission {
     CloseListener { index: u32, at_any_rate: bool },
     /// Give received bytes up.
     Recycle(Lease),
+}
+
+/// How to close a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Manner {
+    /// The kernel goes on delivering what it has.
+    Plain,
+    /// First tell [`Session::handle_left_behind`](super::session::Session::handle_left_behind)
+    /// what it has.
+    Accounting(Account),
+    /// Reset it, so that a peer that takes nothing costs the kernel nothing.
+    Reset,
+}
+
+/// What is known of a connection that ends with the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Account {
+    /// Bytes of the kernel's queue that are our FIN: 1 if it was sent.
+    pub(crate) fin: usize,
+    /// Whether the connection already counts as abandoned.
+    pub(crate) is_abandoned: bool,
 }
 
 /// Submissions in order, and how much memory of our own the parts alive take.

@@ -16,7 +16,7 @@ use rustix::io::Errno;
 
 use super::acceptor::Acceptor;
 use super::connection::{Connection, Place, Progress};
-use super::outbox::{Outbox, Submission};
+use super::outbox::{Account, Outbox, Submission};
 use super::slab::{Key, Slab};
 use super::spill::Spill;
 use crate::driver::{Settings, Urgency};
@@ -209,7 +209,8 @@ impl Session {
             self.begin_spell(key, spell);
         }
         self.mark(key);
-        self.shed(now);
+        // The core may have had something to say.
+        self.make_room(now, 0);
     }
 
     /// A send completed and its batch came back.
@@ -240,9 +241,11 @@ impl Session {
         self.mark(key);
     }
 
-    /// The kernel closed a connection with this many bytes that its peer has not acknowledged.
-    pub(crate) fn handle_left_behind(&mut self, bytes: usize) {
+    /// A connection was closed while its peer had not acknowledged this many bytes.
+    pub(crate) fn handle_left_behind(&mut self, account: Account, queued: usize) {
+        let bytes = queued.saturating_sub(account.fin);
         self.counters.lost_bytes += bytes as u64;
+        self.counters.abandoned += u64::from(bytes > 0 && !account.is_abandoned);
     }
 
     /// Some deadline may have passed.
@@ -343,22 +346,32 @@ impl Session {
         }
     }
 
-    /// Leaves received bytes where they are, or copies them while buffers are scarce. A copy that
-    /// does not fit costs the connection its place that has waited longest with such copies; the
-    /// last buffer is never left to one that waits, so that somebody can always go on.
+    /// Leaves received bytes where they are, or copies them while buffers are scarce. What does not
+    /// fit costs the connections their place that have waited longest with such copies.
     fn keep(&mut self, now: Instant, key: Key, lease: Lease, bytes: &[u8]) -> Part {
         if !self.pool.is_scarce() {
             return Part::Leased(lease);
         }
-        if self.spill.has_room(self.outbox.owned_bytes(), Owned::charge_for(bytes.len())) {
-            self.outbox.push(Submission::Recycle(lease));
-            return Part::Owned(Owned::copy_of(bytes));
-        }
-        let somebody_went = self.evict_oldest(now);
-        if !somebody_went || self.pool.free == 0 {
+        if !self.make_room(now, Owned::charge_for(bytes.len())) {
             self.evict(now, key);
+            return Part::Leased(lease);
         }
-        Part::Leased(lease)
+        self.outbox.push(Submission::Recycle(lease));
+        Part::Owned(Owned::copy_of(bytes))
+    }
+
+    /// Ends connections until `more` bytes of memory of our own fit the budget; says whether they
+    /// do. What only waits for the last operations of an ended connection does not count.
+    fn make_room(&mut self, now: Instant, more: usize) -> bool {
+        loop {
+            let owned = self.outbox.owned_bytes().saturating_sub(self.going_bytes);
+            if self.spill.has_room(owned, more) {
+                return true;
+            }
+            if !self.evict_oldest(now) {
+                return false;
+            }
+        }
     }
 
     /// Ends the connection that has waited longest with bytes in memory of our own, if one does.
@@ -371,16 +384,6 @@ impl Session {
             self.evict(now, key);
         }
         oldest.is_some()
-    }
-
-    /// Ends connections until what the others have fits the budget again: it may be exceeded by
-    /// what the core has to say about one receive.
-    fn shed(&mut self, now: Instant) {
-        while !self.spill.has_room(self.outbox.owned_bytes().saturating_sub(self.going_bytes), 0) {
-            if !self.evict_oldest(now) {
-                return;
-            }
-        }
     }
 
     fn evict(&mut self, now: Instant, key: Key) {
