@@ -2,6 +2,10 @@
 //!
 //! Two mappings: the buffers themselves, and the ring of entries through which they are provided.
 //! The kernel takes entries at its head; we add at the tail, which lives in the first entry.
+//!
+//! The kernel uses what it has in turn, so with all buffers provided every one of them would pass
+//! through the cache. It is given a *window* of them, the most recently used; the window grows when
+//! the kernel runs out and shrinks again with time.
 
 use std::io;
 use std::sync::atomic::{AtomicU16, Ordering};
@@ -20,7 +24,18 @@ pub(super) struct BufRing {
     buffer_size: u32,
     tail: u16,
     leases: LeaseTable,
+    /// Free buffers that the kernel does not have, the most recently used last.
+    spare: Vec<u16>,
+    provided: u16,
+    window: u16,
+    /// Grants until the window shrinks.
+    patience: u32,
 }
+
+/// What few busy connections need; with their content of up to 64 KiB it fits a cache of 1 MiB.
+const LEAST_WINDOW: u16 = 16;
+/// After so many grants a window that was needed once is tried smaller.
+const PATIENCE: u32 = 1 << 16;
 
 impl BufRing {
     /// Maps `count` buffers (a power of two, at most 32768) and provides all of them to the
@@ -40,36 +55,53 @@ impl BufRing {
             buffer_size,
             tail: 0,
             leases: LeaseTable::new(count),
+            spare: (0..count).rev().collect(),
+            provided: 0,
+            window: LEAST_WINDOW.min(count),
+            patience: PATIENCE,
         };
         // SAFETY: the entries are mapped, page-aligned and as many as said. They stay mapped until
         // the kernel is done with the ring: `Ring` gives up its memory unless it is quiescent.
         unsafe {
             submitter.register_buf_ring_with_flags(ring.entry(0) as u64, count, group, 0)?;
         }
-        for buffer in 0..count {
-            ring.provide(buffer);
-        }
+        ring.fill_window();
         Ok(ring)
     }
 
     /// A completion says that the kernel wrote `length` bytes into a buffer.
     pub(super) fn grant(&mut self, buffer: u16, length: u32) -> Lease {
         assert!(length <= self.buffer_size, "the kernel wrote past a buffer");
+        self.provided -= 1;
+        self.patience -= 1;
+        if self.patience == 0 {
+            self.window = (self.window / 2).max(LEAST_WINDOW.min(self.count));
+            self.patience = PATIENCE;
+        }
+        self.fill_window();
         self.leases.grant(buffer, length)
     }
 
-    /// Takes a lease back; says whether its buffer was provided to the kernel again.
+    /// Takes a lease back; says whether its buffer is free again.
     pub(super) fn recycle(&mut self, lease: Lease) -> bool {
         let freed = self.leases.take_back(lease);
-        if let Some(buffer) = freed {
-            self.provide(buffer);
-        }
+        self.spare.extend(freed);
+        self.fill_window();
         freed.is_some()
     }
 
     /// The kernel picked a buffer and received nothing into it.
     pub(super) fn return_unused(&mut self, buffer: u16) {
-        self.provide(buffer);
+        self.provided -= 1;
+        self.spare.push(buffer);
+        self.fill_window();
+    }
+
+    /// The kernel ran out of buffers.
+    pub(super) fn widen(&mut self) {
+        self.window = self.window.saturating_mul(2).min(self.count);
+        self.patience = PATIENCE;
+        self.fill_window();
     }
 
     /// The received bytes of a lease.
@@ -80,6 +112,14 @@ impl BufRing {
         // completion. The kernel writes there again only after `provide`, which needs `&mut self`
         // and so cannot happen while the slice lives.
         unsafe { std::slice::from_raw_parts(address.as_ptr(), length) }
+    }
+
+    fn fill_window(&mut self) {
+        while self.provided < self.window {
+            let Some(buffer) = self.spare.pop() else { return };
+            self.provide(buffer);
+            self.provided += 1;
+        }
     }
 
     fn provide(&mut self, buffer: u16) {

@@ -240,7 +240,7 @@ impl Ring {
         self.memory.buffers.bytes(lease)
     }
 
-    /// Takes a lease back; says whether that returned a buffer to the kernel.
+    /// Takes a lease back; says whether that freed a buffer.
     pub(crate) fn recycle(&mut self, lease: Lease) -> bool {
         self.memory.buffers.recycle(lease)
     }
@@ -311,6 +311,9 @@ impl Ring {
             (other, unused) => {
                 if let Some(buffer) = unused {
                     buffers.return_unused(buffer);
+                }
+                if other == Err(Errno::NOBUFS) {
+                    buffers.widen();
                 }
                 other.map(|_| None)
             }
