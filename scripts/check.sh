@@ -98,6 +98,7 @@ install_debian_packages() {
     command -v nc >/dev/null || missing+=(netcat-openbsd)
     command -v socat >/dev/null || missing+=(socat)
     command -v python3 >/dev/null || missing+=(python3)
+    command -v strace >/dev/null || missing+=(strace)
     ((${#missing[@]})) || return 0
     if [[ $EUID -ne 0 ]] || ! command -v apt-get >/dev/null; then
         echo "missing, and not installed without root and apt-get: ${missing[*]}"

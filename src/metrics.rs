@@ -41,13 +41,15 @@ counters! {
     evicted,
     /// Connections that the shutdown ended before they were finished.
     abandoned,
+    /// Connections that still waited to be accepted when the shutdown ended.
+    unaccepted,
     /// Bytes received from peers.
     bytes_received,
     /// Bytes handed to the kernel for peers.
     bytes_sent,
     /// Bytes received in time that the shutdown kept from their peer.
     lost_bytes,
-    /// Bytes of frames that never were complete.
+    /// Bytes of frames that never were complete, or came after one that was refused.
     partial_bytes,
     /// Bytes that arrived after the end of their connection was decided.
     late_bytes,
@@ -58,6 +60,11 @@ counters! {
 }
 
 impl Counters {
+    /// Whether the shutdown kept something from its peer that it should have had.
+    pub fn has_losses(&self) -> bool {
+        self.lost_bytes > 0 || self.unaccepted > 0
+    }
+
     /// Counts a connection that is over, with the bytes of its echo that were not sent.
     pub(crate) fn count_end(&mut self, connection: &Lifecycle, unsent: usize) {
         self.closed += 1;
@@ -72,7 +79,9 @@ impl Counters {
             _ => {}
         }
         if connection.answers_for_delivery() {
-            let is_abandoned = connection.cause() == Some(Cause::Abandoned) || unsent > 0;
+            let was_unfinished = connection.undecided() + connection.late() > 0;
+            let is_abandoned =
+                unsent > 0 || (connection.cause() == Some(Cause::Abandoned) && was_unfinished);
             self.abandoned += u64::from(is_abandoned);
             self.lost_bytes += unsent as u64;
             self.late_bytes += connection.late() as u64;
@@ -83,17 +92,25 @@ impl Counters {
 /// The last line of a server that was shut down.
 impl fmt::Display for Counters {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { closed, abandoned, bytes_received, bytes_sent, .. } = self;
+        let Self { abandoned, bytes_received, bytes_sent, lost_bytes, .. } = self;
+        let finished = self.closed - abandoned;
         write!(
             f,
-            "finished: {closed} connections, {bytes_received} bytes received, {bytes_sent} sent; \
-             abandoned: {abandoned} connections, {} bytes lost",
-            self.lost_bytes
+            "finished: {finished} connections, {bytes_received} bytes received, {bytes_sent} sent; \
+             abandoned: {abandoned} connections, {lost_bytes} bytes lost"
         )?;
         for (count, what) in [
+            (self.unaccepted, "connections never accepted"),
             (self.late_bytes, "bytes came too late"),
-            (self.partial_bytes, "bytes of incomplete frames"),
+            (self.partial_bytes, "bytes of incomplete or refused frames"),
             (self.resets, "connections reset"),
+            (self.failures, "connections failed by the kernel"),
+            (self.protocol_errors, "broke the protocol"),
+            (self.refused, "refused for want of room"),
+            (self.evicted, "ended for want of memory"),
+            (self.stall_timeouts, "stalled"),
+            (self.idle_timeouts, "idle"),
+            (self.accept_pauses, "pauses of accepting"),
         ] {
             if count > 0 {
                 write!(f, "; {count} {what}")?;

@@ -55,7 +55,7 @@ impl Target {
 #[test]
 fn peers_that_never_read_cost_no_more_than_the_bound() {
     let block = noise(1 << 20, 1);
-    for memory in ["256MiB", "2MiB"] {
+    for memory in ["256MiB", "10MiB"] {
         let arguments = ["--memory", memory, "--max-connections", "300"];
         let mut target = Target::start(&arguments, b"sixteen bytes...");
         let mut flood = Flood::new(target.address, 250);
@@ -81,7 +81,7 @@ fn a_peer_that_never_reads_holds_little_however_much_memory_there_is() {
 
 #[test]
 fn one_byte_at_a_time_from_peers_that_never_read_stays_within_the_bound() {
-    let arguments = ["--memory", "4MiB", "--max-connections", "200"];
+    let arguments = ["--memory", "10MiB", "--max-connections", "200"];
     let mut target = Target::start(&arguments, b"sixteen bytes...");
     let mut flood = Flood::new(target.address, 100);
     // First what the kernel's own buffers take, then single bytes, which nobody merges.
@@ -96,7 +96,7 @@ fn one_byte_at_a_time_from_peers_that_never_read_stays_within_the_bound() {
 fn pings_from_peers_that_never_read_stay_within_the_bound() {
     let ping = frame(Kind::Ping, 9, &noise(64, 3));
     let pings: Vec<u8> = ping.iter().copied().cycle().take(ping.len() * 4096).collect();
-    let arguments = ["--protocol", "framed", "--memory", "4MiB", "--max-connections", "200"];
+    let arguments = ["--protocol", "framed", "--memory", "10MiB", "--max-connections", "200"];
     let mut target = Target::start(&arguments, &frame(Kind::Echo, 1, b"witness"));
     let mut flood = Flood::new(target.address, 150);
     flood.press(&pings, pings.len(), 2 << 20);
@@ -106,7 +106,7 @@ fn pings_from_peers_that_never_read_stay_within_the_bound() {
 #[test]
 fn frames_that_never_end_are_refused_when_memory_is_short() {
     let whole = frame(Kind::Echo, 5, &noise(60_000, 4));
-    let arguments = ["--protocol", "framed", "--memory", "4MiB", "--max-connections", "1100"];
+    let arguments = ["--protocol", "framed", "--memory", "10MiB", "--max-connections", "1100"];
     let mut target = Target::start(&arguments, &frame(Kind::Echo, 1, b"witness"));
     let mut peers: Vec<_> = (0..1000).map(|_| connect(target.address)).collect();
     // A thousand frames of 60 kB, none ever whole, in pieces of a few kilobytes.
@@ -127,7 +127,7 @@ fn frames_that_never_end_are_refused_when_memory_is_short() {
             told += 1;
         }
     }
-    // 4 MiB hold about a hundred of these frames.
+    // 10 MiB hold about 250 of these frames.
     assert!(told > 500, "{told} peers were told to go");
     // Where there is room again, there is nothing left of all this.
     drop(peers);
@@ -140,7 +140,7 @@ fn frames_that_never_end_are_refused_when_memory_is_short() {
 
 #[test]
 fn many_frames_that_arrive_byte_by_byte_are_all_echoed() {
-    let arguments = ["--protocol", "framed", "--memory", "4MiB"];
+    let arguments = ["--protocol", "framed", "--memory", "10MiB"];
     let mut target = Target::start(&arguments, &frame(Kind::Echo, 1, b"witness"));
     let mut peers: Vec<_> = (0..500).map(|_| connect(target.address)).collect();
     let frames: Vec<_> =
@@ -239,7 +239,7 @@ fn nothing_that_was_not_verified_is_sent_back() {
 
 #[test]
 fn garbage_is_refused_and_costs_nobody_else() {
-    let arguments = ["--protocol", "framed", "--memory", "4MiB"];
+    let arguments = ["--protocol", "framed", "--memory", "10MiB"];
     let mut target = Target::start(&arguments, &frame(Kind::Echo, 1, b"witness"));
     thread::scope(|scope| {
         for number in 0..4 {
@@ -285,7 +285,7 @@ fn a_storm_of_resets_leaves_nothing_behind() {
 
 #[test]
 fn slow_readers_get_all_of_what_they_half_closed() {
-    let mut target = Target::start(&["--memory", "4MiB"], b"witness");
+    let mut target = Target::start(&["--memory", "10MiB"], b"witness");
     let request = noise(scale(8_000_000, 100_000_000), 7);
     thread::scope(|scope| {
         for (pause_us, piece) in [(300, 16 << 10), (1_000, 64 << 10), (3_000, 256 << 10), (1, 4096)]
@@ -332,5 +332,25 @@ fn urgent_data_comes_back_in_its_place() {
         peer.write_all(b"more").expect("sent");
         peer.read_exact(&mut reply).expect("nothing is left out");
         assert_eq!(&reply, b"four!more");
+    }
+}
+
+#[test]
+fn with_the_least_memory_a_bulk_peer_is_served_beside_peers_that_never_read() {
+    let arguments = ["--memory", "10MiB", "--max-connections", "200"];
+    let target = Target::start(&arguments, b"sixteen bytes...");
+    let block = noise(1 << 20, 8);
+    let mut flood = Flood::new(target.address, 150);
+    flood.press(&block, block.len(), 8 << 20);
+    for round in 0..3 {
+        let mut peer = connect(target.address);
+        // Small messages first: the server then takes more from the peer in one turn.
+        for _ in 0..300 {
+            peer.write_all(&[7; 64]).expect("sent");
+            peer.read_exact(&mut [0; 64]).expect("answered");
+        }
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        let request = noise(8_000_000, round);
+        assert!(exchange(peer, &request) == request, "round {round}");
     }
 }

@@ -87,7 +87,7 @@ fn a_second_signal_ends_it_at_once_and_losses_are_told() {
     program.signal(Signal::INT);
     let (status, lines) = program.wait();
     assert_eq!(status.code(), Some(1), "{lines}");
-    assert!(!lines.contains(" 0 lost"), "{lines}");
+    assert!(!lines.contains(" 0 bytes lost"), "{lines}");
 }
 
 #[test]
@@ -124,10 +124,11 @@ fn wrong_options_are_usage_errors() {
         (&["serve", "--protocol", "http"], "raw, framed"),
         (&["serve", "--cpus", "0-x"], "\"0-x\" is not a list of CPUs"),
         (&["serve", "--cpus", "1000"], "CPU 1000 is not one this process may use"),
+        (&["serve", "--check", "--cpus", "1000"], "CPU 1000 is not one this process may use"),
         (&["serve", "--workers", "0"], "--workers"),
         (&["serve", "127.0.0.1:7", "127.0.0.1:7"], "overlap"),
         (&["serve", "[::ffff:127.0.0.1]:0"], "write it as 127.0.0.1"),
-        (&["serve", "--memory", "10"], "--memory 10 is too little"),
+        (&["serve", "--memory", "10"], "--memory of 10 bytes is too little"),
         (&["serve", "--protocol", "framed", "--max-frame", "17MiB"], "outside 1 to 16777216"),
         (&["serve", "--max-connections", "0"], "at least 1"),
         (&["serve", "--stall-timeout", "30"], "is not a unit"),
@@ -164,6 +165,35 @@ fn an_address_of_no_interface_is_unavailable() {
     let (code, text) = run(&["serve", "192.0.2.1:7"]);
     assert_eq!(code, Some(69), "{text}");
     assert!(text.contains("no interface of this host has that address"), "{text}");
+}
+
+#[test]
+fn a_host_without_io_uring_is_unavailable_and_says_what_to_do() {
+    for (error, remedy) in [
+        ("EPERM", "kernel.io_uring_disabled=0"),
+        ("ENOSYS", "Linux 6.0 or newer is needed"),
+        ("ENOMEM", "RLIMIT_MEMLOCK"),
+    ] {
+        let output = std::process::Command::new("strace")
+            .args(["-f", "-o", "/dev/null", "-e", "trace=io_uring_setup", "-e"])
+            .arg(format!("inject=io_uring_setup:error={error}"))
+            .arg(env!("CARGO_BIN_EXE_ringback"))
+            .args(["serve", "127.0.0.1:0", "--workers", "2"])
+            .output()
+            .expect("strace is installed");
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(69), "{error}: {text}");
+        assert!(text.contains(remedy), "{error}: {text}");
+    }
+}
+
+#[test]
+fn a_low_descriptor_limit_is_a_warning() {
+    let mut command = std::process::Command::new("prlimit");
+    command.arg("--nofile=100:100").arg(env!("CARGO_BIN_EXE_ringback"));
+    let program = Program::spawn(command.args(["serve", "127.0.0.1:0", "--workers", "1"]), 1);
+    let warning = "warning: the descriptor limit leaves room for ";
+    assert!(program.lines.iter().any(|line| line.starts_with(warning)), "{:?}", program.lines);
 }
 
 #[test]

@@ -29,6 +29,9 @@ fn main() -> ExitCode {
 
 fn serve(options: &Serve) -> ExitCode {
     let config = options.resolve();
+    for warning in config.warnings() {
+        say(format_args!("warning: {warning}"));
+    }
     if options.check {
         return match config.check() {
             Ok(()) => {
@@ -52,7 +55,7 @@ fn serve(options: &Serve) -> ExitCode {
     match server.wait() {
         Ok(counters) => {
             say(counters);
-            ExitCode::from(if counters.lost_bytes > 0 { exit::LOSSES } else { 0 })
+            ExitCode::from(if counters.has_losses() { exit::LOSSES } else { 0 })
         }
         Err(error) => {
             say(&error.counters);
@@ -63,7 +66,7 @@ fn serve(options: &Serve) -> ExitCode {
 
 fn exit_code_of(error: &StartError) -> u8 {
     match error {
-        StartError::Config(_) | StartError::Placement(_) => exit::USAGE,
+        StartError::Config(_) => exit::USAGE,
         StartError::Listen { .. } | StartError::Worker { .. } | StartError::System(_) => {
             exit::UNAVAILABLE
         }

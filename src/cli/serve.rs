@@ -54,13 +54,15 @@ pub struct Serve {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     workers: Option<u16>,
 
-    /// Let other processes of this user listen on the same port, for overlapping restarts
+    /// Share the port with another process of this user that listens on it, for overlapping
+    /// restarts
     #[arg(long)]
     share_port: bool,
 
     /// Memory for what waits while receive buffers are scarce, over all workers
-    #[arg(long, value_name = "BYTES", default_value = "256MiB", value_parser = parse_size)]
-    memory: u64,
+    /// [default: 256MiB, more for many workers]
+    #[arg(long, value_name = "BYTES", value_parser = parse_size)]
+    memory: Option<u64>,
 
     /// Connections at the same time [default: what the descriptor limit allows]
     #[arg(long, value_name = "N", value_parser = parse_positive)]
@@ -86,7 +88,7 @@ pub struct Serve {
     #[arg(long, value_name = "BYTES", default_value = "64KiB", value_parser = parse_size)]
     max_frame: u64,
 
-    /// How long a shutdown may take: after it nothing more is received
+    /// How long a shutdown goes on receiving; what came by then has a second more to be sent
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse_duration)]
     drain_timeout: Duration,
 
@@ -124,7 +126,8 @@ impl Serve {
         config.max_connections =
             self.max_connections.map_or_else(|| config.connections_within_descriptors(), to_usize);
         config.max_connections_per_ip = self.max_connections_per_ip.map(to_usize);
-        config.memory = to_usize(self.memory);
+        let least = config.least_memory().max(Config::DEFAULT_MEMORY);
+        config.memory = self.memory.map_or(least, to_usize);
         config.idle_timeout = self.idle_timeout;
         config.stall_timeout = self.stall_timeout;
         config.drain_quiet = self.drain_quiet;

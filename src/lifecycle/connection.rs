@@ -345,11 +345,11 @@ impl Lifecycle {
         self.cause.get_or_insert(cause);
     }
 
-    /// The server shuts down.
-    pub(crate) fn drain(&mut self, now: Instant, limits: &DrainLimits) {
+    /// The server shuts down, since `begun`.
+    pub(crate) fn drain(&mut self, now: Instant, begun: Instant, limits: &DrainLimits) {
         self.drain = Some(Drain {
             quiet: limits.quiet,
-            deadline: now + limits.timeout,
+            deadline: begun + limits.timeout,
             flush: limits.flush,
         });
         self.last_activity = now;

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use super::limits;
-use crate::cpus;
+use crate::cpus::{self, CpusError};
 use crate::driver::{self, Settings};
 use crate::lifecycle::{DrainLimits, Limits};
 use crate::protocol::{self, MAX_FRAME_CEILING};
@@ -46,6 +46,9 @@ pub enum ConfigError {
     /// There is nothing to listen on.
     #[error("no address to listen on: give at least one")]
     NoAddress,
+    /// A CPU is not one that this process may use.
+    #[error(transparent)]
+    Cpu(#[from] CpusError),
     /// Two addresses take the same port of the same interface.
     #[error("{0} and {1} overlap: leave one of them out")]
     Overlap(SocketAddr, SocketAddr),
@@ -57,8 +60,8 @@ pub enum ConfigError {
     NoWorker,
     /// Nobody could go on while buffers are scarce.
     #[error(
-        "--memory {memory} is too little for {workers} workers with these frames: give at least \
-         {least} bytes"
+        "--memory of {memory} bytes is too little for {workers} workers with these frames: give \
+         at least {least} bytes"
     )]
     MemoryTooSmall {
         /// The memory configured, in bytes.
@@ -72,6 +75,11 @@ pub enum ConfigError {
     #[error("a frame limit of {0} bytes is outside 1 to {MAX_FRAME_CEILING}")]
     FrameLimit(u32),
 }
+
+/// A hundred years: longer times would not fit the clock.
+const NEVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+/// A descriptor limit that leaves room for fewer is worth a warning.
+const FEW_CONNECTIONS: usize = 500;
 
 impl Config {
     /// Default address: the textbook's echo server.
@@ -98,6 +106,7 @@ impl Config {
             drain_timeout: drain.timeout,
         };
         config.max_connections = config.connections_within_descriptors();
+        config.memory = config.memory.max(config.least_memory());
         config
     }
 
@@ -121,26 +130,49 @@ impl Config {
         if workers == 0 {
             return Err(ConfigError::NoWorker);
         }
+        cpus::check_allowed(&self.cpus, &cpus::allowed())?;
         if let protocol::Config::Framed(framed) = self.protocol
             && !(1..=MAX_FRAME_CEILING).contains(&framed.max_frame)
         {
             return Err(ConfigError::FrameLimit(framed.max_frame));
         }
-        let least = workers * self.least_memory_of_a_worker();
+        let least = self.least_memory();
         if self.memory < least {
             return Err(ConfigError::MemoryTooSmall { memory: self.memory, workers, least });
         }
         Ok(())
     }
 
-    /// Room for two of what must be kept whole, a frame or the content of a receive buffer: one
-    /// that arrives while another waits to be sent.
-    fn least_memory_of_a_worker(&self) -> usize {
+    /// The least [`memory`](Self::memory) with which peers that wait cannot cost others their
+    /// connection. A worker needs room for two of what must be kept whole, a frame or the content
+    /// of a receive buffer, one that arrives while another waits to be sent; and for what a single
+    /// connection can receive in one turn before anybody looks.
+    pub fn least_memory(&self) -> usize {
         let unit = match self.protocol {
             protocol::Config::Raw => 0,
             protocol::Config::Framed(framed) => framed.max_frame,
         };
-        2 * (unit.max(self.ring.buffer_size) as usize + 4096)
+        let buffer = self.ring.buffer_size as usize;
+        let kept_whole = 2 * (buffer.max(unit as usize) + 4096);
+        let in_one_turn = driver::uring::BUFFERS_IN_ONE_TURN.min(self.ring.buffers.into());
+        self.cpus.len() * (kept_whole + in_one_turn * (buffer + 1024))
+    }
+
+    /// What an operator should know about a configuration that is valid all the same.
+    pub fn warnings(&self) -> Vec<String> {
+        let possible = self.connections_within_descriptors();
+        let mut warnings = Vec::new();
+        if self.max_connections > possible {
+            warnings.push(format!(
+                "{} connections are allowed, but descriptors go for {possible}: raise ulimit -n",
+                self.max_connections
+            ));
+        } else if possible < FEW_CONNECTIONS {
+            warnings.push(format!(
+                "the descriptor limit leaves room for {possible} connections: raise ulimit -n"
+            ));
+        }
+        warnings
     }
 
     /// The most memory that a server with this configuration takes.
@@ -157,13 +189,13 @@ impl Config {
         Settings {
             protocol: self.protocol,
             limits: Limits {
-                stall_timeout: self.stall_timeout,
-                idle_timeout: self.idle_timeout,
+                stall_timeout: self.stall_timeout.min(NEVER),
+                idle_timeout: self.idle_timeout.map(|limit| limit.min(NEVER)),
                 ..Limits::default()
             },
             drain: DrainLimits {
-                quiet: self.drain_quiet,
-                timeout: self.drain_timeout,
+                quiet: self.drain_quiet.min(NEVER),
+                timeout: self.drain_timeout.min(NEVER),
                 ..DrainLimits::default()
             },
             ring: self.ring,
@@ -261,7 +293,8 @@ mod tests {
     #[test]
     fn memory_that_cannot_hold_a_frame_is_refused_with_what_would_do() {
         let error = framed(1 << 20, 1 << 20).check().expect_err("too small");
-        let enough = 2 * 2 * ((1 << 20) + 4096);
+        let enough = framed(1 << 20, 0).least_memory();
+        assert!(enough > 2 * 2 * (1 << 20));
         assert!(error.to_string().contains(&format!("at least {enough} bytes")), "{error}");
         assert_eq!(framed(1 << 20, enough).check(), Ok(()));
     }
@@ -285,6 +318,22 @@ mod tests {
         assert!(error.contains("0.0.0.0:7 and 127.0.0.1:7 overlap"), "{error}");
         let error = check(&["[::ffff:127.0.0.1]:7"]).expect_err("it is mapped");
         assert!(error.contains("write it as 127.0.0.1"), "{error}");
+    }
+
+    #[test]
+    fn times_beyond_the_clock_are_never() {
+        let mut config = framed(1000, usize::MAX >> 1);
+        config.stall_timeout = Duration::MAX;
+        config.idle_timeout = Some(Duration::MAX);
+        config.drain_timeout = Duration::MAX;
+        config.drain_quiet = Duration::MAX;
+        let Settings { limits, drain, .. } = config.settings();
+        let now = std::time::Instant::now();
+        for limit in
+            [limits.stall_timeout, limits.idle_timeout.expect("set"), drain.timeout, drain.quiet]
+        {
+            assert!(now.checked_add(limit + drain.flush).is_some());
+        }
     }
 
     #[test]

@@ -27,7 +27,6 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use crate::cpus::{self, CpusError};
 use crate::driver::{ShutdownSignal, Urgency};
 use crate::lifecycle::Admission;
 use crate::metrics::Counters;
@@ -53,9 +52,6 @@ pub enum StartError {
         /// What the kernel said.
         source: io::Error,
     },
-    /// A CPU is not one that this process may use.
-    #[error(transparent)]
-    Placement(#[from] CpusError),
     /// A worker could not begin.
     #[error("worker {worker} on CPU {cpu} cannot start: {reason}")]
     Worker {
@@ -117,7 +113,6 @@ impl Server {
     /// When anything that was asked for cannot be had.
     pub fn start(config: &Config) -> Result<Self, StartError> {
         config.check()?;
-        cpus::check_allowed(&config.cpus, &cpus::allowed())?;
         let shutdown = Arc::new(ShutdownSignal::new()?);
         let admission =
             Arc::new(Admission::new(config.max_connections, config.max_connections_per_ip));

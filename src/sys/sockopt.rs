@@ -3,15 +3,34 @@
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
-/// `tcpi_bytes_acked` in `struct tcp_info` (`linux/tcp.h`, since 4.1); the layout is ABI.
-const BYTES_ACKED_AT: usize = 120;
-const TCP_INFO_LEN: usize = BYTES_ACKED_AT + size_of::<u64>();
+/// Fields of `struct tcp_info` (`linux/tcp.h`); the layout is ABI.
+mod field {
+    /// `tcpi_unacked`: of a listener, connections that wait to be accepted.
+    pub(super) const UNACKED: usize = 24;
+    /// `tcpi_bytes_acked`, since 4.1.
+    pub(super) const BYTES_ACKED: usize = 120;
+    /// What is asked for ends with the last field used.
+    pub(super) const END: usize = BYTES_ACKED + 8;
+}
 
 /// Bytes that the peer has acknowledged since the connection began (RFC 4898
 /// tcpEStatsAppHCThruOctetsAcked).
 pub(crate) fn bytes_acknowledged(socket: BorrowedFd<'_>) -> io::Result<u64> {
-    let mut info = [0_u8; TCP_INFO_LEN];
-    let mut length = TCP_INFO_LEN as libc::socklen_t;
+    let info = tcp_info(socket)?;
+    let bytes = info[field::BYTES_ACKED..].first_chunk().expect("the array ends with the field");
+    Ok(u64::from_ne_bytes(*bytes))
+}
+
+/// Connections that wait to be accepted; 0 if the kernel does not say.
+pub(crate) fn accept_queue_length(listener: BorrowedFd<'_>) -> usize {
+    let Ok(info) = tcp_info(listener) else { return 0 };
+    let bytes = info[field::UNACKED..].first_chunk().expect("the field lies inside");
+    u32::from_ne_bytes(*bytes) as usize
+}
+
+fn tcp_info(socket: BorrowedFd<'_>) -> io::Result<[u8; field::END]> {
+    let mut info = [0_u8; field::END];
+    let mut length = field::END as libc::socklen_t;
     // SAFETY: the kernel writes at most `length` bytes into `info`, which has as many.
     let result = unsafe {
         libc::getsockopt(
@@ -22,11 +41,7 @@ pub(crate) fn bytes_acknowledged(socket: BorrowedFd<'_>) -> io::Result<u64> {
             &raw mut length,
         )
     };
-    if result != 0 {
-        return Err(io::Error::last_os_error());
-    }
-    let bytes = info[BYTES_ACKED_AT..].first_chunk().expect("the array ends with the field");
-    Ok(u64::from_ne_bytes(*bytes))
+    if result == 0 { Ok(info) } else { Err(io::Error::last_os_error()) }
 }
 
 /// Bytes in the send queue that the peer has not acknowledged (`SIOCOUTQ`, `tcp(7)`).

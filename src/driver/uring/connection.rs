@@ -209,9 +209,15 @@ impl Connection {
         self.lifecycle.probed(now, probe, &settings.limits);
     }
 
-    /// The server shuts down.
-    pub(super) fn drain(&mut self, now: Instant, settings: &Settings, outbox: &mut Outbox) {
-        self.lifecycle.drain(now, &settings.drain);
+    /// The server shuts down, since `begun`.
+    pub(super) fn drain(
+        &mut self,
+        now: Instant,
+        begun: Instant,
+        settings: &Settings,
+        outbox: &mut Outbox,
+    ) {
+        self.lifecycle.drain(now, begun, &settings.drain);
         self.feed(now, Input::Drain, settings, outbox);
     }
 
@@ -381,7 +387,7 @@ impl Connection {
         if self.lifecycle.answers_for_delivery() {
             return Manner::Accounting(Account {
                 fin: usize::from(self.lifecycle.has_sent_fin()),
-                is_abandoned: cause == Some(Cause::Abandoned) || self.unsent_at_end > 0,
+                is_abandoned: self.unsent_at_end > 0,
             });
         }
         match cause {

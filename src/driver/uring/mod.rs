@@ -30,6 +30,10 @@ use crate::lifecycle::Probe;
 use crate::metrics::Counters;
 use crate::sys::{Completion, Operation, Outcome, Ring, RingError, Token, Wait, sockopt};
 
+/// Buffers that one multishot receive fills at most before anybody looks
+/// (`MULTISHOT_MAX_RETRY` in the kernel's `io_uring/net.c`).
+pub(crate) const BUFFERS_IN_ONE_TURN: usize = 32;
+
 /// Bytes of memory that a connection takes beside its share of the buffers: its state, the queues
 /// of its parts, its place in slabs, timers and the ring. Measured with 10,000 connections after
 /// one echo each, rounded up.
@@ -224,7 +228,12 @@ impl Driver {
             let slot = self.session.handle_last_accepted(now, address);
             self.adopt(slot, socket);
         }
-        if !is_empty && !at_any_rate {
+        if is_empty {
+            return;
+        }
+        if at_any_rate {
+            self.session.handle_queue_dropped(sockopt::accept_queue_length(listener.as_fd()));
+        } else {
             self.listeners[index as usize] = Some(listener);
             self.session.handle_queue_left(now, index);
         }

@@ -43,8 +43,15 @@ pub(crate) struct Session {
     /// Connections that wait for a buffer, oldest first.
     parked: VecDeque<Key>,
     outbox: Outbox,
-    shutdown: Option<Urgency>,
+    shutdown: Option<Shutdown>,
     counters: Counters,
+}
+
+/// What the session was told of its end.
+#[derive(Debug, Clone, Copy)]
+struct Shutdown {
+    urgency: Urgency,
+    begun: Instant,
 }
 
 /// How many receive buffers the kernel has.
@@ -171,6 +178,11 @@ impl Session {
         self.acceptor.queue_left(now, index);
     }
 
+    /// So many connections were never accepted, because descriptors ran out to the end.
+    pub(crate) fn handle_queue_dropped(&mut self, connections: usize) {
+        self.counters.unaccepted += connections as u64;
+    }
+
     /// A receive completed: with bytes, with the peer's FIN, or with an error.
     pub(crate) fn handle_received(
         &mut self,
@@ -264,12 +276,12 @@ impl Session {
         if self.shutdown.is_some() {
             return;
         }
-        self.shutdown = Some(Urgency::Drain);
+        self.shutdown = Some(Shutdown { urgency: Urgency::Drain, begun: now });
         let limits = self.settings.drain;
         self.acceptor.close(now, limits.accept_grace, limits.timeout);
         for key in self.connections.keys() {
             let connection = self.connections.get_mut(key).expect("keys are of connections");
-            connection.drain(now, &self.settings, &mut self.outbox);
+            connection.drain(now, now, &self.settings, &mut self.outbox);
             self.mark(key);
         }
     }
@@ -277,7 +289,7 @@ impl Session {
     /// Stops accepting and ends every connection as it is.
     pub(crate) fn stop(&mut self, now: Instant) {
         self.drain(now);
-        self.shutdown = Some(Urgency::Stop);
+        self.shutdown = Some(Shutdown { urgency: Urgency::Stop, begun: now });
         self.acceptor.close(now, Duration::ZERO, Duration::ZERO);
         for key in self.connections.keys() {
             let connection = self.connections.get_mut(key).expect("keys are of connections");
@@ -321,11 +333,11 @@ impl Session {
         let settings = self.settings;
         let key = self.connections.insert_with(|key| Connection::new(key, place, now, &settings));
         let connection = self.connections.get_mut(key).expect("just inserted");
-        if self.shutdown.is_some() {
-            connection.drain(now, &settings, &mut self.outbox);
-        }
-        if self.shutdown == Some(Urgency::Stop) {
-            connection.close_for(Cause::Abandoned);
+        if let Some(shutdown) = self.shutdown {
+            connection.drain(now, shutdown.begun, &settings, &mut self.outbox);
+            if shutdown.urgency == Urgency::Stop {
+                connection.close_for(Cause::Abandoned);
+            }
         }
         self.mark(key);
         key
