@@ -246,11 +246,11 @@ fn a_frame_has_its_time_however_steadily_it_trickles() {
 
 /// A server that may have this many descriptors and has them all, and 200 peers, some of which
 /// wait for it.
-fn start_starved(descriptors: usize) -> (Program, Vec<TcpStream>) {
+fn start_starved(descriptors: usize, more: &[&str]) -> (Program, Vec<TcpStream>) {
     let arguments = ["serve", "127.0.0.1:0", "--workers", "2", "--max-connections", "1000"];
     let limit = format!("--nofile={descriptors}:{descriptors}");
     let mut command = Command::new("prlimit");
-    command.arg(limit).arg(env!("CARGO_BIN_EXE_ringback")).args(arguments);
+    command.arg(limit).arg(env!("CARGO_BIN_EXE_ringback")).args(arguments).args(more);
     let program = Program::spawn(&mut command, 1);
     let mut peers: Vec<_> = (0..200_u8).map(|_| connect(program.addresses[0])).collect();
     for (number, peer) in peers.iter_mut().enumerate() {
@@ -284,7 +284,7 @@ fn wait_until_served(mut waiting: Vec<TcpStream>) {
 
 #[test]
 fn without_descriptors_it_waits_quietly_and_goes_on_when_peers_leave() {
-    let (program, peers) = start_starved(60);
+    let (program, peers) = start_starved(60, &[]);
     let (cpu, begun) = (program.cpu_time(), Instant::now());
     thread::sleep(Duration::from_secs(1));
     let (cpu, wall) = (program.cpu_time() - cpu, begun.elapsed());
@@ -306,7 +306,7 @@ fn without_descriptors_it_waits_quietly_and_goes_on_when_peers_leave() {
 
 #[test]
 fn a_drain_without_descriptors_serves_those_who_wait_all_the_same() {
-    let (program, peers) = start_starved(60);
+    let (program, peers) = start_starved(60, &[]);
     program.signal(Signal::TERM);
     // Longer than handshakes under way are given; nobody has left yet.
     thread::sleep(Duration::from_millis(500));
@@ -314,4 +314,18 @@ fn a_drain_without_descriptors_serves_those_who_wait_all_the_same() {
     let (status, lines) = program.wait();
     assert_eq!(status.code(), Some(0), "{lines}");
     assert!(lines.contains("finished: 200 connections"), "{lines}");
+}
+
+#[test]
+fn who_is_never_accepted_is_told_about_at_the_end_of_the_drain() {
+    let (program, peers) = start_starved(60, &["--drain-timeout", "1s"]);
+    let begun = Instant::now();
+    program.signal(Signal::TERM);
+    let (status, lines) = program.wait();
+    assert_eq!(status.code(), Some(1), "{lines}");
+    assert!(lines.contains(" connections never accepted"), "{lines}");
+    assert!(lines.contains("; abandoned: 0 connections, 0 bytes lost"), "{lines}");
+    // One time-out for all, with its flush, not one for each that gets in late.
+    assert!(begun.elapsed() < Duration::from_secs(6), "it took {:?}", begun.elapsed());
+    drop(peers);
 }
