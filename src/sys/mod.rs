@@ -28,6 +28,6 @@ mod token;
 
 pub(crate) use lease::{Lease, LeaseTable};
 pub use ring::RingSize;
-pub(crate) use ring::{Completion, Outcome, Ring, RingError, Wait};
+pub(crate) use ring::{Completion, Mode, Outcome, Ring, RingError, Wait};
 pub(crate) use send::{Owned, Part, SendBatch};
 pub(crate) use token::{GENERATION_BITS, Operation, Token};

@@ -72,6 +72,15 @@ fn setup_hint(errno: Errno) -> &'static str {
     }
 }
 
+/// When the kernel handles completions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// Inside our own system calls (6.1).
+    Deferred,
+    /// Whenever our thread enters the kernel.
+    Cooperative,
+}
+
 /// How long [`Ring::submit`] waits for a completion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Wait {
@@ -110,6 +119,7 @@ pub(crate) enum Outcome {
 /// reaches it, so the caller keeps them open until the next [`submit`](Self::submit).
 pub(crate) struct Ring {
     uring: IoUring,
+    mode: Mode,
     /// Freed only when the kernel can no longer use it, see `drop`.
     memory: ManuallyDrop<Memory>,
     completed: VecDeque<cqueue::Entry>,
@@ -142,7 +152,7 @@ const SEND_FLAGS: i32 = libc::MSG_NOSIGNAL | libc::MSG_WAITALL;
 impl Ring {
     /// Makes a ring for the calling thread, which must be the one that submits.
     pub(crate) fn new(size: RingSize) -> Result<Self, RingError> {
-        let uring = build(size)?;
+        let (uring, mode) = build(size)?;
         if !uring.params().is_feature_nodrop() {
             return Err(RingError::Lacks("FEAT_NODROP"));
         }
@@ -154,10 +164,16 @@ impl Ring {
                 .map_err(|error| RingError::Buffers { errno: errno_of(&error) })?;
         Ok(Self {
             uring,
+            mode,
             memory: ManuallyDrop::new(Memory { buffers, sends: Vec::new() }),
             completed: VecDeque::with_capacity(size.completions as usize),
             in_flight: 0,
         })
+    }
+
+    /// When completions are handled.
+    pub(crate) fn mode(&self) -> Mode {
+        self.mode
     }
 
     /// Accepts connections until cancelled; one completion for each.
@@ -395,19 +411,20 @@ fn bytes_of<'a>(buffers: &'a BufRing, part: &'a Part) -> &'a [u8] {
     }
 }
 
-/// Tries the cheapest mode first: completions handled inside our own system calls (6.1), then
-/// without interrupts to our thread. Both need SINGLE_ISSUER, which came with 6.0 as multishot
-/// receive did.
-fn build(size: RingSize) -> Result<IoUring, RingError> {
+/// Tries the cheapest mode first. Both need SINGLE_ISSUER, which came with 6.0 as multishot receive
+/// did.
+fn build(size: RingSize) -> Result<(IoUring, Mode), RingError> {
     let mut builder = IoUring::builder();
     builder.setup_submit_all().setup_single_issuer().setup_cqsize(size.completions);
     let mut cooperative = builder.clone();
     cooperative.setup_coop_taskrun();
     builder.setup_defer_taskrun();
-    builder
-        .build(size.submissions)
+    let deferred = builder.build(size.submissions).map(|uring| (uring, Mode::Deferred));
+    deferred
         .or_else(|error| match error.raw_os_error() {
-            Some(libc::EINVAL) => cooperative.build(size.submissions),
+            Some(libc::EINVAL) => {
+                cooperative.build(size.submissions).map(|uring| (uring, Mode::Cooperative))
+            }
             _ => Err(error),
         })
         .map_err(|error| RingError::Setup { errno: errno_of(&error) })

@@ -28,7 +28,8 @@ use self::session::Session;
 use super::{ShutdownSignal, Urgency, Worker, handshake};
 use crate::lifecycle::Probe;
 use crate::metrics::Counters;
-use crate::sys::{Completion, Operation, Outcome, Ring, RingError, Token, Wait, sockopt};
+use crate::say;
+use crate::sys::{Completion, Mode, Operation, Outcome, Ring, RingError, Token, Wait, sockopt};
 
 /// Buffers that one multishot receive fills at most before anybody looks
 /// (`MULTISHOT_MAX_RETRY` in the kernel's `io_uring/net.c`).
@@ -53,8 +54,14 @@ impl Driver {
     pub(crate) fn new(mut worker: Worker) -> Result<Self, RingError> {
         let listeners: Vec<_> =
             std::mem::take(&mut worker.listeners).into_iter().map(Some).collect();
+        let ring = Ring::new(worker.settings.ring)?;
+        if ring.mode() == Mode::Cooperative {
+            say(
+                "note: this kernel refuses DEFER_TASKRUN (Linux 6.1): a worker runs a little slower",
+            );
+        }
         Ok(Self {
-            ring: Ring::new(worker.settings.ring)?,
+            ring,
             session: Session::new(
                 worker.settings,
                 Arc::clone(&worker.admission),
