@@ -129,9 +129,9 @@ fn wrong_options_are_usage_errors() {
         (&["serve", "127.0.0.1:7", "127.0.0.1:7"], "overlap"),
         (&["serve", "[::ffff:127.0.0.1]:0"], "write it as 127.0.0.1"),
         (&["serve", "--memory", "10"], "--memory of 10 bytes is too little"),
-        (&["serve", "--protocol", "framed", "--max-frame", "17MiB"], "outside 1 to 16777216"),
+        (&["serve", "--max-frame", "17MiB"], "from 1 byte to 16MiB"),
         (&["serve", "--max-connections", "0"], "at least 1"),
-        (&["serve", "--stall-timeout", "30"], "is not a unit"),
+        (&["serve", "--stall-timeout", "30"], "it has no unit"),
         (&["dance"], "dance"),
         (&[], "Usage"),
     ] {

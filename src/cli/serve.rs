@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::units::{parse_count, parse_duration, parse_size};
 use crate::cpus::{self, CpusError};
-use crate::protocol::{self, FramedConfig};
+use crate::protocol::{self, FramedConfig, MAX_FRAME_CEILING};
 use crate::server::{Config, workers_on};
 
 /// A TCP echo server on io_uring.
@@ -85,8 +85,8 @@ pub struct Serve {
     stall_timeout: Duration,
 
     /// Longest payload of a frame, up to 16MiB
-    #[arg(long, value_name = "BYTES", default_value = "64KiB", value_parser = parse_size)]
-    max_frame: u64,
+    #[arg(long, value_name = "BYTES", default_value = "64KiB", value_parser = parse_max_frame)]
+    max_frame: u32,
 
     /// How long a shutdown goes on receiving; what came by then has a second more to be sent
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse_duration)]
@@ -139,7 +139,7 @@ impl Serve {
         match self.protocol {
             Protocol::Raw => protocol::Config::Raw,
             Protocol::Framed => protocol::Config::Framed(FramedConfig {
-                max_frame: u32::try_from(self.max_frame).unwrap_or(u32::MAX),
+                max_frame: self.max_frame,
                 frame_timeout: self.frame_timeout,
             }),
         }
@@ -148,6 +148,14 @@ impl Serve {
 
 fn parse_cpus(text: &str) -> Result<CpuList, CpusError> {
     cpus::parse_list(text).map(CpuList)
+}
+
+fn parse_max_frame(text: &str) -> Result<u32, String> {
+    let bytes = parse_size(text).map_err(|error| error.to_string())?;
+    match u32::try_from(bytes) {
+        Ok(bytes @ 1..=MAX_FRAME_CEILING) => Ok(bytes),
+        _ => Err("it must be from 1 byte to 16MiB".to_owned()),
+    }
 }
 
 fn parse_positive(text: &str) -> Result<u64, String> {

@@ -33,7 +33,7 @@ pub enum UnitError {
         example: &'static str,
     },
     /// The unit is missing or unknown.
-    #[error("{unit:?} is not a unit of it: use {known}, as in {example}")]
+    #[error("{}: use {known}, as in {example}", what_is_wrong_with(unit))]
     UnknownUnit {
         /// What stands after the number.
         unit: String,
@@ -54,6 +54,14 @@ pub enum UnitError {
         /// The largest number, in the finest unit.
         largest: u64,
     },
+}
+
+fn what_is_wrong_with(unit: &str) -> String {
+    if unit.is_empty() {
+        "it has no unit".to_owned()
+    } else {
+        format!("{unit:?} is not a unit of it")
+    }
 }
 
 /// Reads a count: `250`, `10k`, `1.5M`, `2G`.
@@ -223,7 +231,7 @@ mod tests {
             ),
             (
                 parse_duration("10").unwrap_err(),
-                "\"\" is not a unit of it: use ns, us, ms, s, m or h, as in 200us",
+                "it has no unit: use ns, us, ms, s, m or h, as in 200us",
             ),
             (
                 parse_count("1.5").unwrap_err(),
