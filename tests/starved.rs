@@ -8,12 +8,15 @@ use ringback::protocol;
 use ringback::server::{Config, RingSize, Server};
 use support::{connect, exchange, noise};
 
-fn start_with(ring: RingSize) -> Server {
+fn config() -> Config {
     let mut config = Config::new(vec!["127.0.0.1:0".parse().expect("an address")]);
     config.protocol = protocol::Config::Raw;
     config.cpus.truncate(1);
-    config.ring = ring;
-    Server::start(&config).expect("the server starts")
+    config
+}
+
+fn start_with(ring: RingSize) -> Server {
+    Server::start(&Config { ring, ..config() }).expect("the server starts")
 }
 
 /// Many peers at once, each with its own bytes; returns when all have theirs back.
@@ -53,4 +56,13 @@ fn a_tiny_completion_queue_overflows_and_nothing_is_missed() {
     exchange_with_many(&server, 60, 100_000);
     let counters = server.stop().expect("no worker fails");
     assert_eq!(counters.bytes_sent, 60 * 100_000);
+}
+
+#[test]
+fn a_tiny_send_buffer_makes_sends_wait_and_loses_nothing() {
+    let config = Config { send_buffer: Some(1), ..config() };
+    let server = Server::start(&config).expect("the server starts");
+    exchange_with_many(&server, 20, 300_000);
+    let counters = server.stop().expect("no worker fails");
+    assert_eq!(counters.bytes_sent, 20 * 300_000);
 }

@@ -30,6 +30,9 @@ pub struct Config {
     pub memory: usize,
     /// Sizes of each worker's ring.
     pub ring: RingSize,
+    /// Bytes of each connection's send buffer in the kernel (SO_SNDBUF, which `socket(7)` doubles);
+    /// `None` leaves it to the kernel's own tuning.
+    pub send_buffer: Option<usize>,
     /// A connection on which nothing happens for this long is ended; `None` is never.
     pub idle_timeout: Option<Duration>,
     /// A peer that acknowledges nothing for this long while bytes wait for it is ended.
@@ -100,6 +103,7 @@ impl Config {
             max_connections_per_ip: None,
             memory: Self::DEFAULT_MEMORY,
             ring: RingSize::default(),
+            send_buffer: None,
             idle_timeout: limits.idle_timeout,
             stall_timeout: limits.stall_timeout,
             drain_quiet: drain.quiet,

@@ -10,6 +10,13 @@ use super::StartError;
 /// The kernel lowers it to `net.core.somaxconn`.
 const BACKLOG: i32 = 4096;
 
+/// What is not the same for every server.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct SocketOptions {
+    pub(super) share_port: bool,
+    pub(super) send_buffer: Option<usize>,
+}
+
 pub(super) struct Listeners {
     /// In the order asked for, ports resolved.
     pub(super) local_addresses: Vec<SocketAddr>,
@@ -22,13 +29,13 @@ pub(super) struct Listeners {
 pub(super) fn listen(
     addresses: &[SocketAddr],
     workers: usize,
-    share_port: bool,
+    options: SocketOptions,
 ) -> Result<Listeners, StartError> {
     let mut local_addresses = Vec::with_capacity(addresses.len());
     let mut of_workers: Vec<Vec<TcpListener>> = (0..workers).map(|_| Vec::new()).collect();
     for &address in addresses {
         let error = |source| StartError::Listen { address, source };
-        let mut group = listen_in_group(address, workers, share_port).map_err(error)?;
+        let mut group = listen_in_group(address, workers, options).map_err(error)?;
         local_addresses.push(group[0].local_addr().map_err(error)?);
         for (of_worker, listener) in of_workers.iter_mut().zip(group.drain(..)) {
             of_worker.push(listener);
@@ -57,14 +64,15 @@ pub(super) fn explain(error: &io::Error) -> String {
 }
 
 /// The first socket binds and listens alone, so that a port somebody else has is refused even if
-/// they share it. Only then does it admit ours. With `share_port` it joins them instead.
+/// they share it. Only then does it admit ours. With `share_port` it joins them
+/// instead.
 fn listen_in_group(
     address: SocketAddr,
     sockets: usize,
-    share_port: bool,
+    options: SocketOptions,
 ) -> io::Result<Vec<TcpListener>> {
-    let first = socket_for(address)?;
-    if share_port {
+    let first = socket_for(address, options)?;
+    if options.share_port {
         first.set_reuse_port(true)?;
     }
     first.bind(&address.into())?;
@@ -74,7 +82,7 @@ fn listen_in_group(
     let resolved = first.local_addr()?;
     let mut group = vec![first];
     for _ in 1..sockets {
-        let socket = socket_for(address)?;
+        let socket = socket_for(address, options)?;
         socket.set_reuse_port(true)?;
         socket.bind(&resolved.into())?;
         socket.listen(BACKLOG)?;
@@ -84,13 +92,16 @@ fn listen_in_group(
 }
 
 /// Accepted sockets inherit the options.
-fn socket_for(address: SocketAddr) -> io::Result<Socket> {
+fn socket_for(address: SocketAddr, options: SocketOptions) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     // Over our own connections in TIME_WAIT a restart must succeed.
     socket.set_reuse_address(true)?;
     socket.set_tcp_nodelay(true)?;
     // Every byte comes back, urgent ones too.
     socket.set_out_of_band_inline(true)?;
+    if let Some(bytes) = options.send_buffer {
+        socket.set_send_buffer_size(bytes)?;
+    }
     if address.is_ipv6() {
         socket.set_only_v6(true)?;
     }

@@ -31,6 +31,7 @@ use crate::driver::{ShutdownSignal, Urgency};
 use crate::lifecycle::Admission;
 use crate::metrics::Counters;
 
+use listener::SocketOptions;
 pub use placement::workers_on;
 pub use signals::shut_down_on_signals;
 use worker::{Shared, Workers};
@@ -116,7 +117,9 @@ impl Server {
         let shutdown = Arc::new(ShutdownSignal::new()?);
         let admission =
             Arc::new(Admission::new(config.max_connections, config.max_connections_per_ip));
-        let listeners = listener::listen(&config.addresses, config.cpus.len(), config.share_port)?;
+        let options =
+            SocketOptions { share_port: config.share_port, send_buffer: config.send_buffer };
+        let listeners = listener::listen(&config.addresses, config.cpus.len(), options)?;
         let local_addresses = listeners.local_addresses;
         let shared = Shared { settings: config.settings(), admission, shutdown };
         let workers = Workers::start(&config.cpus, listeners.of_workers, &shared)?;
