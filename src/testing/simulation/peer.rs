@@ -21,6 +21,9 @@ pub(super) struct Peer {
     read: usize,
     pub(super) fin_received: bool,
     pub(super) is_reset: bool,
+    /// The server closed while input was unread, and what was in the inbox is gone. One that was
+    /// refused and goes on sending for longer than the server lingers has itself to blame.
+    pub(super) was_cut: bool,
 }
 
 /// What a client does besides sending and reading, each decided when it is made.
@@ -63,6 +66,7 @@ impl Peer {
             read: 0,
             fin_received: false,
             is_reset: false,
+            was_cut: false,
         }
     }
 
@@ -112,10 +116,10 @@ impl Peer {
             Verifier::Raw if self.read < self.script.len() => {
                 Err(format!("{} of {} bytes came back", self.read, self.script.len()))
             }
-            Verifier::Framed { broken: true, ended_by_error: false, .. } => {
+            Verifier::Framed { broken: true, ended_by_error: false, .. } if !self.was_cut => {
                 Err("a broken frame was not answered with an ERROR".to_owned())
             }
-            Verifier::Framed { client, ended_by_error: false, .. } if client.in_flight() > 0 => {
+            Verifier::Framed { client, broken: false, .. } if client.in_flight() > 0 => {
                 Err(format!("{} frames were not answered", client.in_flight()))
             }
             _ => Ok(()),

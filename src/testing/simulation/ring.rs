@@ -188,6 +188,7 @@ impl FakeRing {
         if had_unread_input {
             // The kernel resets the connection, and what the peer has not read is gone.
             peer.inbox.clear();
+            peer.was_cut = true;
         }
         Closed {
             peer: socket.peer,
