@@ -63,7 +63,7 @@ pub enum ConfigError {
     NoWorker,
     /// Nobody could go on while buffers are scarce.
     #[error(
-        "--memory of {memory} bytes is too little for {workers} workers with these frames: give \
+        "--memory of {memory} bytes is too little for {workers} workers: give \
          at least {least} bytes"
     )]
     MemoryTooSmall {
@@ -74,6 +74,12 @@ pub enum ConfigError {
         /// What would do, in bytes.
         least: usize,
     },
+    /// The sizes of a ring are not ones that the kernel takes.
+    #[error(
+        "a ring needs powers of two, at most 32768 buffers, none of them empty, and more \
+             completions than submissions; not {0:?}"
+    )]
+    Ring(RingSize),
     /// No frame of the wire format is that long.
     #[error("a frame limit of {0} bytes is outside 1 to {MAX_FRAME_CEILING}")]
     FrameLimit(u32),
@@ -135,6 +141,9 @@ impl Config {
             return Err(ConfigError::NoWorker);
         }
         cpus::check_allowed(&self.cpus, &cpus::allowed())?;
+        if !self.ring.is_possible() {
+            return Err(ConfigError::Ring(self.ring));
+        }
         if let protocol::Config::Framed(framed) = self.protocol
             && !(1..=MAX_FRAME_CEILING).contains(&framed.max_frame)
         {
@@ -322,6 +331,21 @@ mod tests {
         assert!(error.contains("0.0.0.0:7 and 127.0.0.1:7 overlap"), "{error}");
         let error = check(&["[::ffff:127.0.0.1]:7"]).expect_err("it is mapped");
         assert!(error.contains("write it as 127.0.0.1"), "{error}");
+    }
+
+    #[test]
+    fn rings_that_no_kernel_makes_are_refused() {
+        let good = RingSize::default();
+        for ring in [
+            RingSize { buffers: 3, ..good },
+            RingSize { buffers: 0, ..good },
+            RingSize { buffer_size: 0, ..good },
+            RingSize { completions: good.submissions, ..good },
+            RingSize { submissions: 100, ..good },
+        ] {
+            let config = Config { ring, ..framed(1000, usize::MAX >> 1) };
+            assert_eq!(config.check(), Err(ConfigError::Ring(ring)));
+        }
     }
 
     #[test]

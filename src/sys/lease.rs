@@ -46,9 +46,6 @@ pub(crate) struct LeaseTable {
     outstanding: Vec<u32>,
 }
 
-/// A buffer whose leases have all come back.
-pub(crate) type FreedBuffer = u16;
-
 impl LeaseTable {
     pub(crate) fn new(buffers: u16) -> Self {
         static NEXT_IDENTITY: AtomicU32 = AtomicU32::new(0);
@@ -71,7 +68,7 @@ impl LeaseTable {
 
     /// Takes a lease back; returns its buffer if this was the last of it.
     #[expect(clippy::needless_pass_by_value, reason = "a lease ends here")]
-    pub(crate) fn take_back(&mut self, lease: Lease) -> Option<FreedBuffer> {
+    pub(crate) fn take_back(&mut self, lease: Lease) -> Option<u16> {
         self.check(&lease);
         let outstanding = &mut self.outstanding[usize::from(lease.buffer)];
         *outstanding -= lease.length;

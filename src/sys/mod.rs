@@ -12,7 +12,7 @@
 //! 3. A send takes leases (and owned bytes) by value: a [`SendBatch`] moves into the ring and
 //!    comes back with its completion. Nobody else can name them meanwhile.
 //! 4. [`Ring::recycle`] takes a lease for good. When every byte of a buffer has come back, the
-//!    buffer is provided to the kernel again.
+//!    buffer is free and may be provided to the kernel again.
 //! 5. A ring that is dropped while operations are in flight gives its memory up instead of
 //!    freeing it.
 

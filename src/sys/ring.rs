@@ -39,6 +39,16 @@ impl Default for RingSize {
 }
 
 impl RingSize {
+    /// Whether the kernel can make such a ring.
+    pub(crate) fn is_possible(&self) -> bool {
+        self.buffers.is_power_of_two()
+            && self.buffers <= 1 << 15
+            && self.buffer_size > 0
+            && self.submissions.is_power_of_two()
+            && self.completions.is_power_of_two()
+            && self.submissions < self.completions
+    }
+
     /// Bytes of memory: the buffers and their ring of entries (16 bytes each), submissions of 64
     /// bytes with their index, completions of 16 bytes twice (the kernel's queue and our copy).
     pub fn memory(&self) -> usize {

@@ -54,7 +54,7 @@ struct Shutdown {
     begun: Instant,
 }
 
-/// How many receive buffers the kernel has.
+/// How many receive buffers no lease keeps from the kernel.
 #[derive(Debug, Clone, Copy)]
 struct Pool {
     total: usize,
@@ -240,7 +240,7 @@ impl Session {
         self.mark(key);
     }
 
-    /// The last lease of a buffer was recycled: the kernel has it again.
+    /// The last lease of a buffer was recycled: it is free.
     pub(crate) fn handle_buffer_returned(&mut self) {
         self.pool.free += 1;
     }

@@ -18,7 +18,7 @@ pub enum Mutation {
     SkipTheGenerationCheck,
     /// A send goes out while another of the same connection is in flight.
     TwoSendsInFlight,
-    /// A lease is lost where its bytes are discarded.
+    /// Every seventh lease that is given up is lost.
     LeakALease,
 }
 
