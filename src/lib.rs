@@ -30,7 +30,9 @@
 //! - [`server`] owns listeners, workers, placement and shutdown.
 //! - [`load`] is the instrument. It shares the protocol core and nothing else with the server: an
 //!   instrument must not share the bugs of what it measures.
-//! - [`cli`] turns words into configurations, for both programs.
+//! - [`cli`] turns words into configurations and carries them out, for both programs. It is above
+//!   everything else, and the only place that knows both server and instrument: the server that
+//!   `ringback-load` embeds is started there.
 //!
 //! # The way of a message
 //!

@@ -1,0 +1,51 @@
+//! Bounds of options, and the errors that name them.
+
+use std::time::Duration;
+
+use super::super::units::{format_count, format_size};
+use super::error::LoadError;
+
+/// Schedules are exact to the nanosecond for this long.
+const MAX_DURATION: Duration = Duration::from_secs(100 * 24 * 3600);
+
+/// A count between these.
+pub(super) fn within(option: &str, value: u64, least: u64, most: u64) -> Result<usize, LoadError> {
+    checked(option, value, least, most, format_count)
+}
+
+/// Bytes between these.
+pub(super) fn within_sizes(
+    option: &str,
+    value: u64,
+    least: u64,
+    most: u64,
+) -> Result<usize, LoadError> {
+    checked(option, value, least, most, format_size)
+}
+
+/// A run that measures something and ends.
+pub(super) fn check_times(duration: Duration, warmup: Duration) -> Result<(), LoadError> {
+    if duration.is_zero() {
+        return Err(LoadError::Usage("--duration 0s measures nothing: use 1s or more".to_owned()));
+    }
+    if duration.checked_add(warmup).is_none_or(|total| total > MAX_DURATION) {
+        return Err(LoadError::Usage(
+            "--duration and --warmup are too long: together at most 2400h".to_owned(),
+        ));
+    }
+    Ok(())
+}
+
+fn checked(
+    option: &str,
+    value: u64,
+    least: u64,
+    most: u64,
+    format: fn(u64) -> String,
+) -> Result<usize, LoadError> {
+    if (least..=most).contains(&value) {
+        return Ok(usize::try_from(value).expect("bounds are far below any address space"));
+    }
+    let (value, least, most) = (format(value), format(least), format(most));
+    Err(LoadError::Usage(format!("{option} {value} is not possible: use {least} to {most}")))
+}

@@ -1,0 +1,65 @@
+//! How the load generator ends.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use crate::load::{DescriptorLimitError, Report, RunError};
+
+/// Nothing could be measured.
+const EXIT_NOTHING: u8 = 1;
+/// The command line is not possible.
+const EXIT_USAGE: u8 = 2;
+/// The measurement is not valid.
+const EXIT_INVALID: u8 = 4;
+
+/// With which code a program ends that has delivered this report.
+pub(super) fn exit_code(report: &Report) -> ExitCode {
+    if report.verdict.is_valid() { ExitCode::SUCCESS } else { ExitCode::from(EXIT_INVALID) }
+}
+
+/// Why the program ends without a report.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// An option's value is not possible.
+    #[error("{0}")]
+    Usage(String),
+    /// The report's file cannot be written.
+    #[error("cannot write the report to {path}: {source}; choose another --output")]
+    Output {
+        /// The file.
+        path: PathBuf,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// The target's name has no address.
+    #[error("cannot resolve {target}: {source}")]
+    Resolve {
+        /// The target as the user wrote it.
+        target: String,
+        /// What the resolver said.
+        source: io::Error,
+    },
+    /// The host lets the process open too few files.
+    #[error(transparent)]
+    Descriptors(#[from] DescriptorLimitError),
+    /// The embedded server does not start.
+    #[error("cannot start the embedded server: {0}; or name a TARGET to measure")]
+    Server(String),
+    /// Nothing could be measured.
+    #[error(transparent)]
+    Run(#[from] RunError),
+}
+
+impl LoadError {
+    /// Prints the error as one line on stderr; says with which code to exit.
+    pub fn report(&self) -> ExitCode {
+        let _ = writeln!(io::stderr(), "ringback-load: {self}");
+        ExitCode::from(match self {
+            Self::Usage(_) | Self::Output { .. } => EXIT_USAGE,
+            Self::Resolve { .. } | Self::Descriptors(_) | Self::Server(_) | Self::Run(_) => {
+                EXIT_NOTHING
+            }
+        })
+    }
+}

@@ -1,0 +1,158 @@
+//! The options of a measurement, the same for every command that measures.
+
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+
+use super::super::placement::Placement;
+use super::super::units::{parse_count, parse_duration, parse_size};
+use super::bench::EmbeddedServer;
+use super::bounds::{check_times, within, within_sizes};
+use super::error::LoadError;
+use super::target;
+use crate::cpus::{self, CpusError};
+use crate::load::{self, Config, Load, MAX_MESSAGE_SIZE, Server, allow_descriptors};
+
+/// Descriptors for everything but connections: standard streams, event loops, logs, rings.
+const OTHER_DESCRIPTORS: u64 = 64;
+/// A bound on what a connection remembers: 24 bytes a message in flight.
+const MAX_DEPTH: usize = 65_536;
+
+/// What to send, how fast, for how long, and from where.
+#[derive(Debug, Clone, Args)]
+pub struct Measuring {
+    /// Open loop: messages a second over all connections, sent on time whatever the server does
+    /// [default: closed loop, each connection sends when it has been answered]
+    #[arg(short, long, value_name = "N", value_parser = parse_count, help_heading = LOAD)]
+    pub(super) rate: Option<u64>,
+    /// Connections, all made before the run begins
+    #[arg(short, long, value_name = "N", default_value = "64", value_parser = parse_count)]
+    #[arg(help_heading = LOAD)]
+    connections: u64,
+    /// Messages in flight per connection [default: 1; with --rate at most 1024]
+    #[arg(long, value_name = "N", value_parser = parse_count, help_heading = LOAD)]
+    depth: Option<u64>,
+    /// How long to measure, after the warm-up
+    #[arg(short, long, value_name = "TIME", default_value = "10s", value_parser = parse_duration)]
+    #[arg(help_heading = LOAD)]
+    duration: Duration,
+    /// How long to load the server before measuring
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = parse_duration)]
+    #[arg(help_heading = LOAD)]
+    warmup: Duration,
+    /// Bytes of a message, up to 16MiB
+    #[arg(short, long, value_name = "BYTES", default_value = "64", value_parser = parse_size)]
+    #[arg(help_heading = MESSAGES)]
+    size: u64,
+    /// What the server speaks
+    #[arg(long, value_enum, default_value_t = ProtocolName::Raw, help_heading = MESSAGES)]
+    protocol: ProtocolName,
+    /// Chooses the bytes that are sent
+    #[arg(long, value_name = "N", default_value_t = 1, help_heading = MESSAGES)]
+    seed: u64,
+    /// Generator threads [default: 1, or one for each of --cpus]
+    #[arg(short, long, value_name = "N", value_parser = parse_count, help_heading = GENERATOR)]
+    threads: Option<u64>,
+    /// CPUs of the generator threads, as in 0-3,8
+    #[arg(long, value_name = "LIST", value_parser = parse_cpus, help_heading = GENERATOR)]
+    cpus: Option<CpuList>,
+}
+
+const LOAD: &str = "Load";
+const MESSAGES: &str = "Messages";
+const GENERATOR: &str = "Generator";
+
+/// What a command line asks for, checked.
+#[derive(Debug)]
+pub(super) struct Setup {
+    pub(super) config: Config,
+    /// The server to start first, if the command line names none.
+    pub(super) embedded: Option<EmbeddedServer>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum ProtocolName {
+    /// Every byte comes back (RFC 862)
+    Raw,
+    /// Frames with sequence and checksum
+    Framed,
+}
+
+/// One value to clap, which would take a plain vector for many.
+#[derive(Debug, Clone)]
+struct CpuList(Vec<usize>);
+
+fn parse_cpus(text: &str) -> Result<CpuList, CpusError> {
+    cpus::parse_list(text).map(CpuList)
+}
+
+impl Measuring {
+    /// Checks the options against each other and against this host; without a target there will
+    /// be an embedded server.
+    ///
+    /// # Errors
+    ///
+    /// Names the first option that is not possible, and what would be.
+    pub(super) fn resolve(&self, target: Option<&str>) -> Result<Setup, LoadError> {
+        let connections = within("--connections", self.connections, 1, 1_000_000)?;
+        let message_size = within_sizes("--size", self.size, 1, MAX_MESSAGE_SIZE as u64)?;
+        check_times(self.duration, self.warmup)?;
+        let load = self.load()?;
+        let depth = self.depth(load)?;
+        let place = self.place(target.is_none(), connections)?;
+        let ends = if target.is_none() { 2 } else { 1 };
+        allow_descriptors(ends * connections as u64 + OTHER_DESCRIPTORS)?;
+        let config = Config {
+            target: target.map_or(Ok(target::unknown()), target::resolve)?,
+            server: Server::External,
+            protocol: self.protocol.into(),
+            connections,
+            message_size,
+            duration: self.duration,
+            warmup: self.warmup,
+            load,
+            depth,
+            threads: place.threads,
+            cpus: place.generator,
+            seed: self.seed,
+            spin: if place.may_spin { Config::SPIN } else { Duration::ZERO },
+        };
+        let embedded = place.server.map(|cpu| EmbeddedServer::suiting(&config, cpu));
+        Ok(Setup { config, embedded })
+    }
+
+    fn load(&self) -> Result<Load, LoadError> {
+        let Some(rate) = self.rate else { return Ok(Load::Closed) };
+        within("--rate", rate, 1, 1_000_000_000)?;
+        Ok(Load::Open { rate })
+    }
+
+    fn depth(&self, load: Load) -> Result<usize, LoadError> {
+        match (self.depth, load) {
+            (Some(depth), _) => within("--depth", depth, 1, MAX_DEPTH as u64),
+            (None, Load::Closed) => Ok(Config::CLOSED_LOOP_DEPTH),
+            (None, Load::Open { .. }) => Ok(Config::OPEN_LOOP_DEPTH),
+        }
+    }
+
+    fn place(&self, is_embedded: bool, connections: usize) -> Result<Placement, LoadError> {
+        let threads = self
+            .threads
+            .map(|threads| within("--threads", threads, 1, self.connections.min(1024)))
+            .transpose()?;
+        let allowed = cpus::allowed();
+        let wanted = self.cpus.as_ref().map(|CpuList(cpus)| cpus.as_slice());
+        cpus::check_allowed(wanted.unwrap_or_default(), &allowed)
+            .map_err(|error| LoadError::Usage(format!("--cpus: {error}")))?;
+        Ok(Placement::choose(&allowed, is_embedded, wanted, threads, connections))
+    }
+}
+
+impl From<ProtocolName> for load::Protocol {
+    fn from(name: ProtocolName) -> Self {
+        match name {
+            ProtocolName::Raw => Self::Raw,
+            ProtocolName::Framed => Self::Framed,
+        }
+    }
+}

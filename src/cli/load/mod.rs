@@ -1,0 +1,60 @@
+//! The command line of `ringback-load`: a measurement by default, and subcommands.
+//!
+//! [`measure`] holds the options of a measurement, which every command that measures shares;
+//! [`output`] says where reports go, [`error`] how the program ends. Each command has a file of
+//! its own.
+
+mod bench;
+mod bounds;
+pub mod error;
+pub mod measure;
+pub mod output;
+pub mod run;
+mod target;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use self::error::LoadError;
+use self::run::Run;
+
+/// Measures a TCP echo server: rate, latency, CPU, and whether the numbers can be trusted.
+#[derive(Debug, Parser)]
+#[command(
+    name = "ringback-load",
+    version,
+    args_conflicts_with_subcommands = true,
+    after_help = "\
+Examples:
+  ringback-load                                     an embedded server, as fast as it goes
+  ringback-load 127.0.0.1:65432 -c 512 -s 1KiB      closed loop: what is its capacity?
+  ringback-load 127.0.0.1:65432 -r 20k -d 1m        open loop: what latency at 20,000/s?
+  ringback-load [::1]:65432 --format json -o r.json
+
+Units: counts k, M, G; sizes KiB, MiB; durations ns, us, ms, s, m, h.
+Exit codes: 0 valid, 1 nothing could be measured, 2 usage, 4 the measurement is not valid."
+)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    run: Run,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {}
+
+impl Cli {
+    /// Does what the command line asks for; says with which code to exit.
+    ///
+    /// # Errors
+    ///
+    /// When an option is not possible, nothing could be measured, or a result cannot be written.
+    pub fn execute(self) -> Result<ExitCode, LoadError> {
+        match self.command {
+            None => self.run.execute(),
+            Some(command) => match command {},
+        }
+    }
+}

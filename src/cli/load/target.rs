@@ -1,0 +1,35 @@
+//! What is measured, from its name.
+
+use std::net::ToSocketAddrs;
+
+use clap::CommandFactory;
+
+use super::Cli;
+use super::error::LoadError;
+use crate::load::Target;
+
+/// What stands for the target until the embedded server has its port.
+pub(super) fn unknown() -> Target {
+    Target { name: String::new(), addresses: Vec::new() }
+}
+
+/// The addresses of HOST:PORT.
+pub(super) fn resolve(target: &str) -> Result<Target, LoadError> {
+    let is_plausible = target.rsplit_once(':').is_some_and(|(host, port)| {
+        !host.is_empty() && port.parse::<u16>().is_ok_and(|port| port > 0)
+    });
+    if !is_plausible {
+        return Err(LoadError::Usage(not_a_target(target)));
+    }
+    let addresses = target
+        .to_socket_addrs()
+        .map_err(|source| LoadError::Resolve { target: target.to_owned(), source })?;
+    Ok(Target { name: target.to_owned(), addresses: addresses.collect() })
+}
+
+fn not_a_target(word: &str) -> String {
+    if Cli::command().get_subcommands().any(|command| command.get_name() == word) {
+        return format!("{word} must come first: write ringback-load {word}, then its options");
+    }
+    format!("TARGET {word:?} is not HOST:PORT: write 127.0.0.1:65432, [::1]:65432 or name:65432")
+}
