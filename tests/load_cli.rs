@@ -50,6 +50,8 @@ fn what_is_not_possible_is_a_usage_error_with_its_fix() {
         (&["-s", "0"], "--size 0 is not possible: use 1 to 16MiB"),
         (&["-s", "17MiB"], "--size 17MiB is not possible: use 1 to 16MiB"),
         (&["-r", "0"], "--rate 0 is not possible"),
+        (&["--arrival", "poisson"], "--arrival is of the open loop: give it a --rate"),
+        (&["-r", "1k", "--arrival", "even"], "possible values: uniform, poisson"),
         (&["--depth", "0"], "--depth 0 is not possible"),
         (&["-t", "65"], "--threads 65 is not possible: use 1 to 64"),
         (&["-d", "0s"], "--duration 0s measures nothing"),

@@ -33,7 +33,7 @@ pub struct Config {
     pub threads: usize,
     /// Thread `i` runs on CPU `cpus[i % cpus.len()]`; anywhere if there are none.
     pub cpus: Vec<usize>,
-    /// Chooses the bytes that are sent.
+    /// Chooses the bytes that are sent, and when, where chance decides.
     pub seed: u64,
     /// Open loop: how long before a message is due its thread polls instead of sleeping. Zero
     /// where the thread shares its CPU with the server.
@@ -127,5 +127,34 @@ pub enum Load {
     Open {
         /// Messages a second over all connections, at least 1.
         rate: u64,
+        /// How they are spread over time.
+        arrival: Arrival,
     },
+}
+
+impl Load {
+    /// Messages a second over all connections, evenly spread.
+    pub fn at_rate(rate: u64) -> Self {
+        Self::Open { rate, arrival: Arrival::Uniform }
+    }
+}
+
+/// How the messages of an open loop are spread over time.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Arrival {
+    /// Evenly.
+    #[default]
+    Uniform,
+    /// By chance, as if sent by many who know nothing of each other (a Poisson process).
+    Poisson,
+}
+
+impl Arrival {
+    /// The name as on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Uniform => "uniform",
+            Self::Poisson => "poisson",
+        }
+    }
 }

@@ -29,6 +29,7 @@ mod limits;
 mod observer;
 mod pattern;
 mod poller;
+mod random;
 mod recorder;
 pub mod report;
 mod run;
@@ -37,7 +38,7 @@ mod verdict;
 mod wire;
 mod worker;
 
-pub use config::{Config, Load, MAX_MESSAGE_SIZE, Protocol, Server, Target};
+pub use config::{Arrival, Config, Load, MAX_MESSAGE_SIZE, Protocol, Server, Target};
 pub use host::Host;
 pub use limits::{DescriptorLimitError, allow_descriptors};
 pub use observer::{Phase, Progress};

@@ -5,6 +5,8 @@
 //! size shifts a stream onto itself: bytes that are lost, repeated, swapped or taken from another
 //! connection do not match.
 
+use super::random::SplitMix64;
+
 /// Length of the circle in bytes: the largest prime below 64 KiB, small enough for any L2 cache.
 const PERIOD: usize = 65_521;
 
@@ -17,7 +19,7 @@ pub(super) struct Pattern {
 impl Pattern {
     /// The table of this seed, with room for slices up to `longest_slice` bytes.
     pub(super) fn new(seed: u64, longest_slice: usize) -> Self {
-        let mut random = SplitMix64(seed);
+        let mut random = SplitMix64::new(seed);
         let mut circle: Vec<u8> =
             std::iter::repeat_with(|| random.next().to_le_bytes()).flatten().take(PERIOD).collect();
         circle.reserve_exact(longest_slice);
@@ -48,19 +50,6 @@ impl Position {
     /// The place this many bytes further on.
     pub(super) fn advanced_by(self, bytes: usize) -> Self {
         Self((self.0 + bytes) % PERIOD)
-    }
-}
-
-/// Sebastiano Vigna's generator (<https://prng.di.unimi.it/splitmix64.c>): any seed will do.
-struct SplitMix64(u64);
-
-impl SplitMix64 {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
     }
 }
 

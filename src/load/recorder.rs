@@ -128,6 +128,16 @@ impl Recorder {
         self.window_intended += u64::from(self.window.contains(intended_ns));
     }
 
+    /// What is left of a schedule will not be sent. It is asked to go on to a time, and says how
+    /// many messages were due before.
+    pub(super) fn never_send(&mut self, mut skip_until: impl FnMut(u64) -> u64) {
+        let before_window = skip_until(self.window.start_ns);
+        let in_window = skip_until(self.window.end_ns);
+        self.window_intended += in_window;
+        self.totals.intended += before_window + in_window;
+        self.totals.unsent += before_window + in_window;
+    }
+
     /// The reply to this message is complete.
     pub(super) fn receive(&mut self, sent: Sent, received_ns: u64) {
         self.totals.received += 1;

@@ -15,7 +15,7 @@ use super::pattern::{Pattern, Position};
 use super::poller::Poller;
 use super::recorder::{Recorder, Window};
 use super::report::Report;
-use super::schedule::Schedule;
+use super::schedule::{Schedule, Sequence};
 use super::wire::{self, Wire};
 use super::worker::{Pace, Parts};
 
@@ -109,7 +109,7 @@ fn check(config: &Config) {
         "messages of 1 byte to 16 MiB"
     );
     assert!(config.depth >= 1, "at least one message in flight");
-    assert!(config.load != Load::Open { rate: 0 }, "at least one message a second");
+    assert!(!matches!(config.load, Load::Open { rate: 0, .. }), "at least one message a second");
 }
 
 fn server_threads(config: &Config, connected: &Connected) -> Option<Threads> {
@@ -139,8 +139,13 @@ fn divide<'run>(
     for (thread, Counter(live_received)) in received.iter().enumerate().take(threads) {
         let pace = match config.load {
             Load::Closed => Pace::Closed,
-            Load::Open { rate } => Pace::Open {
-                schedule: Schedule::uniform(rate, all_connections, thread, threads),
+            Load::Open { rate, arrival } => Pace::Open {
+                schedule: Schedule::new(
+                    Sequence::new(arrival, rate, config.seed),
+                    all_connections,
+                    thread,
+                    threads,
+                ),
                 spin_ns: nanos(config.spin),
             },
         };

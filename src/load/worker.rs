@@ -323,11 +323,7 @@ impl<'run> Worker<'run> {
         self.recorder.totals.lost += self.in_flight as u64;
         self.recorder.totals.unsent += self.backlog as u64;
         if let Pace::Open { schedule, .. } = &mut self.pace {
-            while schedule.next_ns() < self.end_ns {
-                self.recorder.intend(schedule.next_ns());
-                self.recorder.totals.unsent += 1;
-                schedule.advance();
-            }
+            self.recorder.never_send(|until_ns| schedule.skip_until(until_ns));
         }
     }
 }

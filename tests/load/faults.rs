@@ -38,7 +38,7 @@ fn a_stall_is_charged_to_the_response_of_all_that_it_delays() {
         depth: 8,
         duration: Duration::from_secs(2),
         warmup: Duration::ZERO,
-        load: Load::Open { rate: 200 },
+        load: Load::at_rate(200),
         ..short(address)
     };
     let report = measure(&config);
@@ -64,7 +64,7 @@ fn overload_is_not_valid() {
         connections: 1,
         depth: 4,
         duration: Duration::from_secs(1),
-        load: Load::Open { rate: 150 },
+        load: Load::at_rate(150),
         ..short(address)
     };
     assert_invalid(&measure(&config), "the rate was not reached");
@@ -174,7 +174,7 @@ fn what_waits_for_a_connection_that_closes_is_never_sent() {
         }
         echo(socket);
     });
-    let config = Config { load: Load::Open { rate: 1000 }, depth: 2, ..short(address) };
+    let config = Config { load: Load::at_rate(1000), depth: 2, ..short(address) };
     let report = measure(&config);
     assert!(report.totals.unsent > 0);
     assert_invalid(&report, "were never sent");
@@ -185,11 +185,8 @@ fn when_every_connection_is_gone_the_run_ends_and_accounts_for_the_rest() {
     let address = serve(|_, mut socket| {
         echo_messages(&mut socket, 1);
     });
-    let config = Config {
-        duration: Duration::from_secs(3600),
-        load: Load::Open { rate: 1000 },
-        ..short(address)
-    };
+    let config =
+        Config { duration: Duration::from_secs(3600), load: Load::at_rate(1000), ..short(address) };
     let report = measure(&config);
     assert_eq!(report.totals.intended, 3_600_050);
     assert_invalid(&report, "4 connections");

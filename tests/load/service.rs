@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use ringback::load::{Config, Load, Protocol, report, run};
+use ringback::load::{Arrival, Config, Load, Protocol, report, run};
 use ringback::protocol;
 
 use crate::support::{assert_all_came_back, echo, echo_framed, measure, serve, short};
@@ -37,7 +37,7 @@ fn closed_loop_counts_what_the_server_counts() {
 fn open_loop_intends_exactly_what_the_rate_says() {
     let address = serve(|_, socket| echo(socket));
     for (connections, threads) in [(1, 1), (4, 1), (5, 2)] {
-        let load = Load::Open { rate: 2000 };
+        let load = Load::at_rate(2000);
         let depth = Config::OPEN_LOOP_DEPTH;
         let report = measure(&Config { connections, threads, load, depth, ..short(address) });
         assert_all_came_back(&report);
@@ -48,6 +48,25 @@ fn open_loop_intends_exactly_what_the_rate_says() {
         assert_eq!(report.throughput.offered_per_s, Some(2000.0));
         assert_eq!(report.throughput.messages_per_s, 2000.0);
     }
+}
+
+#[test]
+fn a_poisson_run_intends_the_same_whatever_the_threads() {
+    let address = serve(|_, socket| echo(socket));
+    let of_seed = |seed, threads| {
+        let load = Load::Open { rate: 2000, arrival: Arrival::Poisson };
+        let depth = Config::OPEN_LOOP_DEPTH;
+        let report = measure(&Config { load, depth, seed, threads, ..short(address) });
+        assert_all_came_back(&report);
+        let offered = report.latency.open_loop.unwrap().response.len();
+        assert_eq!(report.throughput.offered_per_s, Some(offered as f64 / 0.3));
+        (report.totals.intended, offered)
+    };
+    let (intended, offered) = of_seed(1, 1);
+    assert_eq!((intended, offered), of_seed(1, 3));
+    assert_ne!((intended, offered), of_seed(2, 1));
+    // 700 and 600 are expected; a standard error is the square root.
+    assert!((560..=840).contains(&intended) && (480..=720).contains(&offered));
 }
 
 #[test]
@@ -98,7 +117,7 @@ fn reports_withhold_what_too_few_samples_cannot_say() {
     let config = Config {
         duration: Duration::from_millis(100),
         warmup: Duration::ZERO,
-        load: Load::Open { rate: 1500 },
+        load: Load::at_rate(1500),
         ..short(address)
     };
     let report = measure(&config);

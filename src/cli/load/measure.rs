@@ -11,7 +11,7 @@ use super::bounds::{check_times, within, within_sizes};
 use super::error::LoadError;
 use super::target;
 use crate::cpus::{self, CpusError};
-use crate::load::{self, Config, Load, MAX_MESSAGE_SIZE, Server, allow_descriptors};
+use crate::load::{self, Arrival, Config, Load, MAX_MESSAGE_SIZE, Server, allow_descriptors};
 
 /// Descriptors for everything but connections: standard streams, event loops, logs, rings.
 const OTHER_DESCRIPTORS: u64 = 64;
@@ -25,6 +25,9 @@ pub struct Measuring {
     /// [default: closed loop, each connection sends when it has been answered]
     #[arg(short, long, value_name = "N", value_parser = parse_count, help_heading = LOAD)]
     pub(super) rate: Option<u64>,
+    /// With --rate: how messages are spread over time [default: uniform]
+    #[arg(long, value_enum, value_name = "HOW", help_heading = LOAD)]
+    arrival: Option<ArrivalName>,
     /// Connections, all made before the run begins
     #[arg(short, long, value_name = "N", default_value = "64", value_parser = parse_count)]
     #[arg(help_heading = LOAD)]
@@ -47,7 +50,7 @@ pub struct Measuring {
     /// What the server speaks
     #[arg(long, value_enum, default_value_t = ProtocolName::Raw, help_heading = MESSAGES)]
     protocol: ProtocolName,
-    /// Chooses the bytes that are sent
+    /// Chooses the bytes that are sent, and with --arrival poisson the times
     #[arg(long, value_name = "N", default_value_t = 1, help_heading = MESSAGES)]
     seed: u64,
     /// Generator threads [default: 1, or one for each of --cpus]
@@ -76,6 +79,14 @@ enum ProtocolName {
     Raw,
     /// Frames with sequence and checksum
     Framed,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum ArrivalName {
+    /// Evenly
+    Uniform,
+    /// By chance, as from many independent users
+    Poisson,
 }
 
 /// One value to clap, which would take a plain vector for many.
@@ -122,9 +133,17 @@ impl Measuring {
     }
 
     fn load(&self) -> Result<Load, LoadError> {
-        let Some(rate) = self.rate else { return Ok(Load::Closed) };
+        let Some(rate) = self.rate else {
+            return match self.arrival {
+                None => Ok(Load::Closed),
+                Some(_) => Err(LoadError::Usage(
+                    "--arrival is of the open loop: give it a --rate, as in -r 10k".to_owned(),
+                )),
+            };
+        };
         within("--rate", rate, 1, 1_000_000_000)?;
-        Ok(Load::Open { rate })
+        let arrival = self.arrival.map_or(Arrival::Uniform, Arrival::from);
+        Ok(Load::Open { rate, arrival })
     }
 
     fn depth(&self, load: Load) -> Result<usize, LoadError> {
@@ -145,6 +164,15 @@ impl Measuring {
         cpus::check_allowed(wanted.unwrap_or_default(), &allowed)
             .map_err(|error| LoadError::Usage(format!("--cpus: {error}")))?;
         Ok(Placement::choose(&allowed, is_embedded, wanted, threads, connections))
+    }
+}
+
+impl From<ArrivalName> for Arrival {
+    fn from(name: ArrivalName) -> Self {
+        match name {
+            ArrivalName::Uniform => Self::Uniform,
+            ArrivalName::Poisson => Self::Poisson,
+        }
     }
 }
 

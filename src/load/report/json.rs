@@ -49,6 +49,7 @@ struct Config<'a> {
     duration_ns: u64,
     warmup_ns: u64,
     rate_per_s: Option<u64>,
+    arrival: Option<&'static str>,
     depth: usize,
     threads: usize,
     cpus: &'a [usize],
@@ -136,9 +137,9 @@ impl<'a> From<&'a Report> for Document<'a> {
 
 impl<'a> From<&'a crate::load::Config> for Config<'a> {
     fn from(config: &'a crate::load::Config) -> Self {
-        let (loop_kind, rate_per_s) = match config.load {
-            Load::Closed => ("closed", None),
-            Load::Open { rate } => ("open", Some(rate)),
+        let (loop_kind, rate_per_s, arrival) = match config.load {
+            Load::Closed => ("closed", None, None),
+            Load::Open { rate, arrival } => ("open", Some(rate), Some(arrival.name())),
         };
         Self {
             loop_kind,
@@ -148,6 +149,7 @@ impl<'a> From<&'a crate::load::Config> for Config<'a> {
             duration_ns: nanos(config.duration),
             warmup_ns: nanos(config.warmup),
             rate_per_s,
+            arrival,
             depth: config.depth,
             threads: config.threads,
             cpus: &config.cpus,

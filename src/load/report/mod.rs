@@ -106,7 +106,7 @@ impl Report {
             .fold(0.0, f64::max);
         let rate = match config.load {
             Load::Closed => None,
-            Load::Open { rate } => Some(rate),
+            Load::Open { rate, .. } => Some(rate),
         };
         let mut recorder = outcome
             .recorders

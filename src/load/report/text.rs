@@ -35,9 +35,12 @@ fn write_setting(out: &mut String, report: &Report) -> fmt::Result {
         config.protocol.name(),
         match config.load {
             Load::Closed => format!("closed loop, {} in flight each", config.depth),
-            Load::Open { rate } => {
-                format!("open loop at {}/s, at most {} in flight each", count(rate), config.depth)
-            }
+            Load::Open { rate, arrival } => format!(
+                "open loop at {}/s ({}), at most {} in flight each",
+                count(rate),
+                arrival.name(),
+                config.depth,
+            ),
         }
     )?;
     writeln!(out, "  target     {}", target(report))?;
