@@ -1,7 +1,7 @@
-//! Lists of CPUs, and which of them this process may use.
+//! Lists of CPUs, which of them this process may use, and threads that stay on one.
 
-/// The C library's `CPU_SETSIZE`: its affinity calls know no higher CPU than one below.
-const CPU_SETSIZE: usize = 1024;
+use rustix::io::Errno;
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 /// Why threads cannot be placed as asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -9,6 +9,17 @@ pub enum CpusError {
     /// The text is not a list of CPUs.
     #[error("{0:?} is not a list of CPUs: write numbers and ranges, as in 0-3,8")]
     NotAList(String),
+    /// A range whose end comes before its beginning.
+    #[error("the range {first}-{last} runs backwards: write {last}-{first}")]
+    Backwards {
+        /// Where it begins.
+        first: usize,
+        /// Where it ends.
+        last: usize,
+    },
+    /// The kernel's interface knows no CPU of that number.
+    #[error("there is no CPU {0}: the kernel's masks end at CPU {last}", last = CpuSet::MAX_CPU - 1)]
+    TooHigh(usize),
     /// The process may not run on this CPU.
     #[error("CPU {cpu} is not one this process may use: its affinity mask is {}", format_list(.allowed))]
     NotAllowed {
@@ -31,8 +42,11 @@ pub fn parse_list(text: &str) -> Result<Vec<usize>, CpusError> {
         let (first, last) = part.split_once('-').unwrap_or((part, part));
         let first: usize = first.trim().parse().map_err(|_| not_a_list())?;
         let last: usize = last.trim().parse().map_err(|_| not_a_list())?;
-        if first > last || last >= CPU_SETSIZE {
-            return Err(not_a_list());
+        if first > last {
+            return Err(CpusError::Backwards { first, last });
+        }
+        if last >= CpuSet::MAX_CPU {
+            return Err(CpusError::TooHigh(last));
         }
         cpus.extend(first..=last);
     }
@@ -53,12 +67,23 @@ pub fn format_list(cpus: &[usize]) -> String {
         .join(",")
 }
 
-/// The CPUs in this process's affinity mask, ascending.
+/// The CPUs in the calling thread's affinity mask, ascending. Offline CPUs are not among them.
 pub fn allowed() -> Vec<usize> {
-    let cores = core_affinity::get_core_ids().unwrap_or_default();
-    let mut cpus: Vec<usize> = cores.iter().map(|core| core.id).collect();
-    cpus.sort_unstable();
-    cpus
+    // Refused only where the kernel's own mask is longer than `CpuSet`: nothing is known then.
+    sched_getaffinity(None).map(|mask| members(&mask)).unwrap_or_default()
+}
+
+/// Pins the calling thread to one CPU, and looks whether it is.
+///
+/// # Errors
+///
+/// `EINVAL` when the CPU is offline or outside the process's cpuset; `EPERM` from a sandbox. A mask
+/// that is not the one asked for counts as `EINVAL`.
+pub(crate) fn pin(cpu: usize) -> Result<(), Errno> {
+    let mut mask = CpuSet::new();
+    mask.set(cpu);
+    sched_setaffinity(None, &mask)?;
+    if members(&sched_getaffinity(None)?) == [cpu] { Ok(()) } else { Err(Errno::INVAL) }
 }
 
 /// Checks that every one of these CPUs may be used.
@@ -73,8 +98,14 @@ pub fn check_allowed(cpus: &[usize], allowed: &[usize]) -> Result<(), CpusError>
     }
 }
 
+fn members(mask: &CpuSet) -> Vec<usize> {
+    (0..CpuSet::MAX_CPU).filter(|cpu| mask.is_set(*cpu)).collect()
+}
+
 #[cfg(test)]
 mod tests {
+    use std::thread;
+
     use proptest::prelude::*;
 
     use super::*;
@@ -83,9 +114,29 @@ mod tests {
     fn lists_are_read() {
         assert_eq!(parse_list("0-3,8"), Ok(vec![0, 1, 2, 3, 8]));
         assert_eq!(parse_list("5, 2,5"), Ok(vec![2, 5]));
-        for text in ["", "a", "3-1", "1-", "-1", "1,,2", "0-99999999999", "1025"] {
+        assert_eq!(parse_list("1023"), Ok(vec![1023]));
+        for text in ["", "a", "1-", "-1", "1,,2", "1-2-3", "0-99999999999999999999", "0x1"] {
             assert_eq!(parse_list(text), Err(CpusError::NotAList(text.to_owned())), "{text}");
         }
+        assert_eq!(parse_list("0,3-1"), Err(CpusError::Backwards { first: 3, last: 1 }));
+        assert_eq!(parse_list("1024"), Err(CpusError::TooHigh(1024)));
+        assert_eq!(parse_list("0-99999999999"), Err(CpusError::TooHigh(99_999_999_999)));
+    }
+
+    #[test]
+    fn a_pinned_thread_is_on_its_cpu() {
+        for cpu in allowed() {
+            thread::spawn(move || {
+                pin(cpu).expect("the CPU is in the mask");
+                assert_eq!(allowed(), [cpu]);
+                assert_eq!(rustix::thread::sched_getcpu(), cpu);
+            })
+            .join()
+            .expect("it stays there");
+        }
+        let absent = CpuSet::MAX_CPU - 1;
+        assert!(!allowed().contains(&absent));
+        assert_eq!(pin(absent), Err(Errno::INVAL));
     }
 
     #[test]

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{self, JoinHandle};
 
-use super::{ServeError, StartError, placement};
+use super::{ServeError, StartError};
+use crate::cpus;
 use crate::driver::{Settings, ShutdownSignal, Urgency, Worker, uring};
 use crate::lifecycle::Admission;
 use crate::metrics::Counters;
@@ -132,9 +133,9 @@ fn run(index: usize, cpu: usize, worker: Worker, ready: &Sender<Ready>, exit: &S
 }
 
 fn begin(cpu: usize, worker: Worker) -> Result<uring::Driver, String> {
-    if !placement::pin(cpu) {
-        return Err("the kernel did not pin it there: is a cpuset taking the CPU away?".to_owned());
-    }
+    cpus::pin(cpu).map_err(|error| {
+        format!("it cannot be pinned there: {error}: is it offline, or not in the cpuset?")
+    })?;
     uring::Driver::new(worker).map_err(|error| error.to_string())
 }
 
