@@ -57,6 +57,7 @@
 //! [`Output::Forward`]: protocol::Output::Forward
 //! [`Output::Discard`]: protocol::Output::Discard
 
+mod cgroup;
 pub mod cli;
 pub mod cpus;
 mod driver;

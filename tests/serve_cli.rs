@@ -123,6 +123,11 @@ fn wrong_options_are_usage_errors() {
         (&["serve", "127.0.0.1:99999"], "127.0.0.1:99999"),
         (&["serve", "--protocol", "http"], "raw, framed"),
         (&["serve", "--cpus", "0-x"], "\"0-x\" is not a list of CPUs"),
+        (&["serve", "--cpus", "0,3-1"], "the range 3-1 runs backwards: write 1-3"),
+        (
+            &["serve", "--cpus", "0-1024"],
+            "there is no CPU 1024: the kernel's masks end at CPU 1023",
+        ),
         (&["serve", "--cpus", "1000"], "CPU 1000 is not one this process may use"),
         (&["serve", "--check", "--cpus", "1000"], "CPU 1000 is not one this process may use"),
         (&["serve", "--workers", "0"], "--workers"),

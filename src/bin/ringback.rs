@@ -49,6 +49,7 @@ fn serve(options: &Serve) -> ExitCode {
         let error = StartError::System(error);
         return fail(&error.to_string(), exit_code_of(&error));
     }
+    say(server.description());
     for address in server.local_addresses() {
         say(format_args!("listening on {address}"));
     }

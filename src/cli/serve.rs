@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use super::units::{parse_count, parse_duration, parse_size};
 use crate::cpus::{self, CpusError};
 use crate::protocol::{self, FramedConfig, MAX_FRAME_CEILING};
-use crate::server::{Config, workers_on};
+use crate::server::{Config, default_cpus, workers_on};
 
 /// A TCP echo server on io_uring.
 #[derive(Debug, Parser)]
@@ -46,7 +46,8 @@ pub struct Serve {
     #[arg(long, value_enum, default_value_t = Protocol::Raw)]
     protocol: Protocol,
 
-    /// CPUs to run workers on, such as 0-3,8 [default: all this process may use]
+    /// CPUs to run workers on, such as 0-3,8 [default: all this process may use, within the
+    /// container's CPU quota]
     #[arg(long, value_name = "LIST", value_parser = parse_cpus)]
     cpus: Option<CpuList>,
 
@@ -117,10 +118,8 @@ struct CpuList(Vec<usize>);
 impl Serve {
     /// The configuration that the options describe.
     pub fn resolve(&self) -> Config {
-        let cpus = self.cpus.as_ref().map_or_else(cpus::allowed, |list| list.0.clone());
-        let workers = self.workers.map_or(cpus.len(), usize::from);
         let mut config = Config::new(self.addresses.clone());
-        config.cpus = workers_on(&cpus, workers);
+        config.cpus = self.place_workers();
         config.share_port = self.share_port;
         config.protocol = self.protocol();
         config.max_connections =
@@ -133,6 +132,16 @@ impl Serve {
         config.drain_quiet = self.drain_quiet;
         config.drain_timeout = self.drain_timeout;
         config
+    }
+
+    /// The quota limits the default only: whoever says how many gets as many.
+    fn place_workers(&self) -> Vec<usize> {
+        match (&self.cpus, self.workers) {
+            (None, None) => default_cpus(),
+            (None, Some(workers)) => workers_on(&cpus::allowed(), workers.into()),
+            (Some(CpuList(cpus)), None) => cpus.clone(),
+            (Some(CpuList(cpus)), Some(workers)) => workers_on(cpus, workers.into()),
+        }
     }
 
     fn protocol(&self) -> protocol::Config {

@@ -2,9 +2,11 @@
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::Path;
 use std::time::Duration;
 
-use super::limits;
+use super::{limits, placement};
+use crate::cgroup::MemoryLimit;
 use crate::cpus::{self, CpusError};
 use crate::driver::{self, Settings};
 use crate::lifecycle::{DrainLimits, Limits};
@@ -96,15 +98,15 @@ impl Config {
     /// Default of [`memory`](Self::memory): 256 MiB.
     pub const DEFAULT_MEMORY: usize = 256 << 20;
 
-    /// The raw protocol on these addresses, one worker on every CPU this process may use, as many
-    /// connections as its descriptor limit allows.
+    /// The raw protocol on these addresses, one worker on each of the
+    /// [`default_cpus`](super::default_cpus), as many connections as the descriptor limit allows.
     pub fn new(addresses: Vec<SocketAddr>) -> Self {
         let (limits, drain) = (Limits::default(), DrainLimits::default());
         let mut config = Self {
             addresses,
             share_port: false,
             protocol: protocol::Config::Raw,
-            cpus: cpus::allowed(),
+            cpus: placement::default_cpus(),
             max_connections: 0,
             max_connections_per_ip: None,
             memory: Self::DEFAULT_MEMORY,
@@ -185,7 +187,20 @@ impl Config {
                 "the descriptor limit leaves room for {possible} connections: raise ulimit -n"
             ));
         }
+        warnings.extend(placement::warn_beyond_quota(&self.cpus));
+        warnings.extend(self.warn_beyond_memory(MemoryLimit::detect(Path::new("/")).as_ref()));
         warnings
+    }
+
+    fn warn_beyond_memory(&self, limit: Option<&MemoryLimit>) -> Option<String> {
+        let (limit, bound) = (limit?, self.memory_bound().bytes());
+        (bound as u64 > limit.bytes).then(|| {
+            format!(
+                "up to {} MiB may be needed, but the limit here is {limit}: past it the kernel \
+                 kills the server; lower --max-connections or --memory, or raise the limit",
+                bound.div_ceil(1 << 20)
+            )
+        })
     }
 
     /// The most memory that a server with this configuration takes.
@@ -362,6 +377,17 @@ mod tests {
         {
             assert!(now.checked_add(limit + drain.flush).is_some());
         }
+    }
+
+    #[test]
+    fn a_bound_beyond_what_the_container_may_use_is_told() {
+        let config = framed(1000, 64 << 20);
+        let bound = config.memory_bound().bytes() as u64;
+        assert_eq!(config.warn_beyond_memory(None), None);
+        assert_eq!(config.warn_beyond_memory(Some(&MemoryLimit::of_bytes(bound))), None);
+        let warning = config.warn_beyond_memory(Some(&MemoryLimit::of_bytes(64 << 20)));
+        let warning = warning.expect("the program itself takes memory too");
+        assert!(warning.contains("but the limit here is 64 MiB (memory.max)"), "{warning}");
     }
 
     #[test]

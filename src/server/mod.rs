@@ -32,7 +32,7 @@ use crate::lifecycle::Admission;
 use crate::metrics::Counters;
 
 use listener::SocketOptions;
-pub use placement::workers_on;
+pub use placement::{default_cpus, workers_on};
 pub use signals::shut_down_on_signals;
 use worker::{Shared, Workers};
 
@@ -85,6 +85,7 @@ pub struct ServeError {
 /// Dropping it stops the workers without waiting for their peers.
 #[derive(Debug)]
 pub struct Server {
+    cpus: Vec<usize>,
     local_addresses: Vec<SocketAddr>,
     workers: Workers,
     shutdown: Arc<ShutdownSignal>,
@@ -124,12 +125,17 @@ impl Server {
         let shared = Shared { settings: config.settings(), admission, shutdown };
         let workers = Workers::start(&config.cpus, listeners.of_workers, &shared)?;
         let shutdown = shared.shutdown;
-        Ok(Self { local_addresses, workers, shutdown })
+        Ok(Self { cpus: config.cpus.clone(), local_addresses, workers, shutdown })
     }
 
     /// The addresses listened on, in the order asked for, ports resolved.
     pub fn local_addresses(&self) -> &[SocketAddr] {
         &self.local_addresses
+    }
+
+    /// What serves, in a line: how many workers, and where.
+    pub fn description(&self) -> String {
+        placement::describe(&self.cpus)
     }
 
     /// The kernel's ids of the worker threads, for accounting from outside.
