@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use super::interrupt::Interrupt;
 use crate::protocol::MAX_FRAME_CEILING;
 
 /// Longest message in bytes: 16 MiB, the ceiling of the framed protocol.
@@ -38,6 +39,8 @@ pub struct Config {
     /// Open loop: how long before a message is due its thread polls instead of sleeping. Zero
     /// where the thread shares its CPU with the server.
     pub spin: Duration,
+    /// Ends the run early when it is raised.
+    pub interrupt: Interrupt,
 }
 
 impl Config {
@@ -64,6 +67,7 @@ impl Config {
             cpus: Vec::new(),
             seed: 1,
             spin: Self::SPIN,
+            interrupt: Interrupt::default(),
         }
     }
 }

@@ -8,8 +8,12 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use socket2::{Domain, Protocol, Socket, Type};
 
+use super::interrupt::Interrupt;
+
 /// How long no connection may succeed before the rest are given up.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long to wait before looking whether the run was interrupted.
+const LOOK: Duration = Duration::from_millis(50);
 /// Handshakes under way at once, below the shortest usual listen backlog (128).
 const IN_PROGRESS_LIMIT: usize = 64;
 
@@ -29,9 +33,14 @@ pub(super) struct Connected {
 ///
 /// # Errors
 ///
-/// When none takes one; the error is the last address's. Later failures are counted instead.
-pub(super) fn connect_all(addresses: &[SocketAddr], count: usize) -> io::Result<Connected> {
-    let (address, first) = connect_first(addresses)?;
+/// When none takes one; the error is the last address's. Later failures are counted instead, an
+/// interrupt's too.
+pub(super) fn connect_all(
+    addresses: &[SocketAddr],
+    count: usize,
+    interrupt: &Interrupt,
+) -> io::Result<Connected> {
+    let (address, first) = connect_first(addresses, interrupt)?;
     let mut connected =
         Connected { address, sockets: vec![first], failures: 0, first_failure: None };
     let mut in_progress: Vec<Socket> = Vec::new();
@@ -46,11 +55,11 @@ pub(super) fn connect_all(addresses: &[SocketAddr], count: usize) -> io::Result<
             }
         }
         let now = Instant::now();
-        if now >= deadline {
+        if now >= deadline || interrupt.is_raised() {
             connected.fail(in_progress.len() + remaining, timed_out());
             break;
         }
-        for socket in take_decided(&mut in_progress, deadline - now)? {
+        for socket in take_decided(&mut in_progress, (deadline - now).min(LOOK))? {
             match finish(socket) {
                 Ok(socket) => {
                     connected.sockets.push(socket);
@@ -70,15 +79,29 @@ impl Connected {
     }
 }
 
-fn connect_first(addresses: &[SocketAddr]) -> io::Result<(SocketAddr, TcpStream)> {
+fn connect_first(
+    addresses: &[SocketAddr],
+    interrupt: &Interrupt,
+) -> io::Result<(SocketAddr, TcpStream)> {
     let mut last_error = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
     for address in addresses {
-        match TcpStream::connect_timeout(address, CONNECT_TIMEOUT).and_then(prepare) {
+        match connect_one(*address, interrupt) {
             Ok(socket) => return Ok((*address, socket)),
             Err(error) => last_error = error,
         }
     }
     Err(last_error)
+}
+
+fn connect_one(address: SocketAddr, interrupt: &Interrupt) -> io::Result<TcpStream> {
+    let mut in_progress = vec![start(address)?];
+    let deadline = Instant::now() + CONNECT_TIMEOUT;
+    while Instant::now() < deadline && !interrupt.is_raised() {
+        if let Some(socket) = take_decided(&mut in_progress, LOOK)?.pop() {
+            return finish(socket);
+        }
+    }
+    Err(timed_out())
 }
 
 fn start(address: SocketAddr) -> io::Result<Socket> {
@@ -90,7 +113,7 @@ fn start(address: SocketAddr) -> io::Result<Socket> {
     }
 }
 
-/// Waits until some handshakes are decided, either way, and takes those out.
+/// Waits for handshakes to be decided, either way, and takes those out that are.
 fn take_decided(in_progress: &mut Vec<Socket>, timeout: Duration) -> io::Result<Vec<Socket>> {
     let mut polled: Vec<PollFd<'_>> =
         in_progress.iter().map(|socket| PollFd::new(socket, PollFlags::OUT)).collect();

@@ -10,6 +10,7 @@ use rustix::thread::{CpuSet, gettid, sched_setaffinity, set_current_timer_slack}
 use super::clock::Clock;
 use super::config::Config;
 use super::cpu::Threads;
+use super::orders::Orders;
 use super::poller::Bell;
 use super::recorder::Recorder;
 use super::run::RunError;
@@ -18,6 +19,7 @@ use super::worker::{Parts, Worker};
 /// The generator threads at work.
 pub(super) struct Crew<'scope> {
     clock: Clock,
+    orders: &'scope Orders,
     bells: Vec<Bell>,
     workers: Vec<ScopedJoinHandle<'scope, io::Result<Recorder>>>,
 }
@@ -27,6 +29,7 @@ impl<'scope> Crew<'scope> {
     pub(super) fn start<'run: 'scope>(
         scope: &'scope thread::Scope<'scope, '_>,
         config: &Config,
+        orders: &'run Orders,
         parts: Vec<Parts<'run>>,
     ) -> Result<(Self, Threads), RunError> {
         let bells = parts.iter().map(|part| part.poller.bell()).collect::<io::Result<_>>()?;
@@ -51,7 +54,7 @@ impl<'scope> Crew<'scope> {
             // It fails only when the thread has ended, and its error comes with the join.
             let _ = start.send(clock);
         }
-        Ok((Self { clock, bells, workers }, Threads::OfThisProcess(thread_ids)))
+        Ok((Self { clock, orders, bells, workers }, Threads::OfThisProcess(thread_ids)))
     }
 
     /// The clock that they started by.
@@ -59,8 +62,15 @@ impl<'scope> Crew<'scope> {
         self.clock
     }
 
+    /// Ends the measured window at this time, earlier than was planned.
+    pub(super) fn end_at(&self, end_ns: u64) {
+        self.orders.end_at(end_ns);
+        self.bells.iter().for_each(Bell::ring);
+    }
+
     /// Tells them that the measured window is over and was looked at.
     pub(super) fn release(&self) {
+        self.orders.release();
         self.bells.iter().for_each(Bell::ring);
     }
 

@@ -25,8 +25,10 @@ mod connection;
 mod cpu;
 mod crew;
 mod host;
+mod interrupt;
 mod limits;
 mod observer;
+mod orders;
 mod pattern;
 mod poller;
 mod random;
@@ -40,6 +42,7 @@ mod worker;
 
 pub use config::{Arrival, Config, Load, MAX_MESSAGE_SIZE, Protocol, Server, Target};
 pub use host::Host;
+pub use interrupt::Interrupt;
 pub use limits::{DescriptorLimitError, allow_descriptors};
 pub use observer::{Phase, Progress};
 pub use recorder::Totals;

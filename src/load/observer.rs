@@ -9,7 +9,6 @@ use super::clock::{Clock, nanos};
 use super::config::Config;
 use super::cpu::Threads;
 use super::crew::Crew;
-use super::recorder::Window;
 use super::run::{Outcome, RunError};
 
 /// How often progress is told.
@@ -70,34 +69,44 @@ impl Observer<'_> {
         crew: Crew<'_>,
         mut outcome: Outcome,
     ) -> Result<Outcome, RunError> {
-        let window = Window::of(config);
         let planned = config.warmup + config.duration;
-        let is_finished = || crew.is_finished();
-        self.wait(Phase::Warmup, planned, window.start_ns, &is_finished);
+        let ends_early = || crew.is_finished() || config.interrupt.is_raised();
+        self.wait(Phase::Warmup, planned, outcome.window.start_ns, &ends_early);
         outcome.before = self.sample();
-        self.wait(Phase::Measuring, planned, window.end_ns, &is_finished);
+        self.wait(Phase::Measuring, planned, outcome.window.end_ns, &ends_early);
+        if self.clock.now_ns() < outcome.window.end_ns && !crew.is_finished() {
+            outcome.was_interrupted = true;
+            outcome.window.end_ns = self.end_early(planned, &crew);
+        }
         outcome.after = self.sample();
         crew.release();
-        self.wait(Phase::Draining, planned, u64::MAX, &is_finished);
+        self.wait(Phase::Draining, planned, u64::MAX, &|| crew.is_finished());
         outcome.recorders = crew.join()?;
-        Ok(outcome)
+        match outcome.window.length_ns() {
+            0 => Err(RunError::Interrupted { doing: "warming up" }),
+            _ => Ok(outcome),
+        }
+    }
+
+    /// Ends the measured window; says when.
+    fn end_early(&mut self, planned: Duration, crew: &Crew<'_>) -> u64 {
+        /// Threads hear of it before it comes, so that none measures beyond it.
+        const NOTICE_NS: u64 = 20_000_000;
+        let end_ns = self.clock.now_ns() + NOTICE_NS;
+        crew.end_at(end_ns);
+        self.wait(Phase::Measuring, planned, end_ns, &|| crew.is_finished());
+        end_ns
     }
 
     /// Waits for a time of the run or its end, whichever comes first, and tells the progress.
-    fn wait(
-        &mut self,
-        phase: Phase,
-        planned: Duration,
-        until_ns: u64,
-        is_finished: &dyn Fn() -> bool,
-    ) {
+    fn wait(&mut self, phase: Phase, planned: Duration, until_ns: u64, is_over: &dyn Fn() -> bool) {
         /// Soon enough for nobody to notice that the run had ended.
         const LOOK: Duration = Duration::from_millis(10);
         let mut told_ns = self.clock.now_ns();
         let mut told_received = self.received();
         loop {
             let now_ns = self.clock.now_ns();
-            if now_ns >= until_ns || is_finished() {
+            if now_ns >= until_ns || is_over() {
                 return;
             }
             if now_ns - told_ns >= nanos(PROGRESS_INTERVAL) {

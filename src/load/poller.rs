@@ -26,7 +26,7 @@ pub(super) struct Events(Vec<Event>);
 /// Something that the poller reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Readiness {
-    /// The bell was rung. It is reported once.
+    /// The bell was rung, once or more often, since it was last reported.
     Bell,
     /// The socket registered under this number may be read, or has ended, and may be written.
     Socket { index: usize, readable: bool, writable: bool },
@@ -79,8 +79,8 @@ impl Poller {
     pub(super) fn event(&self, events: &Events, place: usize) -> Readiness {
         let event = events.0[place];
         if event.data.u64() == BELL {
-            // Deleting the bell silences it; it fails only when it is deleted already.
-            let _ = epoll::delete(&self.epoll, &self.bell);
+            // Reading silences the bell until it rings again; it fails only when it is silent.
+            let _ = rustix::io::read(&self.bell, &mut [0; size_of::<u64>()]);
             return Readiness::Bell;
         }
         let flags = event.flags;

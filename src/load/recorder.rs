@@ -30,6 +30,10 @@ impl Window {
         Self { start_ns, end_ns: start_ns.saturating_add(nanos(config.duration)) }
     }
 
+    pub(super) fn length_ns(&self) -> u64 {
+        self.end_ns.saturating_sub(self.start_ns)
+    }
+
     fn contains(&self, time_ns: u64) -> bool {
         (self.start_ns..self.end_ns).contains(&time_ns)
     }
@@ -120,6 +124,11 @@ impl Recorder {
             own_lag: histogram(),
             endings: BTreeMap::new(),
         }
+    }
+
+    /// The window ends earlier than was planned.
+    pub(super) fn end_window_at(&mut self, end_ns: u64) {
+        self.window.end_ns = end_ns;
     }
 
     /// A message became due.

@@ -11,6 +11,7 @@ use super::connection::Connection;
 use super::cpu::Threads;
 use super::crew::Crew;
 use super::observer::{Counter, Observer, Progress, Samples};
+use super::orders::Orders;
 use super::pattern::{Pattern, Position};
 use super::poller::Poller;
 use super::recorder::{Recorder, Window};
@@ -38,6 +39,12 @@ pub enum RunError {
         /// What was seen instead.
         why: String,
     },
+    /// The interrupt was raised before there was anything to measure.
+    #[error("interrupted while {doing}: nothing was measured")]
+    Interrupted {
+        /// What the run was doing.
+        doing: &'static str,
+    },
     /// A generator thread may not run where it should.
     #[error("cannot pin a generator thread to CPU {cpu}: {source}; choose other --cpus")]
     Pin {
@@ -63,24 +70,32 @@ pub enum RunError {
 /// When a number of the configuration is outside the bounds that its field states.
 pub fn run(config: &Config, on_progress: &mut dyn FnMut(Progress)) -> Result<Report, RunError> {
     check(config);
-    let connected = connect_all(&config.target.addresses, config.connections)
+    let connected = connect_all(&config.target.addresses, config.connections, &config.interrupt);
+    if config.interrupt.is_raised() {
+        return Err(RunError::Interrupted { doing: "connecting" });
+    }
+    let connected = connected
         .map_err(|source| RunError::Connect { target: config.target.name.clone(), source })?;
     let pattern =
         Pattern::new(config.seed, wire::longest_slice(config.protocol, config.message_size));
     let received: Vec<Counter> = (0..config.threads).map(|_| Counter::default()).collect();
     let server = server_threads(config, &connected);
+    let window = Window::of(config);
     let outcome = Outcome {
         address: connected.address,
         connections: connected.sockets.len() as u64,
         connect_errors: connected.failures as u64,
         connect_failure: connected.first_failure.as_ref().map(ToString::to_string),
         recorders: Vec::new(),
+        window,
+        was_interrupted: false,
         before: Samples::default(),
         after: Samples::default(),
     };
-    let parts = divide(config, connected.sockets, &pattern, &received)?;
+    let orders = Orders::new(window.end_ns);
+    let parts = divide(config, connected.sockets, &pattern, &received, &orders)?;
     let outcome = thread::scope(|scope| {
-        let (crew, generator) = Crew::start(scope, config, parts)?;
+        let (crew, generator) = Crew::start(scope, config, &orders, parts)?;
         let mut observer =
             Observer { clock: crew.clock(), received: &received, server, generator, on_progress };
         observer.observe(config, crew, outcome)
@@ -96,6 +111,9 @@ pub(super) struct Outcome {
     pub(super) connect_failure: Option<String>,
     /// One of each thread.
     pub(super) recorders: Vec<Recorder>,
+    /// What was measured: less than was planned if the run was interrupted.
+    pub(super) window: Window,
+    pub(super) was_interrupted: bool,
     /// At the beginning and at the end of the measured window.
     pub(super) before: Samples,
     pub(super) after: Samples,
@@ -130,6 +148,7 @@ fn divide<'run>(
     sockets: Vec<TcpStream>,
     pattern: &'run Pattern,
     received: &'run [Counter],
+    orders: &'run Orders,
 ) -> io::Result<Vec<Parts<'run>>> {
     // Fewer connections than asked for may need fewer threads.
     let threads = config.threads.min(sockets.len());
@@ -155,7 +174,7 @@ fn divide<'run>(
             pattern,
             recorder: Recorder::new(window, matches!(pace, Pace::Open { .. })),
             pace,
-            end_ns: window.end_ns,
+            orders,
             live_received,
         });
     }

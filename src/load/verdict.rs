@@ -20,6 +20,9 @@ const BUSY_AT_MOST: f64 = 0.9;
 pub struct Verdict {
     /// One sentence for each thing that is wrong; none if the measurement is valid.
     pub reasons: Vec<String>,
+    /// One sentence for each thing that a reader should know although it does not make the
+    /// measurement invalid.
+    pub warnings: Vec<String>,
 }
 
 impl Verdict {
@@ -37,6 +40,10 @@ pub(super) struct Circumstances {
     pub(super) rate: Option<u64>,
     /// Share of the window in which the busiest generator thread was not waiting.
     pub(super) busiest: f64,
+    /// Length of the window that was planned.
+    pub(super) planned_ns: u64,
+    /// Length of the window that was measured: less if the run was interrupted.
+    pub(super) measured_ns: u64,
 }
 
 /// Weighs the evidence of a whole run.
@@ -47,7 +54,20 @@ pub(super) fn judge(recorder: &Recorder, circumstances: &Circumstances) -> Verdi
     if let Some(rate) = circumstances.rate {
         open_loop(recorder, rate, circumstances, &mut reasons);
     }
-    Verdict { reasons }
+    Verdict { reasons, warnings: warnings(circumstances) }
+}
+
+fn warnings(circumstances: &Circumstances) -> Vec<String> {
+    let mut warnings = Vec::new();
+    let Circumstances { planned_ns, measured_ns, .. } = *circumstances;
+    if measured_ns < planned_ns {
+        warnings.push(format!(
+            "the run was interrupted: {} of {} were measured",
+            nanos(measured_ns),
+            nanos(planned_ns),
+        ));
+    }
+    warnings
 }
 
 fn connections(recorder: &Recorder, circumstances: &Circumstances, reasons: &mut Vec<String>) {
@@ -182,7 +202,13 @@ mod tests {
     const RATE: u64 = 1000;
 
     fn calm() -> Circumstances {
-        Circumstances { connect_failure: None, rate: Some(RATE), busiest: 0.2 }
+        Circumstances {
+            connect_failure: None,
+            rate: Some(RATE),
+            busiest: 0.2,
+            planned_ns: WINDOW.length_ns(),
+            measured_ns: WINDOW.length_ns(),
+        }
     }
 
     /// A second of open loop in which message `i` is sent `lag_ns(i)` after its time, waiting for
@@ -214,7 +240,7 @@ mod tests {
     #[test]
     fn a_calm_run_is_valid() {
         let recorder = open_loop(|_| 1_000, false, |_| 50_000);
-        assert_eq!(judge(&recorder, &calm()), Verdict { reasons: vec![] });
+        assert_eq!(judge(&recorder, &calm()), Verdict { reasons: vec![], warnings: vec![] });
     }
 
     #[test]
@@ -271,6 +297,15 @@ mod tests {
         assert!(only_reason(&own, &calm()).contains("its own p99 send lag is 90.0 µs"));
         let servers = open_loop(late, true, |_| 50_000);
         assert!(judge(&servers, &calm()).is_valid());
+    }
+
+    #[test]
+    fn an_interruption_is_told_and_does_not_make_a_measurement_invalid() {
+        let recorder = open_loop(|_| 1_000, false, |_| 50_000);
+        let cut = Circumstances { planned_ns: 10 * WINDOW.length_ns(), ..calm() };
+        let verdict = judge(&recorder, &cut);
+        assert!(verdict.is_valid());
+        assert_eq!(verdict.warnings, ["the run was interrupted: 1.00 s of 10.0 s were measured"]);
     }
 
     #[test]

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use super::clock::Clock;
 use super::connection::{Connection, Read, Sent, Source};
+use super::orders::Orders;
 use super::pattern::Pattern;
 use super::poller::{Events, Poller, Readiness};
 use super::recorder::Recorder;
@@ -45,8 +46,8 @@ pub(super) struct Parts<'run> {
     pub(super) connections: Vec<Connection>,
     pub(super) pattern: &'run Pattern,
     pub(super) pace: Pace,
-    /// When the measured window ends: nothing is intended from then on.
-    pub(super) end_ns: u64,
+    /// What the worker is told while it runs.
+    pub(super) orders: &'run Orders,
     pub(super) recorder: Recorder,
     /// Where others read how many replies have come.
     pub(super) live_received: &'run AtomicU64,
@@ -62,11 +63,13 @@ pub(super) struct Worker<'run> {
     turn: usize,
     pattern: &'run Pattern,
     pace: Pace,
+    orders: &'run Orders,
+    /// When the measured window ends: nothing is intended from then on.
     end_ns: u64,
     clock: Clock,
     /// The clock as last read.
     now_ns: u64,
-    /// Whether the bell was rung: whoever watches has seen the measured window end.
+    /// Whether whoever watches has seen the measured window end.
     is_released: bool,
     /// Sums over the connections.
     in_flight: usize,
@@ -89,7 +92,8 @@ impl<'run> Worker<'run> {
             turn: 0,
             pattern: parts.pattern,
             pace: parts.pace,
-            end_ns: parts.end_ns,
+            orders: parts.orders,
+            end_ns: parts.orders.end_ns(),
             clock,
             now_ns: clock.now_ns(),
             is_released: false,
@@ -117,10 +121,7 @@ impl<'run> Worker<'run> {
             let events = self.wait()?;
             for place in 0..events {
                 match self.poller.event(&self.events, place) {
-                    Readiness::Bell => {
-                        self.is_released = true;
-                        self.now_ns = self.clock.now_ns();
-                    }
+                    Readiness::Bell => self.take_orders(),
                     Readiness::Socket { index, readable, writable } => {
                         if writable {
                             self.flush(index);
@@ -137,6 +138,13 @@ impl<'run> Worker<'run> {
         }
         self.give_up();
         Ok(self.recorder)
+    }
+
+    fn take_orders(&mut self) {
+        self.end_ns = self.orders.end_ns();
+        self.is_released = self.orders.are_to_release();
+        self.recorder.end_window_at(self.end_ns);
+        self.now_ns = self.clock.now_ns();
     }
 
     /// A thread takes its CPU accounting with it, so it stays until it is released.

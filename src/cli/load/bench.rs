@@ -5,9 +5,10 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
+use super::super::interrupt::on_signals;
 use super::error::LoadError;
 use super::measure::Setup;
-use crate::load::{Config, Target};
+use crate::load::{Config, RunError, Target};
 use crate::server::Server;
 use crate::{load, protocol, server};
 
@@ -43,9 +44,11 @@ pub(super) struct Bench {
 }
 
 impl Bench {
-    /// Starts the embedded server if the setup has one, and points the configuration at it.
+    /// Starts the embedded server if the setup has one, and points the configuration at it. From
+    /// now on a signal ends the runs early.
     pub(super) fn set_up(setup: Setup) -> Result<Self, LoadError> {
         let Setup { mut config, embedded } = setup;
+        on_signals(config.interrupt.clone()).map_err(RunError::System)?;
         let Some(EmbeddedServer { protocol, cpu }) = embedded else {
             return Ok(Self { config, server: None });
         };

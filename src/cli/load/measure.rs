@@ -11,7 +11,9 @@ use super::bounds::{check_times, within, within_sizes};
 use super::error::LoadError;
 use super::target;
 use crate::cpus::{self, CpusError};
-use crate::load::{self, Arrival, Config, Load, MAX_MESSAGE_SIZE, Server, allow_descriptors};
+use crate::load::{
+    self, Arrival, Config, Interrupt, Load, MAX_MESSAGE_SIZE, Server, allow_descriptors,
+};
 
 /// Descriptors for everything but connections: standard streams, event loops, logs, rings.
 const OTHER_DESCRIPTORS: u64 = 64;
@@ -127,6 +129,7 @@ impl Measuring {
             cpus: place.generator,
             seed: self.seed,
             spin: if place.may_spin { Config::SPIN } else { Duration::ZERO },
+            interrupt: Interrupt::default(),
         };
         let embedded = place.server.map(|cpu| EmbeddedServer::suiting(&config, cpu));
         Ok(Setup { config, embedded })

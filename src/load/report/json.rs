@@ -98,6 +98,9 @@ struct ServerCpu {
 struct Verdict<'a> {
     valid: bool,
     reasons: &'a [String],
+    warnings: &'a [String],
+    interrupted: bool,
+    measured_ns: u64,
 }
 
 impl<'a> From<&'a Report> for Document<'a> {
@@ -130,7 +133,13 @@ impl<'a> From<&'a Report> for Document<'a> {
             server_cpu: report
                 .server_cpu_ns_per_message
                 .map(|cpu_ns_per_message| ServerCpu { cpu_ns_per_message }),
-            verdict: Verdict { valid: report.verdict.is_valid(), reasons: &report.verdict.reasons },
+            verdict: Verdict {
+                valid: report.verdict.is_valid(),
+                reasons: &report.verdict.reasons,
+                warnings: &report.verdict.warnings,
+                interrupted: report.was_interrupted,
+                measured_ns: nanos(report.measured),
+            },
         }
     }
 }

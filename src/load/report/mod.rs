@@ -5,11 +5,14 @@ mod histogram;
 mod json;
 mod text;
 
+use std::time::Duration;
+
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
 pub use self::json::{SCHEMA, json};
 pub use self::text::text;
+use super::clock::nanos;
 use super::config::{Config, Load, Server};
 use super::host::Host;
 use super::observer::Samples;
@@ -24,6 +27,11 @@ pub struct Report {
     pub config: Config,
     /// The address that was connected to.
     pub address: std::net::SocketAddr,
+    /// Length of the window that was measured: `config.duration`, or less if the run was
+    /// interrupted.
+    pub measured: Duration,
+    /// Whether the run was ended before its time.
+    pub was_interrupted: bool,
     /// The generator's machine.
     pub host: Host,
     /// Counters of the whole run.
@@ -98,7 +106,7 @@ impl Quantile {
 
 impl Report {
     pub(super) fn new(config: &Config, outcome: Outcome) -> Result<Self, RunError> {
-        let window_ns = super::clock::nanos(config.duration);
+        let window_ns = outcome.window.length_ns();
         let busiest = outcome
             .recorders
             .iter()
@@ -118,20 +126,28 @@ impl Report {
             .expect("a run has at least one thread");
         recorder.totals.connections = outcome.connections;
         recorder.totals.connect_errors = outcome.connect_errors;
-        let circumstances =
-            Circumstances { connect_failure: outcome.connect_failure, rate, busiest };
+        let circumstances = Circumstances {
+            connect_failure: outcome.connect_failure,
+            rate,
+            busiest,
+            planned_ns: nanos(config.duration),
+            measured_ns: window_ns,
+        };
         let verdict = verdict::judge(&recorder, &circumstances);
         if recorder.totals.received == 0 {
             let why = verdict.reasons.join("; ");
             return Err(RunError::NothingReceived { target: config.target.name.clone(), why });
         }
+        let measured = Duration::from_nanos(window_ns);
         let (before, after) = (outcome.before, outcome.after);
         let threads = config.threads.min(outcome.connections as usize);
         Ok(Self {
             address: outcome.address,
+            measured,
+            was_interrupted: outcome.was_interrupted,
             host: Host::detect(),
             totals: recorder.totals,
-            throughput: throughput(config, rate, &recorder),
+            throughput: throughput(config, measured, rate, &recorder),
             server_cpu_ns_per_message: per_message(before, after, |samples| samples.server_cpu_ns),
             generator_cpu_ns_per_message: per_message(before, after, |samples| {
                 samples.generator_cpu_ns
@@ -147,8 +163,13 @@ impl Report {
     }
 }
 
-fn throughput(config: &Config, rate: Option<u64>, recorder: &Recorder) -> Throughput {
-    let seconds = config.duration.as_secs_f64();
+fn throughput(
+    config: &Config,
+    measured: Duration,
+    rate: Option<u64>,
+    recorder: &Recorder,
+) -> Throughput {
+    let seconds = measured.as_secs_f64();
     let messages_per_s = recorder.window_received as f64 / seconds;
     Throughput {
         messages_per_s,

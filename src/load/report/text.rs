@@ -170,9 +170,8 @@ fn write_totals(out: &mut String, report: &Report) -> fmt::Result {
 }
 
 fn write_verdict(out: &mut String, report: &Report) -> fmt::Result {
-    if report.verdict.is_valid() {
-        return writeln!(out, "Verdict      VALID");
-    }
-    writeln!(out, "Verdict      INVALID")?;
-    report.verdict.reasons.iter().try_for_each(|reason| writeln!(out, "  - {reason}"))
+    let verdict = &report.verdict;
+    writeln!(out, "Verdict      {}", if verdict.is_valid() { "VALID" } else { "INVALID" })?;
+    verdict.reasons.iter().try_for_each(|reason| writeln!(out, "  - {reason}"))?;
+    verdict.warnings.iter().try_for_each(|warning| writeln!(out, "  ! {warning}"))
 }

@@ -1,0 +1,179 @@
+//! SIGINT and SIGTERM to the load generator: the first ends the run with a report, the second ends
+//! the program.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener};
+use std::process::{Child, Command, Output, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A running load generator whose report is taken at its end.
+struct Load {
+    child: Child,
+    begun: Instant,
+}
+
+impl Load {
+    fn start(arguments: &[&str]) -> Self {
+        let child = Command::new(env!("CARGO_BIN_EXE_ringback-load"))
+            .args(arguments)
+            .args(["-d", "1h", "--format", "json"])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        Self { child, begun: Instant::now() }
+    }
+
+    fn signal(&self, signal: Signal) {
+        let pid = Pid::from_raw(self.child.id().try_into().unwrap()).unwrap();
+        kill_process(pid, signal).unwrap();
+    }
+
+    fn wait_for_thread(&self, name: &str) {
+        let tasks = format!("/proc/{}/task", self.child.id());
+        let has_it = || {
+            std::fs::read_dir(&tasks).unwrap().flatten().any(|task| {
+                std::fs::read_to_string(task.path().join("comm")).unwrap_or_default().trim() == name
+            })
+        };
+        while !has_it() {
+            assert!(self.begun.elapsed() < PATIENCE, "thread {name} starts");
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    fn finish(self) -> Output {
+        let output = self.child.wait_with_output().unwrap();
+        assert!(self.begun.elapsed() < PATIENCE, "it ended by the signal, not by itself");
+        output
+    }
+}
+
+/// A server that tells how many bytes it has received, and answers if told so.
+fn serve(answers: bool) -> (SocketAddr, std::sync::mpsc::Receiver<usize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let (tell, told) = std::sync::mpsc::channel();
+    thread::spawn(move || {
+        for mut socket in listener.incoming().flatten() {
+            let tell = tell.clone();
+            thread::spawn(move || {
+                let mut buffer = [0; 4096];
+                while let Ok(length @ 1..) = socket.read(&mut buffer) {
+                    let _ = tell.send(length);
+                    if answers && socket.write_all(&buffer[..length]).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    (address, told)
+}
+
+fn wait_for_bytes(told: &std::sync::mpsc::Receiver<usize>, wanted: usize) {
+    let mut received = 0;
+    while received < wanted {
+        received += told.recv_timeout(PATIENCE).expect("the load generator sends");
+    }
+}
+
+#[test]
+fn a_signal_ends_the_run_with_a_report_of_what_was_measured() {
+    for (signal, load) in
+        [(Signal::INT, &[][..]), (Signal::TERM, &["-r", "1k"]), (Signal::INT, &["-t", "2"])]
+    {
+        let (address, told) = serve(true);
+        let address = address.to_string();
+        let arguments = [&[&address, "-c", "2", "--warmup", "0s"], load].concat();
+        let running = Load::start(&arguments);
+        wait_for_bytes(&told, 64 * 100);
+        running.signal(signal);
+        let output = running.finish();
+        // A busy machine may make it invalid; it is a report all the same.
+        assert!(matches!(output.status.code(), Some(0 | 4)), "{output:?}");
+        let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let (totals, verdict) = (&report["totals"], &report["verdict"]);
+        assert_eq!(verdict["interrupted"], true);
+        assert!(verdict["warnings"][0].as_str().unwrap().contains("of 3600 s were measured"));
+        let measured_ns = verdict["measured_ns"].as_u64().unwrap();
+        assert!((1..PATIENCE.as_nanos() as u64).contains(&measured_ns));
+        let total = |name: &str| totals[name].as_u64().unwrap();
+        assert_eq!(total("sent"), total("received"));
+        assert_eq!(total("intended"), total("sent"));
+        assert_eq!(total("lost") + total("unsent"), 0);
+        assert!(total("received") >= 100);
+        assert!(report["throughput"]["messages_per_s"].as_f64().unwrap() > 1.0);
+    }
+}
+
+#[test]
+fn an_embedded_server_is_measured_until_the_signal() {
+    let running = Load::start(&["-c", "2", "--warmup", "0s"]);
+    running.wait_for_thread("load-0");
+    thread::sleep(Duration::from_millis(200));
+    running.signal(Signal::INT);
+    let output = running.finish();
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["verdict"]["interrupted"], true);
+}
+
+#[test]
+fn during_the_warm_up_there_is_nothing_to_report() {
+    let (address, told) = serve(true);
+    let running = Load::start(&[&address.to_string(), "-c", "1", "--warmup", "1h"]);
+    wait_for_bytes(&told, 64);
+    running.signal(Signal::INT);
+    let output = running.finish();
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(stderr.contains("interrupted while warming up: nothing was measured"), "{stderr}");
+}
+
+#[test]
+fn connecting_is_interrupted_too() {
+    // Nobody accepts: with a full backlog handshakes stay open.
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    rustix::net::listen(&listener, 1).unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let running = Load::start(&[&address, "-c", "200"]);
+    let full = Instant::now();
+    while connections_to(&listener) < 2 && full.elapsed() < PATIENCE {
+        thread::sleep(Duration::from_millis(5));
+    }
+    running.signal(Signal::TERM);
+    let output = running.finish();
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(stderr.contains("interrupted while connecting"), "{stderr}");
+}
+
+/// Connections that wait to be accepted.
+fn connections_to(listener: &TcpListener) -> usize {
+    let port = format!(":{:04X} ", listener.local_addr().unwrap().port());
+    let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
+    table.lines().filter(|line| line.contains(&port) && line.contains(" 01 ")).count() / 2
+}
+
+#[test]
+fn the_second_signal_ends_the_program_at_once() {
+    // Nobody answers, so the first one waits for replies.
+    let (address, told) = serve(false);
+    let mut running = Load::start(&[&address.to_string(), "-c", "2", "--warmup", "0s"]);
+    wait_for_bytes(&told, 2 * 64);
+    // Signals that come too close upon each other are one.
+    while running.child.try_wait().unwrap().is_none() {
+        running.signal(Signal::INT);
+        thread::sleep(Duration::from_millis(100));
+    }
+    let output = running.finish();
+    assert_eq!(output.status.code(), Some(130), "{output:?}");
+    assert!(output.stdout.is_empty());
+}
