@@ -1,13 +1,39 @@
 //! What every peer needs: its command line, its CPU, its listener, its word that it is ready.
 //!
-//! A peer is the best honest short echo server of its I/O model, started as `PEER ADDR [CPU]`.
+//! A peer is the best honest short echo server of its I/O model, started as `PEER ADDR [CPU]`:
+//!
+//! | model | peers |
+//! | --- | --- |
+//! | blocking | `blocking-echo` |
+//! | non-blocking | `nonblocking-echo` |
+//! | multiplexed | `poll-echo`, `epoll-echo` |
+//! | asynchronous | `tokio-echo`, `monoio-echo`, `tokio-uring-echo` |
+//!
+//! All are right in the same way: what arrives goes back once and in order, a half-closed peer gets
+//! the rest and then a FIN, a reset ends its connection alone, and a peer that does not read is not
+//! read from. None has limits, timeouts or a drain: that is what a server is for. One that cannot
+//! accept any more says why and ends, since a measurement with fewer connections is another one.
+//!
+//! `epoll-client` is their counterpart: what a closed loop costs at least.
+//!
+//! glommio is not among them. It takes a listener over only through `unsafe`, compiles a liburing of
+//! its own with a C compiler, and would more than double what this package depends on.
+
+mod connection;
+
+pub use connection::{Connection, Fate, accept};
 
 use std::error::Error;
+use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::process::ExitCode;
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::thread::{CpuSet, sched_setaffinity};
 use socket2::{Domain, Socket, Type};
+
+/// What a peer reads at once: the longest message of the usual measurements.
+pub const BUFFER_BYTES: usize = 64 << 10;
 
 /// Connections that may wait to be accepted; the kernel caps it at `net.core.somaxconn`.
 const BACKLOG: i32 = 4096;
@@ -15,47 +41,77 @@ const BACKLOG: i32 = 4096;
 /// Runs a peer on a listener made from the command line; returns only when it failed.
 pub fn run(serve: fn(TcpListener) -> Result<(), Box<dyn Error>>) -> ExitCode {
     let arguments: Vec<String> = std::env::args().collect();
-    let (program, address, cpu) = match &arguments[..] {
-        [program, address] => (program, address, None),
-        [program, address, cpu] => (program, address, Some(cpu)),
-        _ => {
-            eprintln!("usage: PEER ADDR [CPU]");
-            return ExitCode::from(64);
-        }
+    let (address, cpu) = match &arguments[..] {
+        [_, address] => (address, None),
+        [_, address, cpu] => (address, Some(cpu)),
+        _ => return usage("PEER ADDR [CPU]"),
     };
-    match start(address, cpu.map(String::as_str)).and_then(serve) {
+    exit_code(start(address, cpu.map(String::as_str)).and_then(serve))
+}
+
+/// Says how a program is called, and ends as `sysexits.h` has it.
+pub fn usage(line: &str) -> ExitCode {
+    eprintln!("usage: {line}");
+    ExitCode::from(64)
+}
+
+/// How a program ends, and why if it failed.
+pub fn exit_code(outcome: Result<(), Box<dyn Error>>) -> ExitCode {
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("{program}: {error}");
+            eprintln!("{}: {error}", std::env::args().next().unwrap_or_default());
             ExitCode::FAILURE
         }
     }
 }
 
+/// Keeps this thread, and those that it will start, on one CPU.
+pub fn pin(cpu: &str) -> Result<(), Box<dyn Error>> {
+    let number: usize = cpu.parse().map_err(|_| format!("{cpu:?} is not the number of a CPU"))?;
+    if number >= CpuSet::MAX_CPU {
+        return Err(format!("there is no CPU {number}").into());
+    }
+    let mut cpus = CpuSet::new();
+    cpus.set(number);
+    sched_setaffinity(None, &cpus)
+        .map_err(|error| format!("cannot run on CPU {number}: {error}"))?;
+    Ok(())
+}
+
+/// Lets this process have as many descriptors as it may give itself.
+pub fn raise_descriptor_limit() -> io::Result<()> {
+    let maximum = getrlimit(Resource::Nofile).maximum;
+    Ok(setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum })?)
+}
+
+/// Reads an address as peers are given it.
+pub fn parse_address(text: &str) -> Result<SocketAddr, Box<dyn Error>> {
+    Ok(text.parse().map_err(|_| format!("{text:?} is not IP:PORT"))?)
+}
+
+/// Whether a failed accept concerns that one connection only, whose peer has already left.
+pub fn is_gone(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::ConnectionAborted
+}
+
 fn start(address: &str, cpu: Option<&str>) -> Result<TcpListener, Box<dyn Error>> {
     if let Some(cpu) = cpu {
-        pin(cpu.parse().map_err(|_| format!("{cpu:?} is not the number of a CPU"))?)?;
+        pin(cpu)?;
     }
-    let address = address.parse().map_err(|_| format!("{address:?} is not IP:PORT"))?;
+    raise_descriptor_limit()?;
+    let address = parse_address(address)?;
     let listener =
         listen(address).map_err(|error| format!("cannot listen on {address}: {error}"))?;
     eprintln!("listening on {}", listener.local_addr()?);
     Ok(listener)
 }
 
-fn pin(cpu: usize) -> Result<(), Box<dyn Error>> {
-    if cpu >= CpuSet::MAX_CPU {
-        return Err(format!("there is no CPU {cpu}").into());
-    }
-    let mut cpus = CpuSet::new();
-    cpus.set(cpu);
-    sched_setaffinity(None, &cpus).map_err(|error| format!("cannot run on CPU {cpu}: {error}"))?;
-    Ok(())
-}
-
-fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
+/// Connections inherit TCP_NODELAY from their listener (tcp(7) of Linux), which saves each a call.
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
     socket.set_reuse_address(true)?;
+    socket.set_tcp_nodelay(true)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     Ok(socket.into())
