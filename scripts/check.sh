@@ -19,6 +19,7 @@ main() {
     install_what_is_missing
     step "cargo test" run_tests
     step "AddressSanitizer" check_addresses
+    step "peers" test_peers
     step "format" for_each_package check_format
     step "clippy" for_each_package check_lints
     step "documentation" check_documentation
@@ -48,6 +49,11 @@ run_tests() {
 # Its results are not those of `cargo test`: they stay out of the sum at the end.
 check_addresses() {
     scripts/asan.sh
+}
+
+# What is measured beside ringback must echo as well; not part of the sum either.
+test_peers() {
+    cargo test --locked --manifest-path benches/peers/Cargo.toml --target-dir target
 }
 
 for_each_package() {

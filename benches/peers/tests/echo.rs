@@ -2,12 +2,12 @@
 
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream};
-use std::process::{Child, Command, Stdio};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::process::{Child, Command, Output, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use socket2::SockRef;
+use socket2::{Domain, SockRef, Socket, Type};
 
 /// Long enough for any machine: reaching it means that something hangs.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -117,14 +117,15 @@ fn many_connections_are_served_at_once(program: &str) {
 }
 
 fn wrong_command_lines_are_explained(program: &str) {
-    for (arguments, code, word) in [
-        (&[][..], 64, "usage"),
+    let cases: [(&[&str], i32, &str); 6] = [
+        (&[], 64, "usage"),
         (&["127.0.0.1:0", "0", "surplus"], 64, "usage"),
         (&["localhost"], 1, "\"localhost\" is not IP:PORT"),
         (&["127.0.0.1:0", "first"], 1, "\"first\" is not the number of a CPU"),
         (&["127.0.0.1:0", "1000000"], 1, "there is no CPU 1000000"),
         (&["192.0.2.1:0"], 1, "cannot listen on 192.0.2.1:0"),
-    ] {
+    ];
+    for (arguments, code, word) in cases {
         let output = Command::new(program).args(arguments).output().unwrap();
         let said = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(code), "{arguments:?}: {said}");
@@ -148,17 +149,20 @@ fn the_client_counts_its_messages() {
 
 #[test]
 fn the_client_explains_what_is_wrong() {
-    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let nobody = free.to_string();
-    for (arguments, code, word) in [
-        (&[][..], 64, "usage"),
+    // Bound, so that no other test can have its port, and not listening.
+    let deaf = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    deaf.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+    let nobody = deaf.local_addr().unwrap().as_socket().unwrap().to_string();
+    let cases: [(&[&str], i32, &str); 7] = [
+        (&[], 64, "usage"),
         (&[&nobody, "1", "64", "1"], 1, "cannot connect"),
         (&[&nobody, "0", "64", "1"], 1, "connections"),
         (&[&nobody, "1", "0", "1"], 1, "size"),
         (&[&nobody, "1", "64", "soon"], 1, "seconds"),
         (&[&nobody, "1", "64", "0"], 1, "seconds"),
         (&[&nobody, "1", "64", "nan"], 1, "seconds"),
-    ] {
+    ];
+    for (arguments, code, word) in cases {
         let output = client(arguments);
         let said = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(code), "{arguments:?}: {said}");
@@ -168,7 +172,7 @@ fn the_client_explains_what_is_wrong() {
 
 #[test]
 fn the_client_does_not_measure_a_server_that_left() {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
     let leaver = thread::spawn(move || drop(listener.accept().unwrap()));
     let output = client(&[&address, "1", "64", "1"]);
@@ -176,7 +180,7 @@ fn the_client_does_not_measure_a_server_that_left() {
     assert_eq!(output.status.code(), Some(1));
 }
 
-fn client(arguments: &[&str]) -> std::process::Output {
+fn client(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_epoll-client")).args(arguments).output().unwrap()
 }
 
