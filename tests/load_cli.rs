@@ -47,8 +47,10 @@ fn serve(corrupts: bool) -> SocketAddr {
 fn what_is_not_possible_is_a_usage_error_with_its_fix() {
     let cases: &[(&[&str], &str)] = &[
         (&["-c", "0"], "--connections 0 is not possible: use 1 to 1M"),
-        (&["-s", "0"], "--size 0 is not possible: use 1 to 16MiB"),
-        (&["-s", "17MiB"], "--size 17MiB is not possible: use 1 to 16MiB"),
+        (&["-s", "0"], "a message of 0 bytes is not possible: use 1 byte to 16 MiB"),
+        (&["-s", "17MiB"], "a message of 17825792 bytes is not possible"),
+        (&["-s", "128..64"], "the range ends before it begins: write 64..128"),
+        (&["-s", "64:1,128"], "\"128\" has no weight"),
         (&["-r", "0"], "--rate 0 is not possible"),
         (&["--arrival", "poisson"], "--arrival is of the open loop: give it a --rate"),
         (&["-r", "1k", "--arrival", "even"], "possible values: uniform, poisson"),

@@ -8,4 +8,5 @@ pub mod load;
 mod placement;
 mod progress;
 pub mod serve;
+pub mod sizes;
 pub mod units;

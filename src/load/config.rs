@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::interrupt::Interrupt;
+use super::sizes::Sizes;
 use crate::protocol::MAX_FRAME_CEILING;
 
 /// Longest message in bytes: 16 MiB, the ceiling of the framed protocol.
@@ -20,8 +21,8 @@ pub struct Config {
     pub protocol: Protocol,
     /// Connections, all made before the run begins; at least 1.
     pub connections: usize,
-    /// Bytes of a message's payload, 1 to [`MAX_MESSAGE_SIZE`].
-    pub message_size: usize,
+    /// Bytes of a message's payload.
+    pub sizes: Sizes,
     /// Length of the measured window.
     pub duration: Duration,
     /// Load before the window, which counts in the totals but not in the measurements.
@@ -58,7 +59,7 @@ impl Config {
             server: Server::External,
             protocol: Protocol::Raw,
             connections: 64,
-            message_size: 64,
+            sizes: Sizes::fixed(64).expect("it is in bounds"),
             duration: Duration::from_secs(10),
             warmup: Duration::from_secs(1),
             load: Load::Closed,

@@ -9,11 +9,12 @@ use std::os::fd::{AsFd, BorrowedFd};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, recv};
 
-use super::pattern::Pattern;
+use super::content::Content;
+use super::sizes::SizeDraw;
 use super::wire::{Ending, Received, Wire};
 
-/// Bytes of messages sent together, unless one message alone is longer: what is sent later gets
-/// its own send time.
+/// Messages are sent together until they have so many bytes: what is sent later gets its own send
+/// time.
 const BATCH_BYTES: usize = 64 << 10;
 
 /// When a message in flight was meant to be sent, and when it was.
@@ -22,6 +23,8 @@ pub(super) struct Sent {
     /// In closed loop the same as `sent_ns`.
     pub(super) intended_ns: u64,
     pub(super) sent_ns: u64,
+    /// Length of its payload.
+    pub(super) bytes: u32,
     /// Whether the connection had no free slot when it was due: the server's delay, not ours.
     pub(super) waited_for_slot: bool,
 }
@@ -30,7 +33,7 @@ pub(super) struct Sent {
 pub(super) struct Connection {
     socket: TcpStream,
     wire: Wire,
-    message_size: usize,
+    sizes: SizeDraw,
     depth: usize,
     /// At most `depth`, oldest first; replies come in this order.
     in_flight: VecDeque<Sent>,
@@ -55,11 +58,11 @@ pub(super) enum Read {
 
 impl Connection {
     /// Takes over a connected, non-blocking socket.
-    pub(super) fn new(socket: TcpStream, wire: Wire, message_size: usize, depth: usize) -> Self {
+    pub(super) fn new(socket: TcpStream, wire: Wire, sizes: SizeDraw, depth: usize) -> Self {
         Self {
             socket,
             wire,
-            message_size,
+            sizes,
             depth,
             in_flight: VecDeque::new(),
             backlog: VecDeque::new(),
@@ -109,37 +112,49 @@ impl Connection {
     }
 
     /// Puts one message that is due into a free slot; it goes out with the next flush.
-    pub(super) fn fill_slot(&mut self, intended_ns: u64, now_ns: u64, pattern: &Pattern) {
-        self.in_flight.push_back(Sent { intended_ns, sent_ns: now_ns, waited_for_slot: false });
-        self.wire.push(1, pattern);
+    pub(super) fn fill_slot(&mut self, intended_ns: u64, now_ns: u64, content: &Content) {
+        self.push(intended_ns, now_ns, false, content);
     }
 
     /// Fills the free slots, as many as one batch holds; says how many. They go out with the next
     /// flush.
-    pub(super) fn fill_slots(&mut self, source: Source, now_ns: u64, pattern: &Pattern) -> usize {
-        let batch = (BATCH_BYTES / self.message_size).max(1).min(self.free_slots());
-        let messages = match source {
-            Source::Endless => batch,
-            Source::Backlog => batch.min(self.backlog.len()),
+    pub(super) fn fill_slots(&mut self, source: Source, now_ns: u64, content: &Content) -> usize {
+        let most = match source {
+            Source::Endless => self.free_slots(),
+            Source::Backlog => self.free_slots().min(self.backlog.len()),
         };
-        for _ in 0..messages {
-            let intended_ns = match source {
+        let mut messages = 0;
+        let mut batch_bytes = 0;
+        while messages < most && batch_bytes < BATCH_BYTES {
+            let waited_since_ns = match source {
                 Source::Endless => None,
                 Source::Backlog => self.backlog.pop_front(),
             };
-            self.in_flight.push_back(Sent {
-                intended_ns: intended_ns.unwrap_or(now_ns),
-                sent_ns: now_ns,
-                waited_for_slot: intended_ns.is_some(),
-            });
+            let intended_ns = waited_since_ns.unwrap_or(now_ns);
+            batch_bytes += self.push(intended_ns, now_ns, waited_since_ns.is_some(), content);
+            messages += 1;
         }
-        self.wire.push(messages, pattern);
         messages
     }
 
+    /// Draws the message's length; says it.
+    fn push(
+        &mut self,
+        intended_ns: u64,
+        sent_ns: u64,
+        waited_for_slot: bool,
+        content: &Content,
+    ) -> usize {
+        let length = self.sizes.next(&content.sizes);
+        self.wire.push(length, &content.pattern);
+        let bytes = u32::try_from(length).expect("the longest message has 2^24 bytes");
+        self.in_flight.push_back(Sent { intended_ns, sent_ns, bytes, waited_for_slot });
+        length
+    }
+
     /// Gives the socket what it takes of the messages in flight; says how many bytes that were.
-    pub(super) fn flush(&mut self, pattern: &Pattern) -> Result<usize, Errno> {
-        let flushed = self.wire.flush(self.socket.as_fd(), pattern)?;
+    pub(super) fn flush(&mut self, content: &Content) -> Result<usize, Errno> {
+        let flushed = self.wire.flush(self.socket.as_fd(), &content.pattern)?;
         if self.is_leaving {
             self.half_close();
         }
@@ -157,8 +172,9 @@ impl Connection {
     }
 
     /// Checks bytes that were read.
-    pub(super) fn check(&mut self, bytes: &[u8], pattern: &Pattern) -> Received {
-        self.wire.receive(bytes, pattern)
+    pub(super) fn check(&mut self, bytes: &[u8], content: &Content) -> Received {
+        let length_of = |message: usize| self.in_flight[message].bytes as usize;
+        self.wire.receive(bytes, &content.pattern, length_of)
     }
 
     /// Takes the oldest messages in flight, whose replies are complete.

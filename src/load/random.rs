@@ -18,6 +18,12 @@ impl SplitMix64 {
         mixed ^ (mixed >> 31)
     }
 
+    /// A number below `bound`, which is not 0; each is as likely as any other to within 2^-64 of
+    /// `bound` (Lemire's multiplication without its rejection).
+    pub(super) fn below(&mut self, bound: u64) -> u64 {
+        ((u128::from(self.next()) * u128::from(bound)) >> 64) as u64
+    }
+
     /// A number of the exponential distribution whose mean is 1: at least 0, at most 36.8.
     pub(super) fn next_exponential(&mut self) -> f64 {
         // As many bits as a fraction below 1 has: never 1 itself, whose logarithm is infinite.

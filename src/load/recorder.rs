@@ -90,6 +90,8 @@ pub(super) struct Recorder {
     pub(super) window_intended: u64,
     /// Of those, the ones answered, whenever the reply came.
     pub(super) window_received: u64,
+    /// Payload bytes of those answered.
+    pub(super) window_bytes: u64,
     /// Of those, the ones answered after the window.
     pub(super) late: u64,
     /// Messages intended before the window and answered in it.
@@ -115,6 +117,7 @@ impl Recorder {
             totals: Totals::default(),
             window_intended: 0,
             window_received: 0,
+            window_bytes: 0,
             late: 0,
             early: 0,
             idle_ns: 0,
@@ -155,6 +158,7 @@ impl Recorder {
             return;
         }
         self.window_received += 1;
+        self.window_bytes += u64::from(sent.bytes);
         self.late += u64::from(received_ns >= self.window.end_ns);
         self.service.saturating_record(received_ns.saturating_sub(sent.sent_ns));
         if self.is_open_loop {
@@ -181,6 +185,7 @@ impl Recorder {
         self.totals += other.totals;
         self.window_intended += other.window_intended;
         self.window_received += other.window_received;
+        self.window_bytes += other.window_bytes;
         self.late += other.late;
         self.early += other.early;
         self.idle_ns += other.idle_ns;

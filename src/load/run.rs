@@ -8,16 +8,17 @@ use super::clock::nanos;
 use super::config::{Config, Load, Server};
 use super::connect::{Connected, connect_all};
 use super::connection::Connection;
+use super::content::Content;
 use super::cpu::Threads;
 use super::crew::Crew;
 use super::observer::{Counter, Observer, Progress, Samples};
 use super::orders::Orders;
-use super::pattern::{Pattern, Position};
+use super::pattern::Position;
 use super::poller::Poller;
 use super::recorder::{Recorder, Window};
 use super::report::Report;
 use super::schedule::{Schedule, Sequence};
-use super::wire::{self, Wire};
+use super::wire::Wire;
 use super::worker::{Pace, Parts};
 
 /// Why nothing could be measured.
@@ -76,8 +77,7 @@ pub fn run(config: &Config, on_progress: &mut dyn FnMut(Progress)) -> Result<Rep
     }
     let connected = connected
         .map_err(|source| RunError::Connect { target: config.target.name.clone(), source })?;
-    let pattern =
-        Pattern::new(config.seed, wire::longest_slice(config.protocol, config.message_size));
+    let content = Content::of(config);
     let received: Vec<Counter> = (0..config.threads).map(|_| Counter::default()).collect();
     let server = server_threads(config, &connected);
     let window = Window::of(config);
@@ -93,7 +93,7 @@ pub fn run(config: &Config, on_progress: &mut dyn FnMut(Progress)) -> Result<Rep
         after: Samples::default(),
     };
     let orders = Orders::new(window.end_ns);
-    let parts = divide(config, connected.sockets, &pattern, &received, &orders)?;
+    let parts = divide(config, connected.sockets, &content, &received, &orders)?;
     let outcome = thread::scope(|scope| {
         let (crew, generator) = Crew::start(scope, config, &orders, parts)?;
         let mut observer =
@@ -122,10 +122,6 @@ pub(super) struct Outcome {
 fn check(config: &Config) {
     assert!(config.connections >= 1, "at least one connection");
     assert!((1..=config.connections).contains(&config.threads), "1 to `connections` threads");
-    assert!(
-        (1..=super::MAX_MESSAGE_SIZE).contains(&config.message_size),
-        "messages of 1 byte to 16 MiB"
-    );
     assert!(config.depth >= 1, "at least one message in flight");
     assert!(!matches!(config.load, Load::Open { rate: 0, .. }), "at least one message a second");
 }
@@ -146,7 +142,7 @@ fn server_threads(config: &Config, connected: &Connected) -> Option<Threads> {
 fn divide<'run>(
     config: &Config,
     sockets: Vec<TcpStream>,
-    pattern: &'run Pattern,
+    content: &'run Content,
     received: &'run [Counter],
     orders: &'run Orders,
 ) -> io::Result<Vec<Parts<'run>>> {
@@ -171,7 +167,7 @@ fn divide<'run>(
         parts.push(Parts {
             poller: Poller::new()?,
             connections: Vec::new(),
-            pattern,
+            content,
             recorder: Recorder::new(window, matches!(pace, Pace::Open { .. })),
             pace,
             orders,
@@ -179,9 +175,8 @@ fn divide<'run>(
         });
     }
     for (number, socket) in sockets.into_iter().enumerate() {
-        let start = Position::start_of(number);
-        let wire = Wire::new(config.protocol, config.message_size, config.depth, start);
-        let connection = Connection::new(socket, wire, config.message_size, config.depth);
+        let wire = Wire::new(config.protocol, config.depth, Position::start_of(number));
+        let connection = Connection::new(socket, wire, content.draw(number), config.depth);
         let part = &mut parts[number % threads];
         part.poller.add(connection.fd(), part.connections.len())?;
         part.connections.push(connection);

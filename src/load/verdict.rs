@@ -224,7 +224,7 @@ mod tests {
             let intended_ns = message * 1_000_000_000 / RATE;
             let sent_ns = intended_ns + lag_ns(message);
             recorder.intend(intended_ns);
-            let sent = Sent { intended_ns, sent_ns, waited_for_slot };
+            let sent = Sent { intended_ns, sent_ns, bytes: 64, waited_for_slot };
             recorder.receive(sent, sent_ns + service_ns(message));
         }
         recorder

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use super::clock::Clock;
 use super::connection::{Connection, Read, Sent, Source};
+use super::content::Content;
 use super::orders::Orders;
-use super::pattern::Pattern;
 use super::poller::{Events, Poller, Readiness};
 use super::recorder::Recorder;
 use super::schedule::Schedule;
@@ -44,7 +44,7 @@ pub(super) enum Pace {
 pub(super) struct Parts<'run> {
     pub(super) poller: Poller,
     pub(super) connections: Vec<Connection>,
-    pub(super) pattern: &'run Pattern,
+    pub(super) content: &'run Content,
     pub(super) pace: Pace,
     /// What the worker is told while it runs.
     pub(super) orders: &'run Orders,
@@ -61,7 +61,7 @@ pub(super) struct Worker<'run> {
     alive: usize,
     /// The connection that the next due message goes to, if it has not ended.
     turn: usize,
-    pattern: &'run Pattern,
+    content: &'run Content,
     pace: Pace,
     orders: &'run Orders,
     /// When the measured window ends: nothing is intended from then on.
@@ -90,7 +90,7 @@ impl<'run> Worker<'run> {
             alive: parts.connections.len(),
             connections: parts.connections.into_iter().map(Some).collect(),
             turn: 0,
-            pattern: parts.pattern,
+            content: parts.content,
             pace: parts.pace,
             orders: parts.orders,
             end_ns: parts.orders.end_ns(),
@@ -204,7 +204,7 @@ impl<'run> Worker<'run> {
         };
         let Some(connection) = &mut self.connections[index] else { return };
         if connection.free_slots() > 0 && connection.backlog() == 0 {
-            connection.fill_slot(intended_ns, self.now_ns, self.pattern);
+            connection.fill_slot(intended_ns, self.now_ns, self.content);
             self.in_flight += 1;
             self.recorder.totals.sent += 1;
             self.flush(index);
@@ -238,7 +238,7 @@ impl<'run> Worker<'run> {
                 Read::Bytes(length) => length,
             };
             let received_ns = self.clock.now_ns();
-            let received = connection.check(&self.buffer[..length], self.pattern);
+            let received = connection.check(&self.buffer[..length], self.content);
             self.answered.extend(connection.take_answered(received.completed));
             self.in_flight -= received.completed;
             self.recorder.totals.corrupted += received.corrupted as u64;
@@ -268,7 +268,7 @@ impl<'run> Worker<'run> {
                 Pace::Open { .. } => Source::Backlog,
             };
             let Some(connection) = &mut self.connections[index] else { return };
-            let messages = connection.fill_slots(source, self.now_ns, self.pattern);
+            let messages = connection.fill_slots(source, self.now_ns, self.content);
             if messages == 0 {
                 return;
             }
@@ -289,7 +289,7 @@ impl<'run> Worker<'run> {
     /// Gives the socket what it takes, and asks to be told when it takes more.
     fn flush(&mut self, index: usize) {
         let Some(connection) = &mut self.connections[index] else { return };
-        let outcome = connection.flush(self.pattern).and_then(|bytes| {
+        let outcome = connection.flush(self.content).and_then(|bytes| {
             self.recorder.totals.bytes_sent += bytes as u64;
             let has_unsent = connection.has_unsent();
             if connection.watches_writable != has_unsent {

@@ -11,14 +11,15 @@ use ringback::load::{Config, Load, Protocol, RunError, run};
 use ringback::protocol;
 
 use crate::support::{
-    assert_all_came_back, assert_invalid, echo, echo_framed, echo_messages, measure, serve, short,
+    assert_all_came_back, assert_invalid, echo, echo_framed, echo_messages, measure, of, serve,
+    short,
 };
 
 #[test]
 fn a_refused_frame_is_told_with_its_error() {
     let address =
         serve(|_, socket| echo_framed(socket, protocol::Config::Framed(Default::default())));
-    let config = Config { message_size: 65_537, protocol: Protocol::Framed, ..short(address) };
+    let config = Config { sizes: of(65_537), protocol: Protocol::Framed, ..short(address) };
     let Err(RunError::NothingReceived { why, .. }) = run(&config, &mut |_| {}) else {
         panic!("no frame of this size can pass");
     };

@@ -3,4 +3,5 @@
 
 mod faults;
 mod service;
+mod sizes;
 mod support;

@@ -5,10 +5,9 @@ use std::net::TcpListener;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use ringback::load::{Arrival, Config, Load, Protocol, report, run};
-use ringback::protocol;
+use ringback::load::{Arrival, Config, Load, report, run};
 
-use crate::support::{assert_all_came_back, echo, echo_framed, measure, serve, short};
+use crate::support::{assert_all_came_back, echo, measure, serve, short};
 
 #[test]
 fn closed_loop_counts_what_the_server_counts() {
@@ -67,28 +66,6 @@ fn a_poisson_run_intends_the_same_whatever_the_threads() {
     assert_ne!((intended, offered), of_seed(2, 1));
     // 700 and 600 are expected; a standard error is the square root.
     assert!((560..=840).contains(&intended) && (480..=720).contains(&offered));
-}
-
-#[test]
-fn large_messages_pass_through_small_sockets() {
-    let address = serve(|_, socket| echo(socket));
-    for (message_size, protocol) in [(16 << 20, Protocol::Raw), ((3 << 20) + 7, Protocol::Raw)] {
-        let config = Config { message_size, protocol, connections: 2, depth: 2, ..short(address) };
-        assert_all_came_back(&measure(&config));
-    }
-}
-
-#[test]
-fn framed_replies_are_matched() {
-    let limits = protocol::FramedConfig { max_frame: 16 << 20, ..Default::default() };
-    let address = serve(move |_, socket| echo_framed(socket, protocol::Config::Framed(limits)));
-    for (message_size, depth) in [(1, 1), (64, 100), (65_536, 3), (2 << 20, 2)] {
-        let config = Config { message_size, depth, protocol: Protocol::Framed, ..short(address) };
-        let report = measure(&config);
-        assert_all_came_back(&report);
-        let frame = message_size as u64 + 20;
-        assert_eq!(report.totals.bytes_sent, report.totals.sent * frame);
-    }
 }
 
 #[test]

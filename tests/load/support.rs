@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use ringback::load::{Config, Report, Target, run};
+use ringback::load::{Config, Report, Sizes, Target, run};
 use ringback::protocol;
 
 /// Starts a server that gives each connection a thread and its number.
@@ -38,6 +38,11 @@ pub(crate) fn echo_messages(socket: &mut TcpStream, messages: usize) -> bool {
     let mut message = [0; 64];
     (0..messages)
         .all(|_| socket.read_exact(&mut message).is_ok() && socket.write_all(&message).is_ok())
+}
+
+/// Messages of one length.
+pub(crate) fn of(bytes: usize) -> Sizes {
+    Sizes::fixed(bytes).unwrap()
 }
 
 pub(crate) fn short(address: SocketAddr) -> Config {

@@ -28,7 +28,7 @@ impl EmbeddedServer {
             load::Protocol::Raw => protocol::Config::Raw,
             load::Protocol::Framed => {
                 let default = protocol::FramedConfig::default();
-                let max_frame = default.max_frame.max(config.message_size as u32);
+                let max_frame = default.max_frame.max(config.sizes.largest() as u32);
                 protocol::Config::Framed(protocol::FramedConfig { max_frame, ..default })
             }
         };

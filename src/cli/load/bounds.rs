@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::super::units::{format_count, format_size};
+use super::super::units::format_count;
 use super::error::LoadError;
 
 /// Schedules are exact to the nanosecond for this long.
@@ -10,17 +10,11 @@ const MAX_DURATION: Duration = Duration::from_secs(100 * 24 * 3600);
 
 /// A count between these.
 pub(super) fn within(option: &str, value: u64, least: u64, most: u64) -> Result<usize, LoadError> {
-    checked(option, value, least, most, format_count)
-}
-
-/// Bytes between these.
-pub(super) fn within_sizes(
-    option: &str,
-    value: u64,
-    least: u64,
-    most: u64,
-) -> Result<usize, LoadError> {
-    checked(option, value, least, most, format_size)
+    if (least..=most).contains(&value) {
+        return Ok(usize::try_from(value).expect("bounds are far below any address space"));
+    }
+    let (value, least, most) = (format_count(value), format_count(least), format_count(most));
+    Err(LoadError::Usage(format!("{option} {value} is not possible: use {least} to {most}")))
 }
 
 /// A run that measures something and ends.
@@ -34,18 +28,4 @@ pub(super) fn check_times(duration: Duration, warmup: Duration) -> Result<(), Lo
         ));
     }
     Ok(())
-}
-
-fn checked(
-    option: &str,
-    value: u64,
-    least: u64,
-    most: u64,
-    format: fn(u64) -> String,
-) -> Result<usize, LoadError> {
-    if (least..=most).contains(&value) {
-        return Ok(usize::try_from(value).expect("bounds are far below any address space"));
-    }
-    let (value, least, most) = (format(value), format(least), format(most));
-    Err(LoadError::Usage(format!("{option} {value} is not possible: use {least} to {most}")))
 }

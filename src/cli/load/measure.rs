@@ -5,15 +5,14 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 
 use super::super::placement::Placement;
-use super::super::units::{parse_count, parse_duration, parse_size};
+use super::super::sizes::parse_sizes;
+use super::super::units::{parse_count, parse_duration};
 use super::bench::EmbeddedServer;
-use super::bounds::{check_times, within, within_sizes};
+use super::bounds::{check_times, within};
 use super::error::LoadError;
 use super::target;
 use crate::cpus::{self, CpusError};
-use crate::load::{
-    self, Arrival, Config, Interrupt, Load, MAX_MESSAGE_SIZE, Server, allow_descriptors,
-};
+use crate::load::{self, Arrival, Config, Interrupt, Load, Server, Sizes, allow_descriptors};
 
 /// Descriptors for everything but connections: standard streams, event loops, logs, rings.
 const OTHER_DESCRIPTORS: u64 = 64;
@@ -45,14 +44,15 @@ pub struct Measuring {
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = parse_duration)]
     #[arg(help_heading = LOAD)]
     warmup: Duration,
-    /// Bytes of a message, up to 16MiB
-    #[arg(short, long, value_name = "BYTES", default_value = "64", value_parser = parse_size)]
+    /// Bytes of a message, up to 16MiB: one size, a range drawn from evenly (64..1024, both ends
+    /// included), or sizes with weights (64:90,4KiB:10)
+    #[arg(short, long, value_name = "BYTES", default_value = "64", value_parser = parse_sizes)]
     #[arg(help_heading = MESSAGES)]
-    size: u64,
+    size: Sizes,
     /// What the server speaks
     #[arg(long, value_enum, default_value_t = ProtocolName::Raw, help_heading = MESSAGES)]
     protocol: ProtocolName,
-    /// Chooses the bytes that are sent, and with --arrival poisson the times
+    /// Chooses the bytes and the sizes that are sent, and with --arrival poisson the times
     #[arg(long, value_name = "N", default_value_t = 1, help_heading = MESSAGES)]
     seed: u64,
     /// Generator threads [default: 1, or one for each of --cpus]
@@ -108,7 +108,6 @@ impl Measuring {
     /// Names the first option that is not possible, and what would be.
     pub(super) fn resolve(&self, target: Option<&str>) -> Result<Setup, LoadError> {
         let connections = within("--connections", self.connections, 1, 1_000_000)?;
-        let message_size = within_sizes("--size", self.size, 1, MAX_MESSAGE_SIZE as u64)?;
         check_times(self.duration, self.warmup)?;
         let load = self.load()?;
         let depth = self.depth(load)?;
@@ -120,7 +119,7 @@ impl Measuring {
             server: Server::External,
             protocol: self.protocol.into(),
             connections,
-            message_size,
+            sizes: self.size.clone(),
             duration: self.duration,
             warmup: self.warmup,
             load,

@@ -147,7 +147,7 @@ impl Report {
             was_interrupted: outcome.was_interrupted,
             host: Host::detect(),
             totals: recorder.totals,
-            throughput: throughput(config, measured, rate, &recorder),
+            throughput: throughput(measured, rate, &recorder),
             server_cpu_ns_per_message: per_message(before, after, |samples| samples.server_cpu_ns),
             generator_cpu_ns_per_message: per_message(before, after, |samples| {
                 samples.generator_cpu_ns
@@ -163,17 +163,11 @@ impl Report {
     }
 }
 
-fn throughput(
-    config: &Config,
-    measured: Duration,
-    rate: Option<u64>,
-    recorder: &Recorder,
-) -> Throughput {
+fn throughput(measured: Duration, rate: Option<u64>, recorder: &Recorder) -> Throughput {
     let seconds = measured.as_secs_f64();
-    let messages_per_s = recorder.window_received as f64 / seconds;
     Throughput {
-        messages_per_s,
-        bytes_per_s: messages_per_s * config.message_size as f64,
+        messages_per_s: recorder.window_received as f64 / seconds,
+        bytes_per_s: recorder.window_bytes as f64 / seconds,
         offered_per_s: rate.map(|_| recorder.window_intended as f64 / seconds),
     }
 }

@@ -9,6 +9,7 @@ use super::histogram::draw;
 use super::{Quantile, Report};
 use crate::load::clock;
 use crate::load::config::{Load, Server};
+use crate::load::sizes::Sizes;
 
 /// The report in lines of at most 100 columns, except where a name or a reason is longer.
 pub fn text(report: &Report) -> String {
@@ -31,7 +32,7 @@ fn write_setting(out: &mut String, report: &Report) -> fmt::Result {
         out,
         "ringback-load: {} connections × {} messages, {}, {}",
         count(config.connections as u64),
-        bytes(config.message_size as f64),
+        sizes(&config.sizes),
         config.protocol.name(),
         match config.load {
             Load::Closed => format!("closed loop, {} in flight each", config.depth),
@@ -61,6 +62,10 @@ fn write_setting(out: &mut String, report: &Report) -> fmt::Result {
         report.host.cpu_model.as_deref().unwrap_or("CPU of unknown model"),
     )?;
     report.notes.iter().try_for_each(|note| writeln!(out, "  note       {note}"))
+}
+
+fn sizes(sizes: &Sizes) -> String {
+    sizes.only().map_or_else(|| format!("{sizes} B"), |only| bytes(only as f64))
 }
 
 fn target(report: &Report) -> String {

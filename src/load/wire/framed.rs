@@ -7,7 +7,7 @@ use std::os::fd::BorrowedFd;
 use rustix::io::Errno;
 use rustix::net::{SendAncillaryBuffer, SendFlags, sendmsg};
 
-use super::{Ending, Received, SEND_CHUNK, unless_blocked};
+use super::{Ending, Received, SEND_CHUNK};
 use crate::load::pattern::{Pattern, Position};
 use crate::protocol::{FramedClient, HEADER_LEN, Reply, ReplyError, Request};
 
@@ -16,7 +16,6 @@ const FRAMES_PER_CALL: usize = 32;
 
 pub(in crate::load) struct FramedWire {
     client: FramedClient,
-    message_size: usize,
     next_sequence: u64,
     next_payload: Position,
     /// Frames of which the kernel has not taken every byte, oldest first; at most `depth`.
@@ -29,13 +28,13 @@ pub(in crate::load) struct FramedWire {
 struct Frame {
     header: [u8; HEADER_LEN],
     payload: Position,
+    payload_length: usize,
 }
 
 impl FramedWire {
-    pub(super) fn new(message_size: usize, depth: usize, start: Position) -> Self {
+    pub(super) fn new(depth: usize, start: Position) -> Self {
         Self {
             client: FramedClient::new(depth),
-            message_size,
             next_sequence: 1,
             next_payload: start,
             unsent: VecDeque::new(),
@@ -43,40 +42,34 @@ impl FramedWire {
         }
     }
 
-    pub(super) fn push(&mut self, messages: usize, pattern: &Pattern) {
-        for _ in 0..messages {
-            let payload = self.next_payload;
-            let header = self
-                .client
-                .request(
-                    Request::Echo,
-                    self.next_sequence,
-                    pattern.slice(payload, self.message_size),
-                )
-                .expect("depth bounds what is in flight, and the size was validated");
-            self.unsent.push_back(Frame { header, payload });
-            self.next_sequence += 1;
-            self.next_payload = payload.advanced_by(self.message_size);
-        }
+    pub(super) fn push(&mut self, payload_length: usize, pattern: &Pattern) {
+        let payload = self.next_payload;
+        let bytes = pattern.slice(payload, payload_length);
+        let header = self
+            .client
+            .request(Request::Echo, self.next_sequence, bytes)
+            .expect("depth bounds what is in flight, and the size was validated");
+        self.unsent.push_back(Frame { header, payload, payload_length });
+        self.next_sequence += 1;
+        self.next_payload = payload.advanced_by(payload_length);
     }
 
     pub(super) fn has_unsent(&self) -> bool {
         !self.unsent.is_empty()
     }
 
-    /// Sends headers and payloads from where they stand, many frames in one call.
-    pub(super) fn flush(
+    /// Sends once: headers and payloads from where they stand, many frames together.
+    pub(super) fn send(
         &mut self,
         socket: BorrowedFd<'_>,
         pattern: &Pattern,
     ) -> Result<usize, Errno> {
-        let mut flushed = 0;
-        while !self.unsent.is_empty() {
-            let Some(sent) = unless_blocked(self.send_some(socket, pattern))? else { break };
-            self.forget_sent(sent);
-            flushed += sent;
-        }
-        Ok(flushed)
+        let mut slices = [IoSlice::new(&[]); 2 * FRAMES_PER_CALL];
+        let filled = self.gather(&mut slices, pattern);
+        let mut no_control = SendAncillaryBuffer::default();
+        let sent = sendmsg(socket, &slices[..filled], &mut no_control, SendFlags::NOSIGNAL)?;
+        self.forget_sent(sent);
+        Ok(sent)
     }
 
     pub(super) fn receive(&mut self, bytes: &[u8]) -> Received {
@@ -111,14 +104,18 @@ impl FramedWire {
         received
     }
 
-    fn send_some(&self, socket: BorrowedFd<'_>, pattern: &Pattern) -> Result<usize, Errno> {
-        let mut slices = [IoSlice::new(&[]); 2 * FRAMES_PER_CALL];
+    /// Points the slices at what is next; says how many of them.
+    fn gather<'a>(
+        &'a self,
+        slices: &mut [IoSlice<'a>; 2 * FRAMES_PER_CALL],
+        pattern: &'a Pattern,
+    ) -> usize {
         let mut filled = 0;
         let mut gathered_bytes = 0;
         let mut skip = self.sent_of_first;
         for frame in self.unsent.iter().take(FRAMES_PER_CALL) {
             let header = &frame.header[skip.min(HEADER_LEN)..];
-            let payload = pattern.slice(frame.payload, self.message_size);
+            let payload = pattern.slice(frame.payload, frame.payload_length);
             let payload = &payload[skip.saturating_sub(HEADER_LEN)..];
             skip = 0;
             slices[filled] = IoSlice::new(header);
@@ -129,14 +126,18 @@ impl FramedWire {
                 break;
             }
         }
-        let mut no_control = SendAncillaryBuffer::default();
-        sendmsg(socket, &slices[..filled], &mut no_control, SendFlags::NOSIGNAL)
+        filled
     }
 
     fn forget_sent(&mut self, sent: usize) {
-        let frame_length = HEADER_LEN + self.message_size;
-        let total = self.sent_of_first + sent;
-        self.unsent.drain(..total / frame_length);
-        self.sent_of_first = total % frame_length;
+        self.sent_of_first += sent;
+        while let Some(first) = self.unsent.front() {
+            let frame_length = HEADER_LEN + first.payload_length;
+            if self.sent_of_first < frame_length {
+                return;
+            }
+            self.sent_of_first -= frame_length;
+            self.unsent.pop_front();
+        }
     }
 }

@@ -20,12 +20,16 @@ pub(super) const SEND_CHUNK: usize = 256 << 10;
 /// Size of a thread's receive buffer. It stays in the L2 cache whatever the size of messages.
 pub(super) const RECEIVE_CHUNK: usize = 64 << 10;
 
-/// The longest slice of the pattern that a protocol borrows with messages of this size.
-pub(super) fn longest_slice(protocol: Protocol, message_size: usize) -> usize {
+/// Most bytes given to the kernel before the caller's other connections have their turn, what
+/// [`SEND_CHUNK`] rounds up to excepted. Twice what a socket's default send buffer takes at once.
+const FLUSH_BYTES: usize = 512 << 10;
+
+/// The longest slice of the pattern that a protocol borrows with messages of up to this size.
+pub(super) fn longest_slice(protocol: Protocol, largest_message: usize) -> usize {
     match protocol {
         Protocol::Raw => SEND_CHUNK.max(RECEIVE_CHUNK),
         // A request is made of its whole payload: the checksum stands before it.
-        Protocol::Framed => message_size,
+        Protocol::Framed => largest_message,
     }
 }
 
@@ -75,23 +79,18 @@ impl Ending {
 }
 
 impl Wire {
-    pub(super) fn new(
-        protocol: Protocol,
-        message_size: usize,
-        depth: usize,
-        start: Position,
-    ) -> Self {
+    pub(super) fn new(protocol: Protocol, depth: usize, start: Position) -> Self {
         match protocol {
-            Protocol::Raw => Self::Raw(RawWire::new(message_size, start)),
-            Protocol::Framed => Self::Framed(Box::new(FramedWire::new(message_size, depth, start))),
+            Protocol::Raw => Self::Raw(RawWire::new(start)),
+            Protocol::Framed => Self::Framed(Box::new(FramedWire::new(depth, start))),
         }
     }
 
-    /// Adds messages to what is to be sent.
-    pub(super) fn push(&mut self, messages: usize, pattern: &Pattern) {
+    /// Adds a message of this length to what is to be sent.
+    pub(super) fn push(&mut self, length: usize, pattern: &Pattern) {
         match self {
-            Self::Raw(wire) => wire.push(messages),
-            Self::Framed(wire) => wire.push(messages, pattern),
+            Self::Raw(wire) => wire.push(length),
+            Self::Framed(wire) => wire.push(length, pattern),
         }
     }
 
@@ -103,32 +102,39 @@ impl Wire {
         }
     }
 
-    /// Gives the socket what it takes; says how many bytes that were.
+    /// Gives the socket what it takes, a bounded part of what waits; says how many bytes that
+    /// were.
     pub(super) fn flush(
         &mut self,
         socket: BorrowedFd<'_>,
         pattern: &Pattern,
     ) -> Result<usize, Errno> {
-        match self {
-            Self::Raw(wire) => wire.flush(socket, pattern),
-            Self::Framed(wire) => wire.flush(socket, pattern),
+        let mut flushed = 0;
+        while self.has_unsent() && flushed < FLUSH_BYTES {
+            let outcome = match self {
+                Self::Raw(wire) => wire.send(socket, pattern),
+                Self::Framed(wire) => wire.send(socket, pattern),
+            };
+            match outcome {
+                Ok(sent) => flushed += sent,
+                Err(Errno::AGAIN) => break,
+                Err(error) => return Err(error),
+            }
         }
+        Ok(flushed)
     }
 
-    /// Checks bytes that came back, at most [`RECEIVE_CHUNK`] of them.
-    pub(super) fn receive(&mut self, bytes: &[u8], pattern: &Pattern) -> Received {
+    /// Checks bytes that came back, at most [`RECEIVE_CHUNK`] of them. `length_of` is the length
+    /// of a message in flight, of which number 0 is the oldest before this call.
+    pub(super) fn receive(
+        &mut self,
+        bytes: &[u8],
+        pattern: &Pattern,
+        length_of: impl Fn(usize) -> usize,
+    ) -> Received {
         match self {
-            Self::Raw(wire) => wire.receive(bytes, pattern),
+            Self::Raw(wire) => wire.receive(bytes, pattern, length_of),
             Self::Framed(wire) => wire.receive(bytes),
         }
-    }
-}
-
-/// Sends until the socket would block, which is not an error but `None`.
-fn unless_blocked(sent: Result<usize, Errno>) -> Result<Option<usize>, Errno> {
-    match sent {
-        Ok(bytes) => Ok(Some(bytes)),
-        Err(Errno::AGAIN) => Ok(None),
-        Err(error) => Err(error),
     }
 }

@@ -1,16 +1,14 @@
-//! The raw protocol: a stream of the connection's own bytes, in which every `message_size` bytes
-//! make a message.
+//! The raw protocol: a stream of the connection's own bytes, cut into messages by their lengths.
 
 use std::os::fd::BorrowedFd;
 
 use rustix::io::Errno;
 use rustix::net::{SendFlags, send};
 
-use super::{Ending, Received, SEND_CHUNK, unless_blocked};
+use super::{Ending, Received, SEND_CHUNK};
 use crate::load::pattern::{Pattern, Position};
 
 pub(in crate::load) struct RawWire {
-    message_size: usize,
     send_position: Position,
     unsent_bytes: usize,
     receive_position: Position,
@@ -23,9 +21,8 @@ pub(in crate::load) struct RawWire {
 }
 
 impl RawWire {
-    pub(super) fn new(message_size: usize, start: Position) -> Self {
+    pub(super) fn new(start: Position) -> Self {
         Self {
-            message_size,
             send_position: start,
             unsent_bytes: 0,
             receive_position: start,
@@ -35,35 +32,34 @@ impl RawWire {
         }
     }
 
-    pub(super) fn push(&mut self, messages: usize) {
-        self.unsent_bytes += messages * self.message_size;
+    pub(super) fn push(&mut self, length: usize) {
+        self.unsent_bytes += length;
     }
 
     pub(super) fn has_unsent(&self) -> bool {
         self.unsent_bytes > 0
     }
 
-    /// Sends straight from the pattern: nothing is copied on this side of the kernel.
-    pub(super) fn flush(
+    /// Sends once, straight from the pattern: nothing is copied on this side of the kernel.
+    pub(super) fn send(
         &mut self,
         socket: BorrowedFd<'_>,
         pattern: &Pattern,
     ) -> Result<usize, Errno> {
-        let mut flushed = 0;
-        while self.unsent_bytes > 0 {
-            let chunk = pattern.slice(self.send_position, self.unsent_bytes.min(SEND_CHUNK));
-            let Some(sent) = unless_blocked(send(socket, chunk, SendFlags::NOSIGNAL))? else {
-                break;
-            };
-            self.send_position = self.send_position.advanced_by(sent);
-            self.unsent_bytes -= sent;
-            self.unanswered_bytes += sent;
-            flushed += sent;
-        }
-        Ok(flushed)
+        let chunk = pattern.slice(self.send_position, self.unsent_bytes.min(SEND_CHUNK));
+        let sent = send(socket, chunk, SendFlags::NOSIGNAL)?;
+        self.send_position = self.send_position.advanced_by(sent);
+        self.unsent_bytes -= sent;
+        self.unanswered_bytes += sent;
+        Ok(sent)
     }
 
-    pub(super) fn receive(&mut self, bytes: &[u8], pattern: &Pattern) -> Received {
+    pub(super) fn receive(
+        &mut self,
+        bytes: &[u8],
+        pattern: &Pattern,
+        length_of: impl Fn(usize) -> usize,
+    ) -> Received {
         let mut received = Received::default();
         let asked_for = bytes.len().min(self.unanswered_bytes);
         if asked_for < bytes.len() {
@@ -72,12 +68,13 @@ impl RawWire {
         self.unanswered_bytes -= asked_for;
         let mut rest = &bytes[..asked_for];
         while !rest.is_empty() {
-            let length = rest.len().min(self.message_size - self.filled_bytes);
+            let message_length = length_of(received.completed);
+            let length = rest.len().min(message_length - self.filled_bytes);
             let (piece, after) = rest.split_at(length);
             self.is_spoiled |= piece != pattern.slice(self.receive_position, length);
             self.receive_position = self.receive_position.advanced_by(length);
             self.filled_bytes += length;
-            if self.filled_bytes == self.message_size {
+            if self.filled_bytes == message_length {
                 received.completed += 1;
                 received.corrupted += usize::from(self.is_spoiled);
                 self.filled_bytes = 0;
@@ -93,10 +90,12 @@ impl RawWire {
 mod tests {
     use super::*;
 
-    /// A wire that has sent three messages of four bytes, and the pattern they are from.
+    const LENGTHS: [usize; 3] = [4, 1, 7];
+
+    /// A wire that has sent three messages, and the pattern they are from.
     fn sent_three() -> (RawWire, Pattern) {
-        let mut wire = RawWire::new(4, Position::start_of(1));
-        wire.push(3);
+        let mut wire = RawWire::new(Position::start_of(1));
+        LENGTHS.iter().for_each(|length| wire.push(*length));
         wire.unanswered_bytes = wire.unsent_bytes;
         (wire, Pattern::new(1, 64))
     }
@@ -110,9 +109,10 @@ mod tests {
         for cut in 0..=12 {
             let (mut wire, pattern) = sent_three();
             let reply = reply(&pattern);
-            let first = wire.receive(&reply[..cut], &pattern);
-            let second = wire.receive(&reply[cut..], &pattern);
-            assert_eq!(first.completed, cut / 4);
+            let first = wire.receive(&reply[..cut], &pattern, |message| LENGTHS[message]);
+            let rest = &LENGTHS[first.completed..];
+            let second = wire.receive(&reply[cut..], &pattern, |message| rest[message]);
+            assert_eq!(first.completed, usize::from(cut >= 4) + usize::from(cut >= 5) + cut / 12);
             assert_eq!(first.completed + second.completed, 3);
             assert_eq!(first.corrupted + second.corrupted, 0);
         }
@@ -124,7 +124,7 @@ mod tests {
             let (mut wire, pattern) = sent_three();
             let mut reply = reply(&pattern);
             reply[wrong] ^= 1;
-            let received = wire.receive(&reply, &pattern);
+            let received = wire.receive(&reply, &pattern, |message| LENGTHS[message]);
             assert_eq!(received, Received { completed: 3, corrupted: 1, ending: None });
         }
     }
@@ -133,9 +133,9 @@ mod tests {
     fn a_missing_byte_spoils_what_follows() {
         let (mut wire, pattern) = sent_three();
         let mut reply = reply(&pattern);
-        reply.remove(5);
-        let received = wire.receive(&reply, &pattern);
-        assert_eq!(received, Received { completed: 2, corrupted: 1, ending: None });
+        reply.remove(3);
+        let received = wire.receive(&reply, &pattern, |message| LENGTHS[message]);
+        assert_eq!(received, Received { completed: 2, corrupted: 2, ending: None });
         assert!(wire.is_spoiled);
     }
 
@@ -144,7 +144,7 @@ mod tests {
         let (mut wire, pattern) = sent_three();
         let mut reply = reply(&pattern);
         reply.push(0);
-        let received = wire.receive(&reply, &pattern);
+        let received = wire.receive(&reply, &pattern, |message| LENGTHS[message]);
         assert_eq!(
             received,
             Received { completed: 3, corrupted: 0, ending: Some(Ending::Surplus) }

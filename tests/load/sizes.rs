@@ -1,0 +1,120 @@
+//! Messages of all lengths, in both protocols and both loops.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use ringback::load::{Arrival, Config, Load, Protocol, Sizes, report};
+use ringback::protocol;
+use socket2::SockRef;
+
+use crate::support::{assert_all_came_back, echo, echo_framed, measure, of, serve, short};
+
+fn open_loop(rate: u64) -> Load {
+    Load::Open { rate, arrival: Arrival::Uniform }
+}
+
+/// The framed protocol with the largest frames.
+fn largest_frames() -> protocol::Config {
+    protocol::Config::Framed(protocol::FramedConfig { max_frame: 16 << 20, ..Default::default() })
+}
+
+#[test]
+fn mixed_sizes_keep_their_boundaries_at_every_depth() {
+    let raw = serve(|_, socket| echo(socket));
+    let framed = serve(move |_, socket| echo_framed(socket, largest_frames()));
+    let mixed = [
+        Sizes::range(1, 3000).unwrap(),
+        Sizes::weighted(&[(1, 5), (64, 90), (100_000, 1)]).unwrap(),
+    ];
+    for (protocol, address) in [(Protocol::Raw, raw), (Protocol::Framed, framed)] {
+        for sizes in &mixed {
+            for (depth, load) in [(1, Load::Closed), (100, Load::Closed), (8, open_loop(2000))] {
+                let duration = Duration::from_millis(150);
+                let sizes = sizes.clone();
+                let config = Config { protocol, sizes, depth, load, duration, ..short(address) };
+                let report = measure(&config);
+                assert_all_came_back(&report);
+            }
+        }
+    }
+}
+
+#[test]
+fn throughput_counts_the_bytes_that_were_drawn() {
+    let address = serve(|_, socket| echo(socket));
+    let config = Config {
+        sizes: Sizes::weighted(&[(10, 3), (1000, 1)]).unwrap(),
+        load: open_loop(4000),
+        depth: 64,
+        warmup: Duration::ZERO,
+        ..short(address)
+    };
+    let (first, second) = (measure(&config), measure(&config));
+    assert_all_came_back(&first);
+    assert_eq!(first.totals.sent, 1200);
+    assert_eq!(first.totals.bytes_sent, second.totals.bytes_sent, "the seed decides");
+    let bytes = first.throughput.bytes_per_s * 0.3;
+    assert!((bytes - first.totals.bytes_received as f64).abs() < 1.0, "{bytes}");
+    let expected = 1200 * (10 * 3 + 1000) / 4;
+    assert!(first.totals.bytes_sent.abs_diff(expected) < expected / 4);
+    let json: serde_json::Value = serde_json::from_str(&report::json(&first)).unwrap();
+    assert!(json["config"]["size_bytes"].is_null());
+    assert_eq!(json["config"]["sizes"], "10:3,1000:1");
+    assert!(report::text(&first).contains("10:3,1000:1 B messages"));
+}
+
+#[test]
+fn framed_replies_are_matched() {
+    let address = serve(move |_, socket| echo_framed(socket, largest_frames()));
+    for (bytes, depth) in [(1, 1), (64, 100), (65_536, 3), (2 << 20, 2)] {
+        let config =
+            Config { sizes: of(bytes), depth, protocol: Protocol::Framed, ..short(address) };
+        let report = measure(&config);
+        assert_all_came_back(&report);
+        let frame = bytes as u64 + 20;
+        assert_eq!(report.totals.bytes_sent, report.totals.sent * frame);
+    }
+}
+
+/// Echoes with small buffers, and reads nothing while its own are full: whoever only writes
+/// to it waits for ever.
+fn echo_through_small_buffers(mut socket: TcpStream) {
+    let options = SockRef::from(&socket);
+    options.set_recv_buffer_size(32 << 10).unwrap();
+    options.set_send_buffer_size(16 << 10).unwrap();
+    let mut buffer = vec![0; 16 << 10];
+    while let Ok(length @ 1..) = socket.read(&mut buffer) {
+        if socket.write_all(&buffer[..length]).is_err() {
+            return;
+        }
+    }
+}
+
+#[test]
+fn bulk_is_read_while_it_is_written() {
+    let address = serve(|_, socket| echo_through_small_buffers(socket));
+    for protocol in [Protocol::Raw, Protocol::Framed] {
+        let config = Config {
+            // A raw echo returns frames too.
+            protocol,
+            sizes: of(512 << 10),
+            connections: 2,
+            depth: 3,
+            ..short(address)
+        };
+        assert_all_came_back(&measure(&config));
+    }
+}
+
+#[test]
+fn the_largest_messages_pass() {
+    let address = serve(|_, socket| echo(socket));
+    for (bytes, protocol) in
+        [(16 << 20, Protocol::Raw), (16 << 20, Protocol::Framed), ((3 << 20) + 7, Protocol::Raw)]
+    {
+        let config =
+            Config { sizes: of(bytes), protocol, connections: 2, depth: 2, ..short(address) };
+        assert_all_came_back(&measure(&config));
+    }
+}
