@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use super::assertion::Assertion;
 use super::interrupt::Interrupt;
 use super::sizes::Sizes;
 use crate::protocol::MAX_FRAME_CEILING;
@@ -40,6 +41,8 @@ pub struct Config {
     /// Open loop: how long before a message is due its thread polls instead of sleeping. Zero
     /// where the thread shares its CPU with the server.
     pub spin: Duration,
+    /// What the run is asked to show.
+    pub assertions: Vec<Assertion>,
     /// Ends the run early when it is raised.
     pub interrupt: Interrupt,
 }
@@ -68,6 +71,7 @@ impl Config {
             cpus: Vec::new(),
             seed: 1,
             spin: Self::SPIN,
+            assertions: Vec::new(),
             interrupt: Interrupt::default(),
         }
     }

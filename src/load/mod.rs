@@ -18,6 +18,7 @@
 //! # Ok::<(), ringback::load::RunError>(())
 //! ```
 
+mod assertion;
 mod clock;
 mod config;
 mod connect;
@@ -42,13 +43,14 @@ mod verdict;
 mod wire;
 mod worker;
 
+pub use assertion::{Assertion, Comparison, Finding, Measured, Metric};
 pub use config::{Arrival, Config, Load, MAX_MESSAGE_SIZE, Protocol, Server, Target};
 pub use host::Host;
 pub use interrupt::Interrupt;
 pub use limits::{DescriptorLimitError, allow_descriptors};
 pub use observer::{Phase, Progress};
 pub use recorder::Totals;
-pub use report::Report;
+pub use report::{Quantile, Report};
 pub use run::{RunError, run};
 pub use sizes::{Sizes, SizesError};
 pub use verdict::Verdict;

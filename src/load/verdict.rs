@@ -2,6 +2,7 @@
 
 use hdrhistogram::Histogram;
 
+use super::assertion::{Finding, Measured};
 use super::recorder::Recorder;
 use super::report::format::{count, nanos, percent};
 use super::wire::Ending;
@@ -29,6 +30,18 @@ impl Verdict {
     /// Whether the measurement is what it claims to be.
     pub fn is_valid(&self) -> bool {
         self.reasons.is_empty()
+    }
+
+    /// An assertion that the samples cannot answer was not tested, and that is not a pass.
+    pub(super) fn weigh(&mut self, findings: &[Finding]) {
+        for Finding { assertion, measured, .. } in findings {
+            if *measured == Measured::Withheld {
+                self.reasons.push(format!(
+                    "{assertion} cannot be told: fewer than ten samples are beyond that \
+                     percentile; measure for longer",
+                ));
+            }
+        }
     }
 }
 

@@ -10,12 +10,20 @@ use crate::load::{DescriptorLimitError, Report, RunError};
 const EXIT_NOTHING: u8 = 1;
 /// The command line is not possible.
 const EXIT_USAGE: u8 = 2;
+/// An assertion was missed by a valid measurement.
+const EXIT_MISSED: u8 = 3;
 /// The measurement is not valid.
 const EXIT_INVALID: u8 = 4;
 
 /// With which code a program ends that has delivered this report.
 pub(super) fn exit_code(report: &Report) -> ExitCode {
-    if report.verdict.is_valid() { ExitCode::SUCCESS } else { ExitCode::from(EXIT_INVALID) }
+    if !report.verdict.is_valid() {
+        ExitCode::from(EXIT_INVALID)
+    } else if report.findings.iter().any(|finding| !finding.met) {
+        ExitCode::from(EXIT_MISSED)
+    } else {
+        ExitCode::SUCCESS
+    }
 }
 
 /// Why the program ends without a report.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
+use super::super::assertion::parse_assertion;
 use super::super::placement::Placement;
 use super::super::sizes::parse_sizes;
 use super::super::units::{parse_count, parse_duration};
@@ -12,7 +13,9 @@ use super::bounds::{check_times, within};
 use super::error::LoadError;
 use super::target;
 use crate::cpus::{self, CpusError};
-use crate::load::{self, Arrival, Config, Interrupt, Load, Server, Sizes, allow_descriptors};
+use crate::load::{
+    self, Arrival, Assertion, Config, Interrupt, Load, Server, Sizes, allow_descriptors,
+};
 
 /// Descriptors for everything but connections: standard streams, event loops, logs, rings.
 const OTHER_DESCRIPTORS: u64 = 64;
@@ -55,6 +58,11 @@ pub struct Measuring {
     /// Chooses the bytes and the sizes that are sent, and with --arrival poisson the times
     #[arg(long, value_name = "N", default_value_t = 1, help_heading = MESSAGES)]
     seed: u64,
+    /// What must be measured, as in 'p99<200us' or 'throughput>=100k'; may be repeated. Latencies
+    /// are response times with --rate, else service times
+    #[arg(long = "assert", value_name = "CLAIM", value_parser = parse_assertion)]
+    #[arg(help_heading = CLAIMS)]
+    assertions: Vec<Assertion>,
     /// Generator threads [default: 1, or one for each of --cpus]
     #[arg(short, long, value_name = "N", value_parser = parse_count, help_heading = GENERATOR)]
     threads: Option<u64>,
@@ -65,6 +73,7 @@ pub struct Measuring {
 
 const LOAD: &str = "Load";
 const MESSAGES: &str = "Messages";
+const CLAIMS: &str = "Assertions";
 const GENERATOR: &str = "Generator";
 
 /// What a command line asks for, checked.
@@ -128,6 +137,7 @@ impl Measuring {
             cpus: place.generator,
             seed: self.seed,
             spin: if place.may_spin { Config::SPIN } else { Duration::ZERO },
+            assertions: self.assertions.clone(),
             interrupt: Interrupt::default(),
         };
         let embedded = place.server.map(|cpu| EmbeddedServer::suiting(&config, cpu));

@@ -30,10 +30,12 @@ Examples:
   ringback-load                                     an embedded server, as fast as it goes
   ringback-load 127.0.0.1:65432 -c 512 -s 1KiB      closed loop: what is its capacity?
   ringback-load 127.0.0.1:65432 -r 20k -d 1m        open loop: what latency at 20,000/s?
+  ringback-load 127.0.0.1:65432 -r 20k --assert 'p99<200us' --assert 'max<5ms'
   ringback-load [::1]:65432 --format json -o r.json
 
 Units: counts k, M, G; sizes KiB, MiB; durations ns, us, ms, s, m, h.
-Exit codes: 0 valid, 1 nothing could be measured, 2 usage, 4 the measurement is not valid."
+Exit codes: 0 valid, 1 nothing could be measured, 2 usage, 3 an assertion missed, 4 the
+measurement is not valid."
 )]
 pub struct Cli {
     #[command(subcommand)]

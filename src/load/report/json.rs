@@ -4,9 +4,9 @@ use hdrhistogram::Histogram;
 use serde::Serialize;
 
 use super::{Quantile, Report, Throughput};
-use crate::load::Totals;
 use crate::load::clock::nanos;
 use crate::load::config::{Load, Server};
+use crate::load::{Finding, Totals};
 
 /// Names this form of the report; a change that breaks readers gets another.
 pub const SCHEMA: &str = "ringback-load/1";
@@ -101,6 +101,7 @@ struct Verdict<'a> {
     valid: bool,
     reasons: &'a [String],
     warnings: &'a [String],
+    assertions: &'a [Finding],
     interrupted: bool,
     measured_ns: u64,
 }
@@ -139,6 +140,7 @@ impl<'a> From<&'a Report> for Document<'a> {
                 valid: report.verdict.is_valid(),
                 reasons: &report.verdict.reasons,
                 warnings: &report.verdict.warnings,
+                assertions: &report.findings,
                 interrupted: report.was_interrupted,
                 measured_ns: nanos(report.measured),
             },

@@ -12,6 +12,7 @@ use serde::Serialize;
 
 pub use self::json::{SCHEMA, json};
 pub use self::text::text;
+use super::assertion::Finding;
 use super::clock::nanos;
 use super::config::{Config, Load, Server};
 use super::host::Host;
@@ -51,6 +52,8 @@ pub struct Report {
     pub generator_busy_share: Option<f64>,
     /// What a reader of the numbers should know, beside the verdict.
     pub notes: Vec<String>,
+    /// What became of the assertions of `config`, in their order.
+    pub findings: Vec<Finding>,
     /// Whether the numbers may be used.
     pub verdict: Verdict,
 }
@@ -75,6 +78,13 @@ pub struct Latency {
     pub open_loop: Option<OpenLoopLatency>,
 }
 
+impl Latency {
+    /// The latency that users feel: `response` in open loop, `service` in closed loop.
+    pub fn main(&self) -> &Histogram<u64> {
+        self.open_loop.as_ref().map_or(&self.service, |open_loop| &open_loop.response)
+    }
+}
+
 /// Latencies that count from the intended send, in nanoseconds.
 #[derive(Debug)]
 pub struct OpenLoopLatency {
@@ -84,23 +94,30 @@ pub struct OpenLoopLatency {
     pub send_lag: Histogram<u64>,
 }
 
-/// A quantile that is reported, in parts of 10,000, so that it is exact.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Quantile(pub(super) u64);
+/// A share of the samples, above 0 and below 1: millionths of a percent, so that it is exact.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Quantile(u64);
 
 impl Quantile {
-    pub(super) const P50: Self = Self(5_000);
-    pub(super) const P90: Self = Self(9_000);
-    pub(super) const P99: Self = Self(9_900);
-    pub(super) const P99_9: Self = Self(9_990);
-    pub(super) const P99_99: Self = Self(9_999);
+    pub(super) const P50: Self = Self(50_000_000);
+    pub(super) const P90: Self = Self(90_000_000);
+    pub(super) const P99: Self = Self(99_000_000);
+    pub(super) const P99_9: Self = Self(99_900_000);
+    pub(super) const P99_99: Self = Self(99_990_000);
+    const ALL: u64 = 100_000_000;
+
+    /// The share of so many millionths of a percent, if it is above 0 and below 1.
+    pub fn from_micropercents(micropercents: u64) -> Option<Self> {
+        (1..Self::ALL).contains(&micropercents).then_some(Self(micropercents))
+    }
 
     /// The value at this quantile; `None` with fewer than ten samples beyond it, where it would
     /// be chance.
-    pub(super) fn of(self, histogram: &Histogram<u64>) -> Option<u64> {
-        const SAMPLES_BEYOND: u64 = 10;
-        let beyond = histogram.len() - (histogram.len() * self.0).div_ceil(10_000);
-        (beyond >= SAMPLES_BEYOND).then(|| histogram.value_at_quantile(self.0 as f64 / 10_000.0))
+    pub fn of(self, histogram: &Histogram<u64>) -> Option<u64> {
+        const SAMPLES_BEYOND: u128 = 10;
+        let beyond = u128::from(histogram.len()) * u128::from(Self::ALL - self.0);
+        let is_known = beyond >= SAMPLES_BEYOND * u128::from(Self::ALL);
+        is_known.then(|| histogram.value_at_quantile(self.0 as f64 / Self::ALL as f64))
     }
 }
 
@@ -141,7 +158,7 @@ impl Report {
         let measured = Duration::from_nanos(window_ns);
         let (before, after) = (outcome.before, outcome.after);
         let threads = config.threads.min(outcome.connections as usize);
-        Ok(Self {
+        let mut report = Self {
             address: outcome.address,
             measured,
             was_interrupted: outcome.was_interrupted,
@@ -156,10 +173,15 @@ impl Report {
                 .map(|ns| ns as f64 / (after.at_ns - before.at_ns) as f64 / threads as f64),
             generator_busy_share: rate.map(|_| busiest),
             notes: notes(config),
+            findings: Vec::new(),
             verdict,
             latency: latency(recorder, rate.is_some()),
             config: config.clone(),
-        })
+        };
+        report.findings =
+            config.assertions.iter().map(|assertion| assertion.check(&report)).collect();
+        report.verdict.weigh(&report.findings);
+        Ok(report)
     }
 }
 

@@ -7,9 +7,9 @@ use hdrhistogram::Histogram;
 use super::format::{bytes, count, list, nanos, percent};
 use super::histogram::draw;
 use super::{Quantile, Report};
-use crate::load::clock;
 use crate::load::config::{Load, Server};
 use crate::load::sizes::Sizes;
+use crate::load::{Finding, Measured, clock};
 
 /// The report in lines of at most 100 columns, except where a name or a reason is longer.
 pub fn text(report: &Report) -> String {
@@ -23,6 +23,7 @@ fn write_report(out: &mut String, report: &Report) -> fmt::Result {
     write_rates(out, report)?;
     write_latencies(out, report)?;
     write_totals(out, report)?;
+    write_findings(out, report)?;
     write_verdict(out, report)
 }
 
@@ -172,6 +173,22 @@ fn write_totals(out: &mut String, report: &Report) -> fmt::Result {
         count(totals.corrupted),
         count(totals.unsent),
     )
+}
+
+fn write_findings(out: &mut String, report: &Report) -> fmt::Result {
+    let width = report.findings.iter().map(|finding| finding.assertion.chars().count()).max();
+    for (place, Finding { assertion, measured, met }) in report.findings.iter().enumerate() {
+        let title = if place == 0 { "Assertions" } else { "" };
+        let outcome = if *met { "met" } else { "MISSED" };
+        let measured = match measured {
+            Measured::Ns(ns) => nanos(*ns),
+            Measured::PerSecond(rate) => format!("{}/s", count(rate.round() as u64)),
+            Measured::Withheld => "too few samples to say".to_owned(),
+        };
+        let width = width.unwrap_or_default();
+        writeln!(out, "{title:<12} {assertion:<width$}  {outcome:<6}  {measured}")?;
+    }
+    Ok(())
 }
 
 fn write_verdict(out: &mut String, report: &Report) -> fmt::Result {

@@ -1,0 +1,120 @@
+//! What a measurement is asked to show: `p99<200us`. Decides whether a report shows it.
+//!
+//! Reads no words; the command line does.
+
+use serde::{Serialize, Serializer};
+
+use super::report::{Quantile, Report};
+
+/// A bound on a metric of a run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Assertion {
+    /// As the user wrote it, for the report.
+    pub name: String,
+    /// What is bounded.
+    pub metric: Metric,
+    /// How the metric must compare with the limit.
+    pub comparison: Comparison,
+    /// The bound: nanoseconds for a latency, messages a second for the throughput.
+    pub limit: u64,
+}
+
+/// What is measured. Latencies are `response` in open loop, `service` in closed loop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Metric {
+    /// The latency that this share of the messages does not exceed.
+    Latency(Quantile),
+    /// The mean latency.
+    Mean,
+    /// The smallest latency.
+    Min,
+    /// The largest latency.
+    Max,
+    /// Replies a second.
+    Throughput,
+}
+
+/// How a metric must compare with its limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Comparison {
+    /// `<`
+    Below,
+    /// `<=`
+    AtMost,
+    /// `>`
+    Above,
+    /// `>=`
+    AtLeast,
+}
+
+/// What a report says of an assertion.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Finding {
+    /// As the user wrote it.
+    pub assertion: String,
+    /// What was measured.
+    pub measured: Measured,
+    /// Whether that is what was asserted.
+    pub met: bool,
+}
+
+/// A metric's value.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Measured {
+    /// A latency in nanoseconds, rounded.
+    Ns(u64),
+    /// A rate.
+    PerSecond(f64),
+    /// Too few samples to say.
+    Withheld,
+}
+
+impl Assertion {
+    /// Compares the report's metric with the limit. What is withheld meets nothing.
+    pub fn check(&self, report: &Report) -> Finding {
+        let measured = self.metric.of(report);
+        let met = match measured {
+            Measured::Ns(ns) => self.comparison.holds(ns as f64, self.limit as f64),
+            Measured::PerSecond(rate) => self.comparison.holds(rate, self.limit as f64),
+            Measured::Withheld => false,
+        };
+        Finding { assertion: self.name.clone(), measured, met }
+    }
+}
+
+impl Metric {
+    fn of(self, report: &Report) -> Measured {
+        let latency = report.latency.main();
+        let ns = match self {
+            Self::Throughput => return Measured::PerSecond(report.throughput.messages_per_s),
+            Self::Latency(quantile) => quantile.of(latency),
+            _ if latency.is_empty() => None,
+            Self::Mean => Some(latency.mean().round() as u64),
+            Self::Min => Some(latency.min()),
+            Self::Max => Some(latency.max()),
+        };
+        ns.map_or(Measured::Withheld, Measured::Ns)
+    }
+}
+
+impl Comparison {
+    fn holds(self, value: f64, limit: f64) -> bool {
+        match self {
+            Self::Below => value < limit,
+            Self::AtMost => value <= limit,
+            Self::Above => value > limit,
+            Self::AtLeast => value >= limit,
+        }
+    }
+}
+
+/// A number, or null where it is withheld.
+impl Serialize for Measured {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Ns(ns) => serializer.serialize_u64(*ns),
+            Self::PerSecond(rate) => serializer.serialize_f64(*rate),
+            Self::Withheld => serializer.serialize_none(),
+        }
+    }
+}
