@@ -5,7 +5,10 @@
 //! connection lifecycle, not an abstraction of I/O.
 
 mod handshake;
+mod segments;
 mod shutdown;
+mod slab;
+mod spill;
 pub(crate) mod uring;
 
 use std::net::TcpListener;

@@ -18,10 +18,10 @@ use rustix::io::Errno;
 
 use super::outbox::{Account, Manner, Outbox, Submission};
 use super::receiving::Receiving;
-use super::segments::{Segments, append};
-use super::slab::Key;
-use super::spill::OwnedMemory;
 use crate::driver::Settings;
+use crate::driver::segments::{Segments, append};
+use crate::driver::slab::Key;
+use crate::driver::spill::OwnedMemory;
 use crate::lifecycle::{Alarm, Cause, Fate, Lifecycle, Probe, Step};
 use crate::protocol::{self, Input, Output};
 use crate::sys::{Operation, Owned, Part, SendBatch, Token};
@@ -141,16 +141,16 @@ impl Connection {
         outbox: &mut Outbox,
     ) {
         if let Part::Owned(copy) = &part {
-            self.owned.add(copy, outbox);
+            self.owned.add(copy, &mut outbox.owned);
         }
         self.receiving.took(part.len());
         match self.lifecycle.received(now, part.len()) {
             Fate::Deliver => {
                 let saved = self.undecided.push(part);
-                self.owned.refund(saved, outbox);
+                self.owned.refund(saved, &mut outbox.owned);
                 self.feed(now, Input::Data(bytes), settings, outbox);
             }
-            Fate::Ignore => self.owned.release(part, outbox),
+            Fate::Ignore => outbox.release(part, &mut self.owned),
         }
     }
 
@@ -175,7 +175,7 @@ impl Connection {
         while rest > 0 {
             let part = batch.pop_at_most(rest).expect("no more is sent than was given");
             rest -= part.len();
-            self.owned.release(part, outbox);
+            outbox.release(part, &mut self.owned);
         }
         while let Some(part) = batch.pop_last() {
             self.outgoing.push_front(part);
@@ -322,18 +322,18 @@ impl Connection {
                 self.lifecycle.queued(now, length);
                 let mut saved = 0;
                 self.undecided.take(range, |part| saved += append(&mut self.outgoing, part));
-                self.owned.refund(saved, outbox);
+                self.owned.refund(saved, &mut outbox.owned);
             }
             Output::Discard(range) => {
                 self.lifecycle.decided((range.end - range.start) as usize);
-                self.undecided.take(range, |part| self.owned.release(part, outbox));
+                self.undecided.take(range, |part| outbox.release(part, &mut self.owned));
             }
             Output::Emit(bytes) => {
                 self.lifecycle.queued(now, bytes.len());
                 let part = Owned::our_own_word(&bytes);
-                self.owned.add(&part, outbox);
+                self.owned.add(&part, &mut outbox.owned);
                 let saved = append(&mut self.outgoing, Part::Owned(part));
-                self.owned.refund(saved, outbox);
+                self.owned.refund(saved, &mut outbox.owned);
             }
             Output::Close(reason) => self.lifecycle.end(reason, &settings.limits),
         }
@@ -377,7 +377,7 @@ impl Connection {
         }
         self.unsent_at_end = self.unsent_echo();
         self.release_undecided(outbox);
-        self.outgoing.drain(..).for_each(|part| self.owned.release(part, outbox));
+        self.outgoing.drain(..).for_each(|part| outbox.release(part, &mut self.owned));
         outbox.push(Submission::Close { slot: self.key.slot, manner: self.manner_of_close() });
         Progress::Gone
     }
@@ -397,7 +397,7 @@ impl Connection {
     }
 
     fn release_undecided(&mut self, outbox: &mut Outbox) {
-        self.undecided.drain().for_each(|part| self.owned.release(part, outbox));
+        self.undecided.drain().for_each(|part| outbox.release(part, &mut self.owned));
     }
 
     fn token(&self, operation: Operation) -> Token {

@@ -7,10 +7,7 @@ mod acceptor;
 mod connection;
 pub(crate) mod outbox;
 pub(crate) mod receiving;
-mod segments;
 pub(crate) mod session;
-mod slab;
-mod spill;
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener};

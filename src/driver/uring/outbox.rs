@@ -3,7 +3,8 @@
 use std::collections::VecDeque;
 
 use super::receiving::Amount;
-use crate::sys::{Lease, Owned, Part, SendBatch, Token};
+use crate::driver::spill::{OwnedMemory, OwnedTotal};
+use crate::sys::{Lease, Part, SendBatch, Token};
 
 /// One thing to do. They are carried out in order.
 #[derive(Debug, PartialEq, Eq)]
@@ -59,7 +60,7 @@ pub(crate) struct Account {
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
     submissions: VecDeque<Submission>,
-    owned_bytes: usize,
+    pub(super) owned: OwnedTotal,
 }
 
 impl Outbox {
@@ -71,26 +72,11 @@ impl Outbox {
         self.submissions.pop_front()
     }
 
-    /// Memory that all owned parts take.
-    pub(super) fn owned_bytes(&self) -> usize {
-        self.owned_bytes
-    }
-
-    /// Counts a new owned part.
-    pub(super) fn own(&mut self, part: &Owned) {
-        self.owned_bytes += part.charge();
-    }
-
-    /// Some of what was counted turned out not to be needed.
-    pub(super) fn refund(&mut self, charge: usize) {
-        self.owned_bytes -= charge;
-    }
-
-    /// Gives up a part.
-    pub(super) fn release(&mut self, part: Part) {
+    /// Gives up a part of the connection whose memory this is.
+    pub(super) fn release(&mut self, part: Part, memory: &mut OwnedMemory) {
         match part {
             Part::Leased(lease) => self.push(Submission::Recycle(lease)),
-            Part::Owned(owned) => self.owned_bytes -= owned.charge(),
+            Part::Owned(owned) => memory.remove(&owned, &mut self.owned),
         }
     }
 }

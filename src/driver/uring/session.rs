@@ -17,8 +17,8 @@ use rustix::io::Errno;
 use super::acceptor::Acceptor;
 use super::connection::{Connection, Place, Progress};
 use super::outbox::{Account, Outbox, Submission};
-use super::slab::{Key, Slab};
-use super::spill::Spill;
+use crate::driver::slab::{Key, Slab};
+use crate::driver::spill::Spill;
 use crate::driver::{Settings, Urgency};
 use crate::lifecycle::{Admission, Cause, Probe, Timers};
 use crate::metrics::Counters;
@@ -124,7 +124,7 @@ impl Session {
 
     /// Bytes in memory of our own: never more than the budget and what the core itself says.
     pub(crate) fn owned_bytes(&self) -> usize {
-        self.outbox.owned_bytes()
+        self.outbox.owned.bytes()
     }
 
     /// An accept completed. Returns the slot of the new connection, or `None` when there is none
@@ -376,7 +376,7 @@ impl Session {
     /// do. What only waits for the last operations of an ended connection does not count.
     fn make_room(&mut self, now: Instant, more: usize) -> bool {
         loop {
-            let owned = self.outbox.owned_bytes().saturating_sub(self.going_bytes);
+            let owned = self.outbox.owned.bytes().saturating_sub(self.going_bytes);
             if self.spill.has_room(owned, more) {
                 return true;
             }

@@ -2,9 +2,8 @@
 
 use std::collections::VecDeque;
 
-use super::outbox::Outbox;
 use super::slab::Key;
-use crate::sys::{Owned, Part};
+use crate::sys::Owned;
 
 /// Who has waited longest with bytes in memory of our own.
 ///
@@ -49,7 +48,17 @@ impl Spill {
     }
 }
 
-/// Memory of our own that the connection's parts take.
+/// Memory of our own that the parts of all connections take, in bytes.
+#[derive(Debug, Default)]
+pub(super) struct OwnedTotal(usize);
+
+impl OwnedTotal {
+    pub(super) fn bytes(&self) -> usize {
+        self.0
+    }
+}
+
+/// Memory of our own that the parts of one connection take.
 #[derive(Debug, Default)]
 pub(super) struct OwnedMemory {
     bytes: usize,
@@ -68,25 +77,22 @@ impl OwnedMemory {
     }
 
     /// Counts a new part.
-    pub(super) fn add(&mut self, part: &Owned, outbox: &mut Outbox) {
+    pub(super) fn add(&mut self, part: &Owned, total: &mut OwnedTotal) {
         if self.bytes == 0 {
             self.spell = self.spell.wrapping_add(1);
         }
         self.bytes += part.charge();
-        outbox.own(part);
+        total.0 += part.charge();
     }
 
     /// Some of what was counted turned out not to be needed.
-    pub(super) fn refund(&mut self, charge: usize, outbox: &mut Outbox) {
+    pub(super) fn refund(&mut self, charge: usize, total: &mut OwnedTotal) {
         self.bytes -= charge;
-        outbox.refund(charge);
+        total.0 -= charge;
     }
 
-    /// Gives up a part of either kind.
-    pub(super) fn release(&mut self, part: Part, outbox: &mut Outbox) {
-        if let Part::Owned(owned) = &part {
-            self.bytes -= owned.charge();
-        }
-        outbox.release(part);
+    /// A part is given up.
+    pub(super) fn remove(&mut self, part: &Owned, total: &mut OwnedTotal) {
+        self.refund(part.charge(), total);
     }
 }
