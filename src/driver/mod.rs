@@ -4,6 +4,8 @@
 //! worker is done. Completion, readiness and future models share the protocol core and the
 //! connection lifecycle, not an abstraction of I/O.
 
+mod door;
+mod failure;
 mod handshake;
 mod segments;
 mod shutdown;

@@ -3,11 +3,13 @@
 //! No sockets, no clock, no memory of anybody's bytes. A driver reports what happened and when; it
 //! is told whether to receive, when to send FIN, when to close, and when to ask again.
 
+mod accepting;
 mod admission;
 mod connection;
 mod limits;
 mod timers;
 
+pub(crate) use accepting::{Accepting, Reception};
 pub(crate) use admission::Admission;
 pub(crate) use connection::{Cause, Fate, Lifecycle, Probe, Step};
 pub(crate) use limits::{DrainLimits, Limits};

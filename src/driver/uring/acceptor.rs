@@ -1,16 +1,15 @@
-//! The listeners of a worker: armed, paused, or closing.
+//! The listeners of a worker: which of them have an accept outstanding.
 
 use std::time::{Duration, Instant};
 
 use super::outbox::{Outbox, Submission};
+use crate::lifecycle::{Accepting, Reception};
 use crate::sys::{Operation, Token};
 
 #[derive(Debug)]
 pub(super) struct Acceptor {
+    accepting: Accepting,
     listeners: Vec<Accept>,
-    /// Accepting pauses until then, or until a connection closes.
-    paused_until: Option<Instant>,
-    closing: Option<Closing>,
 }
 
 /// A listener's multishot accept.
@@ -22,23 +21,9 @@ enum Accept {
     Closed,
 }
 
-/// No new handshake begins; those under way have until `at` to reach the accept queue.
-#[derive(Debug, Clone, Copy)]
-struct Closing {
-    at: Instant,
-    /// Who has not been accepted by then, for want of descriptors, is left.
-    at_the_latest: Instant,
-    is_held_off: bool,
-    is_due: bool,
-    is_overdue: bool,
-}
-
-/// How long accepting pauses when descriptors or memory ran out and no connection closes.
-const PAUSE: Duration = Duration::from_millis(100);
-
 impl Acceptor {
     pub(super) fn new(listeners: usize) -> Self {
-        Self { listeners: vec![Accept::Idle; listeners], paused_until: None, closing: None }
+        Self { accepting: Accepting::default(), listeners: vec![Accept::Idle; listeners] }
     }
 
     pub(super) fn is_closed(&self) -> bool {
@@ -46,14 +31,7 @@ impl Acceptor {
     }
 
     pub(super) fn deadline(&self) -> Option<Instant> {
-        let closing = self.closing.filter(|_| !self.is_closed()).and_then(|closing| {
-            match (closing.is_due, closing.is_overdue) {
-                (false, _) => Some(closing.at),
-                (true, false) => Some(closing.at_the_latest),
-                (true, true) => None,
-            }
-        });
-        self.paused_until.into_iter().chain(closing).min()
+        self.accepting.deadline().filter(|_| !self.is_closed())
     }
 
     /// The accept of this listener ended; another may be armed.
@@ -61,27 +39,19 @@ impl Acceptor {
         self.listeners[token.slot as usize] = Accept::Idle;
     }
 
-    /// Descriptors or memory ran out.
+    /// See [`Accepting::pause`].
     pub(super) fn pause(&mut self, now: Instant) {
-        self.paused_until = Some(now + PAUSE);
+        self.accepting.pause(now);
     }
 
-    /// A connection closed, so there is room again.
+    /// See [`Accepting::resume`].
     pub(super) fn resume(&mut self) {
-        self.paused_until = None;
+        self.accepting.resume();
     }
 
-    /// Stops accepting after `grace`, and leaves nobody waiting if that can be done within
-    /// `limit`.
+    /// See [`Accepting::close`].
     pub(super) fn close(&mut self, now: Instant, grace: Duration, limit: Duration) {
-        let is_held_off = self.closing.is_some_and(|closing| closing.is_held_off);
-        self.closing = Some(Closing {
-            at: now + grace.min(limit),
-            at_the_latest: now + limit,
-            is_held_off,
-            is_due: grace.is_zero() || limit.is_zero(),
-            is_overdue: limit.is_zero(),
-        });
+        self.accepting.close(now, grace, limit);
     }
 
     /// Some still wait in the queue of this listener: tries again when a descriptor may be there.
@@ -91,19 +61,12 @@ impl Acceptor {
     }
 
     pub(super) fn handle_timeout(&mut self, now: Instant) {
-        if self.paused_until.is_some_and(|time| time <= now) {
-            self.paused_until = None;
-        }
-        if let Some(closing) = &mut self.closing {
-            closing.is_due |= closing.at <= now;
-            closing.is_overdue |= closing.at_the_latest <= now;
-        }
+        self.accepting.handle_timeout(now);
     }
 
     /// Submits what the state calls for.
     pub(super) fn advance(&mut self, outbox: &mut Outbox) {
-        if let Some(closing) = self.closing.as_mut().filter(|closing| !closing.is_held_off) {
-            closing.is_held_off = true;
+        if self.accepting.take_hold_off() {
             for index in 0..self.listeners.len() as u32 {
                 outbox.push(Submission::HoldOff { index });
             }
@@ -115,15 +78,14 @@ impl Acceptor {
 
     fn advance_listener(&mut self, index: usize, outbox: &mut Outbox) {
         let token = Token::new(Operation::Accept, index as u32, 0);
-        let ends = self.closing.is_some_and(|closing| closing.is_due);
-        let at_any_rate = self.closing.is_some_and(|closing| closing.is_overdue);
-        let may_accept = self.paused_until.is_none();
-        let (submission, state) = match self.listeners[index] {
-            Accept::Idle if ends && (may_accept || at_any_rate) => {
+        let (submission, state) = match (self.listeners[index], self.accepting.reception()) {
+            (Accept::Idle, Reception::Open) => (Submission::Accept(token), Accept::Armed),
+            (Accept::Idle, Reception::Closing { at_any_rate }) => {
                 (Submission::CloseListener { index: token.slot, at_any_rate }, Accept::Closed)
             }
-            Accept::Idle if may_accept && !ends => (Submission::Accept(token), Accept::Armed),
-            Accept::Armed if ends => (Submission::Cancel(token), Accept::Cancelling),
+            (Accept::Armed, Reception::Closing { .. } | Reception::ClosingPaused) => {
+                (Submission::Cancel(token), Accept::Cancelling)
+            }
             _ => return,
         };
         outbox.push(submission);

@@ -11,17 +11,17 @@
 //!    `outgoing`.
 
 use std::collections::VecDeque;
-use std::net::IpAddr;
 use std::time::Instant;
 
 use rustix::io::Errno;
 
 use super::outbox::{Account, Manner, Outbox, Submission};
 use super::receiving::Receiving;
-use crate::driver::Settings;
+use crate::driver::door::Place;
 use crate::driver::segments::{Segments, append};
 use crate::driver::slab::Key;
 use crate::driver::spill::OwnedMemory;
+use crate::driver::{Settings, failure};
 use crate::lifecycle::{Alarm, Cause, Fate, Lifecycle, Probe, Step};
 use crate::protocol::{self, Input, Output};
 use crate::sys::{Operation, Owned, Part, SendBatch, Token};
@@ -46,14 +46,6 @@ pub(super) struct Connection {
     /// Whether the session already knows that [`Self::advance`] has something to do.
     pub(super) is_dirty: bool,
     pub(super) alarm: Alarm,
-}
-
-/// What the connection was let in as.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Place {
-    Admitted(Option<IpAddr>),
-    /// Only to be told that there is no room.
-    Surplus,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -190,17 +182,8 @@ impl Connection {
 
     /// An operation failed. Some failures only say «again».
     pub(super) fn handle_failure(&mut self, error: Errno) {
-        match error {
-            Errno::CANCELED | Errno::INTR | Errno::AGAIN => {}
-            Errno::CONNRESET
-            | Errno::PIPE
-            | Errno::TIMEDOUT
-            | Errno::CONNABORTED
-            | Errno::HOSTUNREACH
-            | Errno::NETUNREACH
-            | Errno::NETDOWN
-            | Errno::NETRESET => self.lifecycle.close(Cause::Reset),
-            _ => self.lifecycle.close(Cause::Failed),
+        if let Some(cause) = failure::cause_of(error) {
+            self.lifecycle.close(cause);
         }
     }
 

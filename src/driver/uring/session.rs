@@ -15,11 +15,12 @@ use std::time::{Duration, Instant};
 use rustix::io::Errno;
 
 use super::acceptor::Acceptor;
-use super::connection::{Connection, Place, Progress};
+use super::connection::{Connection, Progress};
 use super::outbox::{Account, Outbox, Submission};
+use crate::driver::door::{Door, Place};
 use crate::driver::slab::{Key, Slab};
 use crate::driver::spill::Spill;
-use crate::driver::{Settings, Urgency};
+use crate::driver::{Settings, Urgency, failure};
 use crate::lifecycle::{Admission, Cause, Probe, Timers};
 use crate::metrics::Counters;
 use crate::sys::{Lease, Owned, Part, SendBatch, Token};
@@ -28,11 +29,9 @@ use crate::sys::{Lease, Owned, Part, SendBatch, Token};
 #[derive(Debug)]
 pub(crate) struct Session {
     settings: Settings,
-    admission: Arc<Admission>,
+    door: Door,
     acceptor: Acceptor,
     connections: Slab<Connection>,
-    /// Connections that were let in only to be told that there is no room.
-    surplus: usize,
     /// Connections to advance when the turn settles.
     dirty: Vec<Key>,
     timers: Timers<Key>,
@@ -69,9 +68,6 @@ impl Pool {
     }
 }
 
-/// Surplus connections that are told so at the same time; more are closed without a word.
-const SURPLUS_LANE: usize = 64;
-
 impl Session {
     /// A session for `listeners` listeners on a ring with `buffers` receive buffers.
     pub(crate) fn new(
@@ -82,10 +78,9 @@ impl Session {
     ) -> Self {
         Self {
             settings,
-            admission,
+            door: Door::new(admission),
             acceptor: Acceptor::new(listeners),
             connections: Slab::new(),
-            surplus: 0,
             dirty: Vec::new(),
             timers: Timers::new(),
             pool: Pool { total: buffers, free: buffers },
@@ -143,22 +138,11 @@ impl Session {
         }
         match result {
             Ok(address) => return self.admit(now, address),
-            // accept(2): errors of the connection, not of the listener.
-            Err(
-                Errno::CANCELED
-                | Errno::INTR
-                | Errno::AGAIN
-                | Errno::CONNABORTED
-                | Errno::PROTO
-                | Errno::PERM
-                | Errno::NETDOWN
-                | Errno::NETUNREACH
-                | Errno::HOSTUNREACH,
-            ) => {}
-            Err(_) => {
+            Err(error) if failure::stops_accepting(error) => {
                 self.counters.accept_pauses += 1;
                 self.acceptor.pause(now);
             }
+            Err(_) => {}
         }
         None
     }
@@ -314,18 +298,11 @@ impl Session {
     }
 
     fn admit(&mut self, now: Instant, address: Option<IpAddr>) -> Option<u32> {
-        self.counters.accepted += 1;
-        if self.admission.admit(address) {
-            return Some(self.add_connection(now, Place::Admitted(address)).slot);
+        let place = self.door.enter(address, &mut self.counters)?;
+        let key = self.add_connection(now, place);
+        if place == Place::Surplus {
+            self.refuse(now, key, Cause::Busy);
         }
-        self.counters.refused += 1;
-        if self.surplus == SURPLUS_LANE {
-            self.counters.closed += 1;
-            return None;
-        }
-        self.surplus += 1;
-        let key = self.add_connection(now, Place::Surplus);
-        self.refuse(now, key, Cause::Busy);
         Some(key.slot)
     }
 
@@ -444,10 +421,7 @@ impl Session {
         let mut connection = self.connections.remove(key).expect("it was just advanced");
         self.timers.cancel(&mut connection.alarm, key);
         self.going_bytes -= connection.going_bytes;
-        match connection.place() {
-            Place::Admitted(address) => self.admission.release(address),
-            Place::Surplus => self.surplus -= 1,
-        }
+        self.door.leave(connection.place());
         self.counters.count_end(connection.lifecycle(), connection.unsent_at_end());
         self.acceptor.resume();
     }

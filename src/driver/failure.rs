@@ -1,0 +1,39 @@
+//! What the kernel's errors mean, whichever driver meets them.
+
+use rustix::io::Errno;
+
+use crate::lifecycle::Cause;
+
+/// Whether a failed accept says that descriptors or memory ran out, so that the next will fail
+/// too. Other errors are of the connection that was to be accepted (`accept(2)`), or say «again».
+pub(super) fn stops_accepting(error: Errno) -> bool {
+    !matches!(
+        error,
+        Errno::CANCELED
+            | Errno::INTR
+            | Errno::AGAIN
+            | Errno::CONNABORTED
+            | Errno::PROTO
+            | Errno::PERM
+            | Errno::NETDOWN
+            | Errno::NETUNREACH
+            | Errno::HOSTUNREACH
+    )
+}
+
+/// Why a connection ends when one of its operations failed so; `None` where that only says
+/// «again».
+pub(super) fn cause_of(error: Errno) -> Option<Cause> {
+    match error {
+        Errno::CANCELED | Errno::INTR | Errno::AGAIN => None,
+        Errno::CONNRESET
+        | Errno::PIPE
+        | Errno::TIMEDOUT
+        | Errno::CONNABORTED
+        | Errno::HOSTUNREACH
+        | Errno::NETUNREACH
+        | Errno::NETDOWN
+        | Errno::NETRESET => Some(Cause::Reset),
+        _ => Some(Cause::Failed),
+    }
+}

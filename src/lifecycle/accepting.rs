@@ -1,0 +1,145 @@
+//! When a worker's listeners may accept: always, after a pause, or no more because they close.
+
+use std::time::{Duration, Instant};
+
+/// Decides for all listeners of a worker.
+#[derive(Debug, Default)]
+pub(crate) struct Accepting {
+    /// Accepting pauses until then, or until a connection closes.
+    paused_until: Option<Instant>,
+    closing: Option<Closing>,
+}
+
+/// What a listener is to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reception {
+    /// Accept whoever comes.
+    Open,
+    /// Accept nobody for now.
+    Paused,
+    /// Accept who waits in the queue, then close; with descriptors left over for that, or
+    /// `at_any_rate`.
+    Closing { at_any_rate: bool },
+    /// Close, but there may be no descriptor for those who wait: try again later.
+    ClosingPaused,
+}
+
+/// No new handshake begins; those under way have until `at` to reach the accept queue.
+#[derive(Debug, Clone, Copy)]
+struct Closing {
+    at: Instant,
+    /// Who has not been accepted by then, for want of descriptors, is left.
+    at_the_latest: Instant,
+    is_held_off: bool,
+    is_due: bool,
+    is_overdue: bool,
+}
+
+/// How long accepting pauses when descriptors or memory ran out and no connection closes.
+const PAUSE: Duration = Duration::from_millis(100);
+
+impl Accepting {
+    /// What every listener that is not closed yet is to do now.
+    pub(crate) fn reception(&self) -> Reception {
+        let is_paused = self.paused_until.is_some();
+        match self.closing {
+            Some(Closing { is_due: true, is_overdue, .. }) if is_overdue || !is_paused => {
+                Reception::Closing { at_any_rate: is_overdue }
+            }
+            Some(Closing { is_due: true, .. }) => Reception::ClosingPaused,
+            _ if is_paused => Reception::Paused,
+            _ => Reception::Open,
+        }
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) is due, as long as some listener is open.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        let closing = self.closing.and_then(|closing| match (closing.is_due, closing.is_overdue) {
+            (false, _) => Some(closing.at),
+            (true, false) => Some(closing.at_the_latest),
+            (true, true) => None,
+        });
+        self.paused_until.into_iter().chain(closing).min()
+    }
+
+    /// Descriptors or memory ran out.
+    pub(crate) fn pause(&mut self, now: Instant) {
+        self.paused_until = Some(now + PAUSE);
+    }
+
+    /// A connection closed, so there is room again.
+    pub(crate) fn resume(&mut self) {
+        self.paused_until = None;
+    }
+
+    /// Stops accepting after `grace`, and leaves nobody waiting if that can be done within
+    /// `limit`.
+    pub(crate) fn close(&mut self, now: Instant, grace: Duration, limit: Duration) {
+        let is_held_off = self.closing.is_some_and(|closing| closing.is_held_off);
+        self.closing = Some(Closing {
+            at: now + grace.min(limit),
+            at_the_latest: now + limit,
+            is_held_off,
+            is_due: grace.is_zero() || limit.is_zero(),
+            is_overdue: limit.is_zero(),
+        });
+    }
+
+    /// Whether new handshakes are to be held off from now on: said once.
+    pub(crate) fn take_hold_off(&mut self) -> bool {
+        let Some(closing) = &mut self.closing else { return false };
+        !std::mem::replace(&mut closing.is_held_off, true)
+    }
+
+    /// Some deadline may have passed.
+    pub(crate) fn handle_timeout(&mut self, now: Instant) {
+        if self.paused_until.is_some_and(|time| time <= now) {
+            self.paused_until = None;
+        }
+        if let Some(closing) = &mut self.closing {
+            closing.is_due |= closing.at <= now;
+            closing.is_overdue |= closing.at_the_latest <= now;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pause_ends_by_itself_or_when_a_connection_closes() {
+        let start = Instant::now();
+        let mut accepting = Accepting::default();
+        for end in [
+            |it: &mut Accepting, now| it.handle_timeout(now),
+            |it: &mut Accepting, _| {
+                it.resume();
+            },
+        ] {
+            accepting.pause(start);
+            assert_eq!(accepting.reception(), Reception::Paused);
+            assert_eq!(accepting.deadline(), Some(start + PAUSE));
+            end(&mut accepting, start + PAUSE);
+            assert_eq!((accepting.reception(), accepting.deadline()), (Reception::Open, None));
+        }
+    }
+
+    #[test]
+    fn closing_gives_handshakes_their_grace_and_waits_for_descriptors_up_to_its_limit() {
+        let start = Instant::now();
+        let (grace, limit) = (Duration::from_millis(200), Duration::from_secs(1));
+        let mut accepting = Accepting::default();
+        assert!(!accepting.take_hold_off());
+        accepting.close(start, grace, limit);
+        assert!(accepting.take_hold_off() && !accepting.take_hold_off());
+        assert_eq!(accepting.reception(), Reception::Open);
+        accepting.handle_timeout(start + grace);
+        assert_eq!(accepting.reception(), Reception::Closing { at_any_rate: false });
+        accepting.pause(start + grace);
+        assert_eq!(accepting.reception(), Reception::ClosingPaused);
+        accepting.pause(start + limit);
+        accepting.handle_timeout(start + limit);
+        assert_eq!(accepting.reception(), Reception::Closing { at_any_rate: true });
+    }
+}
