@@ -4,9 +4,13 @@
 //! worker is done. Completion, readiness and future models share the protocol core and the
 //! connection lifecycle, not an abstraction of I/O.
 
+mod closing;
+mod copying;
 mod door;
+pub(crate) mod epoll;
 mod failure;
 mod handshake;
+mod peer;
 mod segments;
 mod shutdown;
 mod slab;
@@ -20,6 +24,7 @@ use crate::lifecycle::{Admission, DrainLimits, Limits};
 use crate::protocol;
 use crate::sys::RingSize;
 
+pub(crate) use closing::{Account, Manner};
 pub(crate) use shutdown::{ShutdownSignal, Urgency};
 
 /// What a worker needs, whatever its driver.

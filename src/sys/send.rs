@@ -22,15 +22,6 @@ pub(crate) struct Owned {
 }
 
 impl Part {
-    /// Takes in what follows, if that is cheaper than keeping it apart; returns it otherwise, and
-    /// what the joining saved of its charge.
-    pub(crate) fn join(&mut self, next: Self) -> Result<usize, Self> {
-        match (self, &next) {
-            (Self::Owned(owned), Self::Owned(other)) => owned.join(other).ok_or(next),
-            _ => Err(next),
-        }
-    }
-
     /// Length in bytes; never 0.
     pub(crate) fn len(&self) -> usize {
         match self {
@@ -100,7 +91,8 @@ impl Owned {
         Some(next.charge - growth)
     }
 
-    fn split_to(&mut self, length: usize) -> Self {
+    /// Cuts the first `length` bytes off; both parts must hold bytes.
+    pub(crate) fn split_to(&mut self, length: usize) -> Self {
         self.charge -= length;
         let bytes = self.bytes.split_to(length);
         Self { bytes, charge: length, is_our_own_word: self.is_our_own_word }
@@ -152,14 +144,13 @@ mod tests {
 
     #[test]
     fn small_parts_of_a_kind_join_and_what_they_save_is_told() {
-        let mut first = Part::Owned(Owned::copy_of(b"abc"));
-        assert_eq!(first.join(Part::Owned(Owned::copy_of(b"d"))), Ok(Owned::OVERHEAD - 1));
-        let Part::Owned(joined) = &first else { unreachable!("it was owned") };
-        assert_eq!((joined.bytes(), joined.charge()), (&b"abcd"[..], 3 + Owned::OVERHEAD + 2));
+        let mut first = Owned::copy_of(b"abc");
+        assert_eq!(first.join(&Owned::copy_of(b"d")), Some(Owned::OVERHEAD - 1));
+        assert_eq!((first.bytes(), first.charge()), (&b"abcd"[..], 3 + Owned::OVERHEAD + 2));
         for other in [Owned::our_own_word(b"not an echo"), Owned::copy_of(&[0; Owned::SMALL + 1])] {
-            assert!(first.join(Part::Owned(other)).is_err());
+            assert_eq!(first.join(&other), None);
         }
-        assert_eq!(first.len(), 4);
+        assert_eq!(first.bytes().len(), 4);
     }
 
     #[test]

@@ -30,15 +30,15 @@ impl Token {
         Self { operation, slot, generation: generation & ((1 << GENERATION_BITS) - 1) }
     }
 
-    pub(super) fn to_user_data(self) -> u64 {
+    pub(crate) fn to_user_data(self) -> u64 {
         (self.operation as u64) << 56 | u64::from(self.generation) << 32 | u64::from(self.slot)
     }
 
     /// # Panics
     ///
-    /// When `user_data` was not made by [`to_user_data`](Self::to_user_data): every submission of
-    /// a ring is, and the kernel returns it unchanged.
-    pub(super) fn from_user_data(user_data: u64) -> Self {
+    /// When `user_data` was not made by [`to_user_data`](Self::to_user_data): what we give the
+    /// kernel is, and it returns it unchanged.
+    pub(crate) fn from_user_data(user_data: u64) -> Self {
         let operation = match (user_data >> 56) as u8 {
             1 => Operation::Accept,
             2 => Operation::Receive,

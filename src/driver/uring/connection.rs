@@ -15,13 +15,13 @@ use std::time::Instant;
 
 use rustix::io::Errno;
 
-use super::outbox::{Account, Manner, Outbox, Submission};
+use super::outbox::{Outbox, Submission};
 use super::receiving::Receiving;
 use crate::driver::door::Place;
 use crate::driver::segments::{Segments, append};
 use crate::driver::slab::Key;
 use crate::driver::spill::OwnedMemory;
-use crate::driver::{Settings, failure};
+use crate::driver::{Account, Manner, Settings, failure};
 use crate::lifecycle::{Alarm, Cause, Fate, Lifecycle, Probe, Step};
 use crate::protocol::{self, Input, Output};
 use crate::sys::{Operation, Owned, Part, SendBatch, Token};
@@ -366,17 +366,13 @@ impl Connection {
     }
 
     fn manner_of_close(&self) -> Manner {
-        let cause = self.lifecycle.cause();
         if self.lifecycle.answers_for_delivery() {
             return Manner::Accounting(Account {
                 fin: usize::from(self.lifecycle.has_sent_fin()),
                 is_abandoned: self.unsent_at_end > 0,
             });
         }
-        match cause {
-            Some(Cause::Stalled | Cause::Evicted) => Manner::Reset,
-            _ => Manner::Plain,
-        }
+        Manner::of(self.lifecycle.cause())
     }
 
     fn release_undecided(&mut self, outbox: &mut Outbox) {

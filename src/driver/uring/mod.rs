@@ -10,20 +10,17 @@ pub(crate) mod receiving;
 pub(crate) mod session;
 
 use std::io;
-use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::net::TcpListener;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use rustix::io::Errno;
-use rustix::net::Shutdown;
-use socket2::SockRef;
 
-use self::outbox::{Manner, Submission};
+use self::outbox::Submission;
 use self::receiving::Amount;
 use self::session::Session;
-use super::{ShutdownSignal, Urgency, Worker, handshake};
-use crate::lifecycle::Probe;
+use super::{Manner, ShutdownSignal, Urgency, Worker, handshake, peer};
 use crate::metrics::Counters;
 use crate::say;
 use crate::sys::{Completion, Mode, Operation, Outcome, Ring, RingError, Token, Wait, sockopt};
@@ -111,7 +108,7 @@ impl Driver {
         let Completion { token, more, outcome } = completion;
         match outcome {
             Outcome::Accepted(Ok(socket)) => {
-                let address = self.address_of(&socket);
+                let address = peer::address_of(socket.as_fd(), &self.worker.admission);
                 let slot = self.session.handle_accepted(now, token, more, Ok(address));
                 self.adopt(slot, socket);
             }
@@ -131,15 +128,6 @@ impl Driver {
             Outcome::Cancelled => {}
             Outcome::Readable(result) => self.handle_signal(now, token, result),
         }
-    }
-
-    /// The peer's address, where somebody counts by it.
-    fn address_of(&self, socket: &OwnedFd) -> Option<IpAddr> {
-        if !self.worker.admission.asks_for_address() {
-            return None;
-        }
-        let address = rustix::net::getpeername(socket).ok()??;
-        SocketAddr::try_from(address).ok().map(|address| address.ip())
     }
 
     fn adopt(&mut self, slot: Option<u32>, socket: OwnedFd) {
@@ -185,12 +173,11 @@ impl Driver {
                     self.ring.cancel(token, target);
                 }
                 Submission::Probe { slot } => {
-                    let probe = probe(socket(&self.sockets, slot));
+                    let probe = peer::probe(socket(&self.sockets, slot));
                     self.session.handle_probe(now, slot, probe);
                 }
                 Submission::ShutdownWrite { slot } => {
-                    // A peer that is already gone shows in the receive that is outstanding.
-                    let _ = rustix::net::shutdown(socket(&self.sockets, slot), Shutdown::Write);
+                    peer::shut_down_writing(socket(&self.sockets, slot));
                 }
                 Submission::Close { slot, manner } => self.close(slot, manner),
                 Submission::HoldOff { index } => {
@@ -210,16 +197,8 @@ impl Driver {
 
     fn close(&mut self, slot: u32, manner: Manner) {
         let socket = self.sockets[slot as usize].take().expect("a connection is closed once");
-        match manner {
-            Manner::Plain => {}
-            Manner::Accounting(account) => {
-                let queued = sockopt::bytes_queued(socket.as_fd()).unwrap_or(0);
-                self.session.handle_left_behind(account, queued);
-            }
-            Manner::Reset => {
-                // Should it be refused, the kernel keeps the bytes until it gives up by itself.
-                let _ = SockRef::from(&socket).set_linger(Some(Duration::ZERO));
-            }
+        if let Some((account, queued)) = peer::close(socket, manner) {
+            self.session.handle_left_behind(account, queued);
         }
     }
 
@@ -228,7 +207,7 @@ impl Driver {
         let listener = self.listeners[index as usize].take().expect("a listener is closed once");
         let (sockets, is_empty) = handshake::take_queue(&listener);
         for socket in sockets {
-            let address = self.address_of(&socket);
+            let address = peer::address_of(socket.as_fd(), &self.worker.admission);
             let slot = self.session.handle_last_accepted(now, address);
             self.adopt(slot, socket);
         }
@@ -250,12 +229,4 @@ fn socket(sockets: &[Option<OwnedFd>], slot: u32) -> BorrowedFd<'_> {
 
 fn listener(listeners: &[Option<TcpListener>], index: u32) -> &TcpListener {
     listeners[index as usize].as_ref().expect("a listener is closed after its last accept")
-}
-
-/// A socket that cannot be asked has failed: its outstanding operations will say so.
-fn probe(socket: BorrowedFd<'_>) -> Probe {
-    Probe {
-        acknowledged: sockopt::bytes_acknowledged(socket).unwrap_or(0),
-        queued: sockopt::bytes_queued(socket).unwrap_or(0),
-    }
 }

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use super::receiving::Amount;
+use crate::driver::Manner;
 use crate::driver::spill::{OwnedMemory, OwnedTotal};
 use crate::sys::{Lease, Part, SendBatch, Token};
 
@@ -33,27 +34,6 @@ pub(crate) enum Submission {
     CloseListener { index: u32, at_any_rate: bool },
     /// Give received bytes up.
     Recycle(Lease),
-}
-
-/// How to close a connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Manner {
-    /// The kernel goes on delivering what it has.
-    Plain,
-    /// First tell [`Session::handle_left_behind`](super::session::Session::handle_left_behind)
-    /// what it has.
-    Accounting(Account),
-    /// Reset it, so that a peer that takes nothing costs the kernel nothing.
-    Reset,
-}
-
-/// What is known of a connection that ends with the server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Account {
-    /// Bytes of the kernel's queue that are our FIN: 1 if it was sent.
-    pub(crate) fin: usize,
-    /// Whether the connection already counts as abandoned.
-    pub(crate) is_abandoned: bool,
 }
 
 /// Submissions in order, and how much memory of our own the parts alive take.

@@ -16,11 +16,11 @@ use rustix::io::Errno;
 
 use super::acceptor::Acceptor;
 use super::connection::{Connection, Progress};
-use super::outbox::{Account, Outbox, Submission};
+use super::outbox::{Outbox, Submission};
 use crate::driver::door::{Door, Place};
 use crate::driver::slab::{Key, Slab};
 use crate::driver::spill::Spill;
-use crate::driver::{Settings, Urgency, failure};
+use crate::driver::{Account, Settings, Urgency, failure};
 use crate::lifecycle::{Admission, Cause, Probe, Timers};
 use crate::metrics::Counters;
 use crate::sys::{Lease, Owned, Part, SendBatch, Token};
@@ -239,9 +239,7 @@ impl Session {
 
     /// A connection was closed while its peer had not acknowledged this many bytes.
     pub(crate) fn handle_left_behind(&mut self, account: Account, queued: usize) {
-        let bytes = queued.saturating_sub(account.fin);
-        self.counters.lost_bytes += bytes as u64;
-        self.counters.abandoned += u64::from(bytes > 0 && !account.is_abandoned);
+        account.settle(queued, &mut self.counters);
     }
 
     /// Some deadline may have passed.

@@ -1,0 +1,364 @@
+//! The readiness driver: one epoll instance for each worker, one receive buffer for everybody.
+//!
+//! It is what a server does where io_uring is blocked, and the baseline that the native driver is
+//! measured against. Edges are watched, so a connection costs one `epoll_ctl` in its life: what a
+//! socket was last seen to be ready for is remembered, and tried when the session wants it.
+
+use std::io::{self, IoSlice};
+use std::net::TcpListener;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use mio::event::Event;
+use mio::unix::SourceFd;
+use mio::{Events, Interest, Poll};
+use rustix::io::Errno;
+use rustix::net::{
+    RecvFlags, SendAncillaryBuffer, SendFlags, SocketFlags, accept_with, recv, send, sendmsg,
+};
+
+use super::copying::{Act, Session};
+use super::slab::Key;
+use super::{Urgency, Worker, handshake, peer};
+use crate::lifecycle::Reception;
+use crate::metrics::Counters;
+use crate::sys::{Operation, Token, sockopt};
+
+/// Bytes of the receive buffer: with the pages of the sockets it stays in the L2 cache.
+pub(crate) const BUFFER_SIZE: usize = 64 << 10;
+/// Events taken in one turn; the rest come with the next.
+const EVENTS_PER_TURN: usize = 512;
+/// Receives of one connection before the others have their turn.
+const RECEIVES_PER_TURN: usize = 4;
+/// Connections accepted before those that are there have their turn.
+const ACCEPTS_PER_TURN: usize = 64;
+/// Parts that one send gathers: far below IOV_MAX (1024).
+const PARTS_PER_SEND: usize = 64;
+
+/// A worker whose listeners are about to be served.
+pub(crate) struct Driver {
+    poll: Poll,
+    session: Session,
+    sockets: Vec<Option<Socket>>,
+    listeners: Vec<Option<Listener>>,
+    buffer: Box<[u8]>,
+    /// Connections whose turn ended before their socket was exhausted.
+    unfinished: Vec<Key>,
+    worker: Worker,
+}
+
+/// A connection's socket and what it was last seen to be ready for.
+struct Socket {
+    fd: OwnedFd,
+    may_read: bool,
+    /// The peer's FIN was announced: reading goes on until it is found.
+    is_read_closed: bool,
+    may_write: bool,
+}
+
+struct Listener {
+    socket: TcpListener,
+    may_accept: bool,
+}
+
+impl Driver {
+    /// Makes the epoll instance and watches what there is.
+    pub(crate) fn new(mut worker: Worker) -> io::Result<Self> {
+        let poll = Poll::new()?;
+        let session = Session::new(worker.settings, Arc::clone(&worker.admission));
+        let watch = |token: Token, fd: BorrowedFd<'_>| {
+            let token = mio::Token(token.to_user_data() as usize);
+            poll.registry().register(&mut SourceFd(&fd.as_raw_fd()), token, Interest::READABLE)
+        };
+        for urgency in Urgency::ALL {
+            let token = Token::new(Operation::Readable, urgency as u32, 0);
+            watch(token, worker.shutdown.descriptor(urgency))?;
+        }
+        let mut listeners = Vec::new();
+        for (index, socket) in (0..).zip(std::mem::take(&mut worker.listeners)) {
+            socket.set_nonblocking(true)?;
+            watch(Token::new(Operation::Accept, index, 0), socket.as_fd())?;
+            listeners.push(Some(Listener { socket, may_accept: true }));
+        }
+        let buffer = vec![0; BUFFER_SIZE].into_boxed_slice();
+        Ok(Self {
+            poll,
+            session,
+            sockets: Vec::new(),
+            listeners,
+            buffer,
+            unfinished: Vec::new(),
+            worker,
+        })
+    }
+
+    /// Serves until shut down.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel refuses to wait; connections that fail are counted, not errors.
+    pub(crate) fn run(mut self) -> io::Result<Counters> {
+        let mut events = Events::with_capacity(EVENTS_PER_TURN);
+        loop {
+            let now = Instant::now();
+            self.session.handle_timeout(now);
+            for event in &events {
+                self.handle(now, event);
+            }
+            self.settle(now);
+            if self.is_finished() {
+                return Ok(self.session.counters());
+            }
+            let patience = self.patience();
+            match self.poll.poll(&mut events, patience) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                waited => waited?,
+            }
+        }
+    }
+
+    fn is_finished(&self) -> bool {
+        self.session.is_shutting_down()
+            && self.session.connection_count() == 0
+            && !self.is_listening()
+    }
+
+    fn is_listening(&self) -> bool {
+        self.listeners.iter().any(Option::is_some)
+    }
+
+    fn patience(&mut self) -> Option<Duration> {
+        let has_more = !self.unfinished.is_empty()
+            || (self.session.accepting().reception() == Reception::Open
+                && self.listeners.iter().flatten().any(|listener| listener.may_accept));
+        if has_more {
+            return Some(Duration::ZERO);
+        }
+        let deadline = self.session.deadline(self.is_listening())?;
+        Some(deadline.saturating_duration_since(Instant::now()))
+    }
+
+    fn handle(&mut self, now: Instant, event: &Event) {
+        let token = Token::from_user_data(event.token().0 as u64);
+        match token.operation {
+            Operation::Accept => {
+                if let Some(listener) = &mut self.listeners[token.slot as usize] {
+                    listener.may_accept = true;
+                }
+            }
+            Operation::Readable => match Urgency::ALL[token.slot as usize] {
+                Urgency::Drain => self.session.drain(now),
+                Urgency::Stop => self.session.stop(now),
+            },
+            _ => self.handle_ready(now, token, event),
+        }
+    }
+
+    /// A socket may be read, or written, or has ended. An event of a connection that was closed
+    /// earlier in the turn names a generation that is gone.
+    fn handle_ready(&mut self, now: Instant, token: Token, event: &Event) {
+        let key = Key { slot: token.slot, generation: token.generation };
+        if !self.session.is_alive(key) {
+            return;
+        }
+        let socket = self.socket_mut(key);
+        let failed = event.is_error();
+        socket.may_read |= event.is_readable() || failed;
+        socket.is_read_closed |= event.is_read_closed();
+        socket.may_write |= event.is_writable() || failed;
+        self.advance(now, key);
+    }
+
+    /// Lets everything go on that may.
+    fn settle(&mut self, now: Instant) {
+        for index in 0..self.listeners.len() {
+            self.follow_reception(now, index);
+        }
+        for key in std::mem::take(&mut self.unfinished) {
+            self.advance(now, key);
+        }
+        while let Some(key) = self.session.next_dirty() {
+            self.advance(now, key);
+        }
+    }
+
+    /// Does what a connection needs until it has to wait.
+    fn advance(&mut self, now: Instant, key: Key) {
+        let mut receives = 0;
+        loop {
+            match self.session.advance(now, key) {
+                Act::Wait(interest) => {
+                    let Some(socket) = self.socket(key) else { return };
+                    if interest.write && socket.may_write {
+                        self.flush(now, key);
+                    } else if interest.read && socket.may_read {
+                        if receives == RECEIVES_PER_TURN {
+                            self.unfinished.push(key);
+                            return;
+                        }
+                        receives += 1;
+                        self.receive(now, key);
+                    } else {
+                        return;
+                    }
+                }
+                Act::Probe => {
+                    let probe = peer::probe(self.fd(key));
+                    self.session.handle_probe(now, key, probe);
+                }
+                Act::SendFin => peer::shut_down_writing(self.fd(key)),
+                Act::Interrupt { .. } => unreachable!("nothing is in flight between two calls"),
+                Act::Close(manner) => {
+                    let socket = self.sockets[key.slot as usize].take();
+                    let Socket { fd, .. } = socket.expect("a connection is closed once");
+                    if let Some((account, queued)) = peer::close(fd, manner) {
+                        self.session.handle_left_behind(account, queued);
+                    }
+                    return;
+                }
+            }
+        }
+    }
+
+    fn receive(&mut self, now: Instant, key: Key) {
+        let socket = self.sockets[key.slot as usize].as_mut().expect("it was just asked");
+        match recv(&socket.fd, &mut *self.buffer, RecvFlags::empty()) {
+            Ok((0, _)) => {
+                socket.may_read = false;
+                self.session.handle_eof(now, key);
+            }
+            Ok((length, _)) => {
+                // An edge follows what arrives later, unless it is the FIN that was announced.
+                socket.may_read = length == self.buffer.len() || socket.is_read_closed;
+                let Socket { fd, may_write, .. } = socket;
+                self.session.handle_received(now, key, &self.buffer[..length], &mut |bytes| {
+                    let sent = unless_full(send(&fd, bytes, SendFlags::NOSIGNAL))?;
+                    *may_write = sent == bytes.len();
+                    Ok(sent)
+                });
+            }
+            Err(Errno::AGAIN) => socket.may_read = false,
+            Err(Errno::INTR) => {}
+            Err(error) => {
+                socket.may_read = false;
+                self.session.handle_failure(key, error);
+            }
+        }
+    }
+
+    fn flush(&mut self, now: Instant, key: Key) {
+        let socket = self.sockets[key.slot as usize].as_mut().expect("it was just asked");
+        let mut parts = [IoSlice::new(&[]); PARTS_PER_SEND];
+        let (mut count, mut length) = (0, 0);
+        for bytes in self.session.outgoing(key).take(PARTS_PER_SEND) {
+            parts[count] = IoSlice::new(bytes);
+            count += 1;
+            length += bytes.len();
+        }
+        let mut no_control = SendAncillaryBuffer::default();
+        let sent = sendmsg(&socket.fd, &parts[..count], &mut no_control, SendFlags::NOSIGNAL);
+        match unless_full(sent) {
+            Ok(sent) => {
+                socket.may_write = sent == length;
+                self.session.handle_sent(now, key, sent);
+            }
+            Err(error) => self.session.handle_failure(key, error),
+        }
+    }
+
+    /// Does with a listener what the session says of all of them.
+    fn follow_reception(&mut self, now: Instant, index: usize) {
+        if self.session.accepting().take_hold_off() {
+            let open = self.listeners.iter().flatten();
+            open.for_each(|listener| handshake::hold_off(&listener.socket));
+        }
+        match self.session.accepting().reception() {
+            Reception::Open => self.accept(now, index),
+            Reception::Closing { at_any_rate } => self.close_listener(now, index, at_any_rate),
+            Reception::Paused | Reception::ClosingPaused => {}
+        }
+    }
+
+    fn accept(&mut self, now: Instant, index: usize) {
+        for _ in 0..ACCEPTS_PER_TURN {
+            let Some(listener) = self.listeners[index].as_mut().filter(|it| it.may_accept) else {
+                return;
+            };
+            match accept_with(&listener.socket, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC) {
+                Ok(socket) => self.adopt(now, socket),
+                Err(Errno::AGAIN) => listener.may_accept = false,
+                Err(error) => {
+                    self.session.handle_accept_failure(now, error);
+                    if self.session.accepting().reception() != Reception::Open {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Takes a non-blocking socket in.
+    fn adopt(&mut self, now: Instant, fd: OwnedFd) {
+        let address = peer::address_of(fd.as_fd(), &self.worker.admission);
+        let Some(key) = self.session.admit(now, address) else { return };
+        let token = Token::new(Operation::Receive, key.slot, key.generation);
+        let token = mio::Token(token.to_user_data() as usize);
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        let watched =
+            self.poll.registry().register(&mut SourceFd(&fd.as_raw_fd()), token, interest);
+        if let Err(error) = watched {
+            let errno = Errno::from_io_error(&error).unwrap_or(Errno::NOMEM);
+            self.session.handle_failure(key, errno);
+        }
+        let slot = key.slot as usize;
+        if self.sockets.len() <= slot {
+            self.sockets.resize_with(slot + 1, || None);
+        }
+        // Both are tried before they are waited for: the first message is often there already.
+        let socket = Socket { fd, may_read: true, is_read_closed: false, may_write: true };
+        self.sockets[slot] = Some(socket);
+    }
+
+    /// Closing a listener resets what waits in its queue, so that is accepted first.
+    fn close_listener(&mut self, now: Instant, index: usize, at_any_rate: bool) {
+        let Some(listener) = self.listeners[index].take() else { return };
+        let (sockets, is_empty) = handshake::take_queue(&listener.socket);
+        for socket in sockets {
+            // Without it a read might wait: such a socket cannot be served.
+            if rustix::io::ioctl_fionbio(&socket, true).is_ok() {
+                self.adopt(now, socket);
+            }
+        }
+        if is_empty {
+            return;
+        }
+        if at_any_rate {
+            let left = sockopt::accept_queue_length(listener.socket.as_fd());
+            self.session.handle_queue_dropped(left);
+        } else {
+            self.listeners[index] = Some(listener);
+            self.session.pause_accepting(now);
+        }
+    }
+
+    fn socket(&self, key: Key) -> Option<&Socket> {
+        self.sockets.get(key.slot as usize)?.as_ref().filter(|_| self.session.is_alive(key))
+    }
+
+    fn socket_mut(&mut self, key: Key) -> &mut Socket {
+        self.sockets[key.slot as usize].as_mut().expect("a connection has a socket")
+    }
+
+    fn fd(&self, key: Key) -> BorrowedFd<'_> {
+        self.socket(key).expect("a connection has a socket until it is closed").fd.as_fd()
+    }
+}
+
+/// A socket that can take nothing now has taken nothing.
+fn unless_full(sent: Result<usize, Errno>) -> Result<usize, Errno> {
+    match sent {
+        Err(Errno::AGAIN | Errno::INTR) => Ok(0),
+        sent => sent,
+    }
+}

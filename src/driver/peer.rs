@@ -1,0 +1,51 @@
+//! What drivers do with a connection's socket beside receiving and sending.
+
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
+
+use rustix::net::Shutdown;
+use socket2::SockRef;
+
+use super::{Account, Manner};
+use crate::lifecycle::{Admission, Probe};
+use crate::sys::sockopt;
+
+/// The peer's address, where somebody counts by it.
+pub(super) fn address_of(socket: BorrowedFd<'_>, admission: &Admission) -> Option<IpAddr> {
+    if !admission.asks_for_address() {
+        return None;
+    }
+    let address = rustix::net::getpeername(socket).ok()??;
+    SocketAddr::try_from(address).ok().map(|address| address.ip())
+}
+
+/// A socket that cannot be asked has failed: receiving from it will say so.
+pub(super) fn probe(socket: BorrowedFd<'_>) -> Probe {
+    Probe {
+        acknowledged: sockopt::bytes_acknowledged(socket).unwrap_or(0),
+        queued: sockopt::bytes_queued(socket).unwrap_or(0),
+    }
+}
+
+/// Sends FIN.
+pub(super) fn shut_down_writing(socket: BorrowedFd<'_>) {
+    // A peer that is already gone shows in what is received.
+    let _ = rustix::net::shutdown(socket, Shutdown::Write);
+}
+
+/// Closes a socket; returns what is to be accounted for and how many bytes the peer has not
+/// acknowledged.
+pub(super) fn close(socket: OwnedFd, manner: Manner) -> Option<(Account, usize)> {
+    match manner {
+        Manner::Plain => None,
+        Manner::Accounting(account) => {
+            Some((account, sockopt::bytes_queued(socket.as_fd()).unwrap_or(0)))
+        }
+        Manner::Reset => {
+            // Should it be refused, the kernel keeps the bytes until it gives up by itself.
+            let _ = SockRef::from(&socket).set_linger(Some(Duration::ZERO));
+            None
+        }
+    }
+}
