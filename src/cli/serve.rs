@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use super::units::{parse_count, parse_duration, parse_size};
 use crate::cpus::{self, CpusError};
 use crate::protocol::{self, FramedConfig, MAX_FRAME_CEILING};
-use crate::server::{Config, default_cpus, workers_on};
+use crate::server::{Config, DriverKind, default_cpus, workers_on};
 
 /// A TCP echo server on io_uring.
 #[derive(Debug, Parser)]
@@ -45,6 +45,10 @@ pub struct Serve {
     /// What a connection speaks
     #[arg(long, value_enum, default_value_t = Protocol::Raw)]
     protocol: Protocol,
+
+    /// How to move bytes: the fastest that works here, or one that must
+    #[arg(long, value_enum, default_value_t = Driver::Auto)]
+    driver: Driver,
 
     /// CPUs to run workers on, such as 0-3,8 [default: all this process may use, within the
     /// container's CPU quota]
@@ -111,6 +115,17 @@ pub enum Protocol {
     Framed,
 }
 
+/// Drivers as they are named on the command line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Driver {
+    /// uring where it works, else epoll, with a warning that says why
+    Auto,
+    /// io_uring: completions
+    Uring,
+    /// epoll: readiness
+    Epoll,
+}
+
 /// One value to clap, which would take a plain vector for many.
 #[derive(Debug, Clone)]
 struct CpuList(Vec<usize>);
@@ -120,6 +135,10 @@ impl Serve {
     pub fn resolve(&self) -> Config {
         let mut config = Config::new(self.addresses.clone());
         config.cpus = self.place_workers();
+        config.driver = match self.driver {
+            Driver::Auto | Driver::Uring => DriverKind::Uring,
+            Driver::Epoll => DriverKind::Epoll,
+        };
         config.share_port = self.share_port;
         config.protocol = self.protocol();
         config.max_connections =

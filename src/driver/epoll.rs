@@ -27,6 +27,8 @@ use crate::sys::{Operation, Token, sockopt};
 
 /// Bytes of the receive buffer: with the pages of the sockets it stays in the L2 cache.
 pub(crate) const BUFFER_SIZE: usize = 64 << 10;
+/// Bytes of memory of the events of one turn (`struct epoll_event`).
+pub(crate) const EVENTS_MEMORY: usize = 16 * EVENTS_PER_TURN;
 /// Events taken in one turn; the rest come with the next.
 const EVENTS_PER_TURN: usize = 512;
 /// Receives of one connection before the others have their turn.

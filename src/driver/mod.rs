@@ -7,9 +7,10 @@
 mod closing;
 mod copying;
 mod door;
-pub(crate) mod epoll;
+mod epoll;
 mod failure;
 mod handshake;
+mod kind;
 mod peer;
 mod segments;
 mod shutdown;
@@ -25,6 +26,8 @@ use crate::protocol;
 use crate::sys::RingSize;
 
 pub(crate) use closing::{Account, Manner};
+pub(crate) use kind::Driver;
+pub use kind::DriverKind;
 pub(crate) use shutdown::{ShutdownSignal, Urgency};
 
 /// What a worker needs, whatever its driver.

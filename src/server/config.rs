@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::{limits, placement};
 use crate::cgroup::MemoryLimit;
 use crate::cpus::{self, CpusError};
-use crate::driver::{self, Settings};
+use crate::driver::{DriverKind, Settings};
 use crate::lifecycle::{DrainLimits, Limits};
 use crate::protocol::{self, MAX_FRAME_CEILING};
 use crate::sys::RingSize;
@@ -20,6 +20,8 @@ pub struct Config {
     pub addresses: Vec<SocketAddr>,
     /// Whether other processes of this user may listen on the same ports.
     pub share_port: bool,
+    /// How the workers move bytes.
+    pub driver: DriverKind,
     /// The protocol of every connection.
     pub protocol: protocol::Config,
     /// One worker for each entry, pinned to that CPU; a CPU may be named again.
@@ -105,6 +107,7 @@ impl Config {
         let mut config = Self {
             addresses,
             share_port: false,
+            driver: DriverKind::Uring,
             protocol: protocol::Config::Raw,
             cpus: placement::default_cpus(),
             max_connections: 0,
@@ -167,9 +170,9 @@ impl Config {
             protocol::Config::Raw => 0,
             protocol::Config::Framed(framed) => framed.max_frame,
         };
-        let buffer = self.ring.buffer_size as usize;
+        let buffer = self.driver.buffer_size(self.ring);
         let kept_whole = 2 * (buffer.max(unit as usize) + 4096);
-        let in_one_turn = driver::uring::BUFFERS_IN_ONE_TURN.min(self.ring.buffers.into());
+        let in_one_turn = self.driver.buffers_in_one_turn(self.ring);
         self.cpus.len() * (kept_whole + in_one_turn * (buffer + 1024))
     }
 
@@ -207,9 +210,10 @@ impl Config {
     pub fn memory_bound(&self) -> MemoryBound {
         MemoryBound {
             workers: self.cpus.len(),
-            worker: 2 * self.ring.memory() + MemoryBound::STACK,
+            worker: self.driver.worker_memory(self.ring) + MemoryBound::STACK,
             memory: self.memory,
             connections: self.max_connections,
+            connection: self.driver.connection_memory(),
         }
     }
 
@@ -257,16 +261,13 @@ fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
 }
 
 /// The most memory that a server takes, and how that is reckoned.
-///
-/// A worker takes its ring and buffers, and as much again: what arrives in one turn fits the
-/// buffers, so copies of it or answers to it are no longer, and they may exist before what they
-/// take the place of has gone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MemoryBound {
     workers: usize,
     worker: usize,
     memory: usize,
     connections: usize,
+    connection: usize,
 }
 
 impl MemoryBound {
@@ -280,7 +281,7 @@ impl MemoryBound {
         self.workers
             .saturating_mul(self.worker)
             .saturating_add(self.memory)
-            .saturating_add(self.connections.saturating_mul(driver::uring::CONNECTION_MEMORY))
+            .saturating_add(self.connections.saturating_mul(self.connection))
             .saturating_add(Self::PROGRAM)
     }
 }
@@ -298,7 +299,7 @@ impl fmt::Display for MemoryBound {
             mib(self.worker),
             mib(self.memory),
             self.connections,
-            driver::uring::CONNECTION_MEMORY >> 10,
+            self.connection >> 10,
             mib(Self::PROGRAM),
         )
     }
@@ -392,11 +393,14 @@ mod tests {
 
     #[test]
     fn the_bound_adds_up() {
-        let bound = MemoryBound { workers: 2, worker: 7 << 20, memory: 5 << 20, connections: 1000 };
-        let expected = 2 * (7 << 20)
-            + (5 << 20)
-            + 1000 * driver::uring::CONNECTION_MEMORY
-            + MemoryBound::PROGRAM;
+        let bound = MemoryBound {
+            workers: 2,
+            worker: 7 << 20,
+            memory: 5 << 20,
+            connections: 1000,
+            connection: 4 << 10,
+        };
+        let expected = 2 * (7 << 20) + (5 << 20) + 1000 * (4 << 10) + MemoryBound::PROGRAM;
         assert_eq!(bound.bytes(), expected);
         assert!(
             bound

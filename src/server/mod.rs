@@ -36,6 +36,7 @@ pub use placement::{default_cpus, workers_on};
 pub use signals::shut_down_on_signals;
 use worker::{Shared, Workers};
 
+pub use crate::driver::DriverKind;
 pub use crate::sys::RingSize;
 pub use config::{Config, ConfigError, MemoryBound};
 
@@ -122,7 +123,8 @@ impl Server {
             SocketOptions { share_port: config.share_port, send_buffer: config.send_buffer };
         let listeners = listener::listen(&config.addresses, config.cpus.len(), options)?;
         let local_addresses = listeners.local_addresses;
-        let shared = Shared { settings: config.settings(), admission, shutdown };
+        let shared =
+            Shared { driver: config.driver, settings: config.settings(), admission, shutdown };
         let workers = Workers::start(&config.cpus, listeners.of_workers, &shared)?;
         let shutdown = shared.shutdown;
         Ok(Self { cpus: config.cpus.clone(), local_addresses, workers, shutdown })

@@ -8,13 +8,14 @@ use std::thread::{self, JoinHandle};
 
 use super::{ServeError, StartError};
 use crate::cpus;
-use crate::driver::{Settings, ShutdownSignal, Urgency, Worker, uring};
+use crate::driver::{Driver, DriverKind, Settings, ShutdownSignal, Urgency, Worker};
 use crate::lifecycle::Admission;
 use crate::metrics::Counters;
 use crate::say;
 
 /// What all workers of a server have in common.
 pub(super) struct Shared {
+    pub(super) driver: DriverKind,
     pub(super) settings: Settings,
     pub(super) admission: Arc<Admission>,
     pub(super) shutdown: Arc<ShutdownSignal>,
@@ -54,10 +55,10 @@ impl Workers {
                 admission: Arc::clone(&shared.admission),
                 shutdown: Arc::clone(&shared.shutdown),
             };
-            let (ready, exit) = (ready_sender.clone(), exit_sender.clone());
+            let (driver, ready, exit) = (shared.driver, ready_sender.clone(), exit_sender.clone());
             let spawned = thread::Builder::new()
                 .name(format!("worker-{index}"))
-                .spawn(move || run(index, cpu, worker, &ready, &exit));
+                .spawn(move || run(index, || begin(driver, cpu, worker), &ready, &exit));
             match spawned {
                 Ok(thread) => workers.threads.push(thread),
                 Err(error) => {
@@ -117,10 +118,15 @@ impl Workers {
     }
 }
 
-fn run(index: usize, cpu: usize, worker: Worker, ready: &Sender<Ready>, exit: &Sender<Exit>) {
+fn run(
+    index: usize,
+    begin: impl FnOnce() -> Result<Driver, String>,
+    ready: &Sender<Ready>,
+    exit: &Sender<Exit>,
+) {
     let _abort = AbortOnPanic { worker: index };
     // The starter may have given up and gone; then nobody needs to be told.
-    let driver = match begin(cpu, worker) {
+    let driver = match begin() {
         Ok(driver) => driver,
         Err(reason) => {
             let _ = ready.send((index, Err(reason)));
@@ -132,11 +138,11 @@ fn run(index: usize, cpu: usize, worker: Worker, ready: &Sender<Ready>, exit: &S
     let _ = exit.send(Exit { worker: index, result });
 }
 
-fn begin(cpu: usize, worker: Worker) -> Result<uring::Driver, String> {
+fn begin(driver: DriverKind, cpu: usize, worker: Worker) -> Result<Driver, String> {
     cpus::pin(cpu).map_err(|error| {
         format!("it cannot be pinned there: {error}: is it offline, or not in the cpuset?")
     })?;
-    uring::Driver::new(worker).map_err(|error| error.to_string())
+    Driver::new(driver, worker)
 }
 
 /// A worker's panic is a bug of ours, and the kernel may still own its buffers: the process ends,

@@ -1,0 +1,108 @@
+//! The drivers there are, and what each costs.
+
+use std::fmt;
+use std::io;
+
+use super::{Worker, copying, epoll, uring};
+use crate::metrics::Counters;
+use crate::sys::RingSize;
+
+/// How workers move bytes: each kind is a model of I/O.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DriverKind {
+    /// Completions: io_uring as the kernel offers it. The fastest.
+    Uring,
+    /// Readiness: epoll. Works where io_uring is blocked.
+    Epoll,
+}
+
+impl DriverKind {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Uring, Self::Epoll];
+
+    /// The name as on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Uring => "uring",
+            Self::Epoll => "epoll",
+        }
+    }
+
+    /// Bytes of memory that a worker takes beside its connections.
+    ///
+    /// The native driver takes its ring and buffers, and as much again: what arrives in one turn
+    /// fits the buffers, so copies of it or answers to it are no longer, and they may exist before
+    /// what they take the place of has gone. The same holds of the one buffer of the others.
+    pub(crate) fn worker_memory(self, ring: RingSize) -> usize {
+        match self {
+            Self::Uring => 2 * ring.memory(),
+            Self::Epoll => 2 * epoll::BUFFER_SIZE + epoll::EVENTS_MEMORY,
+        }
+    }
+
+    /// Bytes of memory that a connection takes beside what waits in it.
+    pub(crate) fn connection_memory(self) -> usize {
+        match self {
+            Self::Uring => uring::CONNECTION_MEMORY,
+            Self::Epoll => copying::CONNECTION_MEMORY,
+        }
+    }
+
+    /// Bytes of a receive buffer.
+    pub(crate) fn buffer_size(self, ring: RingSize) -> usize {
+        match self {
+            Self::Uring => ring.buffer_size as usize,
+            Self::Epoll => epoll::BUFFER_SIZE,
+        }
+    }
+
+    /// Receive buffers that one connection can fill before anybody looks.
+    pub(crate) fn buffers_in_one_turn(self, ring: RingSize) -> usize {
+        match self {
+            Self::Uring => uring::BUFFERS_IN_ONE_TURN.min(ring.buffers.into()),
+            Self::Epoll => 1,
+        }
+    }
+}
+
+impl fmt::Display for DriverKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A worker that is ready to serve.
+pub(crate) enum Driver {
+    Uring(Box<uring::Driver>),
+    Epoll(epoll::Driver),
+}
+
+impl Driver {
+    /// Makes what the kernel has to give, for the calling thread.
+    ///
+    /// # Errors
+    ///
+    /// Names cause and fix when it does not.
+    pub(crate) fn new(kind: DriverKind, worker: Worker) -> Result<Self, String> {
+        match kind {
+            DriverKind::Uring => uring::Driver::new(worker)
+                .map(|driver| Self::Uring(Box::new(driver)))
+                .map_err(|error| error.to_string()),
+            DriverKind::Epoll => {
+                epoll::Driver::new(worker).map(Self::Epoll).map_err(|error| error.to_string())
+            }
+        }
+    }
+
+    /// Serves until shut down.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel refuses to go on; connections that fail are counted, not errors.
+    pub(crate) fn run(self) -> io::Result<Counters> {
+        match self {
+            Self::Uring(driver) => driver.run(),
+            Self::Epoll(driver) => driver.run(),
+        }
+    }
+}
