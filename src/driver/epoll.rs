@@ -214,7 +214,7 @@ impl Driver {
                 Act::Close(manner) => {
                     let socket = self.sockets[key.slot as usize].take();
                     let Socket { fd, .. } = socket.expect("a connection is closed once");
-                    if let Some((account, queued)) = peer::close(fd, manner) {
+                    if let Some((account, queued)) = peer::prepare_close(fd.as_fd(), manner) {
                         self.session.handle_left_behind(account, queued);
                     }
                     return;

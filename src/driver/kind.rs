@@ -16,6 +16,10 @@ pub enum DriverKind {
     Epoll,
 }
 
+/// Serves until shut down, on the thread that it was prepared on. Fails when the kernel refuses to
+/// go on; connections that fail are counted.
+pub(crate) type Serve = Box<dyn FnOnce() -> io::Result<Counters>>;
+
 impl DriverKind {
     /// All of them.
     pub const ALL: [Self; 2] = [Self::Uring, Self::Epoll];
@@ -26,6 +30,24 @@ impl DriverKind {
             Self::Uring => "uring",
             Self::Epoll => "epoll",
         }
+    }
+
+    /// Makes what the kernel has to give for a worker on the calling thread.
+    ///
+    /// # Errors
+    ///
+    /// Names cause and fix when it does not give it.
+    pub(crate) fn prepare(self, worker: Worker) -> Result<Serve, String> {
+        Ok(match self {
+            Self::Uring => {
+                let driver = uring::Driver::new(worker).map_err(|error| error.to_string())?;
+                Box::new(|| driver.run())
+            }
+            Self::Epoll => {
+                let driver = epoll::Driver::new(worker).map_err(|error| error.to_string())?;
+                Box::new(|| driver.run())
+            }
+        })
     }
 
     /// Bytes of memory that a worker takes beside its connections.
@@ -68,41 +90,5 @@ impl DriverKind {
 impl fmt::Display for DriverKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
-    }
-}
-
-/// A worker that is ready to serve.
-pub(crate) enum Driver {
-    Uring(Box<uring::Driver>),
-    Epoll(epoll::Driver),
-}
-
-impl Driver {
-    /// Makes what the kernel has to give, for the calling thread.
-    ///
-    /// # Errors
-    ///
-    /// Names cause and fix when it does not.
-    pub(crate) fn new(kind: DriverKind, worker: Worker) -> Result<Self, String> {
-        match kind {
-            DriverKind::Uring => uring::Driver::new(worker)
-                .map(|driver| Self::Uring(Box::new(driver)))
-                .map_err(|error| error.to_string()),
-            DriverKind::Epoll => {
-                epoll::Driver::new(worker).map(Self::Epoll).map_err(|error| error.to_string())
-            }
-        }
-    }
-
-    /// Serves until shut down.
-    ///
-    /// # Errors
-    ///
-    /// When the kernel refuses to go on; connections that fail are counted, not errors.
-    pub(crate) fn run(self) -> io::Result<Counters> {
-        match self {
-            Self::Uring(driver) => driver.run(),
-            Self::Epoll(driver) => driver.run(),
-        }
     }
 }

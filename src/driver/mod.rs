@@ -26,8 +26,8 @@ use crate::protocol;
 use crate::sys::RingSize;
 
 pub(crate) use closing::{Account, Manner};
-pub(crate) use kind::Driver;
 pub use kind::DriverKind;
+pub(crate) use kind::Serve;
 pub(crate) use shutdown::{ShutdownSignal, Urgency};
 
 /// What a worker needs, whatever its driver.

@@ -1,7 +1,7 @@
 //! What drivers do with a connection's socket beside receiving and sending.
 
 use std::net::{IpAddr, SocketAddr};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
 use rustix::net::Shutdown;
@@ -34,14 +34,12 @@ pub(super) fn shut_down_writing(socket: BorrowedFd<'_>) {
     let _ = rustix::net::shutdown(socket, Shutdown::Write);
 }
 
-/// Closes a socket; returns what is to be accounted for and how many bytes the peer has not
-/// acknowledged.
-pub(super) fn close(socket: OwnedFd, manner: Manner) -> Option<(Account, usize)> {
+/// Prepares a socket for being closed; returns what is to be accounted for and how many bytes the
+/// peer has not acknowledged.
+pub(super) fn prepare_close(socket: BorrowedFd<'_>, manner: Manner) -> Option<(Account, usize)> {
     match manner {
         Manner::Plain => None,
-        Manner::Accounting(account) => {
-            Some((account, sockopt::bytes_queued(socket.as_fd()).unwrap_or(0)))
-        }
+        Manner::Accounting(account) => Some((account, sockopt::bytes_queued(socket).unwrap_or(0))),
         Manner::Reset => {
             // Should it be refused, the kernel keeps the bytes until it gives up by itself.
             let _ = SockRef::from(&socket).set_linger(Some(Duration::ZERO));

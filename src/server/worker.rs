@@ -8,7 +8,7 @@ use std::thread::{self, JoinHandle};
 
 use super::{ServeError, StartError};
 use crate::cpus;
-use crate::driver::{Driver, DriverKind, Settings, ShutdownSignal, Urgency, Worker};
+use crate::driver::{DriverKind, Serve, Settings, ShutdownSignal, Urgency, Worker};
 use crate::lifecycle::Admission;
 use crate::metrics::Counters;
 use crate::say;
@@ -120,29 +120,29 @@ impl Workers {
 
 fn run(
     index: usize,
-    begin: impl FnOnce() -> Result<Driver, String>,
+    begin: impl FnOnce() -> Result<Serve, String>,
     ready: &Sender<Ready>,
     exit: &Sender<Exit>,
 ) {
     let _abort = AbortOnPanic { worker: index };
     // The starter may have given up and gone; then nobody needs to be told.
-    let driver = match begin() {
-        Ok(driver) => driver,
+    let serve = match begin() {
+        Ok(serve) => serve,
         Err(reason) => {
             let _ = ready.send((index, Err(reason)));
             return;
         }
     };
     let _ = ready.send((index, Ok(rustix::thread::gettid().as_raw_nonzero().get())));
-    let result = driver.run().map_err(|error| error.to_string());
+    let result = serve().map_err(|error| error.to_string());
     let _ = exit.send(Exit { worker: index, result });
 }
 
-fn begin(driver: DriverKind, cpu: usize, worker: Worker) -> Result<Driver, String> {
+fn begin(driver: DriverKind, cpu: usize, worker: Worker) -> Result<Serve, String> {
     cpus::pin(cpu).map_err(|error| {
         format!("it cannot be pinned there: {error}: is it offline, or not in the cpuset?")
     })?;
-    Driver::new(driver, worker)
+    driver.prepare(worker)
 }
 
 /// A worker's panic is a bug of ours, and the kernel may still own its buffers: the process ends,

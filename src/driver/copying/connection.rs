@@ -139,19 +139,16 @@ impl Connection {
     }
 
     /// A receive that the driver had begun ended without bytes.
-    #[expect(dead_code, reason = "for the driver of futures, next")]
     pub(super) fn receive_ended(&mut self) {
         self.operations.is_receiving = false;
     }
 
     /// The driver begins a receive and will tell its end.
-    #[expect(dead_code, reason = "for the driver of futures, next")]
     pub(super) fn begin_receive(&mut self) {
         self.operations.is_receiving = true;
     }
 
     /// Takes the front of what waits, for a send whose end the driver will tell.
-    #[expect(dead_code, reason = "for the driver of futures, next")]
     pub(super) fn begin_send(&mut self) -> Option<Owned> {
         if self.operations.is_sending {
             return None;
@@ -162,7 +159,6 @@ impl Connection {
     }
 
     /// The send of this part ended.
-    #[expect(dead_code, reason = "for the driver of futures, next")]
     pub(super) fn send_ended(
         &mut self,
         now: Instant,

@@ -197,7 +197,7 @@ impl Driver {
 
     fn close(&mut self, slot: u32, manner: Manner) {
         let socket = self.sockets[slot as usize].take().expect("a connection is closed once");
-        if let Some((account, queued)) = peer::close(socket, manner) {
+        if let Some((account, queued)) = peer::prepare_close(socket.as_fd(), manner) {
             self.session.handle_left_behind(account, queued);
         }
     }
