@@ -19,6 +19,7 @@
 //! ```
 
 mod assertion;
+pub mod chart;
 mod clock;
 mod config;
 mod connect;
