@@ -3,6 +3,7 @@
 //! A module per program turns words into what the libraries take, checks what can be checked
 //! before anything starts, and names cause and fix when it cannot be done.
 
+pub mod addresses;
 mod assertion;
 mod interrupt;
 pub mod load;

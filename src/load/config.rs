@@ -1,6 +1,6 @@
 //! What to measure, and how.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use super::assertion::Assertion;
@@ -22,6 +22,11 @@ pub struct Config {
     pub protocol: Protocol,
     /// Connections, all made before the run begins; at least 1.
     pub connections: usize,
+    /// How long making them takes, evenly; zero is as fast as the server accepts.
+    pub ramp_up: Duration,
+    /// Addresses of this host that connections come from in turn, those of the target's family;
+    /// the kernel chooses if there are none.
+    pub sources: Vec<IpAddr>,
     /// Bytes of a message's payload.
     pub sizes: Sizes,
     /// Length of the measured window.
@@ -62,6 +67,8 @@ impl Config {
             server: Server::External,
             protocol: Protocol::Raw,
             connections: 64,
+            ramp_up: Duration::ZERO,
+            sources: Vec::new(),
             sizes: Sizes::fixed(64).expect("it is in bounds"),
             duration: Duration::from_secs(10),
             warmup: Duration::from_secs(1),

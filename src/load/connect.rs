@@ -1,17 +1,19 @@
 //! Makes the run's connections before the clock starts, many at a time.
 
 use std::io;
-use std::net::{SocketAddr, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::Socket;
 
+use super::config::Config;
+use super::dial::{Dialer, Failure, Failures, HANDSHAKE_LIMIT_S, finish};
 use super::interrupt::Interrupt;
 
 /// How long no connection may succeed before the rest are given up.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(HANDSHAKE_LIMIT_S);
 /// How long to wait before looking whether the run was interrupted.
 const LOOK: Duration = Duration::from_millis(50);
 /// Handshakes under way at once, below the shortest usual listen backlog (128).
@@ -19,104 +21,159 @@ const IN_PROGRESS_LIMIT: usize = 64;
 
 /// What became of the attempts.
 pub(super) struct Connected {
-    /// Where the connections lead.
-    pub(super) address: SocketAddr,
+    /// What made them, and makes more.
+    pub(super) dialer: Dialer,
     /// Non-blocking, without Nagle's delay.
     pub(super) sockets: Vec<TcpStream>,
-    /// Attempts that failed.
-    pub(super) failures: usize,
-    /// Why the first of them did.
-    pub(super) first_failure: Option<io::Error>,
+    /// Why the others failed, and how many each.
+    pub(super) failures: Failures,
 }
 
-/// Makes `count` connections to the first of these addresses that takes one.
+/// Makes the run's connections to the first of its target's addresses that takes one, evenly over
+/// the ramp-up.
 ///
 /// # Errors
 ///
 /// When none takes one; the error is the last address's. Later failures are counted instead, an
 /// interrupt's too.
-pub(super) fn connect_all(
-    addresses: &[SocketAddr],
-    count: usize,
-    interrupt: &Interrupt,
-) -> io::Result<Connected> {
-    let (address, first) = connect_first(addresses, interrupt)?;
-    let mut connected =
-        Connected { address, sockets: vec![first], failures: 0, first_failure: None };
-    let mut in_progress: Vec<Socket> = Vec::new();
-    let mut remaining = count - 1;
-    let mut deadline = Instant::now() + CONNECT_TIMEOUT;
-    while remaining > 0 || !in_progress.is_empty() {
-        while remaining > 0 && in_progress.len() < IN_PROGRESS_LIMIT {
-            remaining -= 1;
-            match start(address) {
-                Ok(socket) => in_progress.push(socket),
-                Err(error) => connected.fail(1, error),
-            }
-        }
-        let now = Instant::now();
-        if now >= deadline || interrupt.is_raised() {
-            connected.fail(in_progress.len() + remaining, timed_out());
+pub(super) fn connect_all(config: &Config) -> io::Result<Connected> {
+    let mut connecting = Connecting::begin(config)?;
+    while !connecting.is_done() {
+        connecting.start_due();
+        if connecting.is_hopeless() || config.interrupt.is_raised() {
+            connecting.give_up();
             break;
         }
-        for socket in take_decided(&mut in_progress, (deadline - now).min(LOOK))? {
-            match finish(socket) {
-                Ok(socket) => {
-                    connected.sockets.push(socket);
-                    deadline = Instant::now() + CONNECT_TIMEOUT;
-                }
-                Err(error) => connected.fail(1, error),
-            }
-        }
+        connecting.take_decided()?;
     }
-    Ok(connected)
+    Ok(connecting.connected)
 }
 
-impl Connected {
-    fn fail(&mut self, attempts: usize, error: io::Error) {
-        self.failures += attempts;
-        self.first_failure.get_or_insert(error);
+/// The making of all connections but the first.
+struct Connecting {
+    connected: Connected,
+    /// Oldest first.
+    in_progress: Vec<Attempt>,
+    count: usize,
+    started: usize,
+    /// From one attempt to the next.
+    interval: Duration,
+    begun: Instant,
+    last_success: Instant,
+}
+
+struct Attempt {
+    socket: Socket,
+    since: Instant,
+}
+
+impl Connecting {
+    fn begin(config: &Config) -> io::Result<Self> {
+        let (dialer, first) =
+            connect_first(&config.target.addresses, &config.sources, &config.interrupt)?;
+        let count = config.connections;
+        Ok(Self {
+            connected: Connected { dialer, sockets: vec![first], failures: Failures::new() },
+            in_progress: Vec::new(),
+            count,
+            started: 1,
+            interval: Duration::from_nanos(
+                u64::try_from(config.ramp_up.as_nanos() / count as u128).unwrap_or(u64::MAX),
+            ),
+            begun: Instant::now(),
+            last_success: Instant::now(),
+        })
+    }
+
+    fn is_done(&self) -> bool {
+        self.started == self.count && self.in_progress.is_empty()
+    }
+
+    /// Begins the attempts whose time has come.
+    fn start_due(&mut self) {
+        while self.started < self.count
+            && self.in_progress.len() < IN_PROGRESS_LIMIT
+            && self.begun.elapsed() >= self.until_next()
+        {
+            match self.connected.dialer.begin(self.started) {
+                Ok(socket) => self.in_progress.push(Attempt { socket, since: Instant::now() }),
+                Err(failure) => self.fail(1, failure),
+            }
+            self.started += 1;
+        }
+    }
+
+    /// When the next attempt is due, since the beginning.
+    fn until_next(&self) -> Duration {
+        self.interval.saturating_mul(u32::try_from(self.started).unwrap_or(u32::MAX))
+    }
+
+    /// A slow server gets all the time it wants while any handshake succeeds.
+    fn is_hopeless(&self) -> bool {
+        self.in_progress
+            .first()
+            .is_some_and(|oldest| oldest.since.max(self.last_success).elapsed() >= CONNECT_TIMEOUT)
+    }
+
+    fn give_up(&mut self) {
+        self.fail(self.in_progress.len() + self.count - self.started, Failure::TimedOut);
+    }
+
+    fn take_decided(&mut self) -> io::Result<()> {
+        let until_next = if self.started < self.count && self.in_progress.len() < IN_PROGRESS_LIMIT
+        {
+            self.until_next().saturating_sub(self.begun.elapsed())
+        } else {
+            LOOK
+        };
+        for socket in take_decided(&mut self.in_progress, until_next.min(LOOK))? {
+            match finish(socket) {
+                Ok(socket) => {
+                    self.connected.sockets.push(socket);
+                    self.last_success = Instant::now();
+                }
+                Err(failure) => self.fail(1, failure),
+            }
+        }
+        Ok(())
+    }
+
+    fn fail(&mut self, attempts: usize, failure: Failure) {
+        *self.connected.failures.entry(failure).or_default() += attempts as u64;
     }
 }
 
 fn connect_first(
     addresses: &[SocketAddr],
+    sources: &[IpAddr],
     interrupt: &Interrupt,
-) -> io::Result<(SocketAddr, TcpStream)> {
+) -> io::Result<(Dialer, TcpStream)> {
     let mut last_error = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-    for address in addresses {
-        match connect_one(*address, interrupt) {
-            Ok(socket) => return Ok((*address, socket)),
+    let dialers = addresses.iter().filter_map(|address| Dialer::new(*address, sources));
+    for dialer in dialers {
+        match connect_one(&dialer, interrupt) {
+            Ok(socket) => return Ok((dialer, socket)),
             Err(error) => last_error = error,
         }
     }
     Err(last_error)
 }
 
-fn connect_one(address: SocketAddr, interrupt: &Interrupt) -> io::Result<TcpStream> {
-    let mut in_progress = vec![start(address)?];
-    let deadline = Instant::now() + CONNECT_TIMEOUT;
-    while Instant::now() < deadline && !interrupt.is_raised() {
+fn connect_one(dialer: &Dialer, interrupt: &Interrupt) -> io::Result<TcpStream> {
+    let since = Instant::now();
+    let mut in_progress = vec![Attempt { socket: dialer.begin(0)?, since }];
+    while since.elapsed() < CONNECT_TIMEOUT && !interrupt.is_raised() {
         if let Some(socket) = take_decided(&mut in_progress, LOOK)?.pop() {
-            return finish(socket);
+            return Ok(finish(socket)?);
         }
     }
-    Err(timed_out())
-}
-
-fn start(address: SocketAddr) -> io::Result<Socket> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    socket.set_nonblocking(true)?;
-    match socket.connect(&address.into()) {
-        Err(error) if error.raw_os_error() != Some(Errno::INPROGRESS.raw_os_error()) => Err(error),
-        _ => Ok(socket),
-    }
+    Err(Failure::TimedOut.into())
 }
 
 /// Waits for handshakes to be decided, either way, and takes those out that are.
-fn take_decided(in_progress: &mut Vec<Socket>, timeout: Duration) -> io::Result<Vec<Socket>> {
+fn take_decided(in_progress: &mut Vec<Attempt>, timeout: Duration) -> io::Result<Vec<Socket>> {
     let mut polled: Vec<PollFd<'_>> =
-        in_progress.iter().map(|socket| PollFd::new(socket, PollFlags::OUT)).collect();
+        in_progress.iter().map(|attempt| PollFd::new(&attempt.socket, PollFlags::OUT)).collect();
     let timeout =
         Timespec { tv_sec: timeout.as_secs() as i64, tv_nsec: timeout.subsec_nanos().into() };
     match poll(&mut polled, Some(&timeout)) {
@@ -125,25 +182,6 @@ fn take_decided(in_progress: &mut Vec<Socket>, timeout: Duration) -> io::Result<
     }
     let mut is_decided =
         polled.iter().map(|entry| !entry.revents().is_empty()).collect::<Vec<_>>().into_iter();
-    Ok(in_progress.extract_if(.., |_| is_decided.next().unwrap_or(false)).collect())
-}
-
-fn finish(socket: Socket) -> io::Result<TcpStream> {
-    match socket.take_error()? {
-        Some(error) => Err(error),
-        None => prepare(socket.into()),
-    }
-}
-
-fn prepare(socket: TcpStream) -> io::Result<TcpStream> {
-    socket.set_nodelay(true)?;
-    socket.set_nonblocking(true)?;
-    Ok(socket)
-}
-
-fn timed_out() -> io::Error {
-    io::Error::new(
-        io::ErrorKind::TimedOut,
-        format!("no handshake completed for {} s", CONNECT_TIMEOUT.as_secs()),
-    )
+    let decided = in_progress.extract_if(.., |_| is_decided.next().unwrap_or(false));
+    Ok(decided.map(|attempt| attempt.socket).collect())
 }

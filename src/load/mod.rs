@@ -27,6 +27,7 @@ mod connection;
 mod content;
 mod cpu;
 mod crew;
+mod dial;
 mod host;
 mod interrupt;
 mod limits;
@@ -46,6 +47,7 @@ mod worker;
 
 pub use assertion::{Assertion, Comparison, Finding, Measured, Metric};
 pub use config::{Arrival, Config, Load, MAX_MESSAGE_SIZE, Protocol, Server, Target};
+pub use dial::{SourceError, check_sources};
 pub use host::Host;
 pub use interrupt::Interrupt;
 pub use limits::{DescriptorLimitError, allow_descriptors};

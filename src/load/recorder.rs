@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::clock::nanos;
 use super::config::Config;
 use super::connection::Sent;
+use super::dial::{Failure, Failures};
 use super::wire::Ending;
 
 /// What histograms can tell apart: 1 ns to 60 s at three significant digits. Longer is recorded
@@ -106,7 +107,10 @@ pub(super) struct Recorder {
     pub(super) send_lag: Histogram<u64>,
     /// The part of `send_lag` that is the generator's own: a slot was free and it was late.
     pub(super) own_lag: Histogram<u64>,
+    /// Why connections ended before the run did.
     pub(super) endings: BTreeMap<Ending, u64>,
+    /// Why they could not be made.
+    pub(super) connect_failures: Failures,
 }
 
 impl Recorder {
@@ -126,6 +130,7 @@ impl Recorder {
             send_lag: histogram(),
             own_lag: histogram(),
             endings: BTreeMap::new(),
+            connect_failures: Failures::new(),
         }
     }
 
@@ -180,6 +185,12 @@ impl Recorder {
         *self.endings.entry(ending).or_default() += 1;
     }
 
+    /// So many connections could not be made.
+    pub(super) fn fail_to_connect(&mut self, failure: Failure, attempts: u64) {
+        self.totals.connect_errors += attempts;
+        *self.connect_failures.entry(failure).or_default() += attempts;
+    }
+
     /// Adds what another thread measured in the same window.
     pub(super) fn merge(&mut self, other: &Self) {
         self.totals += other.totals;
@@ -199,6 +210,9 @@ impl Recorder {
         }
         for (ending, count) in &other.endings {
             *self.endings.entry(*ending).or_default() += count;
+        }
+        for (failure, count) in &other.connect_failures {
+            *self.connect_failures.entry(*failure).or_default() += count;
         }
     }
 }

@@ -11,6 +11,7 @@ use super::connection::Connection;
 use super::content::Content;
 use super::cpu::Threads;
 use super::crew::Crew;
+use super::dial::Failures;
 use super::observer::{Counter, Observer, Progress, Samples};
 use super::orders::Orders;
 use super::pattern::Position;
@@ -71,7 +72,7 @@ pub enum RunError {
 /// When a number of the configuration is outside the bounds that its field states.
 pub fn run(config: &Config, on_progress: &mut dyn FnMut(Progress)) -> Result<Report, RunError> {
     check(config);
-    let connected = connect_all(&config.target.addresses, config.connections, &config.interrupt);
+    let connected = connect_all(config);
     if config.interrupt.is_raised() {
         return Err(RunError::Interrupted { doing: "connecting" });
     }
@@ -82,10 +83,9 @@ pub fn run(config: &Config, on_progress: &mut dyn FnMut(Progress)) -> Result<Rep
     let server = server_threads(config, &connected);
     let window = Window::of(config);
     let outcome = Outcome {
-        address: connected.address,
+        address: connected.dialer.target(),
         connections: connected.sockets.len() as u64,
-        connect_errors: connected.failures as u64,
-        connect_failure: connected.first_failure.as_ref().map(ToString::to_string),
+        connect_failures: connected.failures.clone(),
         recorders: Vec::new(),
         window,
         was_interrupted: false,
@@ -107,8 +107,7 @@ pub fn run(config: &Config, on_progress: &mut dyn FnMut(Progress)) -> Result<Rep
 pub(super) struct Outcome {
     pub(super) address: SocketAddr,
     pub(super) connections: u64,
-    pub(super) connect_errors: u64,
-    pub(super) connect_failure: Option<String>,
+    pub(super) connect_failures: Failures,
     /// One of each thread.
     pub(super) recorders: Vec<Recorder>,
     /// What was measured: less than was planned if the run was interrupted.
@@ -131,9 +130,9 @@ fn server_threads(config: &Config, connected: &Connected) -> Option<Threads> {
         Server::Embedded { thread_ids, .. } => Some(Threads::OfThisProcess(thread_ids.clone())),
         Server::External => {
             let own = connected.sockets.first()?.local_addr().ok()?;
-            let is_on_this_host =
-                connected.address.ip().is_loopback() || connected.address.ip() == own.ip();
-            is_on_this_host.then(|| Threads::listening_on(connected.address))?
+            let target = connected.dialer.target();
+            let is_on_this_host = target.ip().is_loopback() || target.ip() == own.ip();
+            is_on_this_host.then(|| Threads::listening_on(target))?
         }
     }
 }

@@ -47,8 +47,6 @@ impl Verdict {
 
 /// What the verdict rests on beside what was recorded.
 pub(super) struct Circumstances {
-    /// Why the first connection that failed did so.
-    pub(super) connect_failure: Option<String>,
     /// Messages a second, in open loop.
     pub(super) rate: Option<u64>,
     /// Share of the window in which the busiest generator thread was not waiting.
@@ -62,7 +60,7 @@ pub(super) struct Circumstances {
 /// Weighs the evidence of a whole run.
 pub(super) fn judge(recorder: &Recorder, circumstances: &Circumstances) -> Verdict {
     let mut reasons = Vec::new();
-    connections(recorder, circumstances, &mut reasons);
+    connections(recorder, &mut reasons);
     replies(recorder, &mut reasons);
     if let Some(rate) = circumstances.rate {
         open_loop(recorder, rate, circumstances, &mut reasons);
@@ -83,13 +81,12 @@ fn warnings(circumstances: &Circumstances) -> Vec<String> {
     warnings
 }
 
-fn connections(recorder: &Recorder, circumstances: &Circumstances, reasons: &mut Vec<String>) {
+fn connections(recorder: &Recorder, reasons: &mut Vec<String>) {
     let totals = &recorder.totals;
-    if totals.connect_errors > 0 {
-        let cause = circumstances.connect_failure.as_deref().unwrap_or("no cause known");
+    for (failure, connections) in &recorder.connect_failures {
         reasons.push(format!(
-            "{} of {} connections could not be made: {cause}",
-            count(totals.connect_errors),
+            "{} of {} connections could not be made: {failure}",
+            count(*connections),
             count(totals.connect_errors + totals.connections),
         ));
     }
@@ -208,6 +205,7 @@ fn excessive_lag(recorder: &Recorder, name: &str, quantile: f64) -> Option<Strin
 #[cfg(test)]
 mod tests {
     use super::super::connection::Sent;
+    use super::super::dial::Failure;
     use super::super::recorder::Window;
     use super::*;
 
@@ -216,7 +214,6 @@ mod tests {
 
     fn calm() -> Circumstances {
         Circumstances {
-            connect_failure: None,
             rate: Some(RATE),
             busiest: 0.2,
             planned_ns: WINDOW.length_ns(),
@@ -271,11 +268,10 @@ mod tests {
         recorder.end(Ending::Reset);
         assert_eq!(only_reason(&recorder, &calm()), "1 connection reset by the server");
         recorder.endings.clear();
-        recorder.totals.connect_errors = 4;
-        let failure = Circumstances { connect_failure: Some("refused".to_owned()), ..calm() };
+        recorder.fail_to_connect(Failure::TimedOut, 4);
         assert_eq!(
-            only_reason(&recorder, &failure),
-            "4 of 4 connections could not be made: refused"
+            only_reason(&recorder, &calm()),
+            "4 of 4 connections could not be made: no handshake completed for 5 s"
         );
     }
 

@@ -54,3 +54,20 @@ pub(crate) fn bytes_queued(socket: BorrowedFd<'_>) -> io::Result<usize> {
     }
     Ok(usize::try_from(queued).unwrap_or(0))
 }
+
+/// Lets `bind` to port 0 choose an address alone: the port comes with `connect`
+/// (`IP_BIND_ADDRESS_NO_PORT`, `ip(7)`, since 4.2). Of IPv6 sockets too.
+pub(crate) fn bind_address_without_port(socket: BorrowedFd<'_>) -> io::Result<()> {
+    let enabled: libc::c_int = 1;
+    // SAFETY: the kernel reads one int, which `enabled` is.
+    let result = unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            libc::IPPROTO_IP,
+            libc::IP_BIND_ADDRESS_NO_PORT,
+            (&raw const enabled).cast(),
+            size_of_val(&enabled) as libc::socklen_t,
+        )
+    };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}

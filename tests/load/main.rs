@@ -1,6 +1,7 @@
 //! The load generator's library against servers made of plain threads: such as behave, and such as
 //! do not.
 
+mod connect;
 mod faults;
 mod service;
 mod sizes;

@@ -18,13 +18,18 @@ pub(super) fn within(option: &str, value: u64, least: u64, most: u64) -> Result<
 }
 
 /// A run that measures something and ends.
-pub(super) fn check_times(duration: Duration, warmup: Duration) -> Result<(), LoadError> {
+pub(super) fn check_times(
+    duration: Duration,
+    warmup: Duration,
+    ramp_up: Duration,
+) -> Result<(), LoadError> {
     if duration.is_zero() {
         return Err(LoadError::Usage("--duration 0s measures nothing: use 1s or more".to_owned()));
     }
-    if duration.checked_add(warmup).is_none_or(|total| total > MAX_DURATION) {
+    let total = duration.checked_add(warmup).and_then(|total| total.checked_add(ramp_up));
+    if total.is_none_or(|total| total > MAX_DURATION) {
         return Err(LoadError::Usage(
-            "--duration and --warmup are too long: together at most 2400h".to_owned(),
+            "--duration, --warmup and --ramp-up are too long: together at most 2400h".to_owned(),
         ));
     }
     Ok(())

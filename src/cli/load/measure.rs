@@ -1,9 +1,11 @@
 //! The options of a measurement, the same for every command that measures.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
+use super::super::addresses::{AddressesError, parse_addresses};
 use super::super::assertion::parse_assertion;
 use super::super::placement::Placement;
 use super::super::sizes::parse_sizes;
@@ -14,7 +16,8 @@ use super::error::LoadError;
 use super::target;
 use crate::cpus::{self, CpusError};
 use crate::load::{
-    self, Arrival, Assertion, Config, Interrupt, Load, Server, Sizes, allow_descriptors,
+    self, Arrival, Assertion, Config, Interrupt, Load, Server, Sizes, Target, allow_descriptors,
+    check_sources,
 };
 
 /// Descriptors for everything but connections: standard streams, event loops, logs, rings.
@@ -36,6 +39,9 @@ pub struct Measuring {
     #[arg(short, long, value_name = "N", default_value = "64", value_parser = parse_count)]
     #[arg(help_heading = LOAD)]
     connections: u64,
+    /// How long to take for connecting, before the warm-up [default: as fast as they are accepted]
+    #[arg(long, value_name = "TIME", value_parser = parse_duration, help_heading = LOAD)]
+    ramp_up: Option<Duration>,
     /// Messages in flight per connection [default: 1; with --rate at most 1024]
     #[arg(long, value_name = "N", value_parser = parse_count, help_heading = LOAD)]
     depth: Option<u64>,
@@ -69,6 +75,10 @@ pub struct Measuring {
     /// CPUs of the generator threads, as in 0-3,8
     #[arg(long, value_name = "LIST", value_parser = parse_cpus, help_heading = GENERATOR)]
     cpus: Option<CpuList>,
+    /// Addresses of this host to connect from in turn, as in 127.0.0.2-127.0.0.9: each has 28,232
+    /// ports by default
+    #[arg(long, value_name = "LIST", value_parser = parse_sources, help_heading = GENERATOR)]
+    source: Option<AddressList>,
 }
 
 const LOAD: &str = "Load";
@@ -108,6 +118,14 @@ fn parse_cpus(text: &str) -> Result<CpuList, CpusError> {
     cpus::parse_list(text).map(CpuList)
 }
 
+/// The same of addresses.
+#[derive(Debug, Clone)]
+struct AddressList(Vec<IpAddr>);
+
+fn parse_sources(text: &str) -> Result<AddressList, AddressesError> {
+    parse_addresses(text).map(AddressList)
+}
+
 impl Measuring {
     /// Checks the options against each other and against this host; without a target there will
     /// be an embedded server.
@@ -117,17 +135,21 @@ impl Measuring {
     /// Names the first option that is not possible, and what would be.
     pub(super) fn resolve(&self, target: Option<&str>) -> Result<Setup, LoadError> {
         let connections = within("--connections", self.connections, 1, 1_000_000)?;
-        check_times(self.duration, self.warmup)?;
+        let ramp_up = self.ramp_up.unwrap_or_default();
+        check_times(self.duration, self.warmup, ramp_up)?;
         let load = self.load()?;
         let depth = self.depth(load)?;
         let place = self.place(target.is_none(), connections)?;
         let ends = if target.is_none() { 2 } else { 1 };
         allow_descriptors(ends * connections as u64 + OTHER_DESCRIPTORS)?;
+        let target = target.map_or(Ok(target::unknown()), target::resolve)?;
         let config = Config {
-            target: target.map_or(Ok(target::unknown()), target::resolve)?,
+            sources: self.sources(&target)?,
+            target,
             server: Server::External,
             protocol: self.protocol.into(),
             connections,
+            ramp_up,
             sizes: self.size.clone(),
             duration: self.duration,
             warmup: self.warmup,
@@ -142,6 +164,13 @@ impl Measuring {
         };
         let embedded = place.server.map(|cpu| EmbeddedServer::suiting(&config, cpu));
         Ok(Setup { config, embedded })
+    }
+
+    fn sources(&self, target: &Target) -> Result<Vec<IpAddr>, LoadError> {
+        let Some(AddressList(sources)) = &self.source else { return Ok(Vec::new()) };
+        check_sources(sources, &target.addresses)
+            .map_err(|error| LoadError::Usage(format!("--source: {error}")))?;
+        Ok(sources.clone())
     }
 
     fn load(&self) -> Result<Load, LoadError> {

@@ -1,6 +1,6 @@
 //! What is measured, from its name.
 
-use std::net::ToSocketAddrs;
+use std::net::{Ipv4Addr, SocketAddr, ToSocketAddrs};
 
 use clap::CommandFactory;
 
@@ -10,7 +10,7 @@ use crate::load::Target;
 
 /// What stands for the target until the embedded server has its port.
 pub(super) fn unknown() -> Target {
-    Target { name: String::new(), addresses: Vec::new() }
+    Target { name: String::new(), addresses: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 0))] }
 }
 
 /// The addresses of HOST:PORT.

@@ -1,5 +1,7 @@
 //! The report for programs. Its keys are a contract: fields are added, never renamed.
 
+use std::net::IpAddr;
+
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
@@ -45,6 +47,8 @@ struct Config<'a> {
     loop_kind: &'static str,
     protocol: &'static str,
     connections: usize,
+    ramp_up_ns: u64,
+    sources: &'a [IpAddr],
     /// Null where there are several.
     size_bytes: Option<usize>,
     sizes: String,
@@ -158,6 +162,8 @@ impl<'a> From<&'a crate::load::Config> for Config<'a> {
             loop_kind,
             protocol: config.protocol.name(),
             connections: config.connections,
+            ramp_up_ns: nanos(config.ramp_up),
+            sources: &config.sources,
             size_bytes: config.sizes.only(),
             sizes: config.sizes.to_string(),
             duration_ns: nanos(config.duration),

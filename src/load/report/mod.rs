@@ -141,10 +141,11 @@ impl Report {
                 all
             })
             .expect("a run has at least one thread");
-        recorder.totals.connections = outcome.connections;
-        recorder.totals.connect_errors = outcome.connect_errors;
+        recorder.totals.connections += outcome.connections;
+        for (failure, attempts) in outcome.connect_failures {
+            recorder.fail_to_connect(failure, attempts);
+        }
         let circumstances = Circumstances {
-            connect_failure: outcome.connect_failure,
             rate,
             busiest,
             planned_ns: nanos(config.duration),

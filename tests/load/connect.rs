@@ -1,0 +1,74 @@
+//! How connections are made: from where, how fast, and how many.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use ringback::load::{Config, Target, report, run};
+
+use crate::support::{assert_all_came_back, echo, measure, serve, short};
+
+fn leak<T>(value: T) -> &'static T {
+    Box::leak(Box::new(value))
+}
+
+#[test]
+fn connections_are_dealt_over_the_sources() {
+    let peers: &Mutex<BTreeMap<IpAddr, usize>> = leak(Mutex::default());
+    let address = serve(|_, socket| {
+        let peer = socket.peer_addr().unwrap().ip();
+        *peers.lock().unwrap().entry(peer).or_default() += 1;
+        echo(socket);
+    });
+    let sources: Vec<IpAddr> = (2..5).map(|last| IpAddr::from([127, 0, 0, last])).collect();
+    let config = Config { sources: sources.clone(), connections: 7, ..short(address) };
+    let report = measure(&config);
+    assert_all_came_back(&report);
+    let expected = sources.iter().copied().zip([3, 2, 2]).collect::<BTreeMap<_, _>>();
+    assert_eq!(*peers.lock().unwrap(), expected);
+    let json: serde_json::Value = serde_json::from_str(&report::json(&report)).unwrap();
+    assert_eq!(
+        json["config"]["sources"],
+        serde_json::json!(["127.0.0.2", "127.0.0.3", "127.0.0.4"])
+    );
+}
+
+#[test]
+fn an_address_without_a_source_of_its_family_is_passed_over() {
+    let address = serve(|_, socket| echo(socket));
+    let ipv6 = SocketAddr::new("::1".parse().unwrap(), address.port());
+    let target = Target { name: "both".to_owned(), addresses: vec![ipv6, address] };
+    let sources = vec!["127.0.0.7".parse().unwrap()];
+    let config = Config { target, sources, ..short(address) };
+    assert_eq!(measure(&config).address, address);
+    let sources = vec!["192.0.2.1".parse().unwrap()];
+    let error = run(&Config { sources, ..short(address) }, &mut |_| {}).unwrap_err();
+    assert!(error.to_string().contains("--source"), "{error}");
+}
+
+#[test]
+fn ramp_up_spreads_the_connections_evenly() {
+    const RAMP_UP: Duration = Duration::from_millis(600);
+    let accepted: &Mutex<Vec<Instant>> = leak(Mutex::default());
+    let address = serve(|_, socket| {
+        accepted.lock().unwrap().push(Instant::now());
+        echo(socket);
+    });
+    let config = Config { ramp_up: RAMP_UP, connections: 6, ..short(address) };
+    assert_all_came_back(&measure(&config));
+    let accepted = accepted.lock().unwrap();
+    // The last begins one sixth before the end, and none before its time.
+    assert_eq!(accepted.len(), 6);
+    let spread = accepted[5] - accepted[0];
+    assert!(spread >= RAMP_UP * 4 / 6, "{spread:?}");
+}
+
+#[test]
+fn a_thousand_connections_are_made_through_a_short_backlog() {
+    let address = serve(|_, socket| echo(socket));
+    let config = Config { connections: 1000, warmup: Duration::ZERO, ..short(address) };
+    let report = measure(&config);
+    assert_all_came_back(&report);
+    assert_eq!((report.totals.connections, report.totals.connect_errors), (1000, 0));
+}
