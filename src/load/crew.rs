@@ -65,12 +65,17 @@ impl<'scope> Crew<'scope> {
     /// Ends the measured window at this time, earlier than was planned.
     pub(super) fn end_at(&self, end_ns: u64) {
         self.orders.end_at(end_ns);
-        self.bells.iter().for_each(Bell::ring);
+        self.ring();
     }
 
     /// Tells them that the measured window is over and was looked at.
     pub(super) fn release(&self) {
         self.orders.release();
+        self.ring();
+    }
+
+    /// Wakes them to look at their orders and the clock.
+    pub(super) fn ring(&self) {
         self.bells.iter().for_each(Bell::ring);
     }
 

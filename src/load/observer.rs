@@ -1,4 +1,4 @@
-//! Watches a run from outside the generator threads: tells its progress, and reads the CPU
+//! Watches a run from outside the generator threads: tells how it goes, and reads the CPU
 //! accounting at both ends of the measured window.
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,34 +9,12 @@ use super::clock::{Clock, nanos};
 use super::config::Config;
 use super::cpu::Threads;
 use super::crew::Crew;
+use super::intervals::Intervals;
 use super::run::{Outcome, RunError};
+use super::watch::{Phase, Progress, Watch};
 
 /// How often progress is told.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(200);
-
-/// How a run is going.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Progress {
-    /// What it is doing.
-    pub phase: Phase,
-    /// Time since it began.
-    pub elapsed: Duration,
-    /// Warm-up and measured window together.
-    pub planned: Duration,
-    /// Replies a second since the last progress.
-    pub messages_per_s: f64,
-}
-
-/// What a run is doing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Phase {
-    /// Under load, not yet measuring.
-    Warmup,
-    /// In the measured window.
-    Measuring,
-    /// Waiting for the last replies.
-    Draining,
-}
 
 /// What was read from outside the generator at one moment.
 #[derive(Debug, Clone, Copy, Default)]
@@ -58,30 +36,33 @@ pub(super) struct Observer<'run> {
     pub(super) received: &'run [Counter],
     pub(super) server: Option<Threads>,
     pub(super) generator: Threads,
-    pub(super) on_progress: &'run mut dyn FnMut(Progress),
+    pub(super) intervals: Intervals,
+    pub(super) watch: &'run mut dyn Watch,
 }
 
 impl Observer<'_> {
     /// Stays with a crew from its start to its end.
     pub(super) fn observe(
-        &mut self,
+        mut self,
         config: &Config,
         crew: Crew<'_>,
         mut outcome: Outcome,
     ) -> Result<Outcome, RunError> {
         let planned = config.warmup + config.duration;
         let ends_early = || crew.is_finished() || config.interrupt.is_raised();
-        self.wait(Phase::Warmup, planned, outcome.window.start_ns, &ends_early);
+        self.wait(&crew, Phase::Warmup, planned, outcome.window.start_ns, &ends_early);
         outcome.before = self.sample();
-        self.wait(Phase::Measuring, planned, outcome.window.end_ns, &ends_early);
+        self.wait(&crew, Phase::Measuring, planned, outcome.window.end_ns, &ends_early);
         if self.clock.now_ns() < outcome.window.end_ns && !crew.is_finished() {
             outcome.was_interrupted = true;
             outcome.window.end_ns = self.end_early(planned, &crew);
         }
         outcome.after = self.sample();
         crew.release();
-        self.wait(Phase::Draining, planned, u64::MAX, &|| crew.is_finished());
+        self.wait(&crew, Phase::Draining, planned, u64::MAX, &|| crew.is_finished());
         outcome.recorders = crew.join()?;
+        self.intervals.show(self.clock.now_ns(), self.watch);
+        outcome.latencies = self.intervals.into_total();
         match outcome.window.length_ns() {
             0 => Err(RunError::Interrupted { doing: "warming up" }),
             _ => Ok(outcome),
@@ -94,12 +75,20 @@ impl Observer<'_> {
         const NOTICE_NS: u64 = 20_000_000;
         let end_ns = self.clock.now_ns() + NOTICE_NS;
         crew.end_at(end_ns);
-        self.wait(Phase::Measuring, planned, end_ns, &|| crew.is_finished());
+        self.intervals.end_at(end_ns);
+        self.wait(crew, Phase::Measuring, planned, end_ns, &|| crew.is_finished());
         end_ns
     }
 
-    /// Waits for a time of the run or its end, whichever comes first, and tells the progress.
-    fn wait(&mut self, phase: Phase, planned: Duration, until_ns: u64, is_over: &dyn Fn() -> bool) {
+    /// Waits for a time of the run or its end, whichever comes first, and tells how it goes.
+    fn wait(
+        &mut self,
+        crew: &Crew<'_>,
+        phase: Phase,
+        planned: Duration,
+        until_ns: u64,
+        is_over: &dyn Fn() -> bool,
+    ) {
         /// Soon enough for nobody to notice that the run had ended.
         const LOOK: Duration = Duration::from_millis(10);
         let mut told_ns = self.clock.now_ns();
@@ -109,14 +98,20 @@ impl Observer<'_> {
             if now_ns >= until_ns || is_over() {
                 return;
             }
+            if self.intervals.is_due(now_ns) {
+                // Threads that wait for replies have a second to give as well.
+                crew.ring();
+            }
+            self.intervals.show(now_ns, self.watch);
             if now_ns - told_ns >= nanos(PROGRESS_INTERVAL) {
                 let received = self.received();
-                (self.on_progress)(Progress {
+                self.watch.progress(Progress {
                     phase,
                     elapsed: Duration::from_nanos(now_ns),
                     planned,
                     messages_per_s: (received - told_received) as f64 * 1e9
                         / (now_ns - told_ns) as f64,
+                    p99_ns: self.intervals.p99_ns(),
                 });
                 (told_ns, told_received) = (now_ns, received);
             }

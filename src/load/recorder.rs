@@ -3,19 +3,14 @@
 use std::collections::BTreeMap;
 use std::ops::AddAssign;
 
-use hdrhistogram::Histogram;
 use serde::Serialize;
 
 use super::clock::nanos;
 use super::config::Config;
 use super::connection::Sent;
 use super::dial::{Failure, Failures};
+use super::latencies::Latencies;
 use super::wire::Ending;
-
-/// What histograms can tell apart: 1 ns to 60 s at three significant digits. Longer is recorded
-/// as 60 s.
-const LONGEST_NS: u64 = 60_000_000_000;
-const SIGNIFICANT_DIGITS: u8 = 3;
 
 /// The measured part of a run, in nanoseconds since the run began.
 #[derive(Debug, Clone, Copy)]
@@ -99,14 +94,8 @@ pub(super) struct Recorder {
     pub(super) early: u64,
     /// Time in the window in which the thread had nothing to do.
     pub(super) idle_ns: u64,
-    /// From the actual send to the reply.
-    pub(super) service: Histogram<u64>,
-    /// Open loop: from the intended send to the reply.
-    pub(super) response: Histogram<u64>,
-    /// Open loop: from the intended send to the actual one.
-    pub(super) send_lag: Histogram<u64>,
-    /// The part of `send_lag` that is the generator's own: a slot was free and it was late.
-    pub(super) own_lag: Histogram<u64>,
+    /// Of those, the ones that were not handed over; after merging all.
+    pub(super) latencies: Box<Latencies>,
     /// Why connections ended before the run did.
     pub(super) endings: BTreeMap<Ending, u64>,
     /// Why they could not be made.
@@ -125,10 +114,7 @@ impl Recorder {
             late: 0,
             early: 0,
             idle_ns: 0,
-            service: histogram(),
-            response: histogram(),
-            send_lag: histogram(),
-            own_lag: histogram(),
+            latencies: Box::default(),
             endings: BTreeMap::new(),
             connect_failures: Failures::new(),
         }
@@ -165,12 +151,13 @@ impl Recorder {
         self.window_received += 1;
         self.window_bytes += u64::from(sent.bytes);
         self.late += u64::from(received_ns >= self.window.end_ns);
-        self.service.saturating_record(received_ns.saturating_sub(sent.sent_ns));
+        let latencies = &mut *self.latencies;
+        latencies.service.saturating_record(received_ns.saturating_sub(sent.sent_ns));
         if self.is_open_loop {
             let lag_ns = sent.sent_ns.saturating_sub(sent.intended_ns);
-            self.response.saturating_record(received_ns.saturating_sub(sent.intended_ns));
-            self.send_lag.saturating_record(lag_ns);
-            self.own_lag.saturating_record(if sent.waited_for_slot { 0 } else { lag_ns });
+            latencies.response.saturating_record(received_ns.saturating_sub(sent.intended_ns));
+            latencies.send_lag.saturating_record(lag_ns);
+            latencies.own_lag.saturating_record(if sent.waited_for_slot { 0 } else { lag_ns });
         }
     }
 
@@ -200,14 +187,7 @@ impl Recorder {
         self.late += other.late;
         self.early += other.early;
         self.idle_ns += other.idle_ns;
-        for (own, others) in [
-            (&mut self.service, &other.service),
-            (&mut self.response, &other.response),
-            (&mut self.send_lag, &other.send_lag),
-            (&mut self.own_lag, &other.own_lag),
-        ] {
-            own.add(others).expect("all histograms have the same bounds");
-        }
+        self.latencies.add(&other.latencies);
         for (ending, count) in &other.endings {
             *self.endings.entry(*ending).or_default() += count;
         }
@@ -215,9 +195,4 @@ impl Recorder {
             *self.connect_failures.entry(*failure).or_default() += count;
         }
     }
-}
-
-fn histogram() -> Histogram<u64> {
-    Histogram::new_with_bounds(1, LONGEST_NS, SIGNIFICANT_DIGITS)
-        .expect("the bounds are constants that the crate allows")
 }

@@ -12,13 +12,17 @@ use super::content::Content;
 use super::cpu::Threads;
 use super::crew::Crew;
 use super::dial::Failures;
-use super::observer::{Counter, Observer, Progress, Samples};
+use super::intervals::Intervals;
+use super::latencies::Latencies;
+use super::observer::{Counter, Observer, Samples};
 use super::orders::Orders;
 use super::pattern::Position;
 use super::poller::Poller;
 use super::recorder::{Recorder, Window};
 use super::report::Report;
 use super::schedule::{Schedule, Sequence};
+use super::seconds::Collector;
+use super::watch::{Progress, ProgressOnly, Watch};
 use super::wire::Wire;
 use super::worker::{Pace, Parts};
 
@@ -64,13 +68,26 @@ pub enum RunError {
 ///
 /// # Errors
 ///
+/// As [`run_watched`].
+///
+/// # Panics
+///
+/// As [`run_watched`].
+pub fn run(config: &Config, on_progress: &mut dyn FnMut(Progress)) -> Result<Report, RunError> {
+    run_watched(config, &mut ProgressOnly(on_progress))
+}
+
+/// Measures, and tells how it goes.
+///
+/// # Errors
+///
 /// When there is nothing to report: no connection, or no reply. Whatever else goes wrong is in the
 /// report's verdict.
 ///
 /// # Panics
 ///
 /// When a number of the configuration is outside the bounds that its field states.
-pub fn run(config: &Config, on_progress: &mut dyn FnMut(Progress)) -> Result<Report, RunError> {
+pub fn run_watched(config: &Config, watch: &mut dyn Watch) -> Result<Report, RunError> {
     check(config);
     let connected = connect_all(config);
     if config.interrupt.is_raised() {
@@ -87,17 +104,22 @@ pub fn run(config: &Config, on_progress: &mut dyn FnMut(Progress)) -> Result<Rep
         connections: connected.sockets.len() as u64,
         connect_failures: connected.failures.clone(),
         recorders: Vec::new(),
+        latencies: Latencies::default(),
         window,
         was_interrupted: false,
         before: Samples::default(),
         after: Samples::default(),
     };
     let orders = Orders::new(window.end_ns);
-    let parts = divide(config, connected.sockets, &content, &received, &orders)?;
+    let mut collector = Collector::new(window.start_ns);
+    let shared = Shared { content: &content, received: &received, orders: &orders };
+    let parts = divide(config, connected.sockets, shared, &mut collector)?;
     let outcome = thread::scope(|scope| {
         let (crew, generator) = Crew::start(scope, config, &orders, parts)?;
-        let mut observer =
-            Observer { clock: crew.clock(), received: &received, server, generator, on_progress };
+        let intervals = Intervals::new(collector, window, config.load != Load::Closed);
+        let clock = crew.clock();
+        let received = &received;
+        let observer = Observer { clock, received, server, generator, intervals, watch };
         observer.observe(config, crew, outcome)
     })?;
     Report::new(config, outcome)
@@ -110,6 +132,8 @@ pub(super) struct Outcome {
     pub(super) connect_failures: Failures,
     /// One of each thread.
     pub(super) recorders: Vec<Recorder>,
+    /// Of all threads.
+    pub(super) latencies: Latencies,
     /// What was measured: less than was planned if the run was interrupted.
     pub(super) window: Window,
     pub(super) was_interrupted: bool,
@@ -137,20 +161,27 @@ fn server_threads(config: &Config, connected: &Connected) -> Option<Threads> {
     }
 }
 
+/// What the threads share with each other and with the observer.
+#[derive(Clone, Copy)]
+struct Shared<'run> {
+    content: &'run Content,
+    received: &'run [Counter],
+    orders: &'run Orders,
+}
+
 /// Deals the connections to the threads in turn.
 fn divide<'run>(
     config: &Config,
     sockets: Vec<TcpStream>,
-    content: &'run Content,
-    received: &'run [Counter],
-    orders: &'run Orders,
+    shared: Shared<'run>,
+    collector: &mut Collector,
 ) -> io::Result<Vec<Parts<'run>>> {
     // Fewer connections than asked for may need fewer threads.
     let threads = config.threads.min(sockets.len());
     let all_connections = sockets.len();
     let window = Window::of(config);
     let mut parts = Vec::with_capacity(threads);
-    for (thread, Counter(live_received)) in received.iter().enumerate().take(threads) {
+    for (thread, Counter(live_received)) in shared.received.iter().enumerate().take(threads) {
         let pace = match config.load {
             Load::Closed => Pace::Closed,
             Load::Open { rate, arrival } => Pace::Open {
@@ -166,16 +197,17 @@ fn divide<'run>(
         parts.push(Parts {
             poller: Poller::new()?,
             connections: Vec::new(),
-            content,
+            content: shared.content,
             recorder: Recorder::new(window, matches!(pace, Pace::Open { .. })),
             pace,
-            orders,
+            orders: shared.orders,
+            giver: collector.giver(),
             live_received,
         });
     }
     for (number, socket) in sockets.into_iter().enumerate() {
         let wire = Wire::new(config.protocol, config.depth, Position::start_of(number));
-        let connection = Connection::new(socket, wire, content.draw(number), config.depth);
+        let connection = Connection::new(socket, wire, shared.content.draw(number), config.depth);
         let part = &mut parts[number % threads];
         part.poller.add(connection.fd(), part.connections.len())?;
         part.connections.push(connection);

@@ -180,7 +180,7 @@ fn achieved_share(recorder: &Recorder, rate: u64) -> f64 {
     if recorder.window_intended == 0 {
         return 1.0;
     }
-    let in_transit = rate as f64 * recorder.response.min() as f64 / 1e9;
+    let in_transit = rate as f64 * recorder.latencies.response.min() as f64 / 1e9;
     let explained = recorder.early.max(in_transit.ceil() as u64);
     let behind = recorder.late.saturating_sub(explained);
     recorder.window_received.saturating_sub(behind) as f64 / recorder.window_intended as f64
@@ -188,7 +188,7 @@ fn achieved_share(recorder: &Recorder, rate: u64) -> f64 {
 
 fn excessive_lag(recorder: &Recorder, name: &str, quantile: f64) -> Option<String> {
     let at = |histogram: &Histogram<u64>| histogram.value_at_quantile(quantile);
-    let (lag_ns, response_ns) = (at(&recorder.own_lag), at(&recorder.response));
+    let (lag_ns, response_ns) = (at(&recorder.latencies.own_lag), at(&recorder.latencies.response));
     let allowed_ns = (response_ns as f64 * LAG_AT_MOST) as u64;
     (lag_ns > allowed_ns.max(LAG_ALWAYS_ALLOWED_NS)).then(|| {
         format!(
@@ -296,7 +296,7 @@ mod tests {
         let stalled = |message: u64| if (300..600).contains(&message) { 600 - message } else { 0 };
         let recorder = open_loop(|_| 0, false, |message| 50_000 + stalled(message) * 1_000_000);
         assert!(judge(&recorder, &calm()).is_valid());
-        assert!(recorder.response.value_at_quantile(0.9) > 100_000_000);
+        assert!(recorder.latencies.response.value_at_quantile(0.9) > 100_000_000);
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! sent*, and only then is it recorded.
 
 use std::io;
+use std::mem;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use super::orders::Orders;
 use super::poller::{Events, Poller, Readiness};
 use super::recorder::Recorder;
 use super::schedule::Schedule;
+use super::seconds::Giver;
 use super::wire::{Ending, RECEIVE_CHUNK};
 
 /// How long replies are awaited after the measured window.
@@ -49,6 +51,8 @@ pub(super) struct Parts<'run> {
     /// What the worker is told while it runs.
     pub(super) orders: &'run Orders,
     pub(super) recorder: Recorder,
+    /// Takes the histograms of each second.
+    pub(super) giver: Giver,
     /// Where others read how many replies have come.
     pub(super) live_received: &'run AtomicU64,
 }
@@ -78,6 +82,7 @@ pub(super) struct Worker<'run> {
     /// Messages whose replies are complete and not yet recorded.
     answered: Vec<Sent>,
     recorder: Recorder,
+    giver: Giver,
     live_received: &'run AtomicU64,
 }
 
@@ -102,6 +107,7 @@ impl<'run> Worker<'run> {
             buffer: vec![0; RECEIVE_CHUNK].into_boxed_slice(),
             answered: Vec::new(),
             recorder: parts.recorder,
+            giver: parts.giver,
             live_received: parts.live_received,
         }
     }
@@ -137,7 +143,9 @@ impl<'run> Worker<'run> {
             self.live_received.store(self.recorder.totals.received, Ordering::Relaxed);
         }
         self.give_up();
-        Ok(self.recorder)
+        let Self { mut recorder, giver, .. } = self;
+        giver.finish(mem::take(&mut recorder.latencies));
+        Ok(recorder)
     }
 
     fn take_orders(&mut self) {
@@ -145,6 +153,7 @@ impl<'run> Worker<'run> {
         self.is_released = self.orders.are_to_release();
         self.recorder.end_window_at(self.end_ns);
         self.now_ns = self.clock.now_ns();
+        self.give_second(self.now_ns);
     }
 
     /// A thread takes its CPU accounting with it, so it stays until it is released.
@@ -248,12 +257,20 @@ impl<'run> Worker<'run> {
                 Some(Ending::GoAway) => self.leave(index),
                 Some(ending) => self.end(index, ending),
             }
+            self.give_second(received_ns);
             for sent in self.answered.drain(..) {
                 self.recorder.receive(sent, received_ns);
             }
             if length < self.buffer.len() {
                 return;
             }
+        }
+    }
+
+    /// Gives what was recorded away if its second is over.
+    fn give_second(&mut self, now_ns: u64) {
+        if now_ns >= self.giver.next_ns() {
+            self.giver.give(&mut self.recorder.latencies, now_ns);
         }
     }
 

@@ -3,6 +3,7 @@
 
 mod connect;
 mod faults;
+mod intervals;
 mod service;
 mod sizes;
 mod support;

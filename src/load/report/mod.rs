@@ -16,6 +16,7 @@ use super::assertion::Finding;
 use super::clock::nanos;
 use super::config::{Config, Load, Server};
 use super::host::Host;
+use super::latencies::Latencies;
 use super::observer::Samples;
 use super::recorder::{Recorder, Totals};
 use super::run::{Outcome, RunError};
@@ -141,6 +142,7 @@ impl Report {
                 all
             })
             .expect("a run has at least one thread");
+        *recorder.latencies = outcome.latencies;
         recorder.totals.connections += outcome.connections;
         for (failure, attempts) in outcome.connect_failures {
             recorder.fail_to_connect(failure, attempts);
@@ -196,13 +198,9 @@ fn throughput(measured: Duration, rate: Option<u64>, recorder: &Recorder) -> Thr
 }
 
 fn latency(recorder: Recorder, is_open_loop: bool) -> Latency {
-    Latency {
-        service: recorder.service,
-        open_loop: is_open_loop.then_some(OpenLoopLatency {
-            response: recorder.response,
-            send_lag: recorder.send_lag,
-        }),
-    }
+    let Latencies { service, response, send_lag, .. } = *recorder.latencies;
+    let open_loop = is_open_loop.then_some(OpenLoopLatency { response, send_lag });
+    Latency { service, open_loop }
 }
 
 fn used(before: Samples, after: Samples, cpu: impl Fn(&Samples) -> Option<u64>) -> Option<u64> {

@@ -1,0 +1,68 @@
+//! The histograms of a stretch of a run: of one thread for a second, or of everything.
+
+use hdrhistogram::Histogram;
+
+/// What histograms can tell apart: 1 ns to 60 s at three significant digits. Longer is recorded
+/// as 60 s.
+const LONGEST_NS: u64 = 60_000_000_000;
+const SIGNIFICANT_DIGITS: u8 = 3;
+
+/// Latencies in nanoseconds.
+#[derive(Debug)]
+pub(super) struct Latencies {
+    /// From the actual send to the reply.
+    pub(super) service: Histogram<u64>,
+    /// Open loop: from the intended send to the reply.
+    pub(super) response: Histogram<u64>,
+    /// Open loop: from the intended send to the actual one.
+    pub(super) send_lag: Histogram<u64>,
+    /// The part of `send_lag` that is the generator's own: a slot was free and it was late.
+    pub(super) own_lag: Histogram<u64>,
+}
+
+impl Default for Latencies {
+    fn default() -> Self {
+        Self {
+            service: histogram(),
+            response: histogram(),
+            send_lag: histogram(),
+            own_lag: histogram(),
+        }
+    }
+}
+
+impl Latencies {
+    pub(super) fn is_empty(&self) -> bool {
+        let Self { service, response, send_lag, own_lag } = self;
+        [service, response, send_lag, own_lag].into_iter().all(Histogram::is_empty)
+    }
+
+    pub(super) fn add(&mut self, other: &Self) {
+        for (own, others) in [
+            (&mut self.service, &other.service),
+            (&mut self.response, &other.response),
+            (&mut self.send_lag, &other.send_lag),
+            (&mut self.own_lag, &other.own_lag),
+        ] {
+            // Adding touches every counter: not for nothing.
+            if !others.is_empty() {
+                own.add(others).expect("all histograms have the same bounds");
+            }
+        }
+    }
+
+    pub(super) fn clear(&mut self) {
+        let Self { service, response, send_lag, own_lag } = self;
+        for histogram in [service, response, send_lag, own_lag] {
+            if !histogram.is_empty() {
+                histogram.reset();
+            }
+        }
+    }
+}
+
+/// An empty histogram of nanoseconds.
+pub(super) fn histogram() -> Histogram<u64> {
+    Histogram::new_with_bounds(1, LONGEST_NS, SIGNIFICANT_DIGITS)
+        .expect("the bounds are constants that the crate allows")
+}
