@@ -173,26 +173,6 @@ fn an_address_of_no_interface_is_unavailable() {
 }
 
 #[test]
-fn a_host_without_io_uring_is_unavailable_and_says_what_to_do() {
-    for (error, remedy) in [
-        ("EPERM", "kernel.io_uring_disabled=0"),
-        ("ENOSYS", "Linux 6.0 or newer is needed"),
-        ("ENOMEM", "RLIMIT_MEMLOCK"),
-    ] {
-        let output = std::process::Command::new("strace")
-            .args(["-f", "-o", "/dev/null", "-e", "trace=io_uring_setup", "-e"])
-            .arg(format!("inject=io_uring_setup:error={error}"))
-            .arg(env!("CARGO_BIN_EXE_ringback"))
-            .args(["serve", "127.0.0.1:0", "--workers", "2"])
-            .output()
-            .expect("strace is installed");
-        let text = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(69), "{error}: {text}");
-        assert!(text.contains(remedy), "{error}: {text}");
-    }
-}
-
-#[test]
 fn a_low_descriptor_limit_is_a_warning() {
     let mut command = std::process::Command::new("prlimit");
     command.arg("--nofile=100:100").arg(env!("CARGO_BIN_EXE_ringback"));

@@ -28,8 +28,8 @@ fn main() -> ExitCode {
 }
 
 fn serve(options: &Serve) -> ExitCode {
-    let config = options.resolve();
-    for warning in config.warnings() {
+    let (config, warnings) = options.resolve();
+    for warning in warnings {
         say(format_args!("warning: {warning}"));
     }
     if options.check {
@@ -68,9 +68,10 @@ fn serve(options: &Serve) -> ExitCode {
 fn exit_code_of(error: &StartError) -> u8 {
     match error {
         StartError::Config(_) => exit::USAGE,
-        StartError::Listen { .. } | StartError::Worker { .. } | StartError::System(_) => {
-            exit::UNAVAILABLE
-        }
+        StartError::Driver { .. }
+        | StartError::Listen { .. }
+        | StartError::Worker { .. }
+        | StartError::System(_) => exit::UNAVAILABLE,
     }
 }
 

@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use super::units::{parse_count, parse_duration, parse_size};
 use crate::cpus::{self, CpusError};
 use crate::protocol::{self, FramedConfig, MAX_FRAME_CEILING};
-use crate::server::{Config, DriverKind, default_cpus, workers_on};
+use crate::server::{Choice, Config, DriverKind, default_cpus, workers_on};
 
 /// A TCP echo server on io_uring.
 #[derive(Debug, Parser)]
@@ -131,14 +131,11 @@ enum Driver {
 struct CpuList(Vec<usize>);
 
 impl Serve {
-    /// The configuration that the options describe.
-    pub fn resolve(&self) -> Config {
+    /// The configuration that the options describe, and what an operator should know of it.
+    pub fn resolve(&self) -> (Config, Vec<String>) {
         let mut config = Config::new(self.addresses.clone());
         config.cpus = self.place_workers();
-        config.driver = match self.driver {
-            Driver::Auto | Driver::Uring => DriverKind::Uring,
-            Driver::Epoll => DriverKind::Epoll,
-        };
+        let choice = self.choose_driver(&mut config);
         config.share_port = self.share_port;
         config.protocol = self.protocol();
         config.max_connections =
@@ -150,7 +147,18 @@ impl Serve {
         config.stall_timeout = self.stall_timeout;
         config.drain_quiet = self.drain_quiet;
         config.drain_timeout = self.drain_timeout;
-        config
+        let warnings = choice.and_then(|choice| choice.warning()).into_iter();
+        let warnings = warnings.chain(config.warnings()).collect();
+        (config, warnings)
+    }
+
+    fn choose_driver(&self, config: &mut Config) -> Option<Choice> {
+        config.driver = match self.driver {
+            Driver::Auto => return Some(config.choose_driver()),
+            Driver::Uring => DriverKind::Uring,
+            Driver::Epoll => DriverKind::Epoll,
+        };
+        None
     }
 
     /// The quota limits the default only: whoever says how many gets as many.

@@ -4,6 +4,7 @@
 //! worker is done. Completion, readiness and future models share the protocol core and the
 //! connection lifecycle, not an abstraction of I/O.
 
+mod choice;
 mod closing;
 mod copying;
 mod door;
@@ -25,6 +26,7 @@ use crate::lifecycle::{Admission, DrainLimits, Limits};
 use crate::protocol;
 use crate::sys::RingSize;
 
+pub use choice::Choice;
 pub(crate) use closing::{Account, Manner};
 pub use kind::DriverKind;
 pub(crate) use kind::Serve;

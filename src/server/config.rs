@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::{limits, placement};
 use crate::cgroup::MemoryLimit;
 use crate::cpus::{self, CpusError};
-use crate::driver::{DriverKind, Settings};
+use crate::driver::{Choice, DriverKind, Settings};
 use crate::lifecycle::{DrainLimits, Limits};
 use crate::protocol::{self, MAX_FRAME_CEILING};
 use crate::sys::RingSize;
@@ -123,6 +123,13 @@ impl Config {
         config.max_connections = config.connections_within_descriptors();
         config.memory = config.memory.max(config.least_memory());
         config
+    }
+
+    /// Takes the fastest driver with which as many workers can run here.
+    pub fn choose_driver(&mut self) -> Choice {
+        let choice = Choice::of_the_best(self.cpus.len(), self.ring);
+        self.driver = choice.driver;
+        choice
     }
 
     /// How many connections the descriptor limit allows, which is raised as far as it can be.

@@ -36,7 +36,7 @@ pub use placement::{default_cpus, workers_on};
 pub use signals::shut_down_on_signals;
 use worker::{Shared, Workers};
 
-pub use crate::driver::DriverKind;
+pub use crate::driver::{Choice, DriverKind};
 pub use crate::sys::RingSize;
 pub use config::{Config, ConfigError, MemoryBound};
 
@@ -53,6 +53,14 @@ pub enum StartError {
         address: SocketAddr,
         /// What the kernel said.
         source: io::Error,
+    },
+    /// The driver that was asked for cannot work on this host.
+    #[error("the {driver} driver cannot run here: {obstacle}")]
+    Driver {
+        /// What was asked for.
+        driver: DriverKind,
+        /// Cause and fix.
+        obstacle: String,
     },
     /// A worker could not begin.
     #[error("worker {worker} on CPU {cpu} cannot start: {reason}")]
@@ -86,6 +94,7 @@ pub struct ServeError {
 /// Dropping it stops the workers without waiting for their peers.
 #[derive(Debug)]
 pub struct Server {
+    driver: DriverKind,
     cpus: Vec<usize>,
     local_addresses: Vec<SocketAddr>,
     workers: Workers,
@@ -116,6 +125,8 @@ impl Server {
     /// When anything that was asked for cannot be had.
     pub fn start(config: &Config) -> Result<Self, StartError> {
         config.check()?;
+        let driver = config.driver;
+        driver.try_out().map_err(|obstacle| StartError::Driver { driver, obstacle })?;
         let shutdown = Arc::new(ShutdownSignal::new()?);
         let admission =
             Arc::new(Admission::new(config.max_connections, config.max_connections_per_ip));
@@ -123,11 +134,10 @@ impl Server {
             SocketOptions { share_port: config.share_port, send_buffer: config.send_buffer };
         let listeners = listener::listen(&config.addresses, config.cpus.len(), options)?;
         let local_addresses = listeners.local_addresses;
-        let shared =
-            Shared { driver: config.driver, settings: config.settings(), admission, shutdown };
+        let shared = Shared { driver, settings: config.settings(), admission, shutdown };
         let workers = Workers::start(&config.cpus, listeners.of_workers, &shared)?;
         let shutdown = shared.shutdown;
-        Ok(Self { cpus: config.cpus.clone(), local_addresses, workers, shutdown })
+        Ok(Self { driver, cpus: config.cpus.clone(), local_addresses, workers, shutdown })
     }
 
     /// The addresses listened on, in the order asked for, ports resolved.
@@ -135,9 +145,9 @@ impl Server {
         &self.local_addresses
     }
 
-    /// What serves, in a line: how many workers, and where.
+    /// What serves, in a line: how many workers, where, and by which driver.
     pub fn description(&self) -> String {
-        placement::describe(&self.cpus)
+        format!("{}, driver {}", placement::describe(&self.cpus), self.driver)
     }
 
     /// The kernel's ids of the worker threads, for accounting from outside.

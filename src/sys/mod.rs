@@ -19,14 +19,18 @@
 #![allow(unsafe_code)]
 
 mod buf_ring;
+mod kernel;
 mod lease;
 mod mmap;
+mod probe;
+mod refusal;
 mod ring;
 mod send;
 pub(crate) mod sockopt;
 mod token;
 
 pub(crate) use lease::{Lease, LeaseTable};
+pub(crate) use probe::{try_native_ring, try_rings};
 pub use ring::RingSize;
 pub(crate) use ring::{Completion, Mode, Outcome, Ring, RingError, Wait};
 pub(crate) use send::{Owned, Part, SendBatch};

@@ -5,6 +5,7 @@ use std::io;
 use std::mem::ManuallyDrop;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::ptr;
+use std::thread;
 use std::time::Duration;
 
 use io_uring::types::{CancelBuilder, Fd, SubmitArgs, Timespec};
@@ -13,6 +14,7 @@ use rustix::io::Errno;
 
 use super::buf_ring::BufRing;
 use super::lease::Lease;
+use super::refusal::{Refusal, Surroundings};
 use super::send::{Part, SendBatch};
 use super::token::{Operation, Token};
 
@@ -61,25 +63,26 @@ impl RingSize {
 /// Why there is no ring, with what to do about it.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RingError {
-    #[error("io_uring_setup: {errno}: {}", setup_hint(*errno))]
+    #[error("io_uring_setup: {errno}: {}", explain(*errno))]
     Setup { errno: Errno },
-    #[error("this kernel's io_uring lacks {0}: Linux 6.0 or newer is needed")]
+    #[error("this kernel's io_uring lacks {0}: boot Linux 6.0 or newer")]
     Lacks(&'static str),
-    #[error("receive buffers: {errno}: {}", setup_hint(*errno))]
+    #[error("receive buffers: {errno}: {}", explain(*errno))]
     Buffers { errno: Errno },
 }
 
-fn setup_hint(errno: Errno) -> &'static str {
-    match errno {
-        Errno::PERM => {
-            "io_uring is blocked: set the sysctl kernel.io_uring_disabled=0, or allow io_uring_setup, \
-             io_uring_enter and io_uring_register in the container's seccomp profile"
+impl RingError {
+    /// What the kernel answered, or would have.
+    pub(super) fn errno(&self) -> Errno {
+        match self {
+            Self::Setup { errno } | Self::Buffers { errno } => *errno,
+            Self::Lacks(_) => Errno::INVAL,
         }
-        Errno::NOSYS => "this kernel has no io_uring: Linux 6.0 or newer is needed",
-        Errno::NOMEM => "not enough memory: raise RLIMIT_MEMLOCK (ulimit -l)",
-        Errno::MFILE | Errno::NFILE => "no descriptor is left: raise RLIMIT_NOFILE (ulimit -n)",
-        _ => "Linux 6.0 or newer is needed",
     }
+}
+
+fn explain(errno: Errno) -> Refusal {
+    Refusal::explain(errno, &Surroundings::look())
 }
 
 /// When the kernel handles completions.
@@ -161,7 +164,23 @@ const SEND_FLAGS: i32 = libc::MSG_NOSIGNAL | libc::MSG_WAITALL;
 
 impl Ring {
     /// Makes a ring for the calling thread, which must be the one that submits.
+    ///
+    /// A ring that was closed gives its locked memory back only a while later, that of a process
+    /// which just ended too. So where there is not enough, it is waited for, briefly.
     pub(crate) fn new(size: RingSize) -> Result<Self, RingError> {
+        /// Seen to take up to 60 ms.
+        const TURNS: usize = 25;
+        const TURN: Duration = Duration::from_millis(20);
+        for _ in 0..TURNS {
+            match Self::at_once(size) {
+                Err(error) if error.errno() == Errno::NOMEM => thread::sleep(TURN),
+                made_or_refused => return made_or_refused,
+            }
+        }
+        Self::at_once(size)
+    }
+
+    fn at_once(size: RingSize) -> Result<Self, RingError> {
         let (uring, mode) = build(size)?;
         if !uring.params().is_feature_nodrop() {
             return Err(RingError::Lacks("FEAT_NODROP"));
@@ -171,7 +190,7 @@ impl Ring {
         }
         let buffers =
             BufRing::register(&uring.submitter(), BUFFER_GROUP, size.buffers, size.buffer_size)
-                .map_err(|error| RingError::Buffers { errno: errno_of(&error) })?;
+                .map_err(|error| RingError::Buffers { errno: errno_of(error) })?;
         Ok(Self {
             uring,
             mode,
@@ -437,11 +456,13 @@ fn build(size: RingSize) -> Result<(IoUring, Mode), RingError> {
             }
             _ => Err(error),
         })
-        .map_err(|error| RingError::Setup { errno: errno_of(&error) })
+        .map_err(|error| RingError::Setup { errno: errno_of(error) })
 }
 
-fn errno_of(error: &io::Error) -> Errno {
-    Errno::from_io_error(error).unwrap_or(Errno::INVAL)
+/// Errors of other than the kernel's making count as an argument it would not take.
+#[expect(clippy::needless_pass_by_value, reason = "it is what `map_err` passes")]
+pub(super) fn errno_of(error: io::Error) -> Errno {
+    Errno::from_io_error(&error).unwrap_or(Errno::INVAL)
 }
 
 /// Failures of `io_uring_enter` that say «later», not «never»: interrupted, timed out, completions

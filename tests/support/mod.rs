@@ -5,6 +5,7 @@
 pub mod framed;
 pub mod peers;
 pub mod process;
+pub mod refusal;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};

@@ -10,7 +10,7 @@ use super::error::LoadError;
 use super::measure::Setup;
 use crate::load::{Config, RunError, Target};
 use crate::server::Server;
-use crate::{load, protocol, server};
+use crate::{load, protocol, say, server};
 
 /// The server that is to be started in this process.
 #[derive(Debug, Clone, Copy)]
@@ -55,6 +55,9 @@ impl Bench {
         let mut settings = server::Config::new(vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 0))]);
         settings.protocol = protocol;
         settings.cpus = vec![cpu];
+        if let Some(warning) = settings.choose_driver().warning() {
+            say(format_args!("warning: {warning}"));
+        }
         let server = Server::start(&settings).map_err(|error| cannot_serve(&error))?;
         config.target = Target::at(server.local_addresses()[0]);
         config.server = load::Server::Embedded { thread_ids: server.thread_ids(), cpus: vec![cpu] };

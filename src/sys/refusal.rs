@@ -1,0 +1,255 @@
+//! Why the kernel refuses io_uring to this process, and what to do about it.
+//!
+//! The error alone does not tell: a sysctl, a seccomp filter and a security module all answer
+//! EPERM. So the process looks at what it can see of its surroundings; [`Refusal::explain`] only
+//! thinks.
+
+use std::fmt;
+use std::fs;
+
+use rustix::io::Errno;
+use rustix::process::{Resource, getrlimit};
+
+use super::kernel::Release;
+
+/// A cause and its fix.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Refusal {
+    pub(crate) cause: String,
+    pub(crate) fix: String,
+}
+
+/// What bears on whether a process may have a ring.
+#[derive(Debug, Clone)]
+pub(crate) struct Surroundings {
+    release: Release,
+    /// `kernel.io_uring_disabled`; `None` where there is no such switch (before 6.6) or it cannot
+    /// be read.
+    disabled: Option<u32>,
+    /// Whether the process is one of those to whom `kernel.io_uring_disabled=1` does not apply.
+    is_privileged: bool,
+    /// Whether a seccomp filter is in force.
+    is_filtered: bool,
+    /// RLIMIT_MEMLOCK in bytes; `None` is no limit.
+    memlock: Option<u64>,
+}
+
+/// What every seccomp profile must let through.
+const CALLS: &str = "io_uring_setup, io_uring_enter and io_uring_register";
+
+impl Refusal {
+    /// Explains an error of `io_uring_setup` or `io_uring_register` to a process in these
+    /// surroundings.
+    pub(crate) fn explain(errno: Errno, here: &Surroundings) -> Self {
+        match errno {
+            Errno::PERM | Errno::ACCESS => Self::forbidden(here),
+            Errno::NOSYS => Self::unknown_call(here),
+            Errno::NOMEM => Self::no_memory(here.memlock),
+            Errno::MFILE | Errno::NFILE => {
+                Self::new("no descriptor is left", "raise the limit: ulimit -n 65536")
+            }
+            Errno::INVAL if !here.release.is_at_least(6, 0) => Self::too_old(&here.release),
+            _ => Self::new(
+                format!("{} does not do what Linux 6.0 does", here.release),
+                "update the kernel, or serve without io_uring: --driver epoll",
+            ),
+        }
+    }
+
+    /// The kernel is older than what is needed.
+    pub(crate) fn too_old(release: &Release) -> Self {
+        Self::new(format!("{release} is too old for it"), "boot Linux 6.0 or newer")
+    }
+
+    fn new(cause: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self { cause: cause.into(), fix: fix.into() }
+    }
+
+    fn forbidden(here: &Surroundings) -> Self {
+        match here.disabled {
+            Some(1) if !(here.is_privileged && here.is_filtered) => Self::new(
+                "the sysctl kernel.io_uring_disabled=1 keeps it from processes without CAP_SYS_ADMIN \
+                 outside the group kernel.io_uring_group",
+                "sysctl -w kernel.io_uring_disabled=0",
+            ),
+            Some(disabled) if disabled > 1 => Self::new(
+                format!("the sysctl kernel.io_uring_disabled={disabled} keeps it from everybody"),
+                "sysctl -w kernel.io_uring_disabled=0",
+            ),
+            _ if here.is_filtered => Self::filtered(),
+            _ => Self::new(
+                "neither the sysctl kernel.io_uring_disabled nor a seccomp filter forbids it, so a \
+                 security module (SELinux, AppArmor) or a sandbox does",
+                "find the denial with journalctl -k -g denied, and allow io_uring there",
+            ),
+        }
+    }
+
+    fn unknown_call(here: &Surroundings) -> Self {
+        if !here.release.is_at_least(5, 1) {
+            Self::too_old(&here.release)
+        } else if here.is_filtered {
+            Self::filtered()
+        } else {
+            Self::new(
+                format!("{} was built without io_uring, or a sandbox hides it", here.release),
+                "boot Linux 6.0 or newer with CONFIG_IO_URING=y",
+            )
+        }
+    }
+
+    fn filtered() -> Self {
+        Self::new(
+            "the seccomp filter of the container or service forbids it",
+            format!(
+                "allow {CALLS} in its profile (docker run --security-opt seccomp=PROFILE.json, or \
+                 seccomp=unconfined; in a systemd unit add them to SystemCallFilter=)"
+            ),
+        )
+    }
+
+    fn no_memory(memlock: Option<u64>) -> Self {
+        let Some(memlock) = memlock else {
+            return Self::new(
+                "the kernel has no memory left for it, RLIMIT_MEMLOCK is unlimited",
+                "give the host or the container more memory",
+            );
+        };
+        Self::new(
+            format!(
+                "memory for it is refused; RLIMIT_MEMLOCK is {} KiB for the rings of all processes \
+                 of this user",
+                memlock >> 10
+            ),
+            "raise it: ulimit -l unlimited (docker run --ulimit memlock=-1, in a systemd unit \
+             LimitMEMLOCK=infinity); if it is not that, give the container more memory",
+        )
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}; to fix it: {}", self.cause, self.fix)
+    }
+}
+
+impl Surroundings {
+    /// Looks around. What cannot be read is taken for harmless.
+    pub(crate) fn look() -> Self {
+        let number = |name| {
+            let text = fs::read_to_string(format!("/proc/sys/kernel/{name}")).ok()?;
+            text.trim().parse::<i64>().ok()
+        };
+        let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let status = Status(&status);
+        Self {
+            release: Release::running(),
+            disabled: number("io_uring_disabled").and_then(|value| u32::try_from(value).ok()),
+            is_privileged: status.has_sys_admin()
+                || number("io_uring_group").is_some_and(|group| status.is_member_of(group)),
+            is_filtered: status.is_filtered(),
+            memlock: getrlimit(Resource::Memlock).current,
+        }
+    }
+}
+
+/// `/proc/self/status` (`proc_pid_status(5)`).
+struct Status<'a>(&'a str);
+
+impl Status<'_> {
+    fn is_filtered(&self) -> bool {
+        const FILTER: &str = "2";
+        self.field("Seccomp") == FILTER
+    }
+
+    fn has_sys_admin(&self) -> bool {
+        const CAP_SYS_ADMIN: u32 = 21;
+        u64::from_str_radix(self.field("CapEff"), 16)
+            .is_ok_and(|capabilities| capabilities >> CAP_SYS_ADMIN & 1 == 1)
+    }
+
+    /// As the kernel looks at it: by the group for files, the last of four, and the others.
+    fn is_member_of(&self, group: i64) -> bool {
+        let primary = self.field("Gid").split_whitespace().nth(3);
+        let others = self.field("Groups").split_whitespace();
+        primary.into_iter().chain(others).any(|member| member.parse() == Ok(group))
+    }
+
+    fn field(&self, name: &str) -> &str {
+        self.0
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))
+            .map_or("", str::trim)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn somewhere() -> Surroundings {
+        Surroundings {
+            release: Release::parse("6.8.0"),
+            disabled: Some(0),
+            is_privileged: false,
+            is_filtered: false,
+            memlock: Some(64 << 10),
+        }
+    }
+
+    fn explain(errno: Errno, here: &Surroundings) -> String {
+        Refusal::explain(errno, here).to_string()
+    }
+
+    #[test]
+    fn a_permission_is_missing_by_sysctl_filter_or_module() {
+        let eperm = |here| explain(Errno::PERM, &here);
+        let everybody = Surroundings { disabled: Some(2), is_filtered: true, ..somewhere() };
+        assert!(eperm(everybody).contains("kernel.io_uring_disabled=2 keeps it from everybody"));
+        let unprivileged = Surroundings { disabled: Some(1), is_filtered: true, ..somewhere() };
+        assert!(eperm(unprivileged.clone()).contains("kernel.io_uring_disabled=1 keeps it from"));
+        let member = Surroundings { is_privileged: true, ..unprivileged };
+        assert!(eperm(member).starts_with("the seccomp filter of the container"));
+        let filtered = Surroundings { is_filtered: true, ..somewhere() };
+        assert!(eperm(filtered).starts_with("the seccomp filter of the container"));
+        let old = Surroundings { disabled: None, is_filtered: true, ..somewhere() };
+        assert!(eperm(old).starts_with("the seccomp filter of the container"));
+        assert!(eperm(somewhere()).contains("a security module"));
+    }
+
+    #[test]
+    fn a_call_is_unknown_to_an_old_kernel_a_filter_or_a_build() {
+        let enosys = |here| explain(Errno::NOSYS, &here);
+        let old = Surroundings { release: Release::parse("4.19.0"), ..somewhere() };
+        assert!(enosys(old).starts_with("Linux 4.19.0 is too old"));
+        let filtered = Surroundings { is_filtered: true, ..somewhere() };
+        assert!(enosys(filtered).starts_with("the seccomp filter"));
+        assert!(enosys(somewhere()).contains("CONFIG_IO_URING"));
+    }
+
+    #[test]
+    fn memory_names_the_limit_that_holds() {
+        assert!(explain(Errno::NOMEM, &somewhere()).contains("RLIMIT_MEMLOCK is 64 KiB"));
+        let unlimited = Surroundings { memlock: None, ..somewhere() };
+        assert!(explain(Errno::NOMEM, &unlimited).contains("give the host or the container more"));
+    }
+
+    #[test]
+    fn an_argument_that_is_not_understood_is_of_an_old_kernel() {
+        let old = Surroundings { release: Release::parse("5.15.0"), ..somewhere() };
+        assert!(explain(Errno::INVAL, &old).starts_with("Linux 5.15.0 is too old"));
+        assert!(explain(Errno::INVAL, &somewhere()).contains("--driver epoll"));
+    }
+
+    #[test]
+    fn the_status_of_a_process_is_read() {
+        let text = "Name:\tringback\nGid:\t1\t1\t1\t7\nGroups:\t20 30 \nCapEff:\t0000000000200000\n\
+                    Seccomp:\t2\nSeccomp_filters:\t1\n";
+        let status = Status(text);
+        assert!(status.is_filtered() && status.has_sys_admin());
+        assert!([7, 20, 30].iter().all(|group| status.is_member_of(*group)));
+        assert!(!status.is_member_of(1) && !status.is_member_of(-1));
+        let unknown = Status("");
+        assert!(!unknown.is_filtered() && !unknown.has_sys_admin() && !unknown.is_member_of(0));
+    }
+}

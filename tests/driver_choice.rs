@@ -1,0 +1,105 @@
+//! What becomes of a server where the kernel refuses io_uring.
+
+mod support;
+
+use std::process::Command;
+
+use support::refusal::{ANSWERS, Call, filtered, refused, with_memlock};
+use support::{Program, connect, exchange};
+
+/// The server works by epoll, and says once why, naming all of this.
+fn assert_falls_back(mut command: Command, named: &[&str]) {
+    let program = Program::spawn(&mut command, 1);
+    let address = program.addresses[0];
+    assert_eq!(exchange(connect(address), b"Hello, world"), b"Hello, world");
+    let lines = &program.lines;
+    let warnings: Vec<_> = lines.iter().filter(|line| line.starts_with("warning: ")).collect();
+    let [warning] = warnings.as_slice() else { panic!("not one warning: {lines:#?}") };
+    assert!(warning.starts_with("warning: the epoll driver serves, since io_uring cannot"));
+    for part in named {
+        assert!(warning.contains(part), "{part:?} is missing in {warning:?}");
+    }
+    assert!(lines.iter().any(|line| line.ends_with(", driver epoll")), "{lines:#?}");
+}
+
+/// The server does not start, and says why, naming all of this.
+fn assert_unavailable(mut command: Command, named: &[&str]) {
+    let output = command.output().expect("the program starts");
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(69), "{text}");
+    assert!(!text.contains("listening on"), "{text}");
+    assert!(text.contains("the uring driver cannot run here: "), "{text}");
+    for part in named {
+        assert!(text.contains(part), "{part:?} is missing in {text:?}");
+    }
+}
+
+#[test]
+fn the_native_driver_is_taken_where_it_works() {
+    let program = Program::start(&["serve", "127.0.0.1:0", "--workers", "1"], 1);
+    let lines = &program.lines;
+    assert!(lines.iter().any(|line| line.ends_with(", driver uring")), "{lines:#?}");
+    assert!(!lines.iter().any(|line| line.starts_with("warning: ")), "{lines:#?}");
+}
+
+#[test]
+fn any_refusal_of_a_ring_ends_in_a_working_server_and_a_helpful_line() {
+    for (answer, named) in ANSWERS {
+        let arguments = ["serve", "127.0.0.1:0", "--workers", "2"];
+        assert_falls_back(refused(answer, &arguments), &["io_uring_setup: ", named, "; to fix it"]);
+    }
+}
+
+#[test]
+fn who_insists_on_io_uring_is_told_the_same() {
+    for (answer, named) in ANSWERS {
+        let arguments = ["serve", "127.0.0.1:0", "--driver", "uring"];
+        assert_unavailable(
+            refused(answer, &arguments),
+            &["io_uring_setup: ", named, "; to fix it"],
+        );
+    }
+}
+
+#[test]
+fn a_seccomp_filter_is_recognised_whatever_it_answers_and_to_which_call() {
+    for (answer, call) in [
+        ("EPERM", Call::Setup),
+        ("ENOSYS", Call::Setup),
+        ("EACCES", Call::Setup),
+        ("EPERM", Call::Enter),
+        ("EPERM", Call::Register),
+    ] {
+        let named = ["the seccomp filter of the container or service", "docker run --security-opt"];
+        let serve = ["serve", "127.0.0.1:0", "--workers", "1"];
+        assert_falls_back(filtered(answer, call, &serve), &named);
+        let insist = [&serve[..], &["--driver", "uring"]].concat();
+        assert_unavailable(filtered(answer, call, &insist), &named);
+    }
+}
+
+#[test]
+fn epoll_asks_nobody_for_a_ring() {
+    let arguments = ["serve", "127.0.0.1:0", "--driver", "epoll"];
+    let program = Program::spawn(&mut filtered("EPERM", Call::Setup, &arguments), 1);
+    assert!(!program.lines.iter().any(|line| line.contains("io_uring")), "{:?}", program.lines);
+    assert_eq!(exchange(connect(program.addresses[0]), b"still here"), b"still here");
+}
+
+/// Kernels that charge nothing for a ring, those from 5.12 to 6.13, serve with little as well.
+#[test]
+fn memory_that_may_not_be_locked_names_the_limit_that_is_too_low() {
+    let serve = ["serve", "127.0.0.1:0", "--workers", "2"];
+    let program = Program::spawn(&mut with_memlock(0, &serve), 1);
+    if program.lines.iter().any(|line| line.ends_with(", driver uring")) {
+        return;
+    }
+    drop(program);
+    // The first has no room for the least ring, the second for one of two rings of full size.
+    for kib in [0, 300] {
+        let limit = format!("RLIMIT_MEMLOCK is {kib} KiB");
+        assert_falls_back(with_memlock(kib, &serve), &[&limit, "ulimit -l unlimited"]);
+    }
+    let insist = [&serve[..], &["--driver", "uring"]].concat();
+    assert_unavailable(with_memlock(0, &insist), &["RLIMIT_MEMLOCK is 0 KiB"]);
+}
