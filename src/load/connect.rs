@@ -9,7 +9,7 @@ use rustix::io::Errno;
 use socket2::Socket;
 
 use super::config::Config;
-use super::dial::{Dialer, Failure, Failures, HANDSHAKE_LIMIT_S, finish};
+use super::dial::{Dialer, Failure, Failures, HANDSHAKE_LIMIT_S, finish, is_unanswered};
 use super::interrupt::Interrupt;
 
 /// How long no connection may succeed before the rest are given up.
@@ -18,6 +18,13 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(HANDSHAKE_LIMIT_S);
 const LOOK: Duration = Duration::from_millis(50);
 /// Handshakes under way at once, below the shortest usual listen backlog (128).
 const IN_PROGRESS_LIMIT: usize = 64;
+/// A handshake that takes so many times as long as the first did is begun anew: its SYN was
+/// dropped because the server's backlog is full, and the kernel waits a second before it repeats
+/// one.
+const PATIENCE: u32 = 4;
+/// Bounds of that time: a server's pause on a busy machine, and the kernel's own patience.
+const PATIENCE_AT_LEAST: Duration = Duration::from_millis(20);
+const PATIENCE_AT_MOST: Duration = Duration::from_secs(1);
 
 /// What became of the attempts.
 pub(super) struct Connected {
@@ -45,6 +52,7 @@ pub(super) fn connect_all(config: &Config) -> io::Result<Connected> {
             break;
         }
         connecting.take_decided()?;
+        connecting.repeat_unanswered();
     }
     Ok(connecting.connected)
 }
@@ -60,16 +68,22 @@ struct Connecting {
     interval: Duration,
     begun: Instant,
     last_success: Instant,
+    /// How long a SYN may stay unanswered before there is another.
+    patience: Duration,
 }
 
 struct Attempt {
+    /// Of the connection.
+    number: usize,
     socket: Socket,
-    since: Instant,
+    begun: Instant,
+    /// When the last SYN was sent by us.
+    dialed: Instant,
 }
 
 impl Connecting {
     fn begin(config: &Config) -> io::Result<Self> {
-        let (dialer, first) =
+        let (dialer, first, took) =
             connect_first(&config.target.addresses, &config.sources, &config.interrupt)?;
         let count = config.connections;
         Ok(Self {
@@ -82,6 +96,7 @@ impl Connecting {
             ),
             begun: Instant::now(),
             last_success: Instant::now(),
+            patience: (took * PATIENCE).clamp(PATIENCE_AT_LEAST, PATIENCE_AT_MOST),
         })
     }
 
@@ -95,8 +110,8 @@ impl Connecting {
             && self.in_progress.len() < IN_PROGRESS_LIMIT
             && self.begun.elapsed() >= self.until_next()
         {
-            match self.connected.dialer.begin(self.started) {
-                Ok(socket) => self.in_progress.push(Attempt { socket, since: Instant::now() }),
+            match Attempt::begin(&self.connected.dialer, self.started) {
+                Ok(attempt) => self.in_progress.push(attempt),
                 Err(failure) => self.fail(1, failure),
             }
             self.started += 1;
@@ -112,7 +127,7 @@ impl Connecting {
     fn is_hopeless(&self) -> bool {
         self.in_progress
             .first()
-            .is_some_and(|oldest| oldest.since.max(self.last_success).elapsed() >= CONNECT_TIMEOUT)
+            .is_some_and(|oldest| oldest.begun.max(self.last_success).elapsed() >= CONNECT_TIMEOUT)
     }
 
     fn give_up(&mut self) {
@@ -124,10 +139,11 @@ impl Connecting {
         {
             self.until_next().saturating_sub(self.begun.elapsed())
         } else {
-            LOOK
+            self.patience
         };
-        for socket in take_decided(&mut self.in_progress, until_next.min(LOOK))? {
-            match finish(socket) {
+        for attempt in take_decided(&mut self.in_progress, until_next.min(self.patience).min(LOOK))?
+        {
+            match finish(attempt.socket) {
                 Ok(socket) => {
                     self.connected.sockets.push(socket);
                     self.last_success = Instant::now();
@@ -138,40 +154,68 @@ impl Connecting {
         Ok(())
     }
 
+    /// Sends another SYN where there was no answer.
+    fn repeat_unanswered(&mut self) {
+        let mut failed = Vec::new();
+        self.in_progress.retain_mut(|attempt| {
+            if attempt.dialed.elapsed() < self.patience || !is_unanswered(&attempt.socket) {
+                return true;
+            }
+            attempt.dial(&self.connected.dialer).map_err(|failure| failed.push(failure)).is_ok()
+        });
+        failed.into_iter().for_each(|failure| self.fail(1, failure));
+    }
+
     fn fail(&mut self, attempts: usize, failure: Failure) {
         *self.connected.failures.entry(failure).or_default() += attempts as u64;
     }
 }
 
+impl Attempt {
+    fn begin(dialer: &Dialer, number: usize) -> Result<Self, Failure> {
+        let now = Instant::now();
+        Ok(Self { number, socket: dialer.begin(number)?, begun: now, dialed: now })
+    }
+
+    /// Begins anew. A late answer to the first SYN is answered by a reset, before the server
+    /// accepts anything.
+    fn dial(&mut self, dialer: &Dialer) -> Result<(), Failure> {
+        self.socket = dialer.begin(self.number)?;
+        self.dialed = Instant::now();
+        Ok(())
+    }
+}
+
+/// The first connection, and how long its handshake took.
 fn connect_first(
     addresses: &[SocketAddr],
     sources: &[IpAddr],
     interrupt: &Interrupt,
-) -> io::Result<(Dialer, TcpStream)> {
+) -> io::Result<(Dialer, TcpStream, Duration)> {
     let mut last_error = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
     let dialers = addresses.iter().filter_map(|address| Dialer::new(*address, sources));
     for dialer in dialers {
         match connect_one(&dialer, interrupt) {
-            Ok(socket) => return Ok((dialer, socket)),
+            Ok((socket, took)) => return Ok((dialer, socket, took)),
             Err(error) => last_error = error,
         }
     }
     Err(last_error)
 }
 
-fn connect_one(dialer: &Dialer, interrupt: &Interrupt) -> io::Result<TcpStream> {
-    let since = Instant::now();
-    let mut in_progress = vec![Attempt { socket: dialer.begin(0)?, since }];
-    while since.elapsed() < CONNECT_TIMEOUT && !interrupt.is_raised() {
-        if let Some(socket) = take_decided(&mut in_progress, LOOK)?.pop() {
-            return Ok(finish(socket)?);
+fn connect_one(dialer: &Dialer, interrupt: &Interrupt) -> io::Result<(TcpStream, Duration)> {
+    let mut in_progress = vec![Attempt::begin(dialer, 0)?];
+    let begun = in_progress[0].begun;
+    while begun.elapsed() < CONNECT_TIMEOUT && !interrupt.is_raised() {
+        if let Some(attempt) = take_decided(&mut in_progress, LOOK)?.pop() {
+            return Ok((finish(attempt.socket)?, begun.elapsed()));
         }
     }
     Err(Failure::TimedOut.into())
 }
 
 /// Waits for handshakes to be decided, either way, and takes those out that are.
-fn take_decided(in_progress: &mut Vec<Attempt>, timeout: Duration) -> io::Result<Vec<Socket>> {
+fn take_decided(in_progress: &mut Vec<Attempt>, timeout: Duration) -> io::Result<Vec<Attempt>> {
     let mut polled: Vec<PollFd<'_>> =
         in_progress.iter().map(|attempt| PollFd::new(&attempt.socket, PollFlags::OUT)).collect();
     let timeout =
@@ -182,6 +226,5 @@ fn take_decided(in_progress: &mut Vec<Attempt>, timeout: Duration) -> io::Result
     }
     let mut is_decided =
         polled.iter().map(|entry| !entry.revents().is_empty()).collect::<Vec<_>>().into_iter();
-    let decided = in_progress.extract_if(.., |_| is_decided.next().unwrap_or(false));
-    Ok(decided.map(|attempt| attempt.socket).collect())
+    Ok(in_progress.extract_if(.., |_| is_decided.next().unwrap_or(false)).collect())
 }

@@ -117,6 +117,12 @@ pub(super) fn finish(socket: Socket) -> Result<TcpStream, Failure> {
     Ok(socket.into())
 }
 
+/// Whether the SYN was neither taken nor refused yet.
+pub(super) fn is_unanswered(socket: &Socket) -> bool {
+    let error = Errno::NOTCONN.raw_os_error();
+    socket.peer_addr().is_err_and(|found| found.raw_os_error() == Some(error))
+}
+
 impl Failure {
     fn of(error: &io::Error) -> Self {
         // Every error of a system call has a number.
