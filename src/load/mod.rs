@@ -36,6 +36,7 @@ mod limits;
 mod observer;
 mod orders;
 mod pattern;
+pub mod picture;
 mod poller;
 mod random;
 mod recorder;

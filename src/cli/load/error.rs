@@ -32,9 +32,13 @@ pub enum LoadError {
     /// An option's value is not possible.
     #[error("{0}")]
     Usage(String),
-    /// The report's file cannot be written.
-    #[error("cannot write the report to {path}: {source}; choose another --output")]
+    /// A result's file cannot be written.
+    #[error("cannot write {what} to {path}: {source}; choose another {option}")]
     Output {
+        /// The result.
+        what: &'static str,
+        /// The option that names its file.
+        option: &'static str,
         /// The file.
         path: PathBuf,
         /// What the kernel said.

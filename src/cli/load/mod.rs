@@ -9,6 +9,7 @@ mod bounds;
 pub mod error;
 pub mod measure;
 pub mod output;
+pub mod plot;
 pub mod run;
 mod target;
 
@@ -17,6 +18,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use self::error::LoadError;
+use self::plot::Plot;
 use self::run::Run;
 
 /// Measures a TCP echo server: rate, latency, CPU, and whether the numbers can be trusted.
@@ -45,7 +47,9 @@ pub struct Cli {
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {}
+enum Command {
+    Plot(Plot),
+}
 
 impl Cli {
     /// Does what the command line asks for; says with which code to exit.
@@ -56,7 +60,7 @@ impl Cli {
     pub fn execute(self) -> Result<ExitCode, LoadError> {
         match self.command {
             None => self.run.execute(),
-            Some(command) => match command {},
+            Some(Command::Plot(plot)) => plot.execute(),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{Write, stdout};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
@@ -18,6 +19,9 @@ pub struct Reporting {
     /// Write the report to this file instead of stdout
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
+    /// Draw latency by percentile and over time into this file
+    #[arg(long, value_name = "FILE")]
+    svg: Option<PathBuf>,
     /// No progress line
     #[arg(long)]
     pub(super) quiet: bool,
@@ -35,28 +39,69 @@ pub(super) enum Format {
 impl Reporting {
     /// Opens what the report is written to, before the run, so that a mistake does not cost one.
     pub(super) fn open(&self) -> Result<Destination, LoadError> {
-        let Some(path) = &self.output else { return Ok(Destination(None)) };
-        match File::create(path) {
-            Ok(file) => Ok(Destination(Some((path.clone(), file)))),
-            Err(source) => Err(LoadError::Output { path: path.clone(), source }),
+        self.output.as_deref().map_or(Ok(Destination::STDOUT), Destination::report)
+    }
+
+    /// Opens what the picture is written to, if one is wanted, beside the report.
+    pub(super) fn open_picture(
+        &self,
+        report: &Destination,
+    ) -> Result<Option<Destination>, LoadError> {
+        let Some(path) = &self.svg else { return Ok(None) };
+        let picture = Destination::create("the picture", "--svg", path)?;
+        if picture.is_same_file(report) {
+            let why = "--svg and --output name the same file: name two";
+            return Err(LoadError::Usage(why.to_owned()));
         }
+        Ok(Some(picture))
     }
 }
 
-/// A file, or stdout if none is named.
+/// What a document is written to.
 #[derive(Debug)]
-pub(super) struct Destination(Option<(PathBuf, File)>);
+pub(super) struct Destination {
+    what: &'static str,
+    option: &'static str,
+    /// Stdout if there is none.
+    file: Option<(PathBuf, File)>,
+}
 
 impl Destination {
+    /// Where a document goes that no option sends elsewhere.
+    pub(super) const STDOUT: Self = Self { what: "the report", option: "--output", file: None };
+
+    /// The file that `--output` names.
+    pub(super) fn report(path: &Path) -> Result<Self, LoadError> {
+        Self::create("the report", "--output", path)
+    }
+
+    fn create(what: &'static str, option: &'static str, path: &Path) -> Result<Self, LoadError> {
+        let path = path.to_path_buf();
+        match File::create(&path) {
+            Ok(file) => Ok(Self { what, option, file: Some((path, file)) }),
+            Err(source) => Err(LoadError::Output { what, option, path, source }),
+        }
+    }
+
+    /// Whether one document would overwrite the other.
+    fn is_same_file(&self, other: &Self) -> bool {
+        let identity = |destination: &Self| {
+            let metadata = destination.file.as_ref()?.1.metadata().ok()?;
+            metadata.is_file().then(|| (metadata.dev(), metadata.ino()))
+        };
+        identity(self).is_some_and(|own| identity(other) == Some(own))
+    }
+
     /// Writes a whole document.
     pub(super) fn deliver(self, document: &str) -> Result<(), LoadError> {
-        let (path, outcome) = match self.0 {
+        let Self { what, option, file } = self;
+        let (path, outcome) = match file {
             Some((path, mut file)) => {
                 let outcome = file.write_all(document.as_bytes());
                 (path, outcome)
             }
             None => (Path::new("stdout").to_owned(), stdout().write_all(document.as_bytes())),
         };
-        outcome.map_err(|source| LoadError::Output { path, source })
+        outcome.map_err(|source| LoadError::Output { what, option, path, source })
     }
 }

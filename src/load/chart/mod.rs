@@ -36,6 +36,7 @@ use canvas::{Anchor, Canvas};
 use frame::{BOLD, FONT, INNER, MARGIN, WIDTH};
 
 pub use load_curve::{LoadCurve, LoadPoint, LoadSweep};
+pub(super) use percentiles::is_firm;
 pub use percentiles::{PercentileCurve, PercentilePoint, PercentileSeries};
 pub use ratios::{BlockRatios, RatioSeries};
 pub use timeline::{Interval, Stall, Timeline, TimelineRun};

@@ -1,0 +1,85 @@
+//! `plot`: pictures of saved results.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Args;
+
+use super::error::LoadError;
+use super::output::Destination;
+use crate::load::picture;
+
+/// More would not be told apart.
+const MOST_FILES: usize = 12;
+
+/// Draws saved results as one SVG picture
+///
+/// Curves of latency by percentile from everything that a run saves. Several runs are drawn over
+/// each other, named by their files.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  ringback-load plot run.json -o run.svg
+  ringback-load plot before.json after.json -o both.svg
+
+Percentile tables (.hgrm) are read as milliseconds, as HdrHistogram's tools write them.")]
+pub struct Plot {
+    /// JSON reports (--format json) and percentile tables (.hgrm), at most 12
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// Write the picture to this file instead of stdout
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+}
+
+impl Plot {
+    /// Reads everything, then draws and writes: a picture may replace what it was drawn from.
+    pub(super) fn execute(self) -> Result<ExitCode, LoadError> {
+        if self.files.len() > MOST_FILES {
+            return Err(LoadError::Usage(format!(
+                "{} files are too many to tell apart in one picture: name at most {MOST_FILES}",
+                self.files.len()
+            )));
+        }
+        let runs = self.files.iter().zip(names(&self.files));
+        let runs: Result<Vec<_>, LoadError> =
+            runs.map(|(path, name)| Ok((name, read(path)?))).collect();
+        let figure = picture::of_runs(runs?);
+        let output = self.output.as_deref();
+        let destination = output.map_or(Ok(Destination::STDOUT), Destination::report)?;
+        destination.deliver(&figure.svg())?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn read(path: &Path) -> Result<picture::Run, LoadError> {
+    let file = path.display();
+    let saved =
+        fs::read(path).map_err(|error| LoadError::Usage(format!("cannot read {file}: {error}")))?;
+    picture::read(&saved).map_err(|error| LoadError::Usage(format!("cannot draw {file}: {error}")))
+}
+
+/// The files' names without their directories, unless two would be the same.
+fn names(files: &[PathBuf]) -> Vec<String> {
+    let short = |path: &PathBuf| path.file_name().map(|name| name.to_string_lossy().into_owned());
+    files
+        .iter()
+        .map(|path| {
+            let same = files.iter().filter(|other| short(other) == short(path)).count();
+            let whole = || path.to_string_lossy().into_owned();
+            if same == 1 { short(path).unwrap_or_else(whole) } else { whole() }
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_are_named_by_their_files() {
+        let files = ["a/run.json", "b/run.json", "c/other.json"].map(PathBuf::from);
+        assert_eq!(names(&files), ["a/run.json", "b/run.json", "other.json"]);
+    }
+}

@@ -1,0 +1,178 @@
+//! What a JSON report tells a picture.
+//!
+//! A run that has just ended is told through the same form, so that its picture and one drawn from
+//! its saved report say the same.
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::super::chart::{PercentilePoint, PercentileSeries};
+use super::super::report::{self, Report, SCHEMA, format};
+use super::{ReadError, Run};
+
+/// Reads a report.
+pub(super) fn read(text: &str) -> Result<Run, ReadError> {
+    let document: Value = serde_json::from_str(text)?;
+    match document["schema"].as_str() {
+        Some(SCHEMA) => Ok(Document::deserialize(document)?.into()),
+        other => Err(ReadError::UnknownSchema {
+            found: other.map_or("missing".to_owned(), |schema| format!("{schema:?}")),
+            known: SCHEMA,
+        }),
+    }
+}
+
+/// A run that has just ended, with its whole histograms.
+pub(super) fn of_report(report: &Report) -> Run {
+    let document: Document =
+        serde_json::from_str(&report::json(report)).expect("it was written by its own schema");
+    let (service, open_loop) = (&report.latency.service, &report.latency.open_loop);
+    let mut latencies = vec![PercentileSeries::of(SERVICE, service)];
+    if let Some(open_loop) = open_loop {
+        latencies.insert(0, PercentileSeries::of(RESPONSE, &open_loop.response));
+    }
+    Run { latencies, ..document.into() }
+}
+
+pub(super) const RESPONSE: &str = "response, from the intended send to the reply";
+pub(super) const SERVICE: &str = "service, from the send to the reply";
+
+/// The part of a report that a picture shows.
+#[derive(Deserialize)]
+struct Document {
+    target: Target,
+    config: Config,
+    host: Host,
+    throughput: Throughput,
+    latency_ns: LatencyNs,
+    verdict: Verdict,
+}
+
+#[derive(Deserialize)]
+struct Target {
+    name: String,
+    embedded: bool,
+}
+
+#[derive(Deserialize)]
+struct Config {
+    #[serde(rename = "loop")]
+    loop_kind: String,
+    protocol: String,
+    connections: u64,
+    size_bytes: Option<u64>,
+    #[serde(default)]
+    sizes: String,
+    rate_per_s: Option<u64>,
+    depth: u64,
+}
+
+#[derive(Deserialize)]
+struct Host {
+    kernel: String,
+    cpu_model: Option<String>,
+    cpus: u64,
+}
+
+#[derive(Deserialize)]
+struct Throughput {
+    messages_per_s: f64,
+}
+
+#[derive(Deserialize)]
+struct LatencyNs {
+    service: Percentiles,
+    response: Option<Percentiles>,
+}
+
+#[derive(Deserialize)]
+struct Percentiles {
+    count: u64,
+    min: Option<u64>,
+    p50: Option<u64>,
+    p90: Option<u64>,
+    p99: Option<u64>,
+    p99_9: Option<u64>,
+    p99_99: Option<u64>,
+    max: Option<u64>,
+}
+
+#[derive(Deserialize)]
+struct Verdict {
+    valid: bool,
+    reasons: Vec<String>,
+}
+
+impl From<Document> for Run {
+    fn from(document: Document) -> Self {
+        let Document { target, config, host, throughput, latency_ns, verdict } = document;
+        let response = latency_ns.response.map(|response| response.series(RESPONSE));
+        let service = latency_ns.service.series(SERVICE);
+        let facts = vec![
+            config.load(),
+            config.messages(),
+            format!("{}/s answered", format::count(throughput.messages_per_s.round() as u64)),
+            host.describe(),
+        ];
+        let warning = (!verdict.valid).then(|| format!("INVALID: {}", verdict.reasons.join("; ")));
+        Self {
+            target: Some(if target.embedded {
+                format!("{}, embedded", target.name)
+            } else {
+                target.name
+            }),
+            facts,
+            warning,
+            latencies: response.into_iter().chain([service]).collect(),
+            timeline: None,
+        }
+    }
+}
+
+impl Config {
+    fn load(&self) -> String {
+        match self.rate_per_s {
+            Some(rate) => format!("open loop at {}/s", format::count(rate)),
+            None => format!("{} loop, {} in flight each", self.loop_kind, self.depth),
+        }
+    }
+
+    fn messages(&self) -> String {
+        let size = match self.size_bytes {
+            Some(bytes) => format::bytes(bytes as f64),
+            None => format!("{} B", self.sizes),
+        };
+        let connections = format::count(self.connections);
+        format!("{connections} connections × {size}, {}", self.protocol)
+    }
+}
+
+impl Host {
+    fn describe(&self) -> String {
+        let model = self.cpu_model.as_deref().unwrap_or("CPU of unknown model");
+        format!("Linux {}, {} × {model}", self.kernel, self.cpus)
+    }
+}
+
+impl Percentiles {
+    /// The percentiles that are known; what was withheld had fewer than ten samples beyond.
+    fn series(&self, name: &str) -> PercentileSeries {
+        let firm = [
+            (0.0, self.min),
+            (0.5, self.p50),
+            (0.9, self.p90),
+            (0.99, self.p99),
+            (0.999, self.p99_9),
+            (0.9999, self.p99_99),
+        ];
+        let firm = firm.into_iter().filter_map(|(quantile, latency_ns)| {
+            Some(PercentilePoint { quantile, latency_ns: latency_ns?, is_firm: true })
+        });
+        let slowest = self.max.filter(|_| self.count > 0).map(|latency_ns| PercentilePoint {
+            quantile: 1.0 - 1.0 / self.count as f64,
+            latency_ns,
+            is_firm: false,
+        });
+        PercentileSeries { name: name.to_owned(), points: firm.chain(slowest).collect() }
+    }
+}

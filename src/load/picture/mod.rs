@@ -1,0 +1,136 @@
+//! Runs as pictures: one that just ended, or several read back from what they saved.
+//!
+//! Here is decided what a picture of a run shows; how it is drawn is [`chart`](super::chart)'s
+//! matter. Knows no files: what was saved comes as bytes.
+
+mod hgrm;
+mod json;
+
+use super::chart::{Figure, Panel, PercentileCurve, PercentileSeries, Timeline, TimelineRun};
+use super::report::Report;
+
+/// What a picture shows of a run.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Run {
+    /// What was measured, for a title: the server's name, if it is known.
+    pub target: Option<String>,
+    /// What a reader must know to trust it, each in a few words.
+    pub facts: Vec<String>,
+    /// Why it should not be trusted.
+    pub warning: Option<String>,
+    /// Latencies by what they count from, named so; the one that matters most first.
+    pub latencies: Vec<PercentileSeries>,
+    /// What happened when, if that is known.
+    pub timeline: Option<TimelineRun>,
+}
+
+/// Why something that was saved cannot be drawn.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// It has none of the forms that can be read.
+    #[error(
+        "it is neither a JSON report nor a percentile table (.hgrm): save one with --format json \
+         or --hgrm"
+    )]
+    UnknownForm,
+    /// It begins like JSON.
+    #[error("it is not a whole JSON report: {0}; save it anew with --format json")]
+    Json(#[from] serde_json::Error),
+    /// It is JSON of another kind.
+    #[error("its schema is {found}, which this version cannot draw: it draws {known}")]
+    UnknownSchema {
+        /// What its key `schema` says.
+        found: String,
+        /// What would have been right.
+        known: &'static str,
+    },
+    /// A line of a percentile table is not one.
+    #[error("its line {line} is not one of a percentile table (.hgrm): {text:?}")]
+    Table {
+        /// Counted from 1.
+        line: usize,
+        /// Its beginning.
+        text: String,
+    },
+    /// Nothing was measured.
+    #[error("it holds no latencies")]
+    Empty,
+}
+
+/// Reads back what a run saved, whatever its form.
+///
+/// # Errors
+///
+/// When it has none of the forms that a run saves, or is damaged.
+pub fn read(saved: &[u8]) -> Result<Run, ReadError> {
+    // Anything that is not text becomes text that none of them begins with.
+    let text = String::from_utf8_lossy(saved);
+    let text = text.trim_start_matches('\u{feff}');
+    let run = match text.trim_start() {
+        start if start.starts_with('{') => json::read(text)?,
+        start if start.starts_with("Value") => hgrm::read(text)?,
+        _ => return Err(ReadError::UnknownForm),
+    };
+    if run.latencies.iter().all(|series| series.points.is_empty()) {
+        return Err(ReadError::Empty);
+    }
+    Ok(run)
+}
+
+/// The picture of a run that has just ended: `when` is the time to name in it.
+pub fn of_report(report: &Report, timeline: Option<TimelineRun>, when: String) -> Figure {
+    let mut run = json::of_report(report);
+    run.facts.push(when);
+    run.timeline = timeline;
+    of_run(run)
+}
+
+/// The picture of runs, each with its name; several are drawn over each other.
+pub fn of_runs(mut runs: Vec<(String, Run)>) -> Figure {
+    if runs.len() == 1 {
+        return of_run(runs.remove(0).1);
+    }
+    let shared = |fact: &&String| runs.iter().all(|(_, run)| run.facts.contains(fact));
+    let facts = runs.iter().take(1).flat_map(|(_, run)| run.facts.iter().filter(shared));
+    let facts: Vec<String> = facts.cloned().collect();
+    let warnings = runs
+        .iter()
+        .filter_map(|(name, run)| run.warning.as_ref().map(|warning| format!("{name}: {warning}")));
+    let warnings = warnings.collect();
+    let title = format!("Latency of {} runs", runs.len());
+    Figure { title, facts, warnings, panels: overlaid(runs) }
+}
+
+fn of_run(run: Run) -> Figure {
+    let target = run.target.as_deref().unwrap_or("a run");
+    let mut panels = vec![Panel::Percentiles(PercentileCurve { series: run.latencies })];
+    panels.extend(run.timeline.map(|run| Panel::Timeline(Timeline { runs: vec![run] })));
+    Figure {
+        title: format!("Latency of {target}"),
+        facts: run.facts,
+        warnings: run.warning.into_iter().collect(),
+        panels,
+    }
+}
+
+/// Of each run the latency that matters most.
+fn overlaid(runs: Vec<(String, Run)>) -> Vec<Panel> {
+    let kind = |run: &Run| run.latencies.first().map(|series| series.name.clone());
+    let are_alike = runs.windows(2).all(|pair| kind(&pair[0].1) == kind(&pair[1].1));
+    let (mut curve, mut timeline) = (PercentileCurve::default(), Timeline::default());
+    for (name, run) in runs {
+        if let Some(series) = run.latencies.into_iter().next() {
+            let name = if are_alike { name.clone() } else { format!("{name}, {}", series.name) };
+            curve.series.push(PercentileSeries { name, ..series });
+        }
+        timeline.runs.extend(run.timeline.map(|timeline| TimelineRun { name, ..timeline }));
+    }
+    let mut panels = vec![Panel::Percentiles(curve)];
+    if !timeline.runs.is_empty() {
+        panels.push(Panel::Timeline(timeline));
+    }
+    panels
+}
+
+#[cfg(test)]
+mod tests;

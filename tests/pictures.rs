@@ -1,0 +1,112 @@
+//! Pictures from the command line: of a run, of saved results, and why there is none.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use roxmltree::Document;
+
+fn ringback_load(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_ringback-load")).args(arguments).output().unwrap()
+}
+
+/// What the picture says, in the order in which it does.
+fn texts(svg: &str) -> Vec<String> {
+    let document = Document::parse(svg).unwrap();
+    assert_eq!(document.root_element().tag_name().name(), "svg");
+    let texts = document.descendants().filter(|node| node.tag_name().name() == "text");
+    texts.filter_map(|node| node.text().map(str::to_owned)).collect()
+}
+
+/// Saves the report of a short run, and its picture.
+fn run_in(directory: &Path, name: &str, more: &[&str]) -> (String, String) {
+    let file = |ending: &str| directory.join(format!("{name}.{ending}")).display().to_string();
+    let (json, svg) = (file("json"), file("svg"));
+    let mut arguments = vec!["-c", "2", "-d", "400ms", "--warmup", "50ms", "--format", "json"];
+    arguments.extend(["-o", &json, "--svg", &svg]);
+    arguments.extend(more);
+    let output = ringback_load(&arguments);
+    // A busy machine may make it invalid; it is drawn all the same.
+    assert!(matches!(output.status.code(), Some(0 | 4)), "{output:?}");
+    (json, svg)
+}
+
+#[test]
+fn a_run_is_drawn_with_what_was_measured() {
+    let directory = tempfile::tempdir().unwrap();
+    let (_, svg) = run_in(directory.path(), "closed", &[]);
+    let texts = texts(&fs::read_to_string(svg).unwrap());
+    let has = |words: &str| texts.iter().any(|text| text.contains(words));
+    assert!(texts[0].starts_with("Latency of 127.0.0.1:") && texts[0].ends_with(", embedded"));
+    for words in ["closed loop", "2 connections × 64 B, raw", "Linux ", " UTC", "/s answered"] {
+        assert!(has(words), "{words} in {texts:?}");
+    }
+    assert!(has("Latency by percentile") && has("service") && has("99 %"), "{texts:?}");
+}
+
+#[test]
+fn saved_reports_are_drawn_over_each_other() {
+    let directory = tempfile::tempdir().unwrap();
+    let (closed, _) = run_in(directory.path(), "closed", &[]);
+    let (open, _) = run_in(directory.path(), "open", &["-r", "500"]);
+    let output = ringback_load(&["plot", &closed, &open]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let texts = texts(std::str::from_utf8(&output.stdout).unwrap());
+    assert_eq!(texts[0], "Latency of 2 runs");
+    let has = |words: &str| texts.iter().any(|text| text.contains(words));
+    assert!(has("closed.json, service") && has("open.json, response"), "{texts:?}");
+
+    // A picture may take the place of what it was drawn from.
+    let output = ringback_load(&["plot", &open, "-o", &open]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert!(output.stdout.is_empty());
+    assert!(fs::read_to_string(&open).unwrap().starts_with("<svg "));
+}
+
+#[test]
+fn what_cannot_be_drawn_names_file_cause_and_fix() {
+    let directory = tempfile::tempdir().unwrap();
+    let save = |name: &str, text: &str| {
+        let path = directory.path().join(name);
+        fs::write(&path, text).unwrap();
+        path.display().to_string()
+    };
+    let notes = save("notes.txt", "not a result");
+    let other = save("other.json", "{\"schema\": \"other/1\"}");
+    let cut = save("cut.json", "{\"schema\": \"ringback-load/1\", \"target\"");
+    let missing = directory.path().join("missing.json").display().to_string();
+    let table = save("run.hgrm", "Value Percentile TotalCount 1/(1-Percentile)\n1.0 0.5 5 2.0\n");
+    let many = vec![table.as_str(); 13];
+    let cases: &[(&[&str], &[&str])] = &[
+        (&[&missing], &["cannot read", "missing.json", "No such file"]),
+        (&[directory.path().to_str().unwrap()], &["cannot read", "Is a directory"]),
+        (&[&table, &notes], &["cannot draw", "notes.txt", "save one with --format json"]),
+        (&[&other], &["cannot draw", "other.json", "\"other/1\"", "ringback-load/1"]),
+        (&[&cut], &["cannot draw", "cut.json", "not a whole JSON report", "save it anew"]),
+        (&many, &["13 files are too many", "name at most 12"]),
+        (&[&table, "-o", "/no/such/directory/x.svg"], &["cannot write", "another --output"]),
+    ];
+    for (arguments, words) in cases {
+        let output = ringback_load(&[&["plot"], *arguments].concat());
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {stderr}");
+        assert_eq!(stderr.lines().count(), 1, "{stderr}");
+        assert!(output.stdout.is_empty());
+        for word in *words {
+            assert!(stderr.contains(word), "{word:?} in {stderr}");
+        }
+    }
+    let output = ringback_load(&["plot"]);
+    assert_eq!(output.status.code(), Some(2));
+    for (arguments, words) in [
+        (["--svg", "/no/such/directory/x.svg"].as_slice(), "choose another --svg"),
+        (&["--svg", "same", "-o", "./same"], "name the same file"),
+        (&["--svg", "same", "-o", "same"], "name the same file"),
+    ] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ringback-load"));
+        let output = command.current_dir(directory.path()).args(arguments).output().unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {stderr}");
+        assert!(stderr.contains(words), "{stderr}");
+    }
+}
