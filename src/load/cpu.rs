@@ -25,8 +25,8 @@ impl Threads {
         (!processes.is_empty()).then_some(Self::OfProcesses(processes))
     }
 
-    /// CPU time used since each thread's start, in nanoseconds; `None` when none can be read.
-    pub(super) fn cpu_ns(&self) -> Option<u64> {
+    /// Time since each thread's start; `None` when none can be read.
+    pub(super) fn time(&self) -> Option<CpuTime> {
         let schedstats: Vec<PathBuf> = match self {
             Self::OfThisProcess(threads) => threads
                 .iter()
@@ -40,13 +40,38 @@ impl Threads {
                 })
                 .collect(),
         };
-        schedstats.iter().filter_map(|path| time_on_cpu_ns(path)).reduce(|sum, ns| sum + ns)
+        schedstats.iter().filter_map(|path| CpuTime::read(path)).reduce(CpuTime::add)
     }
 }
 
-/// The first field of a `schedstat` file: nanoseconds spent on a CPU (`proc_pid_schedstat(5)`).
-fn time_on_cpu_ns(schedstat: &Path) -> Option<u64> {
-    fs::read_to_string(schedstat).ok()?.split_whitespace().next()?.parse().ok()
+/// What threads did with their time, in nanoseconds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct CpuTime {
+    /// On a CPU.
+    pub(super) used_ns: u64,
+    /// Able to run, while something else had the CPU.
+    pub(super) waited_ns: u64,
+}
+
+impl CpuTime {
+    /// The first two fields of a `schedstat` file (`proc_pid_schedstat(5)`).
+    fn read(schedstat: &Path) -> Option<Self> {
+        let text = fs::read_to_string(schedstat).ok()?;
+        let mut fields = text.split_whitespace().map(|field| field.parse().ok());
+        Some(Self { used_ns: fields.next()??, waited_ns: fields.next()?? })
+    }
+
+    fn add(self, other: Self) -> Self {
+        Self { used_ns: self.used_ns + other.used_ns, waited_ns: self.waited_ns + other.waited_ns }
+    }
+
+    /// The time since an earlier reading; `None` when a thread that ended took its time with it.
+    pub(super) fn since(self, earlier: Self) -> Option<Self> {
+        Some(Self {
+            used_ns: self.used_ns.checked_sub(earlier.used_ns)?,
+            waited_ns: self.waited_ns.checked_sub(earlier.waited_ns)?,
+        })
+    }
 }
 
 fn listening_inodes(address: SocketAddr) -> HashSet<u64> {
@@ -168,11 +193,12 @@ mod tests {
     #[test]
     fn a_threads_cpu_time_grows_as_it_works() {
         let threads = Threads::OfThisProcess(vec![rustix::thread::gettid().as_raw_nonzero().get()]);
-        let before = threads.cpu_ns().unwrap();
+        let before = threads.time().unwrap();
         let mut sum = 0_u64;
-        while threads.cpu_ns().unwrap() == before {
+        while threads.time().unwrap().since(before).unwrap().used_ns == 0 {
             sum = std::hint::black_box(sum.wrapping_add(1));
         }
-        assert_eq!(Threads::OfThisProcess(vec![-1]).cpu_ns(), None);
+        assert_eq!(before.since(threads.time().unwrap()), None);
+        assert_eq!(Threads::OfThisProcess(vec![-1]).time(), None);
     }
 }

@@ -79,6 +79,8 @@ fn tagged(
         (Tag::Response, &second.response),
         (Tag::Service, &second.service),
         (Tag::SendLag, &second.send_lag),
+        (Tag::Hiccup, &second.hiccup),
     ];
-    all.into_iter().filter(move |(tag, _)| is_open_loop || *tag == Tag::Service)
+    let is_of_both = |tag| matches!(tag, Tag::Service | Tag::Hiccup);
+    all.into_iter().filter(move |(tag, _)| is_open_loop || is_of_both(*tag))
 }

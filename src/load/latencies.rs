@@ -18,6 +18,8 @@ pub(super) struct Latencies {
     pub(super) send_lag: Histogram<u64>,
     /// The part of `send_lag` that is the generator's own: a slot was free and it was late.
     pub(super) own_lag: Histogram<u64>,
+    /// The machine's own stalls.
+    pub(super) hiccup: Histogram<u64>,
 }
 
 impl Default for Latencies {
@@ -27,14 +29,15 @@ impl Default for Latencies {
             response: histogram(),
             send_lag: histogram(),
             own_lag: histogram(),
+            hiccup: histogram(),
         }
     }
 }
 
 impl Latencies {
     pub(super) fn is_empty(&self) -> bool {
-        let Self { service, response, send_lag, own_lag } = self;
-        [service, response, send_lag, own_lag].into_iter().all(Histogram::is_empty)
+        let Self { service, response, send_lag, own_lag, hiccup } = self;
+        [service, response, send_lag, own_lag, hiccup].into_iter().all(Histogram::is_empty)
     }
 
     pub(super) fn add(&mut self, other: &Self) {
@@ -43,6 +46,7 @@ impl Latencies {
             (&mut self.response, &other.response),
             (&mut self.send_lag, &other.send_lag),
             (&mut self.own_lag, &other.own_lag),
+            (&mut self.hiccup, &other.hiccup),
         ] {
             // Adding touches every counter: not for nothing.
             if !others.is_empty() {
@@ -52,8 +56,8 @@ impl Latencies {
     }
 
     pub(super) fn clear(&mut self) {
-        let Self { service, response, send_lag, own_lag } = self;
-        for histogram in [service, response, send_lag, own_lag] {
+        let Self { service, response, send_lag, own_lag, hiccup } = self;
+        for histogram in [service, response, send_lag, own_lag, hiccup] {
             if !histogram.is_empty() {
                 histogram.reset();
             }

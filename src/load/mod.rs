@@ -28,6 +28,7 @@ mod content;
 mod cpu;
 mod crew;
 mod dial;
+mod hiccup;
 mod host;
 mod interrupt;
 mod intervals;

@@ -2,13 +2,14 @@
 //! accounting at both ends of the measured window.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::thread;
+use std::thread::{self, ScopedJoinHandle};
 use std::time::Duration;
 
 use super::clock::{Clock, nanos};
 use super::config::Config;
-use super::cpu::Threads;
+use super::cpu::{CpuTime, Threads};
 use super::crew::Crew;
+use super::host::stolen_ns;
 use super::intervals::Intervals;
 use super::run::{Outcome, RunError};
 use super::watch::{Phase, Progress, Watch};
@@ -21,8 +22,9 @@ const PROGRESS_INTERVAL: Duration = Duration::from_millis(200);
 pub(super) struct Samples {
     pub(super) at_ns: u64,
     pub(super) received: u64,
-    pub(super) server_cpu_ns: Option<u64>,
-    pub(super) generator_cpu_ns: Option<u64>,
+    pub(super) server: Option<CpuTime>,
+    pub(super) generator: Option<CpuTime>,
+    pub(super) stolen_ns: Option<u64>,
 }
 
 /// A thread's counter, on cache lines of its own: it is written every turn and read rarely.
@@ -36,7 +38,11 @@ pub(super) struct Observer<'run> {
     pub(super) received: &'run [Counter],
     pub(super) server: Option<Threads>,
     pub(super) generator: Threads,
+    /// CPUs that the process may use.
+    pub(super) cpus: &'run [usize],
     pub(super) intervals: Intervals,
+    /// The thread that measures the machine's stalls.
+    pub(super) hiccup: ScopedJoinHandle<'run, ()>,
     pub(super) watch: &'run mut dyn Watch,
 }
 
@@ -61,6 +67,7 @@ impl Observer<'_> {
         crew.release();
         self.wait(&crew, Phase::Draining, planned, u64::MAX, &|| crew.is_finished());
         outcome.recorders = crew.join()?;
+        self.hiccup.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         self.intervals.show(self.clock.now_ns(), self.watch);
         outcome.latencies = self.intervals.into_total();
         match outcome.window.length_ns() {
@@ -124,8 +131,9 @@ impl Observer<'_> {
         Samples {
             at_ns: self.clock.now_ns(),
             received: self.received(),
-            server_cpu_ns: self.server.as_ref().and_then(Threads::cpu_ns),
-            generator_cpu_ns: self.generator.cpu_ns(),
+            server: self.server.as_ref().and_then(Threads::time),
+            generator: self.generator.time(),
+            stolen_ns: stolen_ns(self.cpus),
         }
     }
 

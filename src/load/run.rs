@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpStream};
+use std::sync::mpsc;
 use std::thread;
 
 use super::clock::nanos;
@@ -12,6 +13,8 @@ use super::content::Content;
 use super::cpu::Threads;
 use super::crew::Crew;
 use super::dial::Failures;
+use super::hiccup;
+use super::host::Host;
 use super::intervals::Intervals;
 use super::latencies::Latencies;
 use super::observer::{Counter, Observer, Samples};
@@ -89,6 +92,7 @@ pub fn run(config: &Config, on_progress: &mut dyn FnMut(Progress)) -> Result<Rep
 /// When a number of the configuration is outside the bounds that its field states.
 pub fn run_watched(config: &Config, watch: &mut dyn Watch) -> Result<Report, RunError> {
     check(config);
+    let host = Host::detect();
     let connected = connect_all(config);
     if config.interrupt.is_raised() {
         return Err(RunError::Interrupted { doing: "connecting" });
@@ -114,15 +118,32 @@ pub fn run_watched(config: &Config, watch: &mut dyn Watch) -> Result<Report, Run
     let mut collector = Collector::new(window.start_ns);
     let shared = Shared { content: &content, received: &received, orders: &orders };
     let parts = divide(config, connected.sockets, shared, &mut collector)?;
+    let hiccup_parts = hiccup::Parts {
+        cpus: hiccup::free_cpus(config, &host.cpus),
+        start_ns: window.start_ns,
+        orders: &orders,
+        giver: collector.giver(),
+    };
     let outcome = thread::scope(|scope| {
+        let (start_hiccup, started) = mpsc::channel();
+        let hiccup = hiccup::start(scope, hiccup_parts, started)?;
         let (crew, generator) = Crew::start(scope, config, &orders, parts)?;
-        let intervals = Intervals::new(collector, window, config.load != Load::Closed);
-        let clock = crew.clock();
-        let received = &received;
-        let observer = Observer { clock, received, server, generator, intervals, watch };
+        // It fails only when the thread has ended, and its panic comes with the join.
+        let _ = start_hiccup.send(crew.clock());
+        let is_open_loop = config.load != Load::Closed;
+        let observer = Observer {
+            clock: crew.clock(),
+            received: &received,
+            server,
+            generator,
+            cpus: &host.cpus,
+            intervals: Intervals::new(collector, window, is_open_loop),
+            hiccup,
+            watch,
+        };
         observer.observe(config, crew, outcome)
     })?;
-    Report::new(config, outcome)
+    Report::new(config, host, outcome)
 }
 
 /// What a run left behind, for the report.

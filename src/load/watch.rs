@@ -64,6 +64,9 @@ pub enum Tag {
     Service,
     /// From the intended send to the actual one; open loop only.
     SendLag,
+    /// The machine's own stalls: by how much a thread overslept that slept for a millisecond again
+    /// and again, each weighed by its length.
+    Hiccup,
 }
 
 impl Tag {
@@ -73,6 +76,7 @@ impl Tag {
             Self::Response => "response",
             Self::Service => "service",
             Self::SendLag => "send_lag",
+            Self::Hiccup => "hiccup",
         }
     }
 }

@@ -89,6 +89,35 @@ fn progress_is_told() {
 }
 
 #[test]
+fn the_machine_is_described_and_its_stalls_are_measured() {
+    let address = serve(|_, socket| echo(socket));
+    let report = measure(&Config { warmup: Duration::ZERO, ..short(address) });
+    let hiccup = &report.machine.hiccup;
+    // 300 sleeps of a millisecond, fewer if they took longer: then those weigh more.
+    assert!((50..1000).contains(&hiccup.len()), "{}", hiccup.len());
+    assert!(hiccup.max() < 60_000_000_000);
+    assert!((0.0..=1.0).contains(&report.machine.generator_waited_share.unwrap()));
+    let json: serde_json::Value = serde_json::from_str(&report::json(&report)).unwrap();
+    let host = &json["host"];
+    assert_eq!(host["hiccup_ns"]["count"], hiccup.len());
+    assert_eq!(host["hiccup_ns"]["max"], hiccup.max());
+    assert_eq!(host["cpus"], ringback::cpus::allowed().len());
+    assert_eq!(host["affinity"], ringback::cpus::format_list(&ringback::cpus::allowed()));
+    assert_eq!(host["version"], env!("CARGO_PKG_VERSION"));
+    for (key, is_right) in [
+        ("kernel", host["kernel"].is_string()),
+        ("command_line", host["command_line"][0].is_string()),
+        ("load_average", host["load_average"].is_number()),
+        ("stolen_ns", host["stolen_ns"].is_u64()),
+        ("governors", host["governors"].is_array()),
+    ] {
+        assert!(is_right, "{key}: {}", host[key]);
+    }
+    assert!(host.as_object().unwrap().contains_key("clock_source"));
+    assert!(report::text(&report).contains("\n  hiccup  "));
+}
+
+#[test]
 fn reports_withhold_what_too_few_samples_cannot_say() {
     let address = serve(|_, socket| echo(socket));
     let config = Config {

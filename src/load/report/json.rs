@@ -6,6 +6,7 @@ use hdrhistogram::Histogram;
 use serde::Serialize;
 
 use super::{Quantile, Report, Throughput};
+use crate::cpus;
 use crate::load::clock::nanos;
 use crate::load::config::{Load, Server};
 use crate::load::{Finding, Totals};
@@ -68,9 +69,18 @@ struct Host<'a> {
     kernel: &'a str,
     cpu_model: Option<&'a str>,
     cpus: usize,
+    affinity: String,
+    online: Option<&'a str>,
+    clock_source: Option<&'a str>,
+    governors: &'a [String],
+    load_average: Option<f64>,
+    command_line: &'a [String],
     generator_cpu_ns_per_message: Option<f64>,
     generator_cpu_share: Option<f64>,
     generator_busy_share: Option<f64>,
+    generator_waited_share: Option<f64>,
+    stolen_ns: Option<u64>,
+    hiccup_ns: Percentiles,
     version: &'static str,
 }
 
@@ -121,15 +131,7 @@ impl<'a> From<&'a Report> for Document<'a> {
                 embedded: matches!(report.config.server, Server::Embedded { .. }),
             },
             config: Config::from(&report.config),
-            host: Host {
-                kernel: &report.host.kernel,
-                cpu_model: report.host.cpu_model.as_deref(),
-                cpus: report.host.cpus,
-                generator_cpu_ns_per_message: report.generator_cpu_ns_per_message,
-                generator_cpu_share: report.generator_cpu_share,
-                generator_busy_share: report.generator_busy_share,
-                version: env!("CARGO_PKG_VERSION"),
-            },
+            host: Host::from(report),
             totals: report.totals,
             throughput: report.throughput,
             latency_ns: LatencyNs {
@@ -148,6 +150,30 @@ impl<'a> From<&'a Report> for Document<'a> {
                 interrupted: report.was_interrupted,
                 measured_ns: nanos(report.measured),
             },
+        }
+    }
+}
+
+impl<'a> From<&'a Report> for Host<'a> {
+    fn from(report: &'a Report) -> Self {
+        let host = &report.host;
+        Self {
+            kernel: &host.kernel,
+            cpu_model: host.cpu_model.as_deref(),
+            cpus: host.cpus.len(),
+            affinity: cpus::format_list(&host.cpus),
+            online: host.online.as_deref(),
+            clock_source: host.clock_source.as_deref(),
+            governors: &host.governors,
+            load_average: host.load_average,
+            command_line: &host.command_line,
+            generator_cpu_ns_per_message: report.generator_cpu_ns_per_message,
+            generator_cpu_share: report.generator_cpu_share,
+            generator_busy_share: report.generator_busy_share,
+            generator_waited_share: report.machine.generator_waited_share,
+            stolen_ns: report.machine.stolen_ns,
+            hiccup_ns: Percentiles::from(&report.machine.hiccup),
+            version: env!("CARGO_PKG_VERSION"),
         }
     }
 }

@@ -15,9 +15,9 @@ pub use self::text::text;
 use super::assertion::Finding;
 use super::clock::nanos;
 use super::config::{Config, Load, Server};
+use super::cpu::CpuTime;
 use super::host::Host;
 use super::latencies::Latencies;
-use super::observer::Samples;
 use super::recorder::{Recorder, Totals};
 use super::run::{Outcome, RunError};
 use super::verdict::{self, Circumstances, Verdict};
@@ -36,6 +36,8 @@ pub struct Report {
     pub was_interrupted: bool,
     /// The generator's machine.
     pub host: Host,
+    /// What it did during the measured window.
+    pub machine: Machine,
     /// Counters of the whole run.
     pub totals: Totals,
     /// Rates in the measured window.
@@ -57,6 +59,19 @@ pub struct Report {
     pub findings: Vec<Finding>,
     /// Whether the numbers may be used.
     pub verdict: Verdict,
+}
+
+/// What the generator's machine did during the measured window, beside the run.
+#[derive(Debug)]
+pub struct Machine {
+    /// Share of its threads' time that the generator was able to run and did not: something else
+    /// had its CPU. 0 to 1.
+    pub generator_waited_share: Option<f64>,
+    /// Time that the hypervisor kept the CPUs from running that the process may use, added up.
+    pub stolen_ns: Option<u64>,
+    /// The machine's own stalls, in nanoseconds: by how much a thread overslept that slept for a
+    /// millisecond again and again, weighed by time.
+    pub hiccup: Histogram<u64>,
 }
 
 /// Rates of the messages intended in the measured window, over its length.
@@ -123,7 +138,7 @@ impl Quantile {
 }
 
 impl Report {
-    pub(super) fn new(config: &Config, outcome: Outcome) -> Result<Self, RunError> {
+    pub(super) fn new(config: &Config, host: Host, outcome: Outcome) -> Result<Self, RunError> {
         let window_ns = outcome.window.length_ns();
         let busiest = outcome
             .recorders
@@ -160,25 +175,39 @@ impl Report {
         }
         let measured = Duration::from_nanos(window_ns);
         let (before, after) = (outcome.before, outcome.after);
+        let generator = used(before.generator, after.generator);
         let threads = config.threads.min(outcome.connections as usize);
+        let all_time_ns = (after.at_ns - before.at_ns) as f64 * threads as f64;
+        let share = |ns: u64| ns as f64 / all_time_ns;
+        let messages = after.received - before.received;
+        let per_message =
+            |time: CpuTime| (messages > 0).then(|| time.used_ns as f64 / messages as f64);
+        let throughput = throughput(measured, rate, &recorder);
+        let Latencies { service, response, send_lag, hiccup, .. } = *recorder.latencies;
+        let open_loop = rate.map(|_| OpenLoopLatency { response, send_lag });
         let mut report = Self {
             address: outcome.address,
             measured,
             was_interrupted: outcome.was_interrupted,
-            host: Host::detect(),
+            host,
+            machine: Machine {
+                generator_waited_share: generator.map(|time| share(time.waited_ns)),
+                stolen_ns: after
+                    .stolen_ns
+                    .zip(before.stolen_ns)
+                    .map(|(after, before)| after.saturating_sub(before)),
+                hiccup,
+            },
             totals: recorder.totals,
-            throughput: throughput(measured, rate, &recorder),
-            server_cpu_ns_per_message: per_message(before, after, |samples| samples.server_cpu_ns),
-            generator_cpu_ns_per_message: per_message(before, after, |samples| {
-                samples.generator_cpu_ns
-            }),
-            generator_cpu_share: used(before, after, |samples| samples.generator_cpu_ns)
-                .map(|ns| ns as f64 / (after.at_ns - before.at_ns) as f64 / threads as f64),
+            throughput,
+            server_cpu_ns_per_message: used(before.server, after.server).and_then(per_message),
+            generator_cpu_ns_per_message: generator.and_then(per_message),
+            generator_cpu_share: generator.map(|time| share(time.used_ns)),
             generator_busy_share: rate.map(|_| busiest),
             notes: notes(config),
             findings: Vec::new(),
             verdict,
-            latency: latency(recorder, rate.is_some()),
+            latency: Latency { service, open_loop },
             config: config.clone(),
         };
         report.findings =
@@ -197,24 +226,8 @@ fn throughput(measured: Duration, rate: Option<u64>, recorder: &Recorder) -> Thr
     }
 }
 
-fn latency(recorder: Recorder, is_open_loop: bool) -> Latency {
-    let Latencies { service, response, send_lag, .. } = *recorder.latencies;
-    let open_loop = is_open_loop.then_some(OpenLoopLatency { response, send_lag });
-    Latency { service, open_loop }
-}
-
-fn used(before: Samples, after: Samples, cpu: impl Fn(&Samples) -> Option<u64>) -> Option<u64> {
-    // A thread that ended in between takes its time with it.
-    cpu(&after)?.checked_sub(cpu(&before)?)
-}
-
-fn per_message(
-    before: Samples,
-    after: Samples,
-    cpu: impl Fn(&Samples) -> Option<u64>,
-) -> Option<f64> {
-    let messages = after.received - before.received;
-    (messages > 0).then_some(used(before, after, cpu)? as f64 / messages as f64)
+fn used(before: Option<CpuTime>, after: Option<CpuTime>) -> Option<CpuTime> {
+    after?.since(before?)
 }
 
 fn notes(config: &Config) -> Vec<String> {

@@ -55,18 +55,31 @@ fn write_setting(out: &mut String, report: &Report) -> fmt::Result {
         nanos(clock::nanos(config.duration)),
         nanos(clock::nanos(config.warmup)),
     )?;
-    writeln!(
+    write!(
         out,
         "  host       Linux {}, {} × {}",
         report.host.kernel,
-        report.host.cpus,
+        report.host.cpus.len(),
         report.host.cpu_model.as_deref().unwrap_or("CPU of unknown model"),
     )?;
+    writeln!(out, "{}", stolen(report))?;
     report.notes.iter().try_for_each(|note| writeln!(out, "  note       {note}"))
 }
 
 fn sizes(sizes: &Sizes) -> String {
     sizes.only().map_or_else(|| format!("{sizes} B"), |only| bytes(only as f64))
+}
+
+/// What the hypervisor took, if it took anything.
+fn stolen(report: &Report) -> String {
+    match report.machine.stolen_ns {
+        Some(ns @ 1..) => {
+            let cpus = report.host.cpus.len() as f64;
+            let share = ns as f64 / clock::nanos(report.measured) as f64 / cpus;
+            format!(", {} of their time stolen", percent(share))
+        }
+        _ => String::new(),
+    }
 }
 
 fn target(report: &Report) -> String {
@@ -127,11 +140,13 @@ fn write_latencies(out: &mut String, report: &Report) -> fmt::Result {
     )?;
     let Some(open_loop) = &latency.open_loop else {
         write_latency(out, "service", &latency.service)?;
+        write_latency(out, "hiccup", &report.machine.hiccup)?;
         return write_picture(out, "Service: from the send to the reply", &latency.service);
     };
     write_latency(out, "response", &open_loop.response)?;
     write_latency(out, "service", &latency.service)?;
     write_latency(out, "send lag", &open_loop.send_lag)?;
+    write_latency(out, "hiccup", &report.machine.hiccup)?;
     write_picture(out, "Response: from the intended send to the reply", &open_loop.response)
 }
 
