@@ -39,6 +39,11 @@ impl CpuQuota {
         usize::try_from(self.time_us.div_ceil(self.period_us)).unwrap_or(usize::MAX).max(1)
     }
 
+    /// Whether so many CPUs can work all the time.
+    pub(crate) fn keeps_busy(&self, cpus: usize) -> bool {
+        u128::from(self.time_us) >= u128::from(self.period_us) * cpus as u128
+    }
+
     #[cfg(test)]
     pub(crate) fn of_cpus(time_us: u64, period_us: u64) -> Self {
         Self { time_us, period_us, file: "cpu.max".into() }

@@ -28,6 +28,7 @@
 //!   driver, its `session`, takes completions and gives submissions without a kernel: the
 //!   simulation in `testing` runs it over a fake ring.
 //! - [`server`] owns listeners, workers, placement and shutdown.
+//! - [`doctor`] looks at a host as a server would, and says what it lacks.
 //! - [`load`] is the instrument. It shares the protocol core and nothing else with the server: an
 //!   instrument must not share the bugs of what it measures.
 //! - [`cli`] turns words into configurations and carries them out, for both programs. It is above
@@ -60,6 +61,7 @@
 mod cgroup;
 pub mod cli;
 pub mod cpus;
+pub mod doctor;
 mod driver;
 mod lifecycle;
 pub mod load;

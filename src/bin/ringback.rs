@@ -1,9 +1,12 @@
 //! The echo server.
 
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
+use ringback::cli::doctor::Doctor;
 use ringback::cli::serve::{Cli, Command, Serve};
+use ringback::doctor::Diagnosis;
 use ringback::say;
 use ringback::server::{Server, StartError, shut_down_on_signals};
 
@@ -18,6 +21,7 @@ mod exit {
 fn main() -> ExitCode {
     match Cli::try_parse() {
         Ok(Cli { command: Command::Serve(options) }) => serve(&options),
+        Ok(Cli { command: Command::Doctor(options) }) => examine(&options),
         Err(usage) => {
             let code = if usage.use_stderr() { exit::USAGE } else { 0 };
             // Nobody is left to be told when the terminal is gone.
@@ -62,6 +66,18 @@ fn serve(options: &Serve) -> ExitCode {
             say(&error.counters);
             fail(&error.to_string(), exit::INTERNAL)
         }
+    }
+}
+
+fn examine(options: &Doctor) -> ExitCode {
+    let diagnosis = Diagnosis::of_this_host();
+    match io::stdout().write_all(options.report(&diagnosis).as_bytes()) {
+        // Whoever closes the pipe has read enough.
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            fail(&format!("cannot write the report: {error}"), exit::INTERNAL)
+        }
+        _ if diagnosis.is_ok() => ExitCode::SUCCESS,
+        _ => ExitCode::from(exit::UNAVAILABLE),
     }
 }
 

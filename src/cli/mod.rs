@@ -5,6 +5,7 @@
 
 pub mod addresses;
 mod assertion;
+pub mod doctor;
 mod interrupt;
 pub mod load;
 mod placement;

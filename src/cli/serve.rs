@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::doctor::Doctor;
 use super::units::{parse_count, parse_duration, parse_size};
 use crate::cpus::{self, CpusError};
 use crate::protocol::{self, FramedConfig, MAX_FRAME_CEILING};
@@ -24,6 +25,8 @@ pub struct Cli {
 pub enum Command {
     /// Echo what peers send until SIGTERM or SIGINT
     Serve(Serve),
+    /// Say what this host offers a server, what it lacks, and what mends it
+    Doctor(Doctor),
 }
 
 /// Options of `ringback serve`.

@@ -1,24 +1,22 @@
 //! Which driver can run here.
 
 use super::DriverKind;
-use crate::sys::{self, RingSize};
+use crate::sys::{self, Refusal, RingSize};
 
 /// The driver that was chosen for a host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Choice {
     /// What serves.
     pub driver: DriverKind,
-    /// Cause and fix, if it is not the best there is.
-    pub obstacle: Option<String>,
+    /// Why it is not the best there is, if it is not.
+    pub(crate) obstacle: Option<Refusal>,
 }
 
 impl Choice {
     /// The native driver if that many workers with such rings can run here, else epoll.
     pub(crate) fn of_the_best(workers: usize, ring: RingSize) -> Self {
         let native = DriverKind::Uring;
-        let possible = native.try_out().and_then(|()| {
-            sys::try_rings(ring, workers).map_err(|error| format!("{workers} rings: {error}"))
-        });
+        let possible = native.try_out().and_then(|()| sys::try_rings(ring, workers));
         match possible {
             Ok(()) => Self { driver: native, obstacle: None },
             Err(obstacle) => Self { driver: DriverKind::Epoll, obstacle: Some(obstacle) },
@@ -34,11 +32,7 @@ impl Choice {
 
 impl DriverKind {
     /// Whether the kernel lets a driver of this kind work.
-    ///
-    /// # Errors
-    ///
-    /// Names cause and fix.
-    pub(crate) fn try_out(self) -> Result<(), String> {
+    pub(crate) fn try_out(self) -> Result<(), Refusal> {
         match self {
             Self::Uring => sys::try_native_ring(),
             Self::Epoll => Ok(()),

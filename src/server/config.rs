@@ -92,7 +92,7 @@ pub enum ConfigError {
 /// A hundred years: longer times would not fit the clock.
 const NEVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 /// A descriptor limit that leaves room for fewer is worth a warning.
-const FEW_CONNECTIONS: usize = 500;
+pub(crate) const FEW_CONNECTIONS: usize = 500;
 
 impl Config {
     /// Default address: the textbook's echo server.
@@ -282,6 +282,12 @@ impl MemoryBound {
     const PROGRAM: usize = 16 << 20;
     /// A thread's stack: Rust's default.
     const STACK: usize = 2 << 20;
+
+    /// With how many connections the bound would be this many bytes at most; 0 if with none.
+    pub(crate) fn connections_within(&self, bytes: usize) -> usize {
+        let others = Self { connections: 0, ..*self }.bytes();
+        bytes.saturating_sub(others) / self.connection
+    }
 
     /// The bound in bytes.
     pub fn bytes(&self) -> usize {

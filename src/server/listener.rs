@@ -8,7 +8,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use super::StartError;
 
 /// The kernel lowers it to `net.core.somaxconn`.
-const BACKLOG: i32 = 4096;
+pub(crate) const BACKLOG: i32 = 4096;
 
 /// What is not the same for every server.
 #[derive(Debug, Clone, Copy)]

@@ -31,6 +31,8 @@ use crate::driver::{ShutdownSignal, Urgency};
 use crate::lifecycle::Admission;
 use crate::metrics::Counters;
 
+pub(crate) use config::FEW_CONNECTIONS;
+pub(crate) use listener::BACKLOG;
 use listener::SocketOptions;
 pub use placement::{default_cpus, workers_on};
 pub use signals::shut_down_on_signals;
@@ -126,7 +128,9 @@ impl Server {
     pub fn start(config: &Config) -> Result<Self, StartError> {
         config.check()?;
         let driver = config.driver;
-        driver.try_out().map_err(|obstacle| StartError::Driver { driver, obstacle })?;
+        driver
+            .try_out()
+            .map_err(|refusal| StartError::Driver { driver, obstacle: refusal.to_string() })?;
         let shutdown = Arc::new(ShutdownSignal::new()?);
         let admission =
             Arc::new(Admission::new(config.max_connections, config.max_connections_per_ip));

@@ -29,8 +29,10 @@ mod send;
 pub(crate) mod sockopt;
 mod token;
 
+pub(crate) use kernel::Release;
 pub(crate) use lease::{Lease, LeaseTable};
-pub(crate) use probe::{try_native_ring, try_rings};
+pub(crate) use probe::{Feature, Need, examine, try_native_ring, try_rings};
+pub(crate) use refusal::Refusal;
 pub use ring::RingSize;
 pub(crate) use ring::{Completion, Mode, Outcome, Ring, RingError, Wait};
 pub(crate) use send::{Owned, Part, SendBatch};

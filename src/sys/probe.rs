@@ -15,7 +15,7 @@ use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 
 use super::buf_ring::BufRing;
 use super::refusal::{Refusal, Surroundings};
-use super::ring::{Completion, Outcome, Ring, RingError, RingSize, Wait, errno_of};
+use super::ring::{Completion, Outcome, Ring, RingSize, Wait, errno_of};
 use super::send::{Part, SendBatch};
 use super::token::{Operation, Token};
 
@@ -102,27 +102,26 @@ pub(crate) fn examine() -> Vec<Feature> {
 ///
 /// # Errors
 ///
-/// The first feature that is missing, with cause and fix.
-pub(crate) fn try_native_ring() -> Result<(), String> {
+/// Names the first feature that is missing.
+pub(crate) fn try_native_ring() -> Result<(), Refusal> {
     let Err(errno) = try_echo() else { return Ok(()) };
     let missing = examine().into_iter().find_map(|feature| match feature.verdict {
-        Err(refusal) if feature.need != Need::Speed => Some(format!("{}: {refusal}", feature.name)),
+        Err(refusal) if feature.need != Need::Speed => Some(refusal.about(feature.name)),
         _ => None,
     });
     Err(missing.unwrap_or_else(|| {
-        let refusal = Refusal::explain(errno, &Surroundings::look());
-        format!("an echo over a local socket failed: {errno}: {refusal}")
+        let what = format!("an echo over a local socket failed: {errno}");
+        Refusal::explain(errno, &Surroundings::look()).about(what)
     }))
 }
 
 /// Whether there can be so many rings at the same time.
-///
-/// # Errors
-///
-/// That of the first which cannot be had.
-pub(crate) fn try_rings(size: RingSize, count: usize) -> Result<(), RingError> {
+pub(crate) fn try_rings(size: RingSize, count: usize) -> Result<(), Refusal> {
     let rings: Result<Vec<_>, _> = (0..count).map(|_| Ring::new(size)).collect();
-    rings.map(drop)
+    rings.map(drop).map_err(|error| {
+        let refusal = Refusal::explain(error.errno(), &Surroundings::look());
+        refusal.about(format!("{count} rings"))
+    })
 }
 
 fn operations(ring: &IoUring) -> impl Iterator<Item = (&'static str, Result<(), Errno>)> {

@@ -61,6 +61,11 @@ impl Refusal {
         Self::new(format!("{release} is too old for it"), "boot Linux 6.0 or newer")
     }
 
+    /// The same of something in particular.
+    pub(crate) fn about(self, what: impl fmt::Display) -> Self {
+        Self { cause: format!("{what}: {}", self.cause), fix: self.fix }
+    }
+
     fn new(cause: impl Into<String>, fix: impl Into<String>) -> Self {
         Self { cause: cause.into(), fix: fix.into() }
     }

@@ -51,6 +51,17 @@ impl RingSize {
             && self.submissions < self.completions
     }
 
+    /// Bytes of memory that kernels from 6.14 on count as locked: the queues and the ring of buffer
+    /// entries, each in whole pages, as seen with 6.18.
+    pub(crate) fn locked_memory(&self) -> usize {
+        const PAGE: usize = 4096;
+        /// Heads, tails and flags of the queues.
+        const HEADER: usize = 64;
+        let queues = HEADER + self.completions as usize * 16 + self.submissions as usize * 4;
+        let parts = [queues, self.submissions as usize * 64, usize::from(self.buffers) * 16];
+        parts.iter().map(|bytes| bytes.next_multiple_of(PAGE)).sum()
+    }
+
     /// Bytes of memory: the buffers and their ring of entries (16 bytes each), submissions of 64
     /// bytes with their index, completions of 16 bytes twice (the kernel's queue and our copy).
     pub fn memory(&self) -> usize {

@@ -1,0 +1,36 @@
+//! The command line of `ringback doctor`.
+
+use clap::{Args, ValueEnum};
+
+use crate::doctor::Diagnosis;
+
+/// Options of `ringback doctor`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Each line is ok, warn or fail; what is not ok says what mends it. The report goes to standard
+output.
+Exit codes: 0 a server can run here, 69 it cannot, 64 usage, 70 the report could not be written.")]
+pub struct Doctor {
+    /// Form of the report
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+}
+
+/// Form of a report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For people
+    Text,
+    /// For programs
+    Json,
+}
+
+impl Doctor {
+    /// The report in the form that was asked for.
+    pub fn report(&self, diagnosis: &Diagnosis) -> String {
+        match self.format {
+            Format::Text => diagnosis.to_string(),
+            Format::Json => diagnosis.to_json(),
+        }
+    }
+}

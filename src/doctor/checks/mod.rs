@@ -1,0 +1,8 @@
+//! What is looked at, by subject.
+
+pub(super) mod cpu;
+pub(super) mod limits;
+pub(super) mod memory;
+pub(super) mod network;
+pub(super) mod ring;
+pub(super) mod serving;
