@@ -42,6 +42,24 @@ fn the_native_driver_is_taken_where_it_works() {
     assert!(!lines.iter().any(|line| line.starts_with("warning: ")), "{lines:#?}");
 }
 
+/// The fast mode is asked for first each time, so each thread's every other request is for it.
+#[test]
+fn a_kernel_without_the_fast_mode_is_served_by_rings_and_says_so_once() {
+    let mut command = Command::new("strace");
+    command
+        .args(["-f", "-o", "/dev/null", "-e", "trace=io_uring_setup", "-e"])
+        .arg("inject=io_uring_setup:error=EINVAL:when=1+2")
+        .arg(env!("CARGO_BIN_EXE_ringback"))
+        .args(["serve", "127.0.0.1:0", "--workers", "2"]);
+    let program = Program::spawn(&mut command, 1);
+    assert_eq!(exchange(connect(program.addresses[0]), b"slower"), b"slower");
+    let lines = &program.lines;
+    let notes: Vec<_> = lines.iter().filter(|line| line.starts_with("note: ")).collect();
+    let [note] = notes.as_slice() else { panic!("not one note: {lines:#?}") };
+    assert!(note.contains("this kernel refuses DEFER_TASKRUN"), "{note}");
+    assert!(lines.iter().any(|line| line.ends_with(", driver uring")), "{lines:#?}");
+}
+
 #[test]
 fn any_refusal_of_a_ring_ends_in_a_working_server_and_a_helpful_line() {
     for (answer, named) in ANSWERS {

@@ -1,7 +1,7 @@
 //! Which driver can run here.
 
 use super::DriverKind;
-use crate::sys::{self, Refusal, RingSize};
+use crate::sys::{self, Mode, Refusal, RingSize};
 
 /// The driver that was chosen for a host.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,7 +16,7 @@ impl Choice {
     /// The native driver if that many workers with such rings can run here, else epoll.
     pub(crate) fn of_the_best(workers: usize, ring: RingSize) -> Self {
         let native = DriverKind::Uring;
-        let possible = native.try_out().and_then(|()| sys::try_rings(ring, workers));
+        let possible = native.try_out().and_then(|_| sys::try_rings(ring, workers));
         match possible {
             Ok(()) => Self { driver: native, obstacle: None },
             Err(obstacle) => Self { driver: DriverKind::Epoll, obstacle: Some(obstacle) },
@@ -31,11 +31,16 @@ impl Choice {
 }
 
 impl DriverKind {
-    /// Whether the kernel lets a driver of this kind work.
-    pub(crate) fn try_out(self) -> Result<(), Refusal> {
+    /// Whether the kernel lets a driver of this kind work; returns what is to be said of how.
+    pub(crate) fn try_out(self) -> Result<Option<&'static str>, Refusal> {
         match self {
-            Self::Uring => sys::try_native_ring(),
-            Self::Epoll => Ok(()),
+            Self::Uring => sys::try_native_ring().map(|mode| match mode {
+                Mode::Deferred => None,
+                Mode::Cooperative => Some(
+                    "this kernel refuses DEFER_TASKRUN (Linux 6.1): workers run a little slower",
+                ),
+            }),
+            Self::Epoll => Ok(None),
         }
     }
 }

@@ -30,6 +30,7 @@ use std::sync::Arc;
 use crate::driver::{ShutdownSignal, Urgency};
 use crate::lifecycle::Admission;
 use crate::metrics::Counters;
+use crate::say;
 
 pub(crate) use config::FEW_CONNECTIONS;
 pub(crate) use listener::BACKLOG;
@@ -128,9 +129,12 @@ impl Server {
     pub fn start(config: &Config) -> Result<Self, StartError> {
         config.check()?;
         let driver = config.driver;
-        driver
+        let remark = driver
             .try_out()
             .map_err(|refusal| StartError::Driver { driver, obstacle: refusal.to_string() })?;
+        if let Some(remark) = remark {
+            say(format_args!("note: {remark}"));
+        }
         let shutdown = Arc::new(ShutdownSignal::new()?);
         let admission =
             Arc::new(Admission::new(config.max_connections, config.max_connections_per_ip));

@@ -15,7 +15,7 @@ use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 
 use super::buf_ring::BufRing;
 use super::refusal::{Refusal, Surroundings};
-use super::ring::{Completion, Outcome, Ring, RingSize, Wait, errno_of};
+use super::ring::{Completion, Mode, Outcome, Ring, RingSize, Wait, errno_of};
 use super::send::{Part, SendBatch};
 use super::token::{Operation, Token};
 
@@ -93,18 +93,22 @@ pub(crate) fn examine() -> Vec<Feature> {
     features.push(feature("provided buffer ring", Need::Native, try_buffers(&ring)));
     // Last, since it needs all of the above.
     if features.iter().all(|feature| feature.need == Need::Speed || feature.verdict.is_ok()) {
-        features.push(feature(ECHO, Need::Native, try_echo()));
+        features.push(feature(ECHO, Need::Native, try_echo().map(drop)));
     }
     features
 }
 
-/// Runs what the native driver does, small: an echo over a local socket.
+/// Runs what the native driver does, small: an echo over a local socket. Returns the mode that
+/// rings have here.
 ///
 /// # Errors
 ///
 /// Names the first feature that is missing.
-pub(crate) fn try_native_ring() -> Result<(), Refusal> {
-    let Err(errno) = try_echo() else { return Ok(()) };
+pub(crate) fn try_native_ring() -> Result<Mode, Refusal> {
+    let errno = match try_echo() {
+        Ok(mode) => return Ok(mode),
+        Err(errno) => errno,
+    };
     let missing = examine().into_iter().find_map(|feature| match feature.verdict {
         Err(refusal) if feature.need != Need::Speed => Some(refusal.about(feature.name)),
         _ => None,
@@ -166,7 +170,7 @@ fn present(is_present: bool) -> Result<(), Errno> {
 }
 
 /// A connection accepted, one message there and back, the peer's FIN: through the real thing.
-fn try_echo() -> Result<(), Errno> {
+fn try_echo() -> Result<Mode, Errno> {
     const MESSAGE: &[u8] = b"ringback";
     /// Generous: sockets of one host answer at once, so only what does not work comes so far.
     const TURNS: usize = 16;
@@ -197,7 +201,7 @@ fn try_echo() -> Result<(), Errno> {
                     end?;
                     let mut echo = [0; MESSAGE.len()];
                     peer.read_exact(&mut echo).map_err(errno_of)?;
-                    return present(echo == MESSAGE);
+                    return present(echo == MESSAGE).map(|()| ring.mode());
                 }
                 Outcome::Cancelled | Outcome::Readable(_) => {}
             }

@@ -22,8 +22,7 @@ use self::receiving::Amount;
 use self::session::Session;
 use super::{Manner, ShutdownSignal, Urgency, Worker, handshake, peer};
 use crate::metrics::Counters;
-use crate::say;
-use crate::sys::{Completion, Mode, Operation, Outcome, Ring, RingError, Token, Wait, sockopt};
+use crate::sys::{Completion, Operation, Outcome, Ring, RingError, Token, Wait, sockopt};
 
 /// Buffers that one multishot receive fills at most before anybody looks
 /// (`MULTISHOT_MAX_RETRY` in the kernel's `io_uring/net.c`).
@@ -49,11 +48,6 @@ impl Driver {
         let listeners: Vec<_> =
             std::mem::take(&mut worker.listeners).into_iter().map(Some).collect();
         let ring = Ring::new(worker.settings.ring)?;
-        if ring.mode() == Mode::Cooperative {
-            say(
-                "note: this kernel refuses DEFER_TASKRUN (Linux 6.1): a worker runs a little slower",
-            );
-        }
         Ok(Self {
             ring,
             session: Session::new(
