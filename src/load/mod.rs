@@ -29,6 +29,7 @@ mod cpu;
 mod crew;
 mod dial;
 mod hiccup;
+pub mod hlog;
 mod host;
 mod interrupt;
 mod intervals;

@@ -1,6 +1,7 @@
 //! What a run found, and the forms in which it is told.
 
 pub(super) mod format;
+mod hgrm;
 mod histogram;
 mod json;
 mod text;
@@ -10,6 +11,7 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
+pub use self::hgrm::hgrm;
 pub use self::json::{SCHEMA, json};
 pub use self::text::text;
 use super::assertion::Finding;
