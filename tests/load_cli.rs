@@ -138,7 +138,10 @@ fn a_valid_measurement_is_json_with_the_keys_of_the_contract() {
         sorted(&json["throughput"]),
         expected(&["messages_per_s", "bytes_per_s", "offered_per_s"])
     );
-    assert_eq!(sorted(&json["latency_ns"]), expected(&["service", "response", "send_lag"]));
+    assert_eq!(
+        sorted(&json["latency_ns"]),
+        expected(&["service", "response", "send_lag", "connect"])
+    );
     assert_eq!(
         sorted(&json["latency_ns"]["service"]),
         expected(&["count", "min", "mean", "p50", "p90", "p99", "p99_9", "p99_99", "max"])

@@ -24,6 +24,9 @@ pub struct Config {
     pub connections: usize,
     /// How long making them takes, evenly; zero is as fast as the server accepts.
     pub ramp_up: Duration,
+    /// Messages that a connection carries before it is closed and replaced, at least 1; `None` is
+    /// one connection for the whole run, which is not replaced if it fails.
+    pub reconnect: Option<u64>,
     /// Addresses of this host that connections come from in turn, those of the target's family;
     /// the kernel chooses if there are none.
     pub sources: Vec<IpAddr>,
@@ -68,6 +71,7 @@ impl Config {
             protocol: Protocol::Raw,
             connections: 64,
             ramp_up: Duration::ZERO,
+            reconnect: None,
             sources: Vec::new(),
             sizes: Sizes::fixed(64).expect("it is in bounds"),
             duration: Duration::from_secs(10),

@@ -1,4 +1,4 @@
-//! One connection: a socket, its wire, what is in flight on it and what waits for a slot.
+//! One connection: a socket, its wire, and what is in flight on it.
 //!
 //! Reads no clock: every time is an argument, in nanoseconds since the run began.
 
@@ -37,12 +37,22 @@ pub(super) struct Connection {
     depth: usize,
     /// At most `depth`, oldest first; replies come in this order.
     in_flight: VecDeque<Sent>,
-    /// Open loop: intended times of messages that wait for a slot.
-    backlog: VecDeque<u64>,
-    /// Nothing more is sent: the server said GOAWAY.
-    is_leaving: bool,
+    /// Messages that it may still carry.
+    remaining: u64,
+    leaving: Leaving,
+    was_answered: bool,
     /// Whether the event loop was asked to report when the socket can take more.
     pub(super) watches_writable: bool,
+}
+
+/// Whether nothing more is sent, and why.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Leaving {
+    No,
+    /// The server said GOAWAY: what is in flight is still answered.
+    Asked,
+    /// It has carried its share, and all of it came back.
+    Spent,
 }
 
 /// What became of trying to read.
@@ -57,16 +67,23 @@ pub(super) enum Read {
 }
 
 impl Connection {
-    /// Takes over a connected, non-blocking socket.
-    pub(super) fn new(socket: TcpStream, wire: Wire, sizes: SizeDraw, depth: usize) -> Self {
+    /// Takes over a connected, non-blocking socket for so many messages.
+    pub(super) fn new(
+        socket: TcpStream,
+        wire: Wire,
+        sizes: SizeDraw,
+        depth: usize,
+        messages: u64,
+    ) -> Self {
         Self {
             socket,
             wire,
             sizes,
             depth,
             in_flight: VecDeque::new(),
-            backlog: VecDeque::new(),
-            is_leaving: false,
+            remaining: messages,
+            leaving: Leaving::No,
+            was_answered: false,
             watches_writable: false,
         }
     }
@@ -79,12 +96,32 @@ impl Connection {
         self.in_flight.len()
     }
 
-    pub(super) fn backlog(&self) -> usize {
-        self.backlog.len()
+    pub(super) fn is_leaving(&self) -> bool {
+        self.leaving != Leaving::No
     }
 
-    pub(super) fn is_leaving(&self) -> bool {
-        self.is_leaving
+    /// Whether it has carried its share, and all of it came back.
+    pub(super) fn is_spent(&self) -> bool {
+        self.remaining == 0 && self.in_flight.is_empty() && !self.is_leaving()
+    }
+
+    /// Whether nothing but the server's FIN is to come.
+    pub(super) fn is_closing(&self) -> bool {
+        self.leaving == Leaving::Spent
+    }
+
+    /// Whether any reply came.
+    pub(super) fn was_answered(&self) -> bool {
+        self.was_answered
+    }
+
+    /// Whether this is how it was to end.
+    pub(super) fn expects(&self, ending: Ending) -> bool {
+        match self.leaving {
+            Leaving::No => false,
+            Leaving::Asked => true,
+            Leaving::Spent => ending == Ending::Closed,
+        }
     }
 
     /// Whether part of a message waits for the socket to take it.
@@ -92,23 +129,19 @@ impl Connection {
         self.wire.has_unsent()
     }
 
-    /// Whether as many messages are in flight as may be.
+    /// Whether as many messages are in flight as may be, or it may carry no more.
     pub(super) fn is_full(&self) -> bool {
-        self.in_flight.len() == self.depth
+        self.in_flight.len() == self.depth || self.remaining == 0
     }
 
     /// How many messages may be sent right now. None while the socket holds one back: a message
     /// counts as sent only when its first byte can go.
     pub(super) fn free_slots(&self) -> usize {
-        if self.is_leaving || self.wire.has_unsent() {
+        if self.is_leaving() || self.wire.has_unsent() {
             return 0;
         }
-        self.depth - self.in_flight.len()
-    }
-
-    /// Lets a due message wait for a slot.
-    pub(super) fn wait_for_slot(&mut self, intended_ns: u64) {
-        self.backlog.push_back(intended_ns);
+        let remaining = usize::try_from(self.remaining).unwrap_or(usize::MAX);
+        (self.depth - self.in_flight.len()).min(remaining)
     }
 
     /// Puts one message that is due into a free slot; it goes out with the next flush.
@@ -118,17 +151,22 @@ impl Connection {
 
     /// Fills the free slots, as many as one batch holds; says how many. They go out with the next
     /// flush.
-    pub(super) fn fill_slots(&mut self, source: Source, now_ns: u64, content: &Content) -> usize {
-        let most = match source {
+    pub(super) fn fill_slots(
+        &mut self,
+        mut source: Source<'_>,
+        now_ns: u64,
+        content: &Content,
+    ) -> usize {
+        let most = match &source {
             Source::Endless => self.free_slots(),
-            Source::Backlog => self.free_slots().min(self.backlog.len()),
+            Source::Backlog(backlog) => self.free_slots().min(backlog.len()),
         };
         let mut messages = 0;
         let mut batch_bytes = 0;
         while messages < most && batch_bytes < BATCH_BYTES {
-            let waited_since_ns = match source {
+            let waited_since_ns = match &mut source {
                 Source::Endless => None,
-                Source::Backlog => self.backlog.pop_front(),
+                Source::Backlog(backlog) => backlog.pop_front(),
             };
             let intended_ns = waited_since_ns.unwrap_or(now_ns);
             batch_bytes += self.push(intended_ns, now_ns, waited_since_ns.is_some(), content);
@@ -145,6 +183,7 @@ impl Connection {
         waited_for_slot: bool,
         content: &Content,
     ) -> usize {
+        self.remaining -= 1;
         let length = self.sizes.next(&content.sizes);
         self.wire.push(length, &content.pattern);
         let bytes = u32::try_from(length).expect("the longest message has 2^24 bytes");
@@ -155,7 +194,7 @@ impl Connection {
     /// Gives the socket what it takes of the messages in flight; says how many bytes that were.
     pub(super) fn flush(&mut self, content: &Content) -> Result<usize, Errno> {
         let flushed = self.wire.flush(self.socket.as_fd(), &content.pattern)?;
-        if self.is_leaving {
+        if self.is_leaving() {
             self.half_close();
         }
         Ok(flushed)
@@ -179,15 +218,20 @@ impl Connection {
 
     /// Takes the oldest messages in flight, whose replies are complete.
     pub(super) fn take_answered(&mut self, messages: usize) -> impl Iterator<Item = Sent> {
+        self.was_answered |= messages > 0;
         self.in_flight.drain(..messages)
     }
 
-    /// The server drains: nothing new is sent, what is in flight is still answered. Says how many
-    /// messages waited for a slot that they will not get.
-    pub(super) fn leave(&mut self) -> usize {
-        self.is_leaving = true;
+    /// The server drains: nothing new is sent, what is in flight is still answered.
+    pub(super) fn leave(&mut self) {
+        self.leaving = Leaving::Asked;
         self.half_close();
-        std::mem::take(&mut self.backlog).len()
+    }
+
+    /// It has carried its share: nothing but the server's FIN is to come.
+    pub(super) fn close(&mut self) {
+        self.leaving = Leaving::Spent;
+        self.half_close();
     }
 
     fn half_close(&self) {
@@ -199,10 +243,10 @@ impl Connection {
 }
 
 /// Where the messages come from that fill a connection's free slots.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Source {
+#[derive(Debug)]
+pub(super) enum Source<'lane> {
     /// Closed loop: there is always one more.
     Endless,
-    /// Open loop: those that were due before.
-    Backlog,
+    /// Open loop: those that were due before, by their intended times.
+    Backlog(&'lane mut VecDeque<u64>),
 }

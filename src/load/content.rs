@@ -1,15 +1,21 @@
-//! What the messages of a run are made of, the same for all its threads.
+//! What the connections of a run are made of, the same for all its threads.
 
-use super::config::Config;
-use super::pattern::Pattern;
+use std::net::TcpStream;
+
+use super::config::{Config, Protocol};
+use super::connection::Connection;
+use super::pattern::{Pattern, Position};
 use super::sizes::{SizeDraw, Sizes};
-use super::wire;
+use super::wire::{self, Wire};
 
-/// The bytes and the lengths of messages.
+/// The bytes and the lengths of messages, and how a connection carries them.
 pub(super) struct Content {
     pub(super) pattern: Pattern,
     pub(super) sizes: Sizes,
     seed: u64,
+    protocol: Protocol,
+    depth: usize,
+    messages_per_connection: u64,
 }
 
 impl Content {
@@ -19,11 +25,16 @@ impl Content {
             pattern: Pattern::new(config.seed, longest_slice),
             sizes: config.sizes.clone(),
             seed: config.seed,
+            protocol: config.protocol,
+            depth: config.depth,
+            messages_per_connection: config.reconnect.unwrap_or(u64::MAX),
         }
     }
 
-    /// The lengths of the messages of connection number `connection`.
-    pub(super) fn draw(&self, connection: usize) -> SizeDraw {
-        SizeDraw::new(self.seed, connection)
+    /// Connection number `number` of the run, over a connected, non-blocking socket.
+    pub(super) fn connection(&self, number: usize, socket: TcpStream) -> Connection {
+        let wire = Wire::new(self.protocol, self.depth, Position::start_of(number));
+        let sizes = SizeDraw::new(self.seed, number);
+        Connection::new(socket, wire, sizes, self.depth, self.messages_per_connection)
     }
 }

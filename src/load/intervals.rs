@@ -2,6 +2,9 @@
 
 use std::time::{Duration, SystemTime};
 
+use hdrhistogram::Histogram;
+
+use super::config::{Config, Load};
 use super::latencies::Latencies;
 use super::recorder::Window;
 use super::report::Quantile;
@@ -13,6 +16,7 @@ pub(super) struct Intervals {
     collector: Collector,
     window: Window,
     is_open_loop: bool,
+    replaces_connections: bool,
     /// When the run's clock began.
     run_start: SystemTime,
     /// The end of the second that the threads are recording.
@@ -22,10 +26,18 @@ pub(super) struct Intervals {
 
 impl Intervals {
     /// The run's clock begins now.
-    pub(super) fn new(collector: Collector, window: Window, is_open_loop: bool) -> Self {
+    pub(super) fn new(collector: Collector, window: Window, config: &Config) -> Self {
         let due_ns = window.start_ns.saturating_add(SECOND_NS);
         let run_start = SystemTime::now();
-        Self { collector, window, is_open_loop, run_start, due_ns, p99_ns: None }
+        Self {
+            collector,
+            window,
+            is_open_loop: config.load != Load::Closed,
+            replaces_connections: config.reconnect.is_some(),
+            run_start,
+            due_ns,
+            p99_ns: None,
+        }
     }
 
     /// Whether one more second is over.
@@ -49,6 +61,7 @@ impl Intervals {
 
     /// Shows the seconds that are complete.
     pub(super) fn show(&mut self, now_ns: u64, watch: &mut dyn Watch) {
+        let is_of_run = self.tags();
         let Self { collector, window, is_open_loop, run_start, p99_ns, .. } = self;
         collector.collect(&mut |start_ns, second| {
             if start_ns >= window.end_ns && second.is_empty() {
@@ -59,10 +72,20 @@ impl Intervals {
             let start = *run_start + Duration::from_nanos(start_ns);
             // The last second ends with the run.
             let duration = Duration::from_nanos(SECOND_NS.min(now_ns.saturating_sub(start_ns)));
-            for (tag, latencies) in tagged(second, *is_open_loop) {
+            for (tag, latencies) in tagged(second).into_iter().filter(|(tag, _)| is_of_run(*tag)) {
                 watch.interval(&Interval { tag, start, duration, latencies });
             }
         });
+    }
+
+    /// Which tags there are in this run.
+    fn tags(&self) -> impl Fn(Tag) -> bool + use<> {
+        let (is_open_loop, replaces_connections) = (self.is_open_loop, self.replaces_connections);
+        move |tag| match tag {
+            Tag::Service | Tag::Hiccup => true,
+            Tag::Response | Tag::SendLag => is_open_loop,
+            Tag::Connect => replaces_connections,
+        }
     }
 
     /// Everything that was shown.
@@ -71,16 +94,12 @@ impl Intervals {
     }
 }
 
-fn tagged(
-    second: &Latencies,
-    is_open_loop: bool,
-) -> impl Iterator<Item = (Tag, &hdrhistogram::Histogram<u64>)> {
-    let all = [
+fn tagged(second: &Latencies) -> [(Tag, &Histogram<u64>); 5] {
+    [
         (Tag::Response, &second.response),
         (Tag::Service, &second.service),
         (Tag::SendLag, &second.send_lag),
         (Tag::Hiccup, &second.hiccup),
-    ];
-    let is_of_both = |tag| matches!(tag, Tag::Service | Tag::Hiccup);
-    all.into_iter().filter(move |(tag, _)| is_open_loop || is_of_both(*tag))
+        (Tag::Connect, &second.connect),
+    ]
 }

@@ -20,6 +20,8 @@ pub(super) struct Latencies {
     pub(super) own_lag: Histogram<u64>,
     /// The machine's own stalls.
     pub(super) hiccup: Histogram<u64>,
+    /// Of connections that replaced others: from the SYN until it is known to be taken.
+    pub(super) connect: Histogram<u64>,
 }
 
 impl Default for Latencies {
@@ -30,14 +32,15 @@ impl Default for Latencies {
             send_lag: histogram(),
             own_lag: histogram(),
             hiccup: histogram(),
+            connect: histogram(),
         }
     }
 }
 
 impl Latencies {
     pub(super) fn is_empty(&self) -> bool {
-        let Self { service, response, send_lag, own_lag, hiccup } = self;
-        [service, response, send_lag, own_lag, hiccup].into_iter().all(Histogram::is_empty)
+        let Self { service, response, send_lag, own_lag, hiccup, connect } = self;
+        [service, response, send_lag, own_lag, hiccup, connect].into_iter().all(Histogram::is_empty)
     }
 
     pub(super) fn add(&mut self, other: &Self) {
@@ -47,6 +50,7 @@ impl Latencies {
             (&mut self.send_lag, &other.send_lag),
             (&mut self.own_lag, &other.own_lag),
             (&mut self.hiccup, &other.hiccup),
+            (&mut self.connect, &other.connect),
         ] {
             // Adding touches every counter: not for nothing.
             if !others.is_empty() {
@@ -56,8 +60,8 @@ impl Latencies {
     }
 
     pub(super) fn clear(&mut self) {
-        let Self { service, response, send_lag, own_lag, hiccup } = self;
-        for histogram in [service, response, send_lag, own_lag, hiccup] {
+        let Self { service, response, send_lag, own_lag, hiccup, connect } = self;
+        for histogram in [service, response, send_lag, own_lag, hiccup, connect] {
             if !histogram.is_empty() {
                 histogram.reset();
             }

@@ -59,7 +59,10 @@ impl Observer<'_> {
         self.wait(&crew, Phase::Warmup, planned, outcome.window.start_ns, &ends_early);
         outcome.before = self.sample();
         self.wait(&crew, Phase::Measuring, planned, outcome.window.end_ns, &ends_early);
-        if self.clock.now_ns() < outcome.window.end_ns && !crew.is_finished() {
+        let now_ns = self.clock.now_ns();
+        if now_ns < outcome.window.end_ns && crew.is_finished() {
+            outcome.gone_after_ns = Some(now_ns);
+        } else if now_ns < outcome.window.end_ns {
             outcome.was_interrupted = true;
             outcome.window.end_ns = self.end_early(planned, &crew);
         }

@@ -50,6 +50,13 @@ impl Poller {
         Ok(epoll::add(&self.epoll, socket, EventData::new_u64(index as u64), EventFlags::IN)?)
     }
 
+    /// Reports when a handshake is decided, either way; from then on the socket is watched for
+    /// both.
+    pub(super) fn add_connecting(&self, socket: BorrowedFd<'_>, index: usize) -> Result<(), Errno> {
+        let flags = EventFlags::IN | EventFlags::OUT;
+        epoll::add(&self.epoll, socket, EventData::new_u64(index as u64), flags)
+    }
+
     /// Reports also when the socket can be written, or no longer.
     pub(super) fn watch_writable(
         &self,

@@ -172,6 +172,15 @@ impl Recorder {
         *self.endings.entry(ending).or_default() += 1;
     }
 
+    /// A connection was made that replaces another.
+    pub(super) fn connect(&mut self, since_ns: u64, established_ns: u64) {
+        self.totals.connections += 1;
+        if self.window.contains(since_ns) {
+            let took_ns = established_ns.saturating_sub(since_ns);
+            self.latencies.connect.saturating_record(took_ns);
+        }
+    }
+
     /// So many connections could not be made.
     pub(super) fn fail_to_connect(&mut self, failure: Failure, attempts: u64) {
         self.totals.connect_errors += attempts;

@@ -2,32 +2,31 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpStream};
+use std::os::fd::AsFd;
 use std::sync::mpsc;
 use std::thread;
 
 use super::clock::nanos;
 use super::config::{Config, Load, Server};
 use super::connect::{Connected, connect_all};
-use super::connection::Connection;
 use super::content::Content;
 use super::cpu::Threads;
 use super::crew::Crew;
-use super::dial::Failures;
+use super::dial::{Dialer, Failures};
 use super::hiccup;
 use super::host::Host;
 use super::intervals::Intervals;
+use super::lane::Lane;
 use super::latencies::Latencies;
 use super::observer::{Counter, Observer, Samples};
 use super::orders::Orders;
-use super::pattern::Position;
 use super::poller::Poller;
 use super::recorder::{Recorder, Window};
 use super::report::Report;
 use super::schedule::{Schedule, Sequence};
 use super::seconds::Collector;
 use super::watch::{Progress, ProgressOnly, Watch};
-use super::wire::Wire;
-use super::worker::{Pace, Parts};
+use super::worker::{Pace, Parts, Renewal};
 
 /// Why nothing could be measured.
 #[derive(Debug, thiserror::Error)]
@@ -111,12 +110,14 @@ pub fn run_watched(config: &Config, watch: &mut dyn Watch) -> Result<Report, Run
         latencies: Latencies::default(),
         window,
         was_interrupted: false,
+        gone_after_ns: None,
         before: Samples::default(),
         after: Samples::default(),
     };
     let orders = Orders::new(window.end_ns);
     let mut collector = Collector::new(window.start_ns);
-    let shared = Shared { content: &content, received: &received, orders: &orders };
+    let dialer = &connected.dialer;
+    let shared = Shared { content: &content, received: &received, orders: &orders, dialer };
     let parts = divide(config, connected.sockets, shared, &mut collector)?;
     let hiccup_parts = hiccup::Parts {
         cpus: hiccup::free_cpus(config, &host.cpus),
@@ -130,14 +131,13 @@ pub fn run_watched(config: &Config, watch: &mut dyn Watch) -> Result<Report, Run
         let (crew, generator) = Crew::start(scope, config, &orders, parts)?;
         // It fails only when the thread has ended, and its panic comes with the join.
         let _ = start_hiccup.send(crew.clock());
-        let is_open_loop = config.load != Load::Closed;
         let observer = Observer {
             clock: crew.clock(),
             received: &received,
             server,
             generator,
             cpus: &host.cpus,
-            intervals: Intervals::new(collector, window, is_open_loop),
+            intervals: Intervals::new(collector, window, config),
             hiccup,
             watch,
         };
@@ -158,6 +158,8 @@ pub(super) struct Outcome {
     /// What was measured: less than was planned if the run was interrupted.
     pub(super) window: Window,
     pub(super) was_interrupted: bool,
+    /// When no connection was left, if that was before the window's end.
+    pub(super) gone_after_ns: Option<u64>,
     /// At the beginning and at the end of the measured window.
     pub(super) before: Samples,
     pub(super) after: Samples,
@@ -166,6 +168,7 @@ pub(super) struct Outcome {
 fn check(config: &Config) {
     assert!(config.connections >= 1, "at least one connection");
     assert!((1..=config.connections).contains(&config.threads), "1 to `connections` threads");
+    assert!(config.reconnect != Some(0), "at least one message a connection");
     assert!(config.depth >= 1, "at least one message in flight");
     assert!(!matches!(config.load, Load::Open { rate: 0, .. }), "at least one message a second");
 }
@@ -188,6 +191,7 @@ struct Shared<'run> {
     content: &'run Content,
     received: &'run [Counter],
     orders: &'run Orders,
+    dialer: &'run Dialer,
 }
 
 /// Deals the connections to the threads in turn.
@@ -217,7 +221,8 @@ fn divide<'run>(
         };
         parts.push(Parts {
             poller: Poller::new()?,
-            connections: Vec::new(),
+            lanes: Vec::new(),
+            renewal: config.reconnect.map(|_| Renewal { dialer: shared.dialer, all_connections }),
             content: shared.content,
             recorder: Recorder::new(window, matches!(pace, Pace::Open { .. })),
             pace,
@@ -227,11 +232,9 @@ fn divide<'run>(
         });
     }
     for (number, socket) in sockets.into_iter().enumerate() {
-        let wire = Wire::new(config.protocol, config.depth, Position::start_of(number));
-        let connection = Connection::new(socket, wire, shared.content.draw(number), config.depth);
         let part = &mut parts[number % threads];
-        part.poller.add(connection.fd(), part.connections.len())?;
-        part.connections.push(connection);
+        part.poller.add(socket.as_fd(), part.lanes.len())?;
+        part.lanes.push(Lane::new(number, shared.content.connection(number, socket)));
     }
     Ok(parts)
 }

@@ -55,12 +55,14 @@ pub(super) struct Circumstances {
     pub(super) planned_ns: u64,
     /// Length of the window that was measured: less if the run was interrupted.
     pub(super) measured_ns: u64,
+    /// When the last connection was gone, since the run began, if that was before its end.
+    pub(super) gone_after_ns: Option<u64>,
 }
 
 /// Weighs the evidence of a whole run.
 pub(super) fn judge(recorder: &Recorder, circumstances: &Circumstances) -> Verdict {
     let mut reasons = Vec::new();
-    connections(recorder, &mut reasons);
+    connections(recorder, circumstances, &mut reasons);
     replies(recorder, &mut reasons);
     if let Some(rate) = circumstances.rate {
         open_loop(recorder, rate, circumstances, &mut reasons);
@@ -81,8 +83,14 @@ fn warnings(circumstances: &Circumstances) -> Vec<String> {
     warnings
 }
 
-fn connections(recorder: &Recorder, reasons: &mut Vec<String>) {
+fn connections(recorder: &Recorder, circumstances: &Circumstances, reasons: &mut Vec<String>) {
     let totals = &recorder.totals;
+    if let Some(gone_after_ns) = circumstances.gone_after_ns {
+        reasons.push(format!(
+            "no connection was left {} after the run began: it ended early",
+            nanos(gone_after_ns),
+        ));
+    }
     for (failure, connections) in &recorder.connect_failures {
         reasons.push(format!(
             "{} of {} connections could not be made: {failure}",
@@ -106,6 +114,7 @@ fn describe(ending: Ending) -> String {
             None => format!("refused with ERROR {code}"),
         },
         Ending::BadReply => "given up after a malformed, altered or misplaced reply".to_owned(),
+        Ending::Unclosed => "given up: the server did not close it after the client had".to_owned(),
         Ending::Surplus => "given up: more came back than was sent".to_owned(),
         Ending::Socket(error) => format!("failed: {}", std::io::Error::from_raw_os_error(error)),
     }
@@ -218,6 +227,7 @@ mod tests {
             busiest: 0.2,
             planned_ns: WINDOW.length_ns(),
             measured_ns: WINDOW.length_ns(),
+            gone_after_ns: None,
         }
     }
 

@@ -51,7 +51,7 @@ pub struct Interval<'a> {
     pub start: SystemTime,
     /// How long it was.
     pub duration: Duration,
-    /// Latencies in nanoseconds, of the replies that came in it.
+    /// Latencies in nanoseconds, of the replies that came in it and the connections made in it.
     pub latencies: &'a Histogram<u64>,
 }
 
@@ -67,6 +67,8 @@ pub enum Tag {
     /// The machine's own stalls: by how much a thread overslept that slept for a millisecond again
     /// and again, each weighed by its length.
     Hiccup,
+    /// From the SYN until it is known to be taken; only where connections are replaced.
+    Connect,
 }
 
 impl Tag {
@@ -77,6 +79,7 @@ impl Tag {
             Self::Service => "service",
             Self::SendLag => "send_lag",
             Self::Hiccup => "hiccup",
+            Self::Connect => "connect",
         }
     }
 }

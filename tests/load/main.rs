@@ -4,6 +4,7 @@
 mod connect;
 mod faults;
 mod intervals;
+mod reconnect;
 mod service;
 mod sizes;
 mod support;

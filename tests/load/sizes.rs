@@ -4,15 +4,11 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
-use ringback::load::{Arrival, Config, Load, Protocol, Sizes, report};
+use ringback::load::{Config, Load, Protocol, Sizes, report};
 use ringback::protocol;
 use socket2::SockRef;
 
 use crate::support::{assert_all_came_back, echo, echo_framed, measure, of, serve, short};
-
-fn open_loop(rate: u64) -> Load {
-    Load::Open { rate, arrival: Arrival::Uniform }
-}
 
 /// The framed protocol with the largest frames.
 fn largest_frames() -> protocol::Config {
@@ -23,19 +19,20 @@ fn largest_frames() -> protocol::Config {
 fn mixed_sizes_keep_their_boundaries_at_every_depth() {
     let raw = serve(|_, socket| echo(socket));
     let framed = serve(move |_, socket| echo_framed(socket, largest_frames()));
-    let mixed = [
-        Sizes::range(1, 3000).unwrap(),
-        Sizes::weighted(&[(1, 5), (64, 90), (100_000, 1)]).unwrap(),
+    let range = Sizes::range(1, 3000).unwrap();
+    let weighted = Sizes::weighted(&[(1, 5), (64, 90), (100_000, 1)]).unwrap();
+    let cases = [
+        (1, Load::Closed, &range),
+        (100, Load::Closed, &weighted),
+        (8, Load::at_rate(2000), &range),
+        (64, Load::at_rate(2000), &weighted),
     ];
     for (protocol, address) in [(Protocol::Raw, raw), (Protocol::Framed, framed)] {
-        for sizes in &mixed {
-            for (depth, load) in [(1, Load::Closed), (100, Load::Closed), (8, open_loop(2000))] {
-                let duration = Duration::from_millis(150);
-                let sizes = sizes.clone();
-                let config = Config { protocol, sizes, depth, load, duration, ..short(address) };
-                let report = measure(&config);
-                assert_all_came_back(&report);
-            }
+        for (depth, load, sizes) in cases {
+            let duration = Duration::from_millis(100);
+            let sizes = sizes.clone();
+            let config = Config { protocol, sizes, depth, load, duration, ..short(address) };
+            assert_all_came_back(&measure(&config));
         }
     }
 }
@@ -45,7 +42,7 @@ fn throughput_counts_the_bytes_that_were_drawn() {
     let address = serve(|_, socket| echo(socket));
     let config = Config {
         sizes: Sizes::weighted(&[(10, 3), (1000, 1)]).unwrap(),
-        load: open_loop(4000),
+        load: Load::at_rate(4000),
         depth: 64,
         warmup: Duration::ZERO,
         ..short(address)
@@ -114,7 +111,7 @@ fn the_largest_messages_pass() {
         [(16 << 20, Protocol::Raw), (16 << 20, Protocol::Framed), ((3 << 20) + 7, Protocol::Raw)]
     {
         let config =
-            Config { sizes: of(bytes), protocol, connections: 2, depth: 2, ..short(address) };
+            Config { sizes: of(bytes), protocol, connections: 1, depth: 2, ..short(address) };
         assert_all_came_back(&measure(&config));
     }
 }

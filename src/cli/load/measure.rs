@@ -45,6 +45,10 @@ pub struct Measuring {
     /// Messages in flight per connection [default: 1; with --rate at most 1024]
     #[arg(long, value_name = "N", value_parser = parse_count, help_heading = LOAD)]
     depth: Option<u64>,
+    /// Messages per connection; then it is closed and a new one is made [default: no limit]. A
+    /// connection that fails is replaced too
+    #[arg(long, value_name = "N", value_parser = parse_count, help_heading = LOAD)]
+    reconnect: Option<u64>,
     /// How long to measure, after the warm-up
     #[arg(short, long, value_name = "TIME", default_value = "10s", value_parser = parse_duration)]
     #[arg(help_heading = LOAD)]
@@ -140,8 +144,7 @@ impl Measuring {
         let load = self.load()?;
         let depth = self.depth(load)?;
         let place = self.place(target.is_none(), connections)?;
-        let ends = if target.is_none() { 2 } else { 1 };
-        allow_descriptors(ends * connections as u64 + OTHER_DESCRIPTORS)?;
+        allow_descriptors(self.ends(target.is_none()) * connections as u64 + OTHER_DESCRIPTORS)?;
         let target = target.map_or(Ok(target::unknown()), target::resolve)?;
         let config = Config {
             sources: self.sources(&target)?,
@@ -150,6 +153,7 @@ impl Measuring {
             protocol: self.protocol.into(),
             connections,
             ramp_up,
+            reconnect: self.reconnect()?,
             sizes: self.size.clone(),
             duration: self.duration,
             warmup: self.warmup,
@@ -171,6 +175,22 @@ impl Measuring {
         check_sources(sources, &target.addresses)
             .map_err(|error| LoadError::Usage(format!("--source: {error}")))?;
         Ok(sources.clone())
+    }
+
+    fn reconnect(&self) -> Result<Option<u64>, LoadError> {
+        self.reconnect
+            .map(|messages| within("--reconnect", messages, 1, 1_000_000_000).map(|_| messages))
+            .transpose()
+    }
+
+    /// Descriptors of this process for each connection. The embedded server may still have the
+    /// old one when the new one comes.
+    fn ends(&self, is_embedded: bool) -> u64 {
+        match (is_embedded, self.reconnect) {
+            (false, _) => 1,
+            (true, None) => 2,
+            (true, Some(_)) => 3,
+        }
     }
 
     fn load(&self) -> Result<Load, LoadError> {

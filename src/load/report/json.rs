@@ -1,5 +1,6 @@
 //! The report for programs. Its keys are a contract: fields are added, never renamed.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use hdrhistogram::Histogram;
@@ -49,6 +50,7 @@ struct Config<'a> {
     protocol: &'static str,
     connections: usize,
     ramp_up_ns: u64,
+    reconnect: Option<u64>,
     sources: &'a [IpAddr],
     /// Null where there are several.
     size_bytes: Option<usize>,
@@ -89,6 +91,7 @@ struct LatencyNs {
     service: Percentiles,
     response: Option<Percentiles>,
     send_lag: Option<Percentiles>,
+    connect: Option<Percentiles>,
 }
 
 /// A histogram without samples has no smallest, no mean and no largest either.
@@ -115,6 +118,7 @@ struct Verdict<'a> {
     valid: bool,
     reasons: &'a [String],
     warnings: &'a [String],
+    endings: &'a BTreeMap<String, u64>,
     assertions: &'a [Finding],
     interrupted: bool,
     measured_ns: u64,
@@ -138,6 +142,7 @@ impl<'a> From<&'a Report> for Document<'a> {
                 service: Percentiles::from(&report.latency.service),
                 response: open_loop.map(|latency| Percentiles::from(&latency.response)),
                 send_lag: open_loop.map(|latency| Percentiles::from(&latency.send_lag)),
+                connect: report.latency.connect.as_ref().map(Percentiles::from),
             },
             server_cpu: report
                 .server_cpu_ns_per_message
@@ -146,6 +151,7 @@ impl<'a> From<&'a Report> for Document<'a> {
                 valid: report.verdict.is_valid(),
                 reasons: &report.verdict.reasons,
                 warnings: &report.verdict.warnings,
+                endings: &report.endings,
                 assertions: &report.findings,
                 interrupted: report.was_interrupted,
                 measured_ns: nanos(report.measured),
@@ -189,6 +195,7 @@ impl<'a> From<&'a crate::load::Config> for Config<'a> {
             protocol: config.protocol.name(),
             connections: config.connections,
             ramp_up_ns: nanos(config.ramp_up),
+            reconnect: config.reconnect,
             sources: &config.sources,
             size_bytes: config.sizes.only(),
             sizes: config.sizes.to_string(),

@@ -8,6 +8,8 @@ mod text;
 
 use std::time::Duration;
 
+use std::collections::BTreeMap;
+
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
@@ -23,6 +25,7 @@ use super::latencies::Latencies;
 use super::recorder::{Recorder, Totals};
 use super::run::{Outcome, RunError};
 use super::verdict::{self, Circumstances, Verdict};
+use super::wire::Ending;
 
 /// What a run found.
 #[derive(Debug)]
@@ -59,6 +62,9 @@ pub struct Report {
     pub notes: Vec<String>,
     /// What became of the assertions of `config`, in their order.
     pub findings: Vec<Finding>,
+    /// How many connections ended before the run did, by the kind of their end: `closed`, `reset`
+    /// and so on; kinds that did not occur are there with 0, `error_N` excepted.
+    pub endings: BTreeMap<String, u64>,
     /// Whether the numbers may be used.
     pub verdict: Verdict,
 }
@@ -94,6 +100,9 @@ pub struct Latency {
     pub service: Histogram<u64>,
     /// What only an open loop has.
     pub open_loop: Option<OpenLoopLatency>,
+    /// From the SYN of a connection until it is known to be taken: of those that replaced others
+    /// and were begun in the measured window; `None` where connections are not replaced.
+    pub connect: Option<Histogram<u64>>,
 }
 
 impl Latency {
@@ -169,6 +178,7 @@ impl Report {
             busiest,
             planned_ns: nanos(config.duration),
             measured_ns: window_ns,
+            gone_after_ns: outcome.gone_after_ns,
         };
         let verdict = verdict::judge(&recorder, &circumstances);
         if recorder.totals.received == 0 {
@@ -185,7 +195,9 @@ impl Report {
         let per_message =
             |time: CpuTime| (messages > 0).then(|| time.used_ns as f64 / messages as f64);
         let throughput = throughput(measured, rate, &recorder);
-        let Latencies { service, response, send_lag, hiccup, .. } = *recorder.latencies;
+        let endings = endings(&recorder);
+        let Latencies { service, response, send_lag, hiccup, connect, .. } = *recorder.latencies;
+        let connect = config.reconnect.map(|_| connect);
         let open_loop = rate.map(|_| OpenLoopLatency { response, send_lag });
         let mut report = Self {
             address: outcome.address,
@@ -208,8 +220,9 @@ impl Report {
             generator_busy_share: rate.map(|_| busiest),
             notes: notes(config),
             findings: Vec::new(),
+            endings,
             verdict,
-            latency: Latency { service, open_loop },
+            latency: Latency { service, open_loop, connect },
             config: config.clone(),
         };
         report.findings =
@@ -226,6 +239,15 @@ fn throughput(measured: Duration, rate: Option<u64>, recorder: &Recorder) -> Thr
         bytes_per_s: recorder.window_bytes as f64 / seconds,
         offered_per_s: rate.map(|_| recorder.window_intended as f64 / seconds),
     }
+}
+
+fn endings(recorder: &Recorder) -> BTreeMap<String, u64> {
+    let mut endings: BTreeMap<String, u64> =
+        Ending::NAMES.iter().map(|name| ((*name).to_owned(), 0)).collect();
+    for (ending, connections) in &recorder.endings {
+        *endings.entry(ending.name()).or_default() += connections;
+    }
+    endings
 }
 
 fn used(before: Option<CpuTime>, after: Option<CpuTime>) -> Option<CpuTime> {

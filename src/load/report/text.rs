@@ -6,7 +6,7 @@ use hdrhistogram::Histogram;
 
 use super::format::{bytes, count, list, nanos, percent};
 use super::histogram::draw;
-use super::{Quantile, Report};
+use super::{OpenLoopLatency, Quantile, Report};
 use crate::load::config::{Load, Server};
 use crate::load::sizes::Sizes;
 use crate::load::{Finding, Measured, clock};
@@ -55,6 +55,14 @@ fn write_setting(out: &mut String, report: &Report) -> fmt::Result {
         nanos(clock::nanos(config.duration)),
         nanos(clock::nanos(config.warmup)),
     )?;
+    if let Some(messages) = config.reconnect {
+        let plural = if messages == 1 { "" } else { "s" };
+        let messages = count(messages);
+        writeln!(
+            out,
+            "  reconnect  each connection carries {messages} message{plural}, then a new one"
+        )?;
+    }
     write!(
         out,
         "  host       Linux {}, {} × {}",
@@ -138,16 +146,23 @@ fn write_latencies(out: &mut String, report: &Report) -> fmt::Result {
         "\nLatency     {:>9} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9}",
         "min", "mean", "p50", "p90", "p99", "p99.9", "p99.99", "max"
     )?;
-    let Some(open_loop) = &latency.open_loop else {
-        write_latency(out, "service", &latency.service)?;
-        write_latency(out, "hiccup", &report.machine.hiccup)?;
-        return write_picture(out, "Service: from the send to the reply", &latency.service);
-    };
-    write_latency(out, "response", &open_loop.response)?;
+    if let Some(open_loop) = &latency.open_loop {
+        write_latency(out, "response", &open_loop.response)?;
+    }
     write_latency(out, "service", &latency.service)?;
-    write_latency(out, "send lag", &open_loop.send_lag)?;
+    if let Some(open_loop) = &latency.open_loop {
+        write_latency(out, "send lag", &open_loop.send_lag)?;
+    }
+    if let Some(connect) = &latency.connect {
+        write_latency(out, "connect", connect)?;
+    }
     write_latency(out, "hiccup", &report.machine.hiccup)?;
-    write_picture(out, "Response: from the intended send to the reply", &open_loop.response)
+    match &latency.open_loop {
+        None => write_picture(out, "Service: from the send to the reply", &latency.service),
+        Some(OpenLoopLatency { response, .. }) => {
+            write_picture(out, "Response: from the intended send to the reply", response)
+        }
+    }
 }
 
 fn write_latency(out: &mut String, name: &str, histogram: &Histogram<u64>) -> fmt::Result {
@@ -179,6 +194,10 @@ fn write_picture(out: &mut String, title: &str, histogram: &Histogram<u64>) -> f
 
 fn write_totals(out: &mut String, report: &Report) -> fmt::Result {
     let totals = &report.totals;
+    if report.config.reconnect.is_some() {
+        let (made, failed) = (count(totals.connections), count(totals.connect_errors));
+        write!(out, "\nConnections  {made} made, {failed} attempts failed")?;
+    }
     writeln!(
         out,
         "\nTotals       {} sent, {} received, {} lost, {} corrupted, {} never sent",

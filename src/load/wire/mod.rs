@@ -65,11 +65,32 @@ pub(super) enum Ending {
     BadReply,
     /// The server sent more than it was sent.
     Surplus,
+    /// The server left a FIN unanswered.
+    Unclosed,
     /// The socket failed with this error number.
     Socket(i32),
 }
 
 impl Ending {
+    /// The names of all kinds but [`Ending::Error`].
+    pub(super) const NAMES: [&str; 7] =
+        ["closed", "reset", "goaway", "bad_reply", "surplus", "unclosed", "socket"];
+
+    /// The kind's name in reports.
+    pub(super) fn name(self) -> String {
+        match self {
+            Self::Closed => "closed",
+            Self::Reset => "reset",
+            Self::GoAway => "goaway",
+            Self::BadReply => "bad_reply",
+            Self::Surplus => "surplus",
+            Self::Unclosed => "unclosed",
+            Self::Socket(_) => "socket",
+            Self::Error(code) => return format!("error_{code}"),
+        }
+        .to_owned()
+    }
+
     pub(super) fn of_socket(error: Errno) -> Self {
         match error {
             Errno::CONNRESET | Errno::PIPE => Self::Reset,

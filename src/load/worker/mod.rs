@@ -4,14 +4,19 @@
 //! time has come), it is sent or waits for a slot, its reply is read and checked, *the next one is
 //! sent*, and only then is it recorded.
 
+mod renewal;
+
 use std::io;
 use std::mem;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::clock::Clock;
-use super::connection::{Connection, Read, Sent, Source};
+use super::connection::{Read, Sent, Source};
 use super::content::Content;
+use super::deadlines::Deadlines;
+use super::dial::Dialer;
+use super::lane::{Lane, State};
 use super::orders::Orders;
 use super::poller::{Events, Poller, Readiness};
 use super::recorder::Recorder;
@@ -45,7 +50,9 @@ pub(super) enum Pace {
 /// What a worker is made of.
 pub(super) struct Parts<'run> {
     pub(super) poller: Poller,
-    pub(super) connections: Vec<Connection>,
+    pub(super) lanes: Vec<Lane>,
+    /// How connections are replaced, if they are.
+    pub(super) renewal: Option<Renewal<'run>>,
     pub(super) content: &'run Content,
     pub(super) pace: Pace,
     /// What the worker is told while it runs.
@@ -57,13 +64,24 @@ pub(super) struct Parts<'run> {
     pub(super) live_received: &'run AtomicU64,
 }
 
+/// What makes the connections that replace others.
+pub(super) struct Renewal<'run> {
+    pub(super) dialer: &'run Dialer,
+    /// How many the run began with.
+    pub(super) all_connections: usize,
+}
+
 pub(super) struct Worker<'run> {
     poller: Poller,
     events: Events,
-    /// `None` where a connection has ended.
-    connections: Vec<Option<Connection>>,
+    lanes: Vec<Lane>,
+    renewal: Option<Renewal<'run>>,
+    deadlines: Deadlines,
+    /// Lanes that are not gone.
     alive: usize,
-    /// The connection that the next due message goes to, if it has not ended.
+    /// Connections that wait for the server's FIN, having carried their share.
+    closing: usize,
+    /// The lane that the next due message goes to, if it is not gone.
     turn: usize,
     content: &'run Content,
     pace: Pace,
@@ -75,7 +93,7 @@ pub(super) struct Worker<'run> {
     now_ns: u64,
     /// Whether whoever watches has seen the measured window end.
     is_released: bool,
-    /// Sums over the connections.
+    /// Sums over the lanes.
     in_flight: usize,
     backlog: usize,
     buffer: Box<[u8]>,
@@ -87,13 +105,16 @@ pub(super) struct Worker<'run> {
 }
 
 impl<'run> Worker<'run> {
-    /// A worker whose connections are registered with its poller in their order.
+    /// A worker whose lanes are registered with its poller in their order.
     pub(super) fn new(parts: Parts<'run>, clock: Clock) -> Self {
         Self {
             poller: parts.poller,
             events: Events::default(),
-            alive: parts.connections.len(),
-            connections: parts.connections.into_iter().map(Some).collect(),
+            alive: parts.lanes.len(),
+            deadlines: Deadlines::new(parts.lanes.len()),
+            lanes: parts.lanes,
+            renewal: parts.renewal,
+            closing: 0,
             turn: 0,
             content: parts.content,
             pace: parts.pace,
@@ -119,7 +140,7 @@ impl<'run> Worker<'run> {
     /// When the kernel refuses to wait; connections that fail are counted, not errors.
     pub(super) fn run(mut self) -> io::Result<Recorder> {
         if matches!(self.pace, Pace::Closed) {
-            for index in 0..self.connections.len() {
+            for index in 0..self.lanes.len() {
                 self.fill_slots(index);
             }
         }
@@ -129,16 +150,11 @@ impl<'run> Worker<'run> {
                 match self.poller.event(&self.events, place) {
                     Readiness::Bell => self.take_orders(),
                     Readiness::Socket { index, readable, writable } => {
-                        if writable {
-                            self.flush(index);
-                            self.fill_slots(index);
-                        }
-                        if readable {
-                            self.receive(index);
-                        }
+                        self.serve(index, readable, writable);
                     }
                 }
             }
+            self.expire();
             self.send_due();
             self.live_received.store(self.recorder.totals.received, Ordering::Relaxed);
         }
@@ -158,37 +174,61 @@ impl<'run> Worker<'run> {
 
     /// A thread takes its CPU accounting with it, so it stays until it is released.
     fn is_done(&self) -> bool {
-        let is_all_sent = match &self.pace {
-            Pace::Closed => self.now_ns >= self.end_ns,
-            Pace::Open { schedule, .. } => schedule.next_ns() >= self.end_ns,
-        };
-        let is_all_answered = self.in_flight == 0 && self.backlog == 0;
-        (self.is_released && is_all_sent && is_all_answered)
+        let is_all_answered = self.in_flight == 0 && self.backlog == 0 && self.closing == 0;
+        (self.is_released && self.is_all_sent() && is_all_answered)
             || self.now_ns >= self.end_ns + DRAIN_NS
             || self.alive == 0
     }
 
-    /// Waits for events until the next message is due. In closed loop the clock is read only when
-    /// a reply came: a timer on every wait would cost more than the message is worth.
+    /// Whether no message will become due any more.
+    fn is_all_sent(&self) -> bool {
+        match &self.pace {
+            Pace::Closed => self.now_ns >= self.end_ns,
+            Pace::Open { schedule, .. } => schedule.next_ns() >= self.end_ns,
+        }
+    }
+
+    /// Waits for events until something is due. In closed loop, as long as nothing is, the clock
+    /// is read only when a reply came: a timer on every wait would cost more than the message is
+    /// worth.
     fn wait(&mut self) -> io::Result<usize> {
-        let sleep_ns = match &self.pace {
-            Pace::Closed if self.now_ns < self.end_ns => {
-                return self.poller.wait(&mut self.events, None);
-            }
-            Pace::Open { schedule, spin_ns } if schedule.next_ns() < self.end_ns => {
-                schedule.next_ns().saturating_sub(self.now_ns).saturating_sub(*spin_ns)
-            }
-            Pace::Closed | Pace::Open { .. } => {
-                (self.end_ns + DRAIN_NS).saturating_sub(self.now_ns)
-            }
+        let Some(due_ns) = self.due_ns() else {
+            return self.poller.wait(&mut self.events, None);
         };
         let before_ns = self.now_ns;
+        let sleep_ns = due_ns.saturating_sub(before_ns);
         let events = self.poller.wait(&mut self.events, Some(Duration::from_nanos(sleep_ns)))?;
         self.now_ns = self.clock.now_ns();
         if events == 0 || sleep_ns > 0 {
             self.recorder.idle(before_ns, self.now_ns);
         }
         Ok(events)
+    }
+
+    /// When the next message or a lane is to be looked after, or the drain is over.
+    fn due_ns(&self) -> Option<u64> {
+        let message_ns = match &self.pace {
+            Pace::Closed if self.now_ns < self.end_ns => None,
+            Pace::Open { schedule, spin_ns } if schedule.next_ns() < self.end_ns => {
+                Some(schedule.next_ns().saturating_sub(*spin_ns))
+            }
+            Pace::Closed | Pace::Open { .. } => Some(self.end_ns + DRAIN_NS),
+        };
+        message_ns.into_iter().chain(self.deadlines.next_ns()).min()
+    }
+
+    /// A lane's socket is ready.
+    fn serve(&mut self, index: usize, readable: bool, writable: bool) {
+        if matches!(self.lanes[index].state, State::Connecting { .. }) {
+            return self.establish(index);
+        }
+        if writable {
+            self.flush(index);
+            self.fill_slots(index);
+        }
+        if readable {
+            self.receive(index);
+        }
     }
 
     /// Open loop: sends the messages whose time has come, or lets them wait for a slot.
@@ -211,26 +251,30 @@ impl<'run> Worker<'run> {
             self.recorder.totals.unsent += 1;
             return;
         };
-        let Some(connection) = &mut self.connections[index] else { return };
-        if connection.free_slots() > 0 && connection.backlog() == 0 {
+        let lane = &mut self.lanes[index];
+        let is_next = lane.backlog.is_empty();
+        if let Some(connection) = lane.connection()
+            && is_next
+            && connection.free_slots() > 0
+        {
             connection.fill_slot(intended_ns, self.now_ns, self.content);
             self.in_flight += 1;
             self.recorder.totals.sent += 1;
             self.flush(index);
         } else if self.backlog < BACKLOG_LIMIT {
-            connection.wait_for_slot(intended_ns);
+            lane.backlog.push_back(intended_ns);
             self.backlog += 1;
         } else {
             self.recorder.totals.unsent += 1;
         }
     }
 
-    /// The connection whose turn it is, of those that still take messages.
+    /// The lane whose turn it is, of those that still take messages.
     fn next_turn(&mut self) -> Option<usize> {
-        for _ in 0..self.connections.len() {
+        for _ in 0..self.lanes.len() {
             let index = self.turn;
-            self.turn = if index + 1 == self.connections.len() { 0 } else { index + 1 };
-            if self.connections[index].as_ref().is_some_and(|connection| !connection.is_leaving()) {
+            self.turn = if index + 1 == self.lanes.len() { 0 } else { index + 1 };
+            if self.lanes[index].takes_messages(self.renewal.is_some()) {
                 return Some(index);
             }
         }
@@ -240,7 +284,7 @@ impl<'run> Worker<'run> {
     /// Reads what arrived, sends what that makes room for, then records.
     fn receive(&mut self, index: usize) {
         for _ in 0..READS_PER_TURN {
-            let Some(connection) = &mut self.connections[index] else { return };
+            let Some(connection) = self.lanes[index].connection() else { return };
             let length = match connection.read(&mut self.buffer) {
                 Read::Empty => return,
                 Read::Ended(ending) => return self.end(index, ending),
@@ -253,7 +297,10 @@ impl<'run> Worker<'run> {
             self.recorder.totals.corrupted += received.corrupted as u64;
             self.recorder.totals.bytes_received += length as u64;
             match received.ending {
-                None => self.fill_slots(index),
+                None => {
+                    self.fill_slots(index);
+                    self.close_spent(index);
+                }
                 Some(Ending::GoAway) => self.leave(index),
                 Some(ending) => self.end(index, ending),
             }
@@ -279,12 +326,15 @@ impl<'run> Worker<'run> {
     fn fill_slots(&mut self, index: usize) {
         loop {
             self.now_ns = self.clock.now_ns();
+            let Lane { state: State::Open(connection), backlog, .. } = &mut self.lanes[index]
+            else {
+                return;
+            };
             let source = match &self.pace {
                 Pace::Closed if self.now_ns < self.end_ns => Source::Endless,
                 Pace::Closed => return,
-                Pace::Open { .. } => Source::Backlog,
+                Pace::Open { .. } => Source::Backlog(backlog),
             };
-            let Some(connection) = &mut self.connections[index] else { return };
             let messages = connection.fill_slots(source, self.now_ns, self.content);
             if messages == 0 {
                 return;
@@ -292,9 +342,9 @@ impl<'run> Worker<'run> {
             let is_full = connection.is_full();
             self.in_flight += messages;
             self.recorder.totals.sent += messages as u64;
-            match source {
-                Source::Endless => (0..messages).for_each(|_| self.recorder.intend(self.now_ns)),
-                Source::Backlog => self.backlog -= messages,
+            match &self.pace {
+                Pace::Closed => (0..messages).for_each(|_| self.recorder.intend(self.now_ns)),
+                Pace::Open { .. } => self.backlog -= messages,
             }
             self.flush(index);
             if is_full {
@@ -305,7 +355,7 @@ impl<'run> Worker<'run> {
 
     /// Gives the socket what it takes, and asks to be told when it takes more.
     fn flush(&mut self, index: usize) {
-        let Some(connection) = &mut self.connections[index] else { return };
+        let Some(connection) = self.lanes[index].connection() else { return };
         let outcome = connection.flush(self.content).and_then(|bytes| {
             self.recorder.totals.bytes_sent += bytes as u64;
             let has_unsent = connection.has_unsent();
@@ -322,25 +372,50 @@ impl<'run> Worker<'run> {
 
     /// The server asked the connection to finish.
     fn leave(&mut self, index: usize) {
-        let Some(connection) = &mut self.connections[index] else { return };
-        let unsent = connection.leave();
-        self.backlog -= unsent;
-        self.recorder.totals.unsent += unsent as u64;
+        let Some(connection) = self.lanes[index].connection() else { return };
+        if connection.is_leaving() {
+            return;
+        }
+        connection.leave();
         self.recorder.end(Ending::GoAway);
+        if self.renewal.is_none() {
+            self.forget_backlog(index);
+        }
     }
 
-    /// The connection is over: what is in flight on it is lost, what waits is never sent.
+    /// The connection is over: what is in flight on it is lost.
     fn end(&mut self, index: usize, ending: Ending) {
-        let Some(connection) = self.connections[index].take() else { return };
-        self.alive -= 1;
+        let Some(connection) = self.lanes[index].take_connection() else { return };
+        self.deadlines.clear(index);
+        self.closing -= usize::from(connection.is_closing());
         self.in_flight -= connection.in_flight();
-        self.backlog -= connection.backlog();
         self.recorder.totals.lost += connection.in_flight() as u64;
-        self.recorder.totals.unsent += connection.backlog() as u64;
-        let has_finished = self.now_ns >= self.end_ns && connection.in_flight() == 0;
-        if !connection.is_leaving() && !has_finished {
+        let has_finished =
+            self.now_ns >= self.end_ns && connection.in_flight() == 0 && !connection.is_leaving();
+        if !connection.expects(ending) && !has_finished {
             self.recorder.end(ending);
         }
+        let was_of_use = connection.was_answered();
+        // Its descriptor is free before another is needed.
+        drop(connection);
+        if self.renewal.is_some() {
+            self.renew(index, was_of_use);
+        } else {
+            self.abandon(index);
+        }
+    }
+
+    /// The lane has no connection and will have none: what waits is never sent.
+    fn abandon(&mut self, index: usize) {
+        self.lanes[index].state = State::Gone;
+        self.alive -= 1;
+        self.forget_backlog(index);
+    }
+
+    fn forget_backlog(&mut self, index: usize) {
+        let unsent = mem::take(&mut self.lanes[index].backlog).len();
+        self.backlog -= unsent;
+        self.recorder.totals.unsent += unsent as u64;
     }
 
     /// The drain is over: accounts for what did not happen.

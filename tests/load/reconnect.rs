@@ -1,0 +1,185 @@
+//! Connections that are replaced: when they have carried their share, and when they fail.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use ringback::load::{Config, Load, Protocol, report};
+use ringback::protocol;
+
+use crate::support::{
+    assert_all_came_back, assert_invalid, echo, echo_framed, echo_messages, measure, serve, short,
+};
+
+fn leak<T>(value: T) -> &'static T {
+    Box::leak(Box::new(value))
+}
+
+fn reconnecting(address: SocketAddr, messages: u64) -> Config {
+    Config { reconnect: Some(messages), ..short(address) }
+}
+
+#[test]
+fn every_connection_carries_its_share_and_is_half_closed() {
+    let shares: &Mutex<Vec<usize>> = leak(Mutex::default());
+    let address = serve(|_, mut socket| {
+        let mut message = [0; 64];
+        let mut share = 0;
+        while socket.read_exact(&mut message).is_ok() {
+            share += 1;
+            socket.write_all(&message).unwrap();
+        }
+        shares.lock().unwrap().push(share);
+    });
+    let config = Config { threads: 2, depth: 3, ..reconnecting(address, 7) };
+    let report = measure(&config);
+    assert_all_came_back(&report);
+    assert!(report.verdict.is_valid(), "{:?}", report.verdict);
+    let connections = report.totals.connections as usize;
+    assert!(connections > 20, "{connections}");
+    thread::sleep(Duration::from_millis(100));
+    let shares = shares.lock().unwrap();
+    assert_eq!(shares.len(), connections);
+    assert_eq!(shares.iter().sum::<usize>() as u64, report.totals.sent);
+    // All but those that the end of the run cut short.
+    let whole = shares.iter().filter(|share| **share == 7).count();
+    assert!(whole >= connections - 4, "{whole} of {connections}");
+    let connect = report.latency.connect.as_ref().unwrap();
+    assert!(connect.len() > 10 && connect.len() < connections as u64, "the warm-up is not in it");
+    let text = report::text(&report);
+    assert!(text.contains("  connect  ") && text.contains("7 messages, then a new one"), "{text}");
+    let json: serde_json::Value = serde_json::from_str(&report::json(&report)).unwrap();
+    assert_eq!(json["latency_ns"]["connect"]["count"], connect.len());
+    assert_eq!(json["config"]["reconnect"], 7);
+}
+
+#[test]
+fn framed_connections_begin_anew_with_their_sequences() {
+    let address =
+        serve(|_, socket| echo_framed(socket, protocol::Config::Framed(Default::default())));
+    let config = Config { protocol: Protocol::Framed, depth: 4, ..reconnecting(address, 5) };
+    let report = measure(&config);
+    assert_all_came_back(&report);
+    assert!(report.verdict.is_valid(), "{:?}", report.verdict);
+    assert!(report.totals.connections > 20);
+}
+
+#[test]
+fn what_is_due_while_a_connection_is_replaced_waits_for_the_next() {
+    let address = serve(|_, socket| echo(socket));
+    let config = Config { load: Load::at_rate(2000), depth: 8, ..reconnecting(address, 3) };
+    let report = measure(&config);
+    assert_all_came_back(&report);
+    assert_eq!(report.totals.intended, 700);
+    assert!(report.totals.connections >= 700 / 3, "{:?}", report.totals);
+}
+
+#[test]
+fn what_is_left_over_after_the_last_reply_is_a_surplus() {
+    let address = serve(|number, mut socket| {
+        echo_messages(&mut socket, 2);
+        if number == 5 {
+            // The half-close first: a surplus that comes with a reply is found in any case.
+            assert!(matches!(socket.read(&mut [0]), Ok(0)));
+            socket.write_all(b"more").unwrap();
+        }
+        echo(socket);
+    });
+    let report = measure(&reconnecting(address, 2));
+    assert_eq!(report.endings["surplus"], 1);
+    assert_invalid(&report, "more came back than was sent");
+    assert!(report.totals.connections > 10, "the run goes on");
+}
+
+#[test]
+fn connections_that_fail_are_counted_by_kind_and_replaced() {
+    let address = serve(|number, mut socket| {
+        if number % 10 == 3 {
+            echo_messages(&mut socket, 2);
+            let mut message = [0; 64];
+            socket.read_exact(&mut message).unwrap();
+            // Unread bytes make a close a reset.
+            if number % 20 == 3 {
+                socket.write_all(&message[..63]).unwrap();
+            }
+            return;
+        }
+        echo(socket);
+    });
+    let report = measure(&reconnecting(address, 20));
+    assert!(report.totals.connections > 20, "{:?}", report.totals);
+    let ended = report.endings["closed"];
+    assert!(ended >= 2, "{:?}", report.endings);
+    assert_eq!(report.totals.lost, ended);
+    assert_invalid(&report, "closed by the server");
+    let json: serde_json::Value = serde_json::from_str(&report::json(&report)).unwrap();
+    assert_eq!(json["verdict"]["endings"]["closed"], ended);
+    assert_eq!(json["verdict"]["endings"]["goaway"], 0);
+}
+
+#[test]
+fn a_server_that_restarts_is_found_again() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        let (mut socket, _) = listener.accept().unwrap();
+        drop(listener);
+        echo_messages(&mut socket, 10);
+        drop(socket);
+        thread::sleep(Duration::from_millis(150));
+        let listener = TcpListener::bind(address).unwrap();
+        echo(listener.accept().unwrap().0);
+    });
+    let config = Config {
+        connections: 1,
+        warmup: Duration::ZERO,
+        duration: Duration::from_secs(1),
+        ..reconnecting(address, 1_000_000)
+    };
+    let report = measure(&config);
+    assert_eq!(report.totals.connections, 2);
+    assert!(report.totals.received > 10);
+    let refused = report.totals.connect_errors;
+    assert!((2..8).contains(&refused), "{refused} attempts in 150 ms");
+    assert_invalid(&report, "Connection refused");
+}
+
+#[test]
+fn a_dead_server_costs_little_and_ends_the_run_early() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        let sockets: Vec<_> = (0..4).map(|_| listener.accept().unwrap().0).collect();
+        drop(listener);
+        sockets.into_iter().for_each(|mut socket| {
+            echo_messages(&mut socket, 3);
+        });
+    });
+    let begun = Instant::now();
+    let config = Config { duration: Duration::from_secs(3600), ..reconnecting(address, 100) };
+    let report = measure(&config);
+    assert!(begun.elapsed() < Duration::from_secs(60), "{:?}", begun.elapsed());
+    assert!(report.totals.connect_errors <= 40, "{:?}", report.totals);
+    assert_invalid(&report, "no connection was left");
+    assert_invalid(&report, "Connection refused");
+}
+
+#[test]
+fn a_server_that_closes_at_once_is_not_hammered() {
+    let accepted: &AtomicUsize = leak(AtomicUsize::new(0));
+    let address = serve(|number, socket| {
+        accepted.fetch_add(1, Ordering::SeqCst);
+        if number == 0 {
+            echo(socket);
+        }
+    });
+    let config = Config { connections: 2, ..reconnecting(address, 1_000_000) };
+    let report = measure(&config);
+    // Pauses of 10, 20, 40, 80 and 160 ms fit into 350 ms.
+    let accepted = accepted.load(Ordering::SeqCst);
+    assert!((3..=8).contains(&accepted), "{accepted}");
+    assert!(report.totals.received > 0);
+}
