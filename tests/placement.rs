@@ -19,6 +19,10 @@ fn last_cpu() -> usize {
     *ringback::cpus::allowed().last().expect("this test runs somewhere")
 }
 
+fn tells(program: &Program, beginning: &str) -> bool {
+    program.lines.iter().any(|line| line.starts_with(beginning))
+}
+
 /// The CPUs that the kernel lets each worker thread use, by the thread's name.
 fn masks_of_workers(program: &Program) -> BTreeMap<String, String> {
     let tasks = fs::read_dir(format!("/proc/{}/task", program.id())).expect("the program runs");
@@ -39,7 +43,7 @@ fn masks_of_workers(program: &Program) -> BTreeMap<String, String> {
 fn by_default_there_is_a_pinned_worker_on_every_cpu_of_the_mask() {
     let cpu = last_cpu();
     let program = Program::spawn(&mut confined_to(cpu, &["serve", "127.0.0.1:0"]), 1);
-    assert!(program.lines.contains(&format!("1 worker on CPU {cpu}")), "{:?}", program.lines);
+    assert!(tells(&program, &format!("1 worker on CPU {cpu}, ")), "{:?}", program.lines);
     let expected = BTreeMap::from([("worker-0".to_owned(), cpu.to_string())]);
     assert_eq!(masks_of_workers(&program), expected);
     assert_eq!(exchange(connect(program.addresses[0]), b"here"), b"here");
@@ -52,10 +56,9 @@ fn workers_take_the_listed_cpus_in_turn() {
     let count = cpus.len() + 1;
     let arguments = ["serve", "127.0.0.1:0", "--cpus", &list, "--workers", &count.to_string()];
     let program = Program::start(&arguments, 1);
-    let told = program.lines.iter().any(|line| {
-        line.starts_with(&format!("{count} workers on CPU")) && line.ends_with(&format!(" {list}"))
-    });
-    assert!(told, "{:?}", program.lines);
+    let noun = if cpus.len() == 1 { "CPU" } else { "CPUs" };
+    let expected = format!("{count} workers on {noun} {list}, ");
+    assert!(tells(&program, &expected), "{:?}", program.lines);
     let expected = (0..count)
         .map(|worker| (format!("worker-{worker}"), cpus[worker % cpus.len()].to_string()))
         .collect();
