@@ -42,6 +42,7 @@ fn a_run_is_drawn_with_what_was_measured() {
         assert!(has(words), "{words} in {texts:?}");
     }
     assert!(has("Latency by percentile") && has("service") && has("99 %"), "{texts:?}");
+    assert!(has("Latency over time") && has("slowest") && has("Throughput"), "{texts:?}");
 }
 
 #[test]

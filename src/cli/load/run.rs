@@ -10,7 +10,8 @@ use super::bench::Bench;
 use super::error::{LoadError, exit_code};
 use super::measure::Measuring;
 use super::output::{Format, Reporting};
-use crate::load::{Config, Report, picture, report, run};
+use crate::load::picture::History;
+use crate::load::{Interval, Progress, Watch, picture, report, run_watched};
 
 /// One measurement.
 #[derive(Debug, Args)]
@@ -30,11 +31,17 @@ impl Run {
         let destination = self.reporting.open()?;
         let picture_destination = self.reporting.open_picture(&destination)?;
         let bench = Bench::set_up(setup)?;
-        let found = measure(bench.config(), self.reporting.quiet);
+        let mut watcher = Watcher {
+            line: ProgressLine::new(self.reporting.quiet),
+            history: picture_destination.is_some().then(|| History::of(bench.config())),
+        };
+        let found = run_watched(bench.config(), &mut watcher);
+        let Watcher { line, history } = watcher;
+        drop(line);
         bench.tear_down()?;
         let found = found?;
-        if let Some(destination) = picture_destination {
-            destination.deliver(&picture::of_report(&found, None, now()).svg())?;
+        if let Some((destination, history)) = picture_destination.zip(history) {
+            destination.deliver(&picture::of_report(&found, history, now()).svg())?;
         }
         destination.deliver(&match self.reporting.format {
             Format::Text => report::text(&found),
@@ -50,7 +57,20 @@ fn now() -> String {
     format!("{} {} UTC", &now[..10], &now[11..16])
 }
 
-fn measure(config: &Config, is_quiet: bool) -> Result<Report, LoadError> {
-    let line = ProgressLine::new(is_quiet);
-    Ok(run(config, &mut |progress| line.show(progress))?)
+/// Shows how the run is going, and remembers it if it is to be drawn.
+struct Watcher {
+    line: ProgressLine,
+    history: Option<History>,
+}
+
+impl Watch for Watcher {
+    fn progress(&mut self, progress: Progress) {
+        self.line.show(progress);
+    }
+
+    fn interval(&mut self, interval: &Interval<'_>) {
+        if let Some(history) = &mut self.history {
+            history.follow(interval);
+        }
+    }
 }

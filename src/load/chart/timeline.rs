@@ -99,7 +99,7 @@ impl Timeline {
         plot.draw_columns(canvas, &columns, &ticks);
         plot.draw_rows(canvas, &rates, &rate_labels);
         self.draw_throughput(canvas, &columns, &rates.scale, &plot);
-        plot.draw_title(canvas, "time since the run began")
+        plot.draw_title(canvas, "time since measuring began")
     }
 
     /// The same in words.

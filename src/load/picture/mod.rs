@@ -4,8 +4,10 @@
 //! matter. Knows no files: what was saved comes as bytes.
 
 mod hgrm;
+mod history;
 mod json;
 
+pub use self::history::History;
 use super::chart::{Figure, Panel, PercentileCurve, PercentileSeries, Timeline, TimelineRun};
 use super::report::Report;
 
@@ -78,10 +80,10 @@ pub fn read(saved: &[u8]) -> Result<Run, ReadError> {
 }
 
 /// The picture of a run that has just ended: `when` is the time to name in it.
-pub fn of_report(report: &Report, timeline: Option<TimelineRun>, when: String) -> Figure {
+pub fn of_report(report: &Report, history: History, when: String) -> Figure {
     let mut run = json::of_report(report);
     run.facts.push(when);
-    run.timeline = timeline;
+    run.add_history(history);
     of_run(run)
 }
 
@@ -99,6 +101,16 @@ pub fn of_runs(mut runs: Vec<(String, Run)>) -> Figure {
     let warnings = warnings.collect();
     let title = format!("Latency of {} runs", runs.len());
     Figure { title, facts, warnings, panels: overlaid(runs) }
+}
+
+impl Run {
+    fn add_history(&mut self, history: History) {
+        let (timeline, seconds_per_point) = history.into_timeline("");
+        self.timeline = timeline;
+        if let Some(seconds) = seconds_per_point {
+            self.facts.push(format!("over time: the worst second of every {seconds}"));
+        }
+    }
 }
 
 fn of_run(run: Run) -> Figure {
