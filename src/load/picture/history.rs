@@ -56,11 +56,18 @@ impl History {
         let watch::Interval { tag, start, duration, latencies } = *interval;
         if Some(tag) == self.main {
             self.record(start, duration, latencies);
+        } else if tag == Tag::Hiccup {
+            self.record_stalls(start, duration, latencies);
         }
     }
 
     /// Remembers a second's latencies, in nanoseconds. Seconds come in the order of time.
-    pub fn record(&mut self, start: SystemTime, duration: Duration, latencies: &Histogram<u64>) {
+    pub(super) fn record(
+        &mut self,
+        start: SystemTime,
+        duration: Duration,
+        latencies: &Histogram<u64>,
+    ) {
         let (start_s, end_s) = self.place(start, duration);
         match &mut self.open {
             Some(open) if duration < SHORTEST => {
@@ -77,7 +84,7 @@ impl History {
     }
 
     /// Remembers the machine's stalls in a second, in nanoseconds.
-    pub fn record_stalls(
+    pub(super) fn record_stalls(
         &mut self,
         start: SystemTime,
         duration: Duration,

@@ -117,7 +117,7 @@ impl From<Document> for Run {
         let warning = (!verdict.valid).then(|| format!("INVALID: {}", verdict.reasons.join("; ")));
         Self {
             target: Some(if target.embedded {
-                format!("{}, embedded", target.name)
+                "the embedded server".to_owned()
             } else {
                 target.name
             }),
