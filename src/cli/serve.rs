@@ -125,6 +125,8 @@ enum Driver {
     Auto,
     /// io_uring: completions
     Uring,
+    /// tokio-uring: futures over io_uring
+    TokioUring,
     /// epoll: readiness
     Epoll,
 }
@@ -159,6 +161,7 @@ impl Serve {
         config.driver = match self.driver {
             Driver::Auto => return Some(config.choose_driver()),
             Driver::Uring => DriverKind::Uring,
+            Driver::TokioUring => DriverKind::TokioUring,
             Driver::Epoll => DriverKind::Epoll,
         };
         None

@@ -40,6 +40,7 @@ impl DriverKind {
                     "this kernel refuses DEFER_TASKRUN (Linux 6.1): workers run a little slower",
                 ),
             }),
+            Self::TokioUring => sys::try_plain_ring().map(|()| None),
             Self::Epoll => Ok(None),
         }
     }

@@ -14,16 +14,15 @@ use mio::event::Event;
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll};
 use rustix::io::Errno;
-use rustix::net::{
-    RecvFlags, SendAncillaryBuffer, SendFlags, SocketFlags, accept_with, recv, send, sendmsg,
-};
+use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, SocketFlags, recv, send, sendmsg};
 
 use super::copying::{Act, Session};
+use super::listeners::Listeners;
 use super::slab::Key;
-use super::{Urgency, Worker, handshake, peer};
-use crate::lifecycle::Reception;
+use super::{Urgency, Worker, peer};
+use crate::lifecycle::Admission;
 use crate::metrics::Counters;
-use crate::sys::{Operation, Token, sockopt};
+use crate::sys::{Operation, Token};
 
 /// Bytes of the receive buffer: with the pages of the sockets it stays in the L2 cache.
 pub(crate) const BUFFER_SIZE: usize = 64 << 10;
@@ -33,8 +32,6 @@ pub(crate) const EVENTS_MEMORY: usize = 16 * EVENTS_PER_TURN;
 const EVENTS_PER_TURN: usize = 512;
 /// Receives of one connection before the others have their turn.
 const RECEIVES_PER_TURN: usize = 4;
-/// Connections accepted before those that are there have their turn.
-const ACCEPTS_PER_TURN: usize = 64;
 /// Parts that one send gathers: far below IOV_MAX (1024).
 const PARTS_PER_SEND: usize = 64;
 
@@ -43,7 +40,7 @@ pub(crate) struct Driver {
     poll: Poll,
     session: Session,
     sockets: Vec<Option<Socket>>,
-    listeners: Vec<Option<Listener>>,
+    listeners: Listeners<TcpListener>,
     buffer: Box<[u8]>,
     /// Connections whose turn ended before their socket was exhausted.
     unfinished: Vec<Key>,
@@ -59,11 +56,6 @@ struct Socket {
     may_write: bool,
 }
 
-struct Listener {
-    socket: TcpListener,
-    may_accept: bool,
-}
-
 impl Driver {
     /// Makes the epoll instance and watches what there is.
     pub(crate) fn new(mut worker: Worker) -> io::Result<Self> {
@@ -77,12 +69,14 @@ impl Driver {
             let token = Token::new(Operation::Readable, urgency as u32, 0);
             watch(token, worker.shutdown.descriptor(urgency))?;
         }
-        let mut listeners = Vec::new();
-        for (index, socket) in (0..).zip(std::mem::take(&mut worker.listeners)) {
-            socket.set_nonblocking(true)?;
-            watch(Token::new(Operation::Accept, index, 0), socket.as_fd())?;
-            listeners.push(Some(Listener { socket, may_accept: true }));
+        for (index, listener) in (0..).zip(&worker.listeners) {
+            listener.set_nonblocking(true)?;
+            watch(Token::new(Operation::Accept, index, 0), listener.as_fd())?;
         }
+        let listeners = Listeners::new(
+            std::mem::take(&mut worker.listeners),
+            SocketFlags::NONBLOCK | SocketFlags::CLOEXEC,
+        );
         let buffer = vec![0; BUFFER_SIZE].into_boxed_slice();
         Ok(Self {
             poll,
@@ -123,32 +117,21 @@ impl Driver {
     fn is_finished(&self) -> bool {
         self.session.is_shutting_down()
             && self.session.connection_count() == 0
-            && !self.is_listening()
+            && !self.listeners.is_any_open()
     }
 
-    fn is_listening(&self) -> bool {
-        self.listeners.iter().any(Option::is_some)
-    }
-
-    fn patience(&mut self) -> Option<Duration> {
-        let has_more = !self.unfinished.is_empty()
-            || (self.session.accepting().reception() == Reception::Open
-                && self.listeners.iter().flatten().any(|listener| listener.may_accept));
-        if has_more {
+    fn patience(&self) -> Option<Duration> {
+        if !self.unfinished.is_empty() || self.listeners.has_more(&self.session) {
             return Some(Duration::ZERO);
         }
-        let deadline = self.session.deadline(self.is_listening())?;
+        let deadline = self.session.deadline(self.listeners.is_any_open())?;
         Some(deadline.saturating_duration_since(Instant::now()))
     }
 
     fn handle(&mut self, now: Instant, event: &Event) {
         let token = Token::from_user_data(event.token().0 as u64);
         match token.operation {
-            Operation::Accept => {
-                if let Some(listener) = &mut self.listeners[token.slot as usize] {
-                    listener.may_accept = true;
-                }
-            }
+            Operation::Accept => self.listeners.set_ready(token.slot as usize),
             Operation::Readable => match Urgency::ALL[token.slot as usize] {
                 Urgency::Drain => self.session.drain(now),
                 Urgency::Stop => self.session.stop(now),
@@ -174,9 +157,10 @@ impl Driver {
 
     /// Lets everything go on that may.
     fn settle(&mut self, now: Instant) {
-        for index in 0..self.listeners.len() {
-            self.follow_reception(now, index);
-        }
+        let (poll, sockets, admission) = (&self.poll, &mut self.sockets, &self.worker.admission);
+        self.listeners.follow(now, &mut self.session, &mut |session, fd| {
+            adopt(now, session, admission, poll, sockets, fd);
+        });
         for key in std::mem::take(&mut self.unfinished) {
             self.advance(now, key);
         }
@@ -269,81 +253,6 @@ impl Driver {
         }
     }
 
-    /// Does with a listener what the session says of all of them.
-    fn follow_reception(&mut self, now: Instant, index: usize) {
-        if self.session.accepting().take_hold_off() {
-            let open = self.listeners.iter().flatten();
-            open.for_each(|listener| handshake::hold_off(&listener.socket));
-        }
-        match self.session.accepting().reception() {
-            Reception::Open => self.accept(now, index),
-            Reception::Closing { at_any_rate } => self.close_listener(now, index, at_any_rate),
-            Reception::Paused | Reception::ClosingPaused => {}
-        }
-    }
-
-    fn accept(&mut self, now: Instant, index: usize) {
-        for _ in 0..ACCEPTS_PER_TURN {
-            let Some(listener) = self.listeners[index].as_mut().filter(|it| it.may_accept) else {
-                return;
-            };
-            match accept_with(&listener.socket, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC) {
-                Ok(socket) => self.adopt(now, socket),
-                Err(Errno::AGAIN) => listener.may_accept = false,
-                Err(error) => {
-                    self.session.handle_accept_failure(now, error);
-                    if self.session.accepting().reception() != Reception::Open {
-                        return;
-                    }
-                }
-            }
-        }
-    }
-
-    /// Takes a non-blocking socket in.
-    fn adopt(&mut self, now: Instant, fd: OwnedFd) {
-        let address = peer::address_of(fd.as_fd(), &self.worker.admission);
-        let Some(key) = self.session.admit(now, address) else { return };
-        let token = Token::new(Operation::Receive, key.slot, key.generation);
-        let token = mio::Token(token.to_user_data() as usize);
-        let interest = Interest::READABLE | Interest::WRITABLE;
-        let watched =
-            self.poll.registry().register(&mut SourceFd(&fd.as_raw_fd()), token, interest);
-        if let Err(error) = watched {
-            let errno = Errno::from_io_error(&error).unwrap_or(Errno::NOMEM);
-            self.session.handle_failure(key, errno);
-        }
-        let slot = key.slot as usize;
-        if self.sockets.len() <= slot {
-            self.sockets.resize_with(slot + 1, || None);
-        }
-        // Both are tried before they are waited for: the first message is often there already.
-        let socket = Socket { fd, may_read: true, is_read_closed: false, may_write: true };
-        self.sockets[slot] = Some(socket);
-    }
-
-    /// Closing a listener resets what waits in its queue, so that is accepted first.
-    fn close_listener(&mut self, now: Instant, index: usize, at_any_rate: bool) {
-        let Some(listener) = self.listeners[index].take() else { return };
-        let (sockets, is_empty) = handshake::take_queue(&listener.socket);
-        for socket in sockets {
-            // Without it a read might wait: such a socket cannot be served.
-            if rustix::io::ioctl_fionbio(&socket, true).is_ok() {
-                self.adopt(now, socket);
-            }
-        }
-        if is_empty {
-            return;
-        }
-        if at_any_rate {
-            let left = sockopt::accept_queue_length(listener.socket.as_fd());
-            self.session.handle_queue_dropped(left);
-        } else {
-            self.listeners[index] = Some(listener);
-            self.session.pause_accepting(now);
-        }
-    }
-
     fn socket(&self, key: Key) -> Option<&Socket> {
         self.sockets.get(key.slot as usize)?.as_ref().filter(|_| self.session.is_alive(key))
     }
@@ -355,6 +264,31 @@ impl Driver {
     fn fd(&self, key: Key) -> BorrowedFd<'_> {
         self.socket(key).expect("a connection has a socket until it is closed").fd.as_fd()
     }
+}
+
+/// Takes a non-blocking socket in.
+fn adopt(
+    now: Instant,
+    session: &mut Session,
+    admission: &Admission,
+    poll: &Poll,
+    sockets: &mut Vec<Option<Socket>>,
+    fd: OwnedFd,
+) {
+    let Some(key) = session.admit(now, peer::address_of(fd.as_fd(), admission)) else { return };
+    let token = Token::new(Operation::Receive, key.slot, key.generation);
+    let token = mio::Token(token.to_user_data() as usize);
+    let interest = Interest::READABLE | Interest::WRITABLE;
+    let watched = poll.registry().register(&mut SourceFd(&fd.as_raw_fd()), token, interest);
+    if let Err(error) = watched {
+        session.handle_failure(key, Errno::from_io_error(&error).unwrap_or(Errno::NOMEM));
+    }
+    let slot = key.slot as usize;
+    if sockets.len() <= slot {
+        sockets.resize_with(slot + 1, || None);
+    }
+    // Both are tried before they are waited for: the first message is often there already.
+    sockets[slot] = Some(Socket { fd, may_read: true, is_read_closed: false, may_write: true });
 }
 
 /// A socket that can take nothing now has taken nothing.

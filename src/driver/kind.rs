@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io;
 
-use super::{Worker, copying, epoll, uring};
+use super::{Worker, copying, epoll, tokio_uring, uring};
 use crate::metrics::Counters;
 use crate::sys::RingSize;
 
@@ -12,6 +12,8 @@ use crate::sys::RingSize;
 pub enum DriverKind {
     /// Completions: io_uring as the kernel offers it. The fastest.
     Uring,
+    /// Futures: tokio-uring, a runtime over one-shot operations of io_uring.
+    TokioUring,
     /// Readiness: epoll. Works where io_uring is blocked.
     Epoll,
 }
@@ -22,12 +24,13 @@ pub(crate) type Serve = Box<dyn FnOnce() -> io::Result<Counters>>;
 
 impl DriverKind {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::Uring, Self::Epoll];
+    pub const ALL: [Self; 3] = [Self::Uring, Self::TokioUring, Self::Epoll];
 
     /// The name as on the command line.
     pub fn name(self) -> &'static str {
         match self {
             Self::Uring => "uring",
+            Self::TokioUring => "tokio-uring",
             Self::Epoll => "epoll",
         }
     }
@@ -41,6 +44,10 @@ impl DriverKind {
         Ok(match self {
             Self::Uring => {
                 let driver = uring::Driver::new(worker).map_err(|error| error.to_string())?;
+                Box::new(|| driver.run())
+            }
+            Self::TokioUring => {
+                let driver = tokio_uring::Driver::new(worker).map_err(|error| error.to_string())?;
                 Box::new(|| driver.run())
             }
             Self::Epoll => {
@@ -58,6 +65,7 @@ impl DriverKind {
     pub(crate) fn worker_memory(self, ring: RingSize) -> usize {
         match self {
             Self::Uring => 2 * ring.memory(),
+            Self::TokioUring => tokio_uring::LARGE_BUFFERS_MEMORY + tokio_uring::RING_MEMORY,
             Self::Epoll => 2 * epoll::BUFFER_SIZE + epoll::EVENTS_MEMORY,
         }
     }
@@ -66,6 +74,7 @@ impl DriverKind {
     pub(crate) fn connection_memory(self) -> usize {
         match self {
             Self::Uring => uring::CONNECTION_MEMORY,
+            Self::TokioUring => tokio_uring::CONNECTION_MEMORY,
             Self::Epoll => copying::CONNECTION_MEMORY,
         }
     }
@@ -74,6 +83,7 @@ impl DriverKind {
     pub(crate) fn buffer_size(self, ring: RingSize) -> usize {
         match self {
             Self::Uring => ring.buffer_size as usize,
+            Self::TokioUring => tokio_uring::BUFFER_SIZE,
             Self::Epoll => epoll::BUFFER_SIZE,
         }
     }
@@ -82,7 +92,7 @@ impl DriverKind {
     pub(crate) fn buffers_in_one_turn(self, ring: RingSize) -> usize {
         match self {
             Self::Uring => uring::BUFFERS_IN_ONE_TURN.min(ring.buffers.into()),
-            Self::Epoll => 1,
+            Self::TokioUring | Self::Epoll => 1,
         }
     }
 }

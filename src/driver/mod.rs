@@ -12,11 +12,13 @@ mod epoll;
 mod failure;
 mod handshake;
 mod kind;
+mod listeners;
 mod peer;
 mod segments;
 mod shutdown;
 mod slab;
 mod spill;
+mod tokio_uring;
 pub(crate) mod uring;
 
 use std::net::TcpListener;

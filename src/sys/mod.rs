@@ -19,6 +19,7 @@
 #![allow(unsafe_code)]
 
 mod buf_ring;
+mod descriptor;
 mod kernel;
 mod lease;
 mod mmap;
@@ -29,11 +30,12 @@ mod send;
 pub(crate) mod sockopt;
 mod token;
 
+pub(crate) use descriptor::{Watched, descriptor_of};
 pub(crate) use kernel::Release;
 pub(crate) use lease::{Lease, LeaseTable};
-pub(crate) use probe::{Feature, Need, examine, try_native_ring, try_rings};
+pub(crate) use probe::{Feature, Need, examine, try_native_ring, try_plain_ring, try_rings};
 pub(crate) use refusal::Refusal;
 pub use ring::RingSize;
 pub(crate) use ring::{Completion, Mode, Outcome, Ring, RingError, Wait};
-pub(crate) use send::{Owned, Part, SendBatch};
+pub(crate) use send::{Detached, Owned, Part, SendBatch};
 pub(crate) use token::{GENERATION_BITS, Operation, Token};

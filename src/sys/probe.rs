@@ -119,6 +119,13 @@ pub(crate) fn try_native_ring() -> Result<Mode, Refusal> {
     }))
 }
 
+/// Whether there can be a ring at all, which is what a runtime of one-shot operations needs.
+pub(crate) fn try_plain_ring() -> Result<(), Refusal> {
+    let refuse =
+        |error| Refusal::explain(errno_of(error), &Surroundings::look()).about("io_uring_setup");
+    IoUring::new(ENTRIES).map(drop).map_err(refuse)
+}
+
 /// Whether there can be so many rings at the same time.
 pub(crate) fn try_rings(size: RingSize, count: usize) -> Result<(), Refusal> {
     let rings: Result<Vec<_>, _> = (0..count).map(|_| Ring::new(size)).collect();

@@ -21,6 +21,13 @@ pub(crate) struct Owned {
     is_our_own_word: bool,
 }
 
+/// What is known of owned bytes while somebody else has them.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Detached {
+    charge: usize,
+    is_our_own_word: bool,
+}
+
 impl Part {
     /// Length in bytes; never 0.
     pub(crate) fn len(&self) -> usize {
@@ -76,6 +83,18 @@ impl Owned {
 
     pub(crate) fn bytes(&self) -> &[u8] {
         &self.bytes
+    }
+
+    /// Takes the bytes out, for an operation that owns them until it ends.
+    pub(crate) fn detach(self) -> (BytesMut, Detached) {
+        let Self { bytes, charge, is_our_own_word } = self;
+        (bytes, Detached { charge, is_our_own_word })
+    }
+
+    /// Puts the bytes back.
+    pub(crate) fn attach(bytes: BytesMut, detached: Detached) -> Self {
+        let Detached { charge, is_our_own_word } = detached;
+        Self { bytes, charge, is_our_own_word }
     }
 
     /// Takes in what follows, if both are of a kind and small; returns what that saves. The growth

@@ -121,7 +121,11 @@ impl Session {
         self.timers.next().into_iter().chain(of_accepting).min()
     }
 
-    pub(super) fn accepting(&mut self) -> &mut Accepting {
+    pub(super) fn accepting(&self) -> &Accepting {
+        &self.accepting
+    }
+
+    pub(super) fn accepting_mut(&mut self) -> &mut Accepting {
         &mut self.accepting
     }
 
@@ -187,7 +191,6 @@ impl Session {
     }
 
     /// The driver begins a receive.
-    #[expect(dead_code, reason = "for the driver of futures, next")]
     pub(super) fn begin_receive(&mut self, key: Key) {
         if let Some(connection) = self.connections.get_mut(key) {
             connection.begin_receive();
@@ -195,7 +198,6 @@ impl Session {
     }
 
     /// A receive that was begun ended without bytes and without the peer's FIN.
-    #[expect(dead_code, reason = "for the driver of futures, next")]
     pub(super) fn receive_ended(&mut self, key: Key, error: Errno) {
         self.with(key, |connection, _, _| {
             connection.receive_ended();
@@ -204,13 +206,11 @@ impl Session {
     }
 
     /// Takes the front of what waits, for a send whose end will be told.
-    #[expect(dead_code, reason = "for the driver of futures, next")]
     pub(super) fn begin_send(&mut self, key: Key) -> Option<Owned> {
         self.connections.get_mut(key)?.begin_send()
     }
 
     /// A send that was begun ended.
-    #[expect(dead_code, reason = "for the driver of futures, next")]
     pub(super) fn send_ended(
         &mut self,
         now: Instant,

@@ -1,0 +1,52 @@
+//! Descriptors as other crates want them, where their types leave the proof to the caller.
+
+use std::io;
+use std::net::TcpListener;
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::task::{Context, Poll, ready};
+
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+use tokio_uring::net::TcpStream;
+
+/// The descriptor of a stream, which does not implement `AsFd`.
+pub(crate) fn descriptor_of(stream: &TcpStream) -> BorrowedFd<'_> {
+    // SAFETY: the stream owns its descriptor and closes it when it is dropped, so it is open as
+    // long as the stream is borrowed.
+    unsafe { BorrowedFd::borrow_raw(stream.as_raw_fd()) }
+}
+
+/// Something that owns a descriptor, and the runtime's watch on whether it can be read.
+#[derive(Debug)]
+pub(crate) struct Watched<T: AsRawFd>(AsyncFd<T>);
+
+impl Watched<TcpListener> {
+    /// Watches a listener; to be called inside a tokio runtime.
+    pub(crate) fn listener(listener: TcpListener) -> io::Result<Self> {
+        // SAFETY: a listener keeps its one descriptor open until it is dropped, which happens when
+        // the watch is: nothing here lends it mutably.
+        let watch = unsafe { AsyncFd::register_with_interest(listener, Interest::READABLE) };
+        Ok(Self(watch?))
+    }
+}
+
+impl Watched<OwnedFd> {
+    /// Watches a descriptor; to be called inside a tokio runtime.
+    pub(crate) fn descriptor(descriptor: OwnedFd) -> io::Result<Self> {
+        // SAFETY: as above.
+        let watch = unsafe { AsyncFd::register_with_interest(descriptor, Interest::READABLE) };
+        Ok(Self(watch?))
+    }
+}
+
+impl<T: AsRawFd> Watched<T> {
+    pub(crate) fn get(&self) -> &T {
+        self.0.get_ref()
+    }
+
+    /// Ready once for each time that there is something new to read.
+    pub(crate) fn poll_readable(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.0.poll_read_ready(context))?.clear_ready();
+        Poll::Ready(Ok(()))
+    }
+}
