@@ -51,8 +51,8 @@ pub(crate) struct Driver {
 struct Socket {
     fd: OwnedFd,
     may_read: bool,
-    /// The peer's FIN was announced: reading goes on until it is found.
-    is_read_closed: bool,
+    /// The peer's FIN or urgent data was announced: a read may end before there is nothing left.
+    ends_early: bool,
     may_write: bool,
 }
 
@@ -98,10 +98,10 @@ impl Driver {
         let mut events = Events::with_capacity(EVENTS_PER_TURN);
         loop {
             let now = Instant::now();
-            self.session.handle_timeout(now);
             for event in &events {
                 self.handle(now, event);
             }
+            self.session.handle_timeout(now);
             self.settle(now);
             if self.is_finished() {
                 return Ok(self.session.counters());
@@ -150,7 +150,7 @@ impl Driver {
         let socket = self.socket_mut(key);
         let failed = event.is_error();
         socket.may_read |= event.is_readable() || failed;
-        socket.is_read_closed |= event.is_read_closed();
+        socket.ends_early |= event.is_read_closed() || event.is_priority();
         socket.may_write |= event.is_writable() || failed;
         self.advance(now, key);
     }
@@ -215,8 +215,8 @@ impl Driver {
                 self.session.handle_eof(now, key);
             }
             Ok((length, _)) => {
-                // An edge follows what arrives later, unless it is the FIN that was announced.
-                socket.may_read = length == self.buffer.len() || socket.is_read_closed;
+                // What arrives later is announced anew.
+                socket.may_read = length == self.buffer.len() || socket.ends_early;
                 let Socket { fd, may_write, .. } = socket;
                 self.session.handle_received(now, key, &self.buffer[..length], &mut |bytes| {
                     let sent = unless_full(send(&fd, bytes, SendFlags::NOSIGNAL))?;
@@ -278,7 +278,7 @@ fn adopt(
     let Some(key) = session.admit(now, peer::address_of(fd.as_fd(), admission)) else { return };
     let token = Token::new(Operation::Receive, key.slot, key.generation);
     let token = mio::Token(token.to_user_data() as usize);
-    let interest = Interest::READABLE | Interest::WRITABLE;
+    let interest = Interest::READABLE | Interest::WRITABLE | Interest::PRIORITY;
     let watched = poll.registry().register(&mut SourceFd(&fd.as_raw_fd()), token, interest);
     if let Err(error) = watched {
         session.handle_failure(key, Errno::from_io_error(&error).unwrap_or(Errno::NOMEM));
@@ -288,7 +288,7 @@ fn adopt(
         sockets.resize_with(slot + 1, || None);
     }
     // Both are tried before they are waited for: the first message is often there already.
-    sockets[slot] = Some(Socket { fd, may_read: true, is_read_closed: false, may_write: true });
+    sockets[slot] = Some(Socket { fd, may_read: true, ends_early: false, may_write: true });
 }
 
 /// A socket that can take nothing now has taken nothing.

@@ -56,10 +56,14 @@ impl<W: HasListener> Listeners<W> {
         self.places.iter().any(Option::is_some)
     }
 
-    /// Whether somebody may wait to be accepted and may be.
+    /// Whether [`follow`](Self::follow) has something to do that nobody will announce.
     pub(super) fn has_more(&self, session: &Session) -> bool {
-        session.accepting().reception() == Reception::Open
-            && self.places.iter().flatten().any(|listener| listener.may_accept)
+        let mut open = self.places.iter().flatten();
+        match session.accepting().reception() {
+            Reception::Open => open.any(|listener| listener.may_accept),
+            Reception::Closing { .. } => open.next().is_some(),
+            Reception::Paused | Reception::ClosingPaused => false,
+        }
     }
 
     /// Somebody may wait at this listener.

@@ -22,9 +22,11 @@ pub(super) fn address_of(socket: BorrowedFd<'_>, admission: &Admission) -> Optio
 
 /// A socket that cannot be asked has failed: receiving from it will say so.
 pub(super) fn probe(socket: BorrowedFd<'_>) -> Probe {
+    let progress = sockopt::progress(socket).ok();
     Probe {
-        acknowledged: sockopt::bytes_acknowledged(socket).unwrap_or(0),
+        acknowledged: progress.map_or(0, |progress| progress.acknowledged),
         queued: sockopt::bytes_queued(socket).unwrap_or(0),
+        is_over: progress.is_some_and(|progress| progress.is_over),
     }
 }
 

@@ -38,6 +38,8 @@ pub(crate) struct Probe {
     /// Bytes in the kernel's send queue, sent or not, that are not acknowledged. Our FIN counts as
     /// one.
     pub(crate) queued: usize,
+    /// The kernel will neither send nor receive anything more.
+    pub(crate) is_over: bool,
 }
 
 /// Why a connection ended; the first cause counts.
@@ -302,6 +304,12 @@ impl Lifecycle {
     pub(crate) fn probed(&mut self, now: Instant, probe: Probe, limits: &Limits) {
         let progress = &mut self.progress;
         let fin = usize::from(self.has_sent_fin);
+        if probe.is_over && probe.queued > fin {
+            // Nothing is outstanding that would say so, and what came before may have another end.
+            self.cause = Some(Cause::Reset);
+            self.phase = Phase::Closed;
+            return;
+        }
         progress.is_delivered = probe.queued <= fin && self.unsent == 0;
         let before = progress.acknowledged.replace(probe.acknowledged);
         if before.is_some_and(|before| before < probe.acknowledged) {

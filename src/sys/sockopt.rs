@@ -5,6 +5,8 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 
 /// Fields of `struct tcp_info` (`linux/tcp.h`); the layout is ABI.
 mod field {
+    /// `tcpi_state`.
+    pub(super) const STATE: usize = 0;
     /// `tcpi_unacked`: of a listener, connections that wait to be accepted.
     pub(super) const UNACKED: usize = 24;
     /// `tcpi_bytes_acked`, since 4.1.
@@ -13,12 +15,24 @@ mod field {
     pub(super) const END: usize = BYTES_ACKED + 8;
 }
 
-/// Bytes that the peer has acknowledged since the connection began (RFC 4898
-/// tcpEStatsAppHCThruOctetsAcked).
-pub(crate) fn bytes_acknowledged(socket: BorrowedFd<'_>) -> io::Result<u64> {
+/// How far a connection has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Progress {
+    /// Bytes that the peer has acknowledged since the connection began (RFC 4898
+    /// tcpEStatsAppHCThruOctetsAcked).
+    pub(crate) acknowledged: u64,
+    /// The connection is over for the kernel: it was reset, or both sides have finished and
+    /// everything is acknowledged.
+    pub(crate) is_over: bool,
+}
+
+/// Asks how far a connection has come.
+pub(crate) fn progress(socket: BorrowedFd<'_>) -> io::Result<Progress> {
+    /// `TCP_CLOSE` of `net/tcp_states.h`.
+    const CLOSE: u8 = 7;
     let info = tcp_info(socket)?;
     let bytes = info[field::BYTES_ACKED..].first_chunk().expect("the array ends with the field");
-    Ok(u64::from_ne_bytes(*bytes))
+    Ok(Progress { acknowledged: u64::from_ne_bytes(*bytes), is_over: info[field::STATE] == CLOSE })
 }
 
 /// Connections that wait to be accepted; 0 if the kernel does not say.

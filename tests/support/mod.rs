@@ -14,7 +14,7 @@ use std::thread;
 use std::time::Duration;
 
 use ringback::protocol;
-use ringback::server::{Config, Server};
+use ringback::server::{Config, DriverKind, Server};
 use rustix::process::{Pid, Signal, kill_process};
 
 /// Long enough for any machine: reaching it means that something hangs.
@@ -26,8 +26,9 @@ pub fn scale(little: usize, all: usize) -> usize {
 }
 
 /// A server on a free loopback port with two workers.
-pub fn start_server(protocol: protocol::Config) -> (Server, SocketAddr) {
+pub fn start_server(driver: DriverKind, protocol: protocol::Config) -> (Server, SocketAddr) {
     let mut config = Config::new(vec![SocketAddr::from(([127, 0, 0, 1], 0))]);
+    config.driver = driver;
     config.protocol = protocol;
     config.cpus = ringback::server::workers_on(&config.cpus, 2);
     config.drain_quiet = Duration::from_millis(100);

@@ -50,6 +50,8 @@ struct Operations {
     is_receiving: bool,
     is_sending: bool,
     is_interrupted: bool,
+    /// A send was interrupted, which takes a FIN.
+    is_shut_down: bool,
 }
 
 impl Operations {
@@ -413,6 +415,7 @@ impl Connection {
         if self.operations.are_in_flight() {
             let is_interrupted = std::mem::replace(&mut self.operations.is_interrupted, true);
             let is_sending = self.operations.is_sending;
+            self.operations.is_shut_down |= is_sending && !is_interrupted;
             return if is_interrupted {
                 Act::Wait(Interest::NONE)
             } else {
@@ -426,7 +429,7 @@ impl Connection {
     fn manner_of_close(&self) -> Manner {
         if self.lifecycle.answers_for_delivery() {
             return Manner::Accounting(Account {
-                fin: usize::from(self.lifecycle.has_sent_fin()),
+                fin: usize::from(self.lifecycle.has_sent_fin() || self.operations.is_shut_down),
                 is_abandoned: self.unsent_at_end > 0,
             });
         }

@@ -53,8 +53,8 @@ impl Connection {
     pub(super) async fn serve(mut self) {
         while let Some(interest) = self.advance() {
             self.begin(interest);
-            poll_fn(|context| self.poll_event(context)).await;
             self.shared.wake_others(Some(self.key));
+            poll_fn(|context| self.poll_event(context)).await;
         }
         self.shared.wake_others(None);
         // A place is free, or the last connection is gone.

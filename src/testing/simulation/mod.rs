@@ -380,7 +380,11 @@ impl World {
             }
             Submission::Probe { slot } => {
                 let acknowledged = self.ring.bytes_taken(slot);
-                self.session.handle_probe(self.now, slot, Probe { acknowledged, queued: 0 });
+                self.session.handle_probe(
+                    self.now,
+                    slot,
+                    Probe { acknowledged, queued: 0, is_over: false },
+                );
             }
             Submission::ShutdownWrite { slot } => return self.check_fin(slot),
             Submission::Close { slot, .. } => return self.check_close(slot),

@@ -1,23 +1,22 @@
 //! The server over real sockets: what goes in comes out.
 
-mod support;
-
 use std::io::{Read, Write};
 use std::net::Shutdown;
 use std::thread;
 use std::time::Duration;
 
 use ringback::protocol::{self, ErrorCode, FramedClient, FramedConfig, Reply, Request};
-use support::{connect, exchange, noise, start_server};
+use super::DRIVER;
+use crate::support::{connect, exchange, noise, start_server};
 
 const FRAMED: protocol::Config = protocol::Config::Framed(FramedConfig {
     max_frame: 64 << 10,
-    frame_timeout: support::PATIENCE,
+    frame_timeout: crate::support::PATIENCE,
 });
 
 #[test]
 fn the_textbook_client_is_answered() {
-    let (_server, address) = start_server(protocol::Config::Raw);
+    let (_server, address) = start_server(DRIVER, protocol::Config::Raw);
     let mut client = connect(address);
     client.write_all(b"Hello, world").expect("sent");
     let mut buffer = [0; 1024];
@@ -27,7 +26,7 @@ fn the_textbook_client_is_answered() {
 
 #[test]
 fn a_half_closed_stream_comes_back_whole() {
-    let (_server, address) = start_server(protocol::Config::Raw);
+    let (_server, address) = start_server(DRIVER, protocol::Config::Raw);
     for length in [0, 1, 64, 131_072, 131_073, 20_000_000] {
         let request = noise(length, 7);
         assert!(exchange(connect(address), &request) == request, "{length} bytes");
@@ -36,7 +35,7 @@ fn a_half_closed_stream_comes_back_whole() {
 
 #[test]
 fn a_reader_slower_than_the_writer_gets_everything() {
-    let (_server, address) = start_server(protocol::Config::Raw);
+    let (_server, address) = start_server(DRIVER, protocol::Config::Raw);
     let request = noise(30_000_000, 11);
     let stream = connect(address);
     let mut reader = stream.try_clone().expect("a descriptor can be had");
@@ -60,7 +59,7 @@ fn a_reader_slower_than_the_writer_gets_everything() {
 
 #[test]
 fn many_connections_are_kept_apart() {
-    let (_server, address) = start_server(protocol::Config::Raw);
+    let (_server, address) = start_server(DRIVER, protocol::Config::Raw);
     let mut clients: Vec<_> = (0..300).map(|_| connect(address)).collect();
     for round in 0..5 {
         for (index, client) in clients.iter_mut().enumerate() {
@@ -76,7 +75,7 @@ fn many_connections_are_kept_apart() {
 
 #[test]
 fn peers_that_never_read_do_not_stop_the_others() {
-    let (_server, address) = start_server(protocol::Config::Raw);
+    let (_server, address) = start_server(DRIVER, protocol::Config::Raw);
     let block = noise(1 << 20, 3);
     let stalled: Vec<_> = (0..200)
         .map(|_| {
@@ -96,7 +95,7 @@ fn peers_that_never_read_do_not_stop_the_others() {
 
 #[test]
 fn resets_end_their_connection_alone() {
-    let (_server, address) = start_server(protocol::Config::Raw);
+    let (_server, address) = start_server(DRIVER, protocol::Config::Raw);
     let mut witness = connect(address);
     for round in 0..200 {
         let mut client = connect(address);
@@ -112,7 +111,7 @@ fn resets_end_their_connection_alone() {
 
 #[test]
 fn frames_are_echoed_and_pings_answered_in_order() {
-    let (_server, address) = start_server(FRAMED);
+    let (_server, address) = start_server(DRIVER, FRAMED);
     let mut client = FramedClient::new(1000);
     let mut request = Vec::new();
     for sequence in 0..1000 {
@@ -142,7 +141,7 @@ fn frames_are_echoed_and_pings_answered_in_order() {
 
 #[test]
 fn a_frame_that_arrives_byte_by_byte_is_echoed() {
-    let (_server, address) = start_server(FRAMED);
+    let (_server, address) = start_server(DRIVER, FRAMED);
     let mut client = FramedClient::new(1);
     let payload = noise(300, 1);
     let mut frame = client.request(Request::Echo, 42, &payload).expect("valid").to_vec();
@@ -158,7 +157,7 @@ fn a_frame_that_arrives_byte_by_byte_is_echoed() {
 
 #[test]
 fn a_bad_frame_is_refused_after_the_good_ones() {
-    let (_server, address) = start_server(FRAMED);
+    let (_server, address) = start_server(DRIVER, FRAMED);
     let mut client = FramedClient::new(1);
     let mut request = client.request(Request::Echo, 1, b"good").expect("valid").to_vec();
     request.extend_from_slice(b"good");
@@ -174,7 +173,7 @@ fn a_bad_frame_is_refused_after_the_good_ones() {
 #[test]
 fn a_frame_that_takes_too_long_is_refused() {
     let config = FramedConfig { frame_timeout: Duration::from_millis(50), ..Default::default() };
-    let (_server, address) = start_server(protocol::Config::Framed(config));
+    let (_server, address) = start_server(DRIVER, protocol::Config::Framed(config));
     let mut client = FramedClient::new(1);
     let header = client.request(Request::Echo, 5, b"never sent").expect("valid");
     let mut stream = connect(address);

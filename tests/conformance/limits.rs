@@ -1,7 +1,5 @@
 //! Limits over real sockets: who is let in, and who has to go.
 
-mod support;
-
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::process::Command;
@@ -11,12 +9,13 @@ use std::time::{Duration, Instant};
 use ringback::protocol::{ErrorCode, Kind};
 use rustix::process::Signal;
 use socket2::{Domain, Socket, Type};
-use support::framed::{final_error, frame};
-use support::peers::{Flood, Witness, connect_with_small_buffers};
-use support::{PATIENCE, Program, connect, noise};
+use super::DRIVER;
+use crate::support::framed::{final_error, frame};
+use crate::support::peers::{Flood, Witness, connect_with_small_buffers};
+use crate::support::{PATIENCE, Program, connect, noise};
 
 fn start(arguments: &[&str]) -> (Program, SocketAddr) {
-    let program = Program::start(&[&["serve", "127.0.0.1:0"], arguments].concat(), 1);
+    let program = Program::start(&[&["serve", "127.0.0.1:0", "--driver", DRIVER.name()], arguments].concat(), 1);
     let address = program.addresses[0];
     (program, address)
 }
@@ -154,8 +153,8 @@ fn an_idle_peer_is_ended_and_a_busy_one_is_not() {
     let timeout = Duration::from_millis(600);
     let (_program, address) = start(&["--idle-timeout", "600ms"]);
     let (mut idle, mut busy) = (connect(address), connect(address));
-    assert!(is_served(&mut idle, b"message"));
     let begun = Instant::now();
+    assert!(is_served(&mut idle, b"message"));
     thread::scope(|scope| {
         scope.spawn(|| {
             assert_eq!(idle.read(&mut [0; 1]).expect("a FIN"), 0);
@@ -247,7 +246,7 @@ fn a_frame_has_its_time_however_steadily_it_trickles() {
 /// A server that may have this many descriptors and has them all, and 200 peers, some of which
 /// wait for it.
 fn start_starved(descriptors: usize, more: &[&str]) -> (Program, Vec<TcpStream>) {
-    let arguments = ["serve", "127.0.0.1:0", "--workers", "2", "--max-connections", "1000"];
+    let arguments = ["serve", "127.0.0.1:0", "--driver", DRIVER.name(), "--workers", "2", "--max-connections", "1000"];
     let limit = format!("--nofile={descriptors}:{descriptors}");
     let mut command = Command::new("prlimit");
     command.arg(limit).arg(env!("CARGO_BIN_EXE_ringback")).args(arguments).args(more);

@@ -1,7 +1,5 @@
 //! Shutdown under load: what was received is answered, and nobody is cut off.
 
-mod support;
-
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,9 +8,10 @@ use std::time::{Duration, Instant};
 
 use ringback::protocol::Kind;
 use rustix::process::Signal;
-use support::framed::{before_goaway, frame};
-use support::peers::connect_with_small_buffers;
-use support::{PATIENCE, Program, connect, exchange, noise, run, scale};
+use super::DRIVER;
+use crate::support::framed::{before_goaway, frame};
+use crate::support::peers::connect_with_small_buffers;
+use crate::support::{PATIENCE, Program, connect, exchange, noise, run, scale};
 
 /// What became of a client that sent something, half-closed and read to the end.
 #[derive(Debug, PartialEq, Eq)]
@@ -114,7 +113,7 @@ fn drain(program: Program) -> String {
 const QUICK: [&str; 4] = ["--drain-quiet", "300ms", "--workers", "2"];
 
 fn serve<'a>(address: &'a str, more: &[&'a str]) -> Program {
-    Program::start(&[&["serve", address], &QUICK[..], more].concat(), 1)
+    Program::start(&[&["serve", address, "--driver", DRIVER.name()], &QUICK[..], more].concat(), 1)
 }
 
 #[test]
@@ -345,7 +344,7 @@ fn a_port_is_refused_while_in_use_and_free_right_after() {
     let program = serve("127.0.0.1:0", &[]);
     let address = program.addresses[0];
     let text = address.to_string();
-    let (code, lines) = run(&["serve", &text]);
+    let (code, lines) = run(&["serve", &text, "--driver", DRIVER.name()]);
     assert_eq!(code, Some(69), "{lines}");
     assert!(lines.contains("the port is in use"), "{lines}");
     // Its connections are left in TIME_WAIT: it closed first.

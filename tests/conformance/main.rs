@@ -1,0 +1,26 @@
+//! One suite for all drivers: what they do for a peer does not depend on how they do it.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod differential;
+
+/// The whole suite once more, for this driver.
+macro_rules! conformance {
+    ($module:ident, $driver:ident) => {
+        #[path = "."]
+        mod $module {
+            const DRIVER: ringback::server::DriverKind = ringback::server::DriverKind::$driver;
+
+            mod churn;
+            mod drain;
+            mod echo;
+            mod hostile;
+            mod limits;
+        }
+    };
+}
+
+conformance!(uring, Uring);
+conformance!(tokio_uring, TokioUring);
+conformance!(epoll, Epoll);
