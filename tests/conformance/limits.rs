@@ -323,7 +323,8 @@ fn who_is_never_accepted_is_told_about_at_the_end_of_the_drain() {
     let (status, lines) = program.wait();
     assert_eq!(status.code(), Some(1), "{lines}");
     assert!(lines.contains(" connections never accepted"), "{lines}");
-    assert!(lines.contains("; abandoned: 0 connections, 0 bytes lost"), "{lines}");
+    // Whoever gets in at the very end may be too late, but nothing that was received is lost.
+    assert!(lines.contains(" connections, 0 bytes lost"), "{lines}");
     // One time-out for all, with its flush, not one for each that gets in late.
     assert!(begun.elapsed() < Duration::from_secs(6), "it took {:?}", begun.elapsed());
     drop(peers);

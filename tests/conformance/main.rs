@@ -1,5 +1,7 @@
 //! One suite for all drivers: what they do for a peer does not depend on how they do it.
 
+#![allow(clippy::duplicate_mod, reason = "each driver has modules of its own from the same files")]
+
 #[path = "../support/mod.rs"]
 mod support;
 

@@ -63,9 +63,7 @@ impl Reception {
             if !self.listeners.has_more(&self.shared.session.borrow()) {
                 poll_fn(|context| self.poll_event(context)).await?;
             }
-            // What has arrived by now is seen before deadlines are: new tasks begin their receives
-            // in the first round, and are told of them in the second.
-            tokio::task::yield_now().await;
+            // What has arrived by now is seen before deadlines are.
             tokio::task::yield_now().await;
         }
     }
