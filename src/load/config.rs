@@ -110,6 +110,13 @@ pub enum Server {
     /// The processes that listen on the target's port, if it is one of this host's and we may see
     /// them.
     External,
+    /// A process that was started to be measured, with its group and all that descends from it.
+    Started {
+        /// Its number.
+        id: u32,
+        /// The CPUs that it was given.
+        cpus: Vec<usize>,
+    },
     /// Threads of this process.
     Embedded {
         /// Kernel ids of the threads that serve.

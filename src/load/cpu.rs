@@ -1,46 +1,68 @@
-//! How much CPU time threads have used, by the kernel's own accounting in nanoseconds.
+//! How much CPU time a server or the generator has used, by the kernel's own accounting in
+//! nanoseconds.
 
-use std::collections::HashSet;
 use std::fs;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::net::SocketAddr;
+use std::path::Path;
 
-/// Threads whose CPU time is added up.
+use rustix::process::Pid;
+
+use super::clock::nanos;
+use super::listeners::Listeners;
+use super::process_table;
+use crate::sys;
+
+/// Threads of this process, by kernel thread id.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Threads {
-    /// These threads of this process, by kernel thread id.
-    OfThisProcess(Vec<i32>),
-    /// All threads of these processes.
-    OfProcesses(Vec<u32>),
+pub(super) struct OwnThreads(pub(super) Vec<i32>);
+
+impl OwnThreads {
+    /// Time since each thread's start; `None` when none can be read.
+    pub(super) fn time(&self) -> Option<CpuTime> {
+        let schedstat = |thread: &i32| format!("/proc/self/task/{thread}/schedstat");
+        self.0
+            .iter()
+            .filter_map(|thread| CpuTime::read(schedstat(thread).as_ref()))
+            .reduce(CpuTime::add)
+    }
 }
 
-impl Threads {
+/// The server's threads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum ServerThreads {
+    /// Some of this process.
+    Embedded(OwnThreads),
+    /// All of these processes, those that ended included.
+    OfProcesses(Vec<Pid>),
+    /// The same of a process, its group, and all their descendants at the time of asking; of
+    /// children that ended, what their parents were told when they waited for them.
+    OfTree(Pid),
+}
+
+impl ServerThreads {
     /// The processes that listen on this address of this host, this one excepted. `None` where
     /// there are none, the address is another host's, or we may not see.
     pub(super) fn listening_on(address: SocketAddr) -> Option<Self> {
-        let inodes = listening_inodes(address);
-        let processes: Vec<u32> = numbers_in(Path::new("/proc"))
-            .filter(|pid| *pid != std::process::id() && holds_one_of(*pid, &inodes))
+        let processes: Vec<Pid> = Listeners::at(address)
+            .processes()
+            .into_iter()
+            .filter_map(|id| Pid::from_raw(id.try_into().ok()?))
             .collect();
         (!processes.is_empty()).then_some(Self::OfProcesses(processes))
     }
 
-    /// Time since each thread's start; `None` when none can be read.
-    pub(super) fn time(&self) -> Option<CpuTime> {
-        let schedstats: Vec<PathBuf> = match self {
-            Self::OfThisProcess(threads) => threads
-                .iter()
-                .map(|thread| format!("/proc/self/task/{thread}/schedstat").into())
-                .collect(),
-            Self::OfProcesses(processes) => processes
-                .iter()
-                .flat_map(|pid| {
-                    let tasks = PathBuf::from(format!("/proc/{pid}/task"));
-                    numbers_in(&tasks).map(move |tid| tasks.join(format!("{tid}/schedstat")))
-                })
-                .collect(),
-        };
-        schedstats.iter().filter_map(|path| CpuTime::read(path)).reduce(CpuTime::add)
+    /// CPU time used so far, in nanoseconds; `None` when none can be read.
+    pub(super) fn used_ns(&self) -> Option<u64> {
+        match self {
+            Self::Embedded(threads) => threads.time().map(|time| time.used_ns),
+            Self::OfProcesses(processes) => sum(processes.iter().map(|id| process_ns(*id))),
+            Self::OfTree(leader) => {
+                let tree = process_table::tree_of(*leader, &process_table::read());
+                sum(tree
+                    .iter()
+                    .map(|process| Some(process_ns(process.id)? + nanos(process.ended_children))))
+            }
+        }
     }
 }
 
@@ -74,131 +96,63 @@ impl CpuTime {
     }
 }
 
-fn listening_inodes(address: SocketAddr) -> HashSet<u64> {
-    ["/proc/net/tcp", "/proc/net/tcp6"]
-        .iter()
-        .filter_map(|table| fs::read_to_string(table).ok())
-        .flat_map(|table| table.lines().filter_map(Listener::parse).collect::<Vec<_>>())
-        .filter(|listener| listener.accepts(address))
-        .map(|listener| listener.inode)
-        .collect()
+fn sum(times_ns: impl Iterator<Item = Option<u64>>) -> Option<u64> {
+    times_ns.flatten().reduce(|sum, ns| sum + ns)
 }
 
-/// A line of `/proc/net/tcp` or `tcp6` about a listening socket.
-#[derive(Debug, PartialEq, Eq)]
-struct Listener {
-    address: SocketAddr,
-    inode: u64,
-}
-
-impl Listener {
-    fn parse(line: &str) -> Option<Self> {
-        const LISTEN: &str = "0A";
-        let fields: Vec<&str> = line.split_whitespace().collect();
-        let (local, state, inode) = (fields.get(1)?, fields.get(3)?, fields.get(9)?);
-        if *state != LISTEN {
-            return None;
-        }
-        let (ip, port) = local.split_once(':')?;
-        let port = u16::from_str_radix(port, 16).ok()?;
-        Some(Self { address: SocketAddr::new(parse_ip(ip)?, port), inode: inode.parse().ok()? })
-    }
-
-    fn accepts(&self, address: SocketAddr) -> bool {
-        let ip = self.address.ip();
-        self.address.port() == address.port()
-            && (ip == address.ip() || (ip.is_unspecified() && (ip.is_ipv6() || address.is_ipv4())))
-    }
-}
-
-/// An address as the kernel prints it: hexadecimal, each 32-bit word in the host's byte order.
-fn parse_ip(hex: &str) -> Option<IpAddr> {
-    let words: Vec<[u8; 4]> = (0..hex.len())
-        .step_by(8)
-        .map(|start| {
-            let word = u32::from_str_radix(hex.get(start..start + 8)?, 16).ok()?;
-            Some(word.to_ne_bytes())
-        })
-        .collect::<Option<_>>()?;
-    match words.as_slice() {
-        [word] => Some(Ipv4Addr::from(*word).into()),
-        [_, _, _, _] => {
-            let octets: [u8; 16] = words.concat().try_into().ok()?;
-            Some(Ipv6Addr::from(octets).to_canonical())
-        }
-        _ => None,
-    }
-}
-
-fn holds_one_of(pid: u32, inodes: &HashSet<u64>) -> bool {
-    let descriptors = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
-    descriptors
-        .filter_map(|descriptor| fs::read_link(descriptor.path()).ok())
-        .filter_map(|target| {
-            target.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()
-        })
-        .any(|inode: u64| inodes.contains(&inode))
-}
-
-/// The entries of a directory whose names are numbers.
-fn numbers_in(directory: &Path) -> impl Iterator<Item = u32> + use<> {
-    fs::read_dir(directory)
-        .into_iter()
-        .flatten()
-        .flatten()
-        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+fn process_ns(id: Pid) -> Option<u64> {
+    sys::process::cpu_time_ns(id).ok()
 }
 
 #[cfg(test)]
 mod tests {
-    use std::net::TcpListener;
+    use rustix::process::getpid;
+    use rustix::thread::gettid;
 
     use super::*;
 
-    #[test]
-    fn listeners_are_read_from_the_kernels_table() {
-        let line = "   0: 0100007F:FF98 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 4711 1";
-        let listener = Listener::parse(line);
-        let expected = Listener { address: "127.0.0.1:65432".parse().unwrap(), inode: 4711 };
-        #[cfg(target_endian = "little")]
-        assert_eq!(listener, Some(expected));
-        assert_eq!(Listener::parse(&line.replace(" 0A ", " 01 ")), None);
-        assert_eq!(Listener::parse("  sl  local_address rem_address   st"), None);
+    fn this_thread() -> OwnThreads {
+        OwnThreads(vec![gettid().as_raw_nonzero().get()])
     }
 
-    #[test]
-    fn a_wildcard_listener_accepts_every_address_of_its_family() {
-        let listener =
-            |ip: &str| Listener { address: SocketAddr::new(ip.parse().unwrap(), 80), inode: 1 };
-        let v4 = "10.0.0.1:80".parse().unwrap();
-        let v6 = "[::1]:80".parse().unwrap();
-        assert!(listener("0.0.0.0").accepts(v4) && !listener("0.0.0.0").accepts(v6));
-        assert!(listener("::").accepts(v4) && listener("::").accepts(v6));
-        assert!(listener("10.0.0.1").accepts(v4) && !listener("10.0.0.2").accepts(v4));
-        assert!(!listener("10.0.0.1").accepts("10.0.0.1:81".parse().unwrap()));
-    }
-
-    #[test]
-    fn our_own_listener_is_in_the_table_but_is_not_another_process() {
-        for address in ["127.0.0.1:0", "[::1]:0"] {
-            let Ok(listener) = TcpListener::bind(address) else { continue };
-            let address = listener.local_addr().unwrap();
-            let inodes = listening_inodes(address);
-            assert_eq!(inodes.len(), 1);
-            assert!(holds_one_of(std::process::id(), &inodes));
-            assert_eq!(Threads::listening_on(address), None);
+    /// Works until it shows.
+    fn work_until(is_seen: impl Fn() -> bool) {
+        let mut sum = 0_u64;
+        while !is_seen() {
+            sum = std::hint::black_box(sum.wrapping_add(1));
         }
     }
 
     #[test]
     fn a_threads_cpu_time_grows_as_it_works() {
-        let threads = Threads::OfThisProcess(vec![rustix::thread::gettid().as_raw_nonzero().get()]);
+        let threads = this_thread();
         let before = threads.time().unwrap();
-        let mut sum = 0_u64;
-        while threads.time().unwrap().since(before).unwrap().used_ns == 0 {
-            sum = std::hint::black_box(sum.wrapping_add(1));
-        }
+        work_until(|| threads.time().unwrap().since(before).unwrap().used_ns > 0);
         assert_eq!(before.since(threads.time().unwrap()), None);
-        assert_eq!(Threads::OfThisProcess(vec![-1]).time(), None);
+        assert_eq!(OwnThreads(vec![-1]).time(), None);
+    }
+
+    #[test]
+    fn a_thread_that_ended_does_not_take_its_time_with_it() {
+        let process = ServerThreads::OfProcesses(vec![getpid()]);
+        let before_ns = process.used_ns().unwrap();
+        let used_ns = std::thread::spawn(|| {
+            let own = this_thread();
+            work_until(|| own.time().unwrap().used_ns > 20_000_000);
+            own.time().unwrap().used_ns
+        });
+        let used_ns = used_ns.join().unwrap();
+        assert!(process.used_ns().unwrap() >= before_ns + used_ns);
+    }
+
+    #[test]
+    fn a_child_that_ended_is_counted_when_it_was_waited_for() {
+        let tree = ServerThreads::OfTree(getpid());
+        let before_ns = tree.used_ns().unwrap();
+        let counting = "i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done";
+        let status = std::process::Command::new("sh").args(["-c", counting]).status().unwrap();
+        assert!(status.success());
+        // More than the ticks of 10 ms that it is counted in.
+        assert!(tree.used_ns().unwrap() > before_ns + 20_000_000);
     }
 }

@@ -9,7 +9,7 @@ use rustix::thread::{CpuSet, gettid, sched_setaffinity, set_current_timer_slack}
 
 use super::clock::Clock;
 use super::config::Config;
-use super::cpu::Threads;
+use super::cpu::OwnThreads;
 use super::orders::Orders;
 use super::poller::Bell;
 use super::recorder::Recorder;
@@ -31,7 +31,7 @@ impl<'scope> Crew<'scope> {
         config: &Config,
         orders: &'run Orders,
         parts: Vec<Parts<'run>>,
-    ) -> Result<(Self, Threads), RunError> {
+    ) -> Result<(Self, OwnThreads), RunError> {
         let bells = parts.iter().map(|part| part.poller.bell()).collect::<io::Result<_>>()?;
         let (report_ready, ready) = mpsc::channel();
         let mut starts = Vec::new();
@@ -54,7 +54,7 @@ impl<'scope> Crew<'scope> {
             // It fails only when the thread has ended, and its error comes with the join.
             let _ = start.send(clock);
         }
-        Ok((Self { clock, orders, bells, workers }, Threads::OfThisProcess(thread_ids)))
+        Ok((Self { clock, orders, bells, workers }, OwnThreads(thread_ids)))
     }
 
     /// The clock that they started by.

@@ -88,7 +88,7 @@ fn record_stall(histogram: &mut Histogram<u64>, late_ns: u64) {
 /// CPUs to which nothing of the run is pinned; empty if there are none.
 pub(super) fn free_cpus(config: &Config, allowed: &[usize]) -> Vec<usize> {
     let of_server: &[usize] = match &config.server {
-        Server::Embedded { cpus, .. } => cpus,
+        Server::Started { cpus, .. } | Server::Embedded { cpus, .. } => cpus,
         Server::External => &[],
     };
     let is_taken = |cpu: &usize| config.cpus.contains(cpu) || of_server.contains(cpu);

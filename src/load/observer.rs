@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::clock::{Clock, nanos};
 use super::config::Config;
-use super::cpu::{CpuTime, Threads};
+use super::cpu::{CpuTime, OwnThreads, ServerThreads};
 use super::crew::Crew;
 use super::host::stolen_ns;
 use super::intervals::Intervals;
@@ -22,7 +22,7 @@ const PROGRESS_INTERVAL: Duration = Duration::from_millis(200);
 pub(super) struct Samples {
     pub(super) at_ns: u64,
     pub(super) received: u64,
-    pub(super) server: Option<CpuTime>,
+    pub(super) server_ns: Option<u64>,
     pub(super) generator: Option<CpuTime>,
     pub(super) stolen_ns: Option<u64>,
 }
@@ -36,8 +36,8 @@ pub(super) struct Counter(pub(super) AtomicU64);
 pub(super) struct Observer<'run> {
     pub(super) clock: Clock,
     pub(super) received: &'run [Counter],
-    pub(super) server: Option<Threads>,
-    pub(super) generator: Threads,
+    pub(super) server: Option<ServerThreads>,
+    pub(super) generator: OwnThreads,
     /// CPUs that the process may use.
     pub(super) cpus: &'run [usize],
     pub(super) intervals: Intervals,
@@ -134,7 +134,7 @@ impl Observer<'_> {
         Samples {
             at_ns: self.clock.now_ns(),
             received: self.received(),
-            server: self.server.as_ref().and_then(Threads::time),
+            server_ns: self.server.as_ref().and_then(ServerThreads::used_ns),
             generator: self.generator.time(),
             stolen_ns: stolen_ns(self.cpus),
         }

@@ -6,11 +6,13 @@ use std::os::fd::AsFd;
 use std::sync::mpsc;
 use std::thread;
 
+use rustix::process::Pid;
+
 use super::clock::nanos;
 use super::config::{Config, Load, Server};
 use super::connect::{Connected, connect_all};
 use super::content::Content;
-use super::cpu::Threads;
+use super::cpu::{OwnThreads, ServerThreads};
 use super::crew::Crew;
 use super::dial::{Dialer, Failures};
 use super::hiccup;
@@ -173,14 +175,19 @@ fn check(config: &Config) {
     assert!(!matches!(config.load, Load::Open { rate: 0, .. }), "at least one message a second");
 }
 
-fn server_threads(config: &Config, connected: &Connected) -> Option<Threads> {
+fn server_threads(config: &Config, connected: &Connected) -> Option<ServerThreads> {
     match &config.server {
-        Server::Embedded { thread_ids, .. } => Some(Threads::OfThisProcess(thread_ids.clone())),
+        Server::Started { id, .. } => {
+            Pid::from_raw(i32::try_from(*id).ok()?).map(ServerThreads::OfTree)
+        }
+        Server::Embedded { thread_ids, .. } => {
+            Some(ServerThreads::Embedded(OwnThreads(thread_ids.clone())))
+        }
         Server::External => {
             let own = connected.sockets.first()?.local_addr().ok()?;
             let target = connected.dialer.target();
             let is_on_this_host = target.ip().is_loopback() || target.ip() == own.ip();
-            is_on_this_host.then(|| Threads::listening_on(target))?
+            is_on_this_host.then(|| ServerThreads::listening_on(target))?
         }
     }
 }

@@ -24,6 +24,7 @@ mod kernel;
 mod lease;
 mod mmap;
 mod probe;
+pub(crate) mod process;
 mod refusal;
 mod ring;
 mod send;

@@ -43,8 +43,9 @@ struct Target<'a> {
     embedded: bool,
 }
 
+/// How a measurement was made.
 #[derive(Serialize)]
-struct Config<'a> {
+pub(in crate::load) struct Config<'a> {
     #[serde(rename = "loop")]
     loop_kind: &'static str,
     protocol: &'static str,
@@ -68,6 +69,19 @@ struct Config<'a> {
 
 #[derive(Serialize)]
 struct Host<'a> {
+    #[serde(flatten)]
+    machine: Machine<'a>,
+    generator_cpu_ns_per_message: Option<f64>,
+    generator_cpu_share: Option<f64>,
+    generator_busy_share: Option<f64>,
+    generator_waited_share: Option<f64>,
+    stolen_ns: Option<u64>,
+    hiccup_ns: Percentiles,
+}
+
+/// On what it was made.
+#[derive(Serialize)]
+pub(in crate::load) struct Machine<'a> {
     kernel: &'a str,
     cpu_model: Option<&'a str>,
     cpus: usize,
@@ -77,12 +91,6 @@ struct Host<'a> {
     governors: &'a [String],
     load_average: Option<f64>,
     command_line: &'a [String],
-    generator_cpu_ns_per_message: Option<f64>,
-    generator_cpu_share: Option<f64>,
-    generator_busy_share: Option<f64>,
-    generator_waited_share: Option<f64>,
-    stolen_ns: Option<u64>,
-    hiccup_ns: Percentiles,
     version: &'static str,
 }
 
@@ -162,7 +170,27 @@ impl<'a> From<&'a Report> for Document<'a> {
 
 impl<'a> From<&'a Report> for Host<'a> {
     fn from(report: &'a Report) -> Self {
-        let host = &report.host;
+        Self {
+            machine: Machine::from(&report.host),
+            generator_cpu_ns_per_message: report.generator_cpu_ns_per_message,
+            generator_cpu_share: report.generator_cpu_share,
+            generator_busy_share: report.generator_busy_share,
+            generator_waited_share: report.machine.generator_waited_share,
+            stolen_ns: report.machine.stolen_ns,
+            hiccup_ns: Percentiles::from(&report.machine.hiccup),
+        }
+    }
+}
+
+impl<'a> Config<'a> {
+    /// For a configuration that does not say where the server is.
+    pub(in crate::load) fn with_server_on(self, cpus: &'a [usize]) -> Self {
+        Self { server_cpus: Some(cpus), ..self }
+    }
+}
+
+impl<'a> From<&'a crate::load::Host> for Machine<'a> {
+    fn from(host: &'a crate::load::Host) -> Self {
         Self {
             kernel: &host.kernel,
             cpu_model: host.cpu_model.as_deref(),
@@ -173,12 +201,6 @@ impl<'a> From<&'a Report> for Host<'a> {
             governors: &host.governors,
             load_average: host.load_average,
             command_line: &host.command_line,
-            generator_cpu_ns_per_message: report.generator_cpu_ns_per_message,
-            generator_cpu_share: report.generator_cpu_share,
-            generator_busy_share: report.generator_busy_share,
-            generator_waited_share: report.machine.generator_waited_share,
-            stolen_ns: report.machine.stolen_ns,
-            hiccup_ns: Percentiles::from(&report.machine.hiccup),
             version: env!("CARGO_PKG_VERSION"),
         }
     }
@@ -208,7 +230,7 @@ impl<'a> From<&'a crate::load::Config> for Config<'a> {
             cpus: &config.cpus,
             server_cpus: match &config.server {
                 Server::External => None,
-                Server::Embedded { cpus, .. } => Some(cpus),
+                Server::Started { cpus, .. } | Server::Embedded { cpus, .. } => Some(cpus),
             },
             seed: config.seed,
         }

@@ -3,8 +3,8 @@
 pub(super) mod format;
 mod hgrm;
 mod histogram;
-mod json;
-mod text;
+pub(super) mod json;
+pub(super) mod text;
 
 use std::time::Duration;
 
@@ -19,7 +19,6 @@ pub use self::text::text;
 use super::assertion::Finding;
 use super::clock::nanos;
 use super::config::{Config, Load, Server};
-use super::cpu::CpuTime;
 use super::host::Host;
 use super::latencies::Latencies;
 use super::recorder::{Recorder, Totals};
@@ -187,13 +186,14 @@ impl Report {
         }
         let measured = Duration::from_nanos(window_ns);
         let (before, after) = (outcome.before, outcome.after);
-        let generator = used(before.generator, after.generator);
+        // A process that ended in between takes its time with it.
+        let server_ns = difference(before.server_ns, after.server_ns);
+        let generator = after.generator.zip(before.generator).and_then(|(a, b)| a.since(b));
         let threads = config.threads.min(outcome.connections as usize);
         let all_time_ns = (after.at_ns - before.at_ns) as f64 * threads as f64;
         let share = |ns: u64| ns as f64 / all_time_ns;
         let messages = after.received - before.received;
-        let per_message =
-            |time: CpuTime| (messages > 0).then(|| time.used_ns as f64 / messages as f64);
+        let per_message = |ns: u64| (messages > 0).then(|| ns as f64 / messages as f64);
         let throughput = throughput(measured, rate, &recorder);
         let endings = endings(&recorder);
         let Latencies { service, response, send_lag, hiccup, connect, .. } = *recorder.latencies;
@@ -214,8 +214,8 @@ impl Report {
             },
             totals: recorder.totals,
             throughput,
-            server_cpu_ns_per_message: used(before.server, after.server).and_then(per_message),
-            generator_cpu_ns_per_message: generator.and_then(per_message),
+            server_cpu_ns_per_message: server_ns.and_then(per_message),
+            generator_cpu_ns_per_message: generator.and_then(|time| per_message(time.used_ns)),
             generator_cpu_share: generator.map(|time| share(time.used_ns)),
             generator_busy_share: rate.map(|_| busiest),
             notes: notes(config),
@@ -250,13 +250,13 @@ fn endings(recorder: &Recorder) -> BTreeMap<String, u64> {
     endings
 }
 
-fn used(before: Option<CpuTime>, after: Option<CpuTime>) -> Option<CpuTime> {
-    after?.since(before?)
+fn difference(before: Option<u64>, after: Option<u64>) -> Option<u64> {
+    after?.checked_sub(before?)
 }
 
 fn notes(config: &Config) -> Vec<String> {
     let mut notes = Vec::new();
-    if let Server::Embedded { cpus, .. } = &config.server {
+    if let Server::Started { cpus, .. } | Server::Embedded { cpus, .. } = &config.server {
         let shared: Vec<usize> =
             cpus.iter().copied().filter(|cpu| config.cpus.contains(cpu)).collect();
         if !shared.is_empty() {

@@ -7,7 +7,8 @@ use hdrhistogram::Histogram;
 use super::format::{bytes, count, list, nanos, percent};
 use super::histogram::draw;
 use super::{OpenLoopLatency, Quantile, Report};
-use crate::load::config::{Load, Server};
+use crate::load::config::{Config, Load, Server};
+use crate::load::host::Host;
 use crate::load::sizes::Sizes;
 use crate::load::{Finding, Measured, clock};
 
@@ -28,10 +29,20 @@ fn write_report(out: &mut String, report: &Report) -> fmt::Result {
 }
 
 fn write_setting(out: &mut String, report: &Report) -> fmt::Result {
-    let config = &report.config;
-    writeln!(
-        out,
-        "ringback-load: {} connections × {} messages, {}, {}",
+    writeln!(out, "ringback-load: {}", load(&report.config))?;
+    writeln!(out, "  target     {}", target(report))?;
+    writeln!(out, "  generator  {}", generator(&report.config))?;
+    if let Some(reconnect) = reconnect(&report.config) {
+        writeln!(out, "  reconnect  {reconnect}")?;
+    }
+    writeln!(out, "  host       {}{}", host(&report.host), stolen(report))?;
+    report.notes.iter().try_for_each(|note| writeln!(out, "  note       {note}"))
+}
+
+/// What is sent, and how.
+pub(in crate::load) fn load(config: &Config) -> String {
+    format!(
+        "{} connections × {} messages, {}, {}",
         count(config.connections as u64),
         sizes(&config.sizes),
         config.protocol.name(),
@@ -44,34 +55,36 @@ fn write_setting(out: &mut String, report: &Report) -> fmt::Result {
                 config.depth,
             ),
         }
-    )?;
-    writeln!(out, "  target     {}", target(report))?;
-    writeln!(
-        out,
-        "  generator  {} thread{}{}, {} measured after {} of warm-up",
+    )
+}
+
+/// From where it is sent, and for how long.
+pub(in crate::load) fn generator(config: &Config) -> String {
+    format!(
+        "{} thread{}{}, {} measured after {} of warm-up",
         config.threads,
         if config.threads == 1 { "" } else { "s" },
         on_cpus(&config.cpus),
         nanos(clock::nanos(config.duration)),
         nanos(clock::nanos(config.warmup)),
-    )?;
-    if let Some(messages) = config.reconnect {
-        let plural = if messages == 1 { "" } else { "s" };
-        let messages = count(messages);
-        writeln!(
-            out,
-            "  reconnect  each connection carries {messages} message{plural}, then a new one"
-        )?;
-    }
-    write!(
-        out,
-        "  host       Linux {}, {} × {}",
-        report.host.kernel,
-        report.host.cpus.len(),
-        report.host.cpu_model.as_deref().unwrap_or("CPU of unknown model"),
-    )?;
-    writeln!(out, "{}", stolen(report))?;
-    report.notes.iter().try_for_each(|note| writeln!(out, "  note       {note}"))
+    )
+}
+
+/// How long connections are kept, unless it is for the whole run.
+pub(in crate::load) fn reconnect(config: &Config) -> Option<String> {
+    let messages = config.reconnect?;
+    let plural = if messages == 1 { "" } else { "s" };
+    let messages = count(messages);
+    Some(format!("each connection carries {messages} message{plural}, then a new one"))
+}
+
+pub(in crate::load) fn host(host: &Host) -> String {
+    format!(
+        "Linux {}, {} × {}",
+        host.kernel,
+        host.cpus.len(),
+        host.cpu_model.as_deref().unwrap_or("CPU of unknown model"),
+    )
 }
 
 fn sizes(sizes: &Sizes) -> String {
@@ -95,13 +108,17 @@ fn target(report: &Report) -> String {
     let resolved = if *name == address { String::new() } else { format!(" ({address})") };
     match &report.config.server {
         Server::External => format!("{name}{resolved}"),
+        Server::Started { id, cpus } => {
+            format!("{name}{resolved}, process {id}{}", on_cpus(cpus))
+        }
         Server::Embedded { cpus, .. } => {
             format!("{name}{resolved}, embedded in this process{}", on_cpus(cpus))
         }
     }
 }
 
-fn on_cpus(cpus: &[usize]) -> String {
+/// Where something runs: nothing if it is not known or anywhere.
+pub(in crate::load) fn on_cpus(cpus: &[usize]) -> String {
     match cpus {
         [] => String::new(),
         [cpu] => format!(" on CPU {cpu}"),

@@ -1,0 +1,175 @@
+//! The kernel's table of processes, as `/proc` shows it.
+
+use std::collections::{HashMap, HashSet};
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use rustix::param::clock_ticks_per_second;
+use rustix::process::Pid;
+
+/// A process at one moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Process {
+    pub(super) id: Pid,
+    /// What it calls itself, at most 15 bytes.
+    pub(super) name: String,
+    /// It has ended, and its parent has not asked how.
+    pub(super) is_zombie: bool,
+    pub(super) parent: Option<Pid>,
+    pub(super) group: Option<Pid>,
+    /// CPU time of children that ended and were waited for, theirs included; to the clock tick
+    /// (10 ms).
+    pub(super) ended_children: Duration,
+    /// With the number it names a process for good: numbers come again.
+    started_ticks: u64,
+}
+
+/// What tells a process from a later one of the same number.
+pub(super) type Identity = (Pid, u64);
+
+impl Process {
+    /// Its number as the name of its directory in `/proc`.
+    pub(super) fn number(&self) -> u32 {
+        self.id.as_raw_pid().unsigned_abs()
+    }
+
+    pub(super) fn identity(&self) -> Identity {
+        (self.id, self.started_ticks)
+    }
+
+    /// A line of `/proc/PID/stat` (`proc_pid_stat(5)`).
+    fn parse(line: &str) -> Option<Self> {
+        /// Places of the fields after the name, which may hold anything.
+        mod field {
+            pub(super) const STATE: usize = 0;
+            pub(super) const PARENT: usize = 1;
+            pub(super) const GROUP: usize = 2;
+            pub(super) const CHILDREN_USER: usize = 13;
+            pub(super) const CHILDREN_SYSTEM: usize = 14;
+            pub(super) const STARTED: usize = 19;
+        }
+        let (id_and_name, rest) = line.rsplit_once(')')?;
+        let (id, name) = id_and_name.split_once(" (")?;
+        let fields: Vec<&str> = rest.split_whitespace().collect();
+        let number = |place: usize| fields.get(place)?.parse::<u64>().ok();
+        let pid = |place: usize| fields.get(place)?.parse().ok().map(Pid::from_raw);
+        let ticks = number(field::CHILDREN_USER)? + number(field::CHILDREN_SYSTEM)?;
+        Some(Self {
+            id: Pid::from_raw(id.parse().ok()?)?,
+            name: name.to_owned(),
+            is_zombie: matches!(*fields.get(field::STATE)?, "Z" | "X"),
+            parent: pid(field::PARENT)?,
+            group: pid(field::GROUP)?,
+            ended_children: Duration::from_secs(ticks) / clock_ticks_per_second() as u32,
+            started_ticks: number(field::STARTED)?,
+        })
+    }
+}
+
+/// All processes that we may see. One that ends meanwhile may be missing.
+pub(super) fn read() -> Vec<Process> {
+    numbers_in("/proc".as_ref())
+        .filter_map(|id| fs::read_to_string(format!("/proc/{id}/stat")).ok())
+        .filter_map(|line| Process::parse(&line))
+        .collect()
+}
+
+/// The process that was started as the leader of its group, the others of that group, and all
+/// their descendants; so many of them as still have an ancestor among them.
+pub(super) fn tree_of(leader: Pid, table: &[Process]) -> Vec<Process> {
+    closure(table, |process| process.id == leader || process.group == Some(leader))
+}
+
+/// The processes that are among the `seeds`, and all descendants of theirs.
+pub(super) fn closure(table: &[Process], is_seed: impl Fn(&Process) -> bool) -> Vec<Process> {
+    let mut children: HashMap<Pid, Vec<&Process>> = HashMap::new();
+    for process in table {
+        if let Some(parent) = process.parent {
+            children.entry(parent).or_default().push(process);
+        }
+    }
+    let mut seen = HashSet::new();
+    let mut found = Vec::new();
+    let mut next: Vec<&Process> = table.iter().filter(|process| is_seed(process)).collect();
+    while let Some(process) = next.pop() {
+        if seen.insert(process.id) {
+            found.push(process.clone());
+            next.extend(children.get(&process.id).into_iter().flatten());
+        }
+    }
+    found
+}
+
+/// The entries of a directory whose names are numbers.
+pub(super) fn numbers_in(directory: &Path) -> impl Iterator<Item = u32> + use<> {
+    fs::read_dir(directory)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use rustix::process::{getpgrp, getpid, getppid};
+
+    use super::*;
+
+    fn pid(number: i32) -> Pid {
+        Pid::from_raw(number).unwrap()
+    }
+
+    #[test]
+    fn a_name_may_hold_anything() {
+        let line = "42 (a) b (c) Z 7 9 9 0 -1 0 0 0 0 0 1 2 30 40 20 0 1 0 1151 0 0";
+        let expected = Process {
+            id: pid(42),
+            name: "a) b (c".to_owned(),
+            is_zombie: true,
+            parent: Some(pid(7)),
+            group: Some(pid(9)),
+            ended_children: Duration::from_secs(70) / clock_ticks_per_second() as u32,
+            started_ticks: 1151,
+        };
+        assert_eq!(Process::parse(line), Some(expected));
+        assert_eq!(Process::parse("42 (short) S 1"), None);
+        assert_eq!(Process::parse(""), None);
+    }
+
+    #[test]
+    fn this_process_is_in_the_table() {
+        let table = read();
+        let own = table.iter().find(|process| process.id == getpid()).unwrap();
+        assert_eq!((own.parent, own.group), (getppid(), Some(getpgrp())));
+        assert!(!own.is_zombie && own.started_ticks > 0);
+    }
+
+    #[test]
+    fn a_tree_is_a_group_and_whatever_descends_from_it() {
+        let process = |id, parent, group| Process {
+            id: pid(id),
+            name: String::new(),
+            is_zombie: false,
+            parent: Pid::from_raw(parent),
+            group: Pid::from_raw(group),
+            ended_children: Duration::ZERO,
+            started_ticks: 0,
+        };
+        let table = [
+            process(1, 0, 1),
+            process(10, 1, 10),
+            // Of the group, but its parent is gone.
+            process(11, 1, 10),
+            // A session of its own, under the leader and one deeper.
+            process(12, 10, 12),
+            process(13, 12, 13),
+            // Somebody else's.
+            process(20, 1, 20),
+        ];
+        let mut ids: Vec<i32> =
+            tree_of(pid(10), &table).iter().map(|process| process.id.as_raw_pid()).collect();
+        ids.sort_unstable();
+        assert_eq!(ids, [10, 11, 12, 13]);
+    }
+}
