@@ -1,0 +1,78 @@
+//! The last lines that a server wrote, for the error message when it fails.
+
+use std::io::{self, PipeReader, Read};
+use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+
+/// How much is kept: enough for a message and its surroundings, whatever is written.
+const KEPT_BYTES: usize = 4096;
+const KEPT_LINES: usize = 10;
+
+/// What a server writes to its standard output and error, the last of it.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Output(Arc<Mutex<Vec<u8>>>);
+
+impl Output {
+    /// The command will write into one pipe, which a thread empties as long as anybody holds it.
+    pub(super) fn of(command: &mut Command) -> io::Result<Self> {
+        let (reader, writer) = io::pipe()?;
+        command.stdin(Stdio::null()).stdout(writer.try_clone()?).stderr(writer);
+        let output = Self::default();
+        let kept = output.clone();
+        thread::Builder::new()
+            .name("server-output".to_owned())
+            .spawn(move || kept.keep_from(reader))?;
+        Ok(output)
+    }
+
+    fn keep_from(&self, mut reader: PipeReader) {
+        let mut buffer = [0; KEPT_BYTES];
+        while let Ok(length @ 1..) = reader.read(&mut buffer) {
+            self.keep(&buffer[..length]);
+        }
+    }
+
+    fn keep(&self, written: &[u8]) {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.extend_from_slice(written);
+        let surplus = kept.len().saturating_sub(KEPT_BYTES);
+        kept.drain(..surplus);
+    }
+
+    /// The last lines, fit for a terminal.
+    pub(super) fn last_lines(&self) -> Vec<String> {
+        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let text = String::from_utf8_lossy(&kept);
+        let lines: Vec<String> =
+            text.lines().map(printable).filter(|line| !line.is_empty()).collect();
+        lines[lines.len().saturating_sub(KEPT_LINES)..].to_vec()
+    }
+}
+
+/// Without what would move the cursor or change its colour.
+fn printable(line: &str) -> String {
+    line.trim_end().chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_lines_are_kept_and_no_more() {
+        let output = Output::default();
+        (0..10_000).for_each(|number| output.keep(format!("line {number}\n").as_bytes()));
+        let lines = output.last_lines();
+        assert_eq!((lines.len(), lines[9].as_str()), (KEPT_LINES, "line 9999"));
+        output.keep(&[b'x'; 3 * KEPT_BYTES]);
+        assert_eq!(output.last_lines(), ["x".repeat(KEPT_BYTES)]);
+    }
+
+    #[test]
+    fn nothing_in_them_moves_the_cursor() {
+        let output = Output::default();
+        output.keep(b"\x1b[2Jgone\r\n\n\xff\ttab");
+        assert_eq!(output.last_lines(), ["\u{fffd}[2Jgone", "\u{fffd}\u{fffd}tab"]);
+    }
+}
