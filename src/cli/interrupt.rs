@@ -9,6 +9,7 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use crate::load::Interrupt;
+use crate::load::compare::kill_servers;
 
 /// What a shell reports of a program that SIGINT ended: 128 and the signal's number.
 const EXIT_INTERRUPTED: i32 = 130;
@@ -24,6 +25,8 @@ pub(super) fn on_signals(interrupt: Interrupt) -> io::Result<()> {
     thread::Builder::new().name("signals".to_owned()).spawn(move || {
         for _ in signals.forever() {
             if interrupt.is_raised() {
+                // Nothing is dropped on this way out.
+                kill_servers();
                 process::exit(EXIT_INTERRUPTED);
             }
             interrupt.raise();

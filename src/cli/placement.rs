@@ -1,10 +1,21 @@
 //! Who runs where in a run of the load generator.
 
-/// CPUs of the embedded server and of the generator's threads.
+/// The server's place, as far as it is ours to choose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ServerPlace<'a> {
+    /// It runs already, somewhere.
+    Elsewhere,
+    /// On one CPU, whichever suits.
+    Any,
+    /// On these.
+    On(&'a [usize]),
+}
+
+/// CPUs of the server and of the generator's threads.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Placement {
-    /// CPU of the embedded server's one worker, where there is one.
-    pub(super) server: Option<usize>,
+    /// CPUs of the server, if it is ours to place.
+    pub(super) server: Vec<usize>,
     /// CPUs of the generator's threads; none means anywhere.
     pub(super) generator: Vec<usize>,
     pub(super) threads: usize,
@@ -13,36 +24,42 @@ pub(super) struct Placement {
 }
 
 impl Placement {
-    /// Keeps the embedded server and the generator apart if that can be done: the server on the
-    /// first allowed CPU that the generator was not given, the generator on the others.
+    /// Keeps the server and the generator apart if that can be done: the server on the first
+    /// allowed CPU that the generator was not given, the generator on the others.
     ///
     /// `cpus` and `threads` are what the user asked for. There are never more threads than
     /// connections.
     pub(super) fn choose(
         allowed: &[usize],
-        is_embedded: bool,
+        server: ServerPlace<'_>,
         cpus: Option<&[usize]>,
         threads: Option<usize>,
         connections: usize,
     ) -> Self {
-        let generator = match cpus {
-            Some(cpus) => cpus.to_vec(),
-            None if is_embedded && allowed.len() > 1 => allowed[1..].to_vec(),
-            None if is_embedded => allowed.to_vec(),
-            None => Vec::new(),
+        let generator = match (cpus, server) {
+            (Some(cpus), _) => cpus.to_vec(),
+            (None, ServerPlace::Elsewhere) => Vec::new(),
+            (None, ServerPlace::Any) => others(allowed, &allowed[..1]),
+            (None, ServerPlace::On(server)) => others(allowed, server),
         };
-        let server = is_embedded.then(|| {
-            let free = allowed.iter().find(|cpu| !generator.contains(cpu));
-            *free.unwrap_or(&allowed[0])
-        });
+        let server = match server {
+            ServerPlace::Elsewhere => Vec::new(),
+            ServerPlace::Any => vec![others(allowed, &generator)[0]],
+            ServerPlace::On(server) => server.to_vec(),
+        };
         let threads = threads.unwrap_or(cpus.map_or(1, <[usize]>::len)).min(connections);
-        let own_cpus = match (generator.len(), server) {
-            (0, _) => allowed.len().saturating_sub(1),
-            (several, Some(server)) if generator.contains(&server) => several - 1,
-            (several, _) => several,
+        let own_cpus = match generator.len() {
+            0 => allowed.len().saturating_sub(1),
+            _ => generator.iter().filter(|cpu| !server.contains(cpu)).count(),
         };
         Self { server, generator, threads, may_spin: threads <= own_cpus }
     }
+}
+
+/// All CPUs but these, and all of them if there are no others.
+fn others(allowed: &[usize], taken: &[usize]) -> Vec<usize> {
+    let free: Vec<usize> = allowed.iter().copied().filter(|cpu| !taken.contains(cpu)).collect();
+    if free.is_empty() { allowed.to_vec() } else { free }
 }
 
 #[cfg(test)]
@@ -52,29 +69,42 @@ mod tests {
     #[test]
     fn server_and_generator_are_kept_apart() {
         let choose = |allowed: &[usize], cpus: Option<&[usize]>, threads| {
-            let placement = Placement::choose(allowed, true, cpus, threads, 64);
+            let placement = Placement::choose(allowed, ServerPlace::Any, cpus, threads, 64);
             (placement.server, placement.generator, placement.threads, placement.may_spin)
         };
-        assert_eq!(choose(&[0, 1], None, None), (Some(0), vec![1], 1, true));
-        assert_eq!(choose(&[2, 4, 6], None, Some(2)), (Some(2), vec![4, 6], 2, true));
-        assert_eq!(choose(&[0, 1], Some(&[0]), None), (Some(1), vec![0], 1, true));
-        assert_eq!(choose(&[0, 1, 2, 3], Some(&[1, 2]), None), (Some(0), vec![1, 2], 2, true));
-        assert_eq!(choose(&[0, 1], None, Some(2)), (Some(0), vec![1], 2, false));
+        assert_eq!(choose(&[0, 1], None, None), (vec![0], vec![1], 1, true));
+        assert_eq!(choose(&[2, 4, 6], None, Some(2)), (vec![2], vec![4, 6], 2, true));
+        assert_eq!(choose(&[0, 1], Some(&[0]), None), (vec![1], vec![0], 1, true));
+        assert_eq!(choose(&[0, 1, 2, 3], Some(&[1, 2]), None), (vec![0], vec![1, 2], 2, true));
+        assert_eq!(choose(&[0, 1], None, Some(2)), (vec![0], vec![1], 2, false));
+        assert_eq!(choose(&[0, 1], Some(&[0, 1]), None), (vec![0], vec![0, 1], 2, false));
+    }
+
+    #[test]
+    fn the_generator_leaves_the_servers_cpus_to_it() {
+        let choose = |server: &[usize], cpus: Option<&[usize]>| {
+            let place = ServerPlace::On(server);
+            let placement = Placement::choose(&[0, 1, 2, 3], place, cpus, None, 64);
+            (placement.server, placement.generator, placement.may_spin)
+        };
+        assert_eq!(choose(&[1, 2], None), (vec![1, 2], vec![0, 3], true));
+        assert_eq!(choose(&[1, 2], Some(&[2])), (vec![1, 2], vec![2], false));
+        assert_eq!(choose(&[0, 1, 2, 3], None), (vec![0, 1, 2, 3], vec![0, 1, 2, 3], false));
     }
 
     #[test]
     fn one_cpu_is_shared_without_polling() {
-        let placement = Placement::choose(&[3], true, None, None, 64);
+        let placement = Placement::choose(&[3], ServerPlace::Any, None, None, 64);
         let expected =
-            Placement { server: Some(3), generator: vec![3], threads: 1, may_spin: false };
+            Placement { server: vec![3], generator: vec![3], threads: 1, may_spin: false };
         assert_eq!(placement, expected);
     }
 
     #[test]
     fn against_another_server_the_scheduler_places_the_generator() {
-        let placement = Placement::choose(&[0, 1], false, None, None, 64);
-        let expected = Placement { server: None, generator: vec![], threads: 1, may_spin: true };
-        assert_eq!(placement, expected);
-        assert_eq!(Placement::choose(&[0, 1], false, Some(&[0, 1]), None, 1).threads, 1);
+        let choose = |cpus| Placement::choose(&[0, 1], ServerPlace::Elsewhere, cpus, None, 1);
+        let expected = Placement { server: vec![], generator: vec![], threads: 1, may_spin: true };
+        assert_eq!(choose(None), expected);
+        assert_eq!(choose(Some(&[0, 1])).threads, 1);
     }
 }

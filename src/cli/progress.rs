@@ -1,7 +1,9 @@
 //! The progress line on a terminal.
 
 use std::io::{IsTerminal, Write, stderr};
+use std::time::Duration;
 
+use crate::load::compare::Step;
 use crate::load::{Phase, Progress};
 
 /// Shows how a run is going: one line on stderr, rewritten, where somebody looks at it.
@@ -29,6 +31,21 @@ impl ProgressLine {
         ));
     }
 
+    /// A comparison goes on: one line for each of its runs.
+    pub(super) fn show_step(&self, step: Step) {
+        self.rewrite(&format!(
+            "block {} of {}: {}, {}; {} left",
+            step.block,
+            step.blocks,
+            step.side.name(),
+            step.progress.map_or_else(
+                || "starting".to_owned(),
+                |progress| format!("{:.0} messages/s", progress.messages_per_s),
+            ),
+            rough_time(step.remaining),
+        ));
+    }
+
     fn rewrite(&self, text: &str) {
         if self.is_shown {
             // Progress that cannot be shown is no reason to stop.
@@ -37,9 +54,41 @@ impl ProgressLine {
     }
 }
 
+/// A time as long as a person waits for it: `45 s`, `7 min 30 s`, `2 h 5 min`.
+pub(super) fn rough_time(time: Duration) -> String {
+    let seconds = time.as_secs_f64().round() as u64;
+    match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
+        (0, 0, seconds) => format!("{seconds} s"),
+        (0, minutes, 0) => format!("{minutes} min"),
+        (0, minutes, seconds) => format!("{minutes} min {seconds} s"),
+        (hours, 0, _) => format!("{hours} h"),
+        (hours, minutes, _) => format!("{hours} h {minutes} min"),
+    }
+}
+
 impl Drop for ProgressLine {
     /// Leaves the line empty for what comes after.
     fn drop(&mut self) {
         self.rewrite("");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_rounded_as_one_says_them() {
+        let cases = [
+            (400, "0 s"),
+            (45_200, "45 s"),
+            (59_600, "1 min"),
+            (450_000, "7 min 30 s"),
+            (7_500_000, "2 h 5 min"),
+            (3_600_000, "1 h"),
+        ];
+        for (ms, text) in cases {
+            assert_eq!(rough_time(Duration::from_millis(ms)), text);
+        }
     }
 }

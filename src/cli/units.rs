@@ -11,6 +11,8 @@ const COUNT_UNITS: &[(&str, u128)] =
 /// Binary multiples, of bytes.
 const SIZE_UNITS: &[(&str, u128)] =
     &[("B", 1), ("", 1), ("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30)];
+/// In millionths of a per cent.
+const PERCENT_UNITS: &[(&str, u128)] = &[("%", 1_000_000)];
 /// In nanoseconds.
 const DURATION_UNITS: &[(&str, u128)] = &[
     ("ns", 1),
@@ -91,6 +93,15 @@ pub fn parse_duration(text: &str) -> Result<Duration, UnitError> {
     DURATION.parse(text).map(Duration::from_nanos)
 }
 
+/// Reads a share in per cent: `1%`, `0.5%`; returns it as a part of one.
+///
+/// # Errors
+///
+/// When it has no `%`, or more than six decimals.
+pub fn parse_percent(text: &str) -> Result<f64, UnitError> {
+    Ok(PERCENT.parse(text)? as f64 / 1e8)
+}
+
 /// Writes a count exactly, as short as [`parse_count`] reads it: `10k`.
 pub fn format_count(count: u64) -> String {
     COUNT.format(count)
@@ -122,6 +133,8 @@ const SIZE: Quantity = Quantity {
     smallest: "bytes",
     example: "64KiB",
 };
+const PERCENT: Quantity =
+    Quantity { units: PERCENT_UNITS, known: "%", smallest: "millionths of 1%", example: "1%" };
 const DURATION: Quantity = Quantity {
     units: DURATION_UNITS,
     known: "ns, us, ms, s, m or h",
@@ -199,6 +212,10 @@ mod tests {
         for (text, bytes) in sizes {
             assert_eq!(parse_size(text), Ok(bytes), "{text}");
         }
+        let shares = [("0%", 0.0), ("1%", 0.01), ("0.5 %", 0.005), ("150%", 1.5)];
+        for (text, share) in shares {
+            assert_eq!(parse_percent(text), Ok(share), "{text}");
+        }
         let durations = [
             ("0s", 0),
             ("7ns", 7),
@@ -237,6 +254,7 @@ mod tests {
                 parse_count("1.5").unwrap_err(),
                 "it is not a whole number of ones: write fewer decimals",
             ),
+            (parse_percent("1").unwrap_err(), "it has no unit: use %, as in 1%"),
             (
                 parse_duration("0.1ns").unwrap_err(),
                 "it is not a whole number of nanoseconds: write fewer decimals",

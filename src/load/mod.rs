@@ -21,6 +21,7 @@
 mod assertion;
 pub mod chart;
 mod clock;
+pub mod compare;
 mod config;
 mod connect;
 mod connection;
@@ -51,6 +52,7 @@ mod run;
 mod schedule;
 mod seconds;
 mod sizes;
+mod supervise;
 mod verdict;
 mod watch;
 mod wire;

@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use crate::load::compare::{CompareError, Findings};
 use crate::load::{DescriptorLimitError, Report, RunError};
 
 /// Nothing could be measured.
@@ -24,6 +25,11 @@ pub(super) fn exit_code(report: &Report) -> ExitCode {
     } else {
         ExitCode::SUCCESS
     }
+}
+
+/// The same of a comparison: 0 whichever way it comes out.
+pub(super) fn exit_code_of_comparison(findings: &Findings) -> ExitCode {
+    if findings.is_valid() { ExitCode::SUCCESS } else { ExitCode::from(EXIT_INVALID) }
 }
 
 /// Why the program ends without a report.
@@ -61,6 +67,9 @@ pub enum LoadError {
     /// Nothing could be measured.
     #[error(transparent)]
     Run(#[from] RunError),
+    /// Nothing could be compared.
+    #[error(transparent)]
+    Compare(#[from] CompareError),
 }
 
 impl LoadError {
@@ -69,9 +78,11 @@ impl LoadError {
         let _ = writeln!(io::stderr(), "ringback-load: {self}");
         ExitCode::from(match self {
             Self::Usage(_) | Self::Output { .. } => EXIT_USAGE,
-            Self::Resolve { .. } | Self::Descriptors(_) | Self::Server(_) | Self::Run(_) => {
-                EXIT_NOTHING
-            }
+            Self::Resolve { .. }
+            | Self::Descriptors(_)
+            | Self::Server(_)
+            | Self::Run(_)
+            | Self::Compare(_) => EXIT_NOTHING,
         })
     }
 }

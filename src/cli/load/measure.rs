@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 
 use super::super::addresses::{AddressesError, parse_addresses};
 use super::super::assertion::parse_assertion;
-use super::super::placement::Placement;
+use super::super::placement::{Placement, ServerPlace};
 use super::super::sizes::parse_sizes;
 use super::super::units::{parse_count, parse_duration};
 use super::bench::EmbeddedServer;
@@ -116,9 +116,9 @@ enum ArrivalName {
 
 /// One value to clap, which would take a plain vector for many.
 #[derive(Debug, Clone)]
-struct CpuList(Vec<usize>);
+pub(super) struct CpuList(pub(super) Vec<usize>);
 
-fn parse_cpus(text: &str) -> Result<CpuList, CpusError> {
+pub(super) fn parse_cpus(text: &str) -> Result<CpuList, CpusError> {
     cpus::parse_list(text).map(CpuList)
 }
 
@@ -138,13 +138,29 @@ impl Measuring {
     ///
     /// Names the first option that is not possible, and what would be.
     pub(super) fn resolve(&self, target: Option<&str>) -> Result<Setup, LoadError> {
+        let place = target.map_or(ServerPlace::Any, |_| ServerPlace::Elsewhere);
+        let (config, server_cpus) = self.resolve_beside(place, target)?;
+        let embedded = server_cpus.first().map(|cpu| EmbeddedServer::suiting(&config, *cpu));
+        if embedded.is_some() {
+            self.allow_descriptors(true, config.connections)?;
+        }
+        Ok(Setup { config, embedded })
+    }
+
+    /// The same for a server in this place; without a target its address is not known yet. Returns
+    /// the CPUs that the server is to have, if it is ours to place.
+    pub(super) fn resolve_beside(
+        &self,
+        server: ServerPlace<'_>,
+        target: Option<&str>,
+    ) -> Result<(Config, Vec<usize>), LoadError> {
         let connections = within("--connections", self.connections, 1, 1_000_000)?;
         let ramp_up = self.ramp_up.unwrap_or_default();
         check_times(self.duration, self.warmup, ramp_up)?;
         let load = self.load()?;
         let depth = self.depth(load)?;
-        let place = self.place(target.is_none(), connections)?;
-        allow_descriptors(self.ends(target.is_none()) * connections as u64 + OTHER_DESCRIPTORS)?;
+        let place = self.place(server, connections)?;
+        self.allow_descriptors(false, connections)?;
         let target = target.map_or(Ok(target::unknown()), target::resolve)?;
         let config = Config {
             sources: self.sources(&target)?,
@@ -166,8 +182,7 @@ impl Measuring {
             assertions: self.assertions.clone(),
             interrupt: Interrupt::default(),
         };
-        let embedded = place.server.map(|cpu| EmbeddedServer::suiting(&config, cpu));
-        Ok(Setup { config, embedded })
+        Ok((config, place.server))
     }
 
     fn sources(&self, target: &Target) -> Result<Vec<IpAddr>, LoadError> {
@@ -183,14 +198,15 @@ impl Measuring {
             .transpose()
     }
 
-    /// Descriptors of this process for each connection. The embedded server may still have the
-    /// old one when the new one comes.
-    fn ends(&self, is_embedded: bool) -> u64 {
-        match (is_embedded, self.reconnect) {
+    /// The embedded server has the other end of every connection, and may still have the old one
+    /// when the new one comes.
+    fn allow_descriptors(&self, is_embedded: bool, connections: usize) -> Result<(), LoadError> {
+        let ends = match (is_embedded, self.reconnect) {
             (false, _) => 1,
             (true, None) => 2,
             (true, Some(_)) => 3,
-        }
+        };
+        Ok(allow_descriptors(ends * connections as u64 + OTHER_DESCRIPTORS)?)
     }
 
     fn load(&self) -> Result<Load, LoadError> {
@@ -215,7 +231,7 @@ impl Measuring {
         }
     }
 
-    fn place(&self, is_embedded: bool, connections: usize) -> Result<Placement, LoadError> {
+    fn place(&self, server: ServerPlace<'_>, connections: usize) -> Result<Placement, LoadError> {
         let threads = self
             .threads
             .map(|threads| within("--threads", threads, 1, self.connections.min(1024)))
@@ -224,7 +240,7 @@ impl Measuring {
         let wanted = self.cpus.as_ref().map(|CpuList(cpus)| cpus.as_slice());
         cpus::check_allowed(wanted.unwrap_or_default(), &allowed)
             .map_err(|error| LoadError::Usage(format!("--cpus: {error}")))?;
-        Ok(Placement::choose(&allowed, is_embedded, wanted, threads, connections))
+        Ok(Placement::choose(&allowed, server, wanted, threads, connections))
     }
 }
 

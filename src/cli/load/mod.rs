@@ -6,6 +6,7 @@
 
 mod bench;
 mod bounds;
+pub mod compare;
 pub mod error;
 pub mod measure;
 pub mod output;
@@ -17,6 +18,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use self::compare::Compare;
 use self::error::LoadError;
 use self::plot::Plot;
 use self::run::Run;
@@ -48,6 +50,7 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Compare(Box<Compare>),
     Plot(Plot),
 }
 
@@ -60,6 +63,7 @@ impl Cli {
     pub fn execute(self) -> Result<ExitCode, LoadError> {
         match self.command {
             None => self.run.execute(),
+            Some(Command::Compare(command)) => command.execute(),
             Some(Command::Plot(plot)) => plot.execute(),
         }
     }

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{Write, stdout};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use clap::{Args, ValueEnum};
 
@@ -19,7 +20,7 @@ pub struct Reporting {
     /// Write the report to this file instead of stdout
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// Draw latency by percentile and over time into this file
+    /// Draw the result into this file
     #[arg(long, value_name = "FILE")]
     svg: Option<PathBuf>,
     /// No progress line
@@ -104,4 +105,10 @@ impl Destination {
         };
         outcome.map_err(|source| LoadError::Output { what, option, path, source })
     }
+}
+
+/// The time of day, to the minute, for a picture.
+pub(super) fn now() -> String {
+    let now = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
+    format!("{} {} UTC", &now[..10], &now[11..16])
 }

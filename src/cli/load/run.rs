@@ -1,7 +1,6 @@
 //! Without a subcommand: one measurement and its report.
 
 use std::process::ExitCode;
-use std::time::SystemTime;
 
 use clap::Args;
 
@@ -9,7 +8,7 @@ use super::super::progress::ProgressLine;
 use super::bench::Bench;
 use super::error::{LoadError, exit_code};
 use super::measure::Measuring;
-use super::output::{Format, Reporting};
+use super::output::{Format, Reporting, now};
 use crate::load::picture::History;
 use crate::load::{Interval, Progress, Watch, picture, report, run_watched};
 
@@ -49,12 +48,6 @@ impl Run {
         })?;
         Ok(exit_code(&found))
     }
-}
-
-/// The time of day, to the minute.
-fn now() -> String {
-    let now = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
-    format!("{} {} UTC", &now[..10], &now[11..16])
 }
 
 /// Shows how the run is going, and remembers it if it is to be drawn.

@@ -1,0 +1,173 @@
+//! `ringback-load compare`: which of two servers is better.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+
+use super::super::interrupt::on_signals;
+use super::super::placement::ServerPlace;
+use super::super::progress::{ProgressLine, rough_time};
+use super::super::units::{parse_count, parse_duration, parse_percent};
+use super::bounds::within;
+use super::error::{LoadError, exit_code_of_comparison};
+use super::measure::{CpuList, Measuring, parse_cpus};
+use super::output::{Format, Reporting, now};
+use crate::cpus;
+use crate::load::compare::{Comparison, Metric, ServerCommand, compare, report};
+use crate::load::{Load, RunError};
+use crate::say;
+
+/// Each block adds four runs; a thousand are more than anybody waits for.
+const MAX_BLOCKS: u64 = 1000;
+
+/// Compares two servers, started and measured in turn, with an interval and a control
+///
+/// Each block measures A, B, B, A or B, A, A, B, each time with a newly started server, one server
+/// at a time. The result is the median over the blocks of the ratio B/A with its 95 % bootstrap
+/// interval, and beside it a control made of the same runs in which each server stands against
+/// itself. It is inconclusive when the interval covers 1, the difference is below --min-effect, or
+/// the control is as far from 1 as the difference.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  ringback-load compare --a './old serve {addr}' --b './new serve {addr}' --metric cpu -d 2s
+  ringback-load compare --a 'ringback serve {addr}' --b 'socat TCP-LISTEN:{port},fork EXEC:cat'
+
+A command is split into words as a shell would, and run without a shell. {addr} in it becomes
+127.0.0.1:PORT, {port} the port alone. The server must listen there, stay in the foreground, and
+end on SIGTERM with everything it started.
+
+Exit codes: 0 compared, whichever way it came out; 1 nothing could be measured; 2 usage; 4 the
+comparison is not valid: more than half of the blocks are not, or a server died or did not stop.")]
+pub struct Compare {
+    /// Starts server A, as in 'ringback serve {addr}'
+    #[arg(long, value_name = "CMD", value_parser = ServerCommand::parse)]
+    a: ServerCommand,
+    /// Starts server B
+    #[arg(long, value_name = "CMD", value_parser = ServerCommand::parse)]
+    b: ServerCommand,
+    /// Blocks of four runs
+    #[arg(long, value_name = "N", default_value = "10", value_parser = parse_count)]
+    blocks: u64,
+    /// What they are compared by [default: throughput; with --rate p99]
+    #[arg(long, value_enum)]
+    metric: Option<MetricName>,
+    /// A smaller difference is none
+    #[arg(long, value_name = "PERCENT", default_value = "1%", value_parser = parse_percent)]
+    min_effect: f64,
+    /// CPUs of the servers, as in 0-3,8 [default: the first that the generator does not have]
+    #[arg(long, value_name = "LIST", value_parser = parse_cpus)]
+    server_cpus: Option<CpuList>,
+    /// How long a server may take until it listens
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse_duration)]
+    start_timeout: Duration,
+    /// How long a server may take to end after SIGTERM; then it is killed
+    #[arg(long, value_name = "TIME", default_value = "15s", value_parser = parse_duration)]
+    stop_timeout: Duration,
+    #[command(flatten)]
+    measuring: Measuring,
+    #[command(flatten)]
+    reporting: Reporting,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum MetricName {
+    /// Messages a second
+    Throughput,
+    /// CPU time of the server per message
+    Cpu,
+    /// Median latency: response with --rate, else service
+    P50,
+    /// Latency that 99 % do not exceed
+    P99,
+    /// Latency that 99.9 % do not exceed
+    #[value(name = "p99.9")]
+    P99_9,
+}
+
+impl Compare {
+    /// Compares, and writes the report where it belongs; says with which code to exit.
+    pub(super) fn execute(self) -> Result<ExitCode, LoadError> {
+        let comparison = self.resolve()?;
+        let destination = self.reporting.open()?;
+        let picture_destination = self.reporting.open_picture(&destination)?;
+        on_signals(comparison.config.interrupt.clone()).map_err(RunError::System)?;
+        if !self.reporting.quiet {
+            say(format_args!(
+                "comparing: {} runs in {} block{}, about {}",
+                comparison.runs(),
+                comparison.blocks,
+                if comparison.blocks == 1 { "" } else { "s" },
+                rough_time(comparison.estimated_time()),
+            ));
+        }
+        let line = ProgressLine::new(self.reporting.quiet);
+        let findings = compare(&comparison, &mut |step| line.show_step(step));
+        drop(line);
+        let findings = findings?;
+        if let Some(destination) = picture_destination {
+            destination.deliver(&report::figure(&findings, now()).svg())?;
+        }
+        destination.deliver(&match self.reporting.format {
+            Format::Text => report::text(&findings),
+            Format::Json => report::json(&findings),
+        })?;
+        for reason in &findings.invalid {
+            say(format_args!("ringback-load: {reason}"));
+        }
+        Ok(exit_code_of_comparison(&findings))
+    }
+
+    fn resolve(&self) -> Result<Comparison, LoadError> {
+        let blocks = within("--blocks", self.blocks, 1, MAX_BLOCKS)?;
+        let server_cpus = self.server_cpus.as_ref().map(|CpuList(cpus)| cpus.as_slice());
+        cpus::check_allowed(server_cpus.unwrap_or_default(), &cpus::allowed())
+            .map_err(|error| LoadError::Usage(format!("--server-cpus: {error}")))?;
+        let place = server_cpus.map_or(ServerPlace::Any, ServerPlace::On);
+        let (config, server_cpus) = self.measuring.resolve_beside(place, None)?;
+        if !config.assertions.is_empty() {
+            return Err(LoadError::Usage(
+                "--assert claims something of one server: compare judges by --metric and \
+                 --min-effect"
+                    .to_owned(),
+            ));
+        }
+        Ok(Comparison {
+            a: self.a.clone(),
+            b: self.b.clone(),
+            blocks,
+            metric: self.metric(config.load)?,
+            min_effect: self.min_effect,
+            server_cpus,
+            start_timeout: self.start_timeout,
+            stop_timeout: self.stop_timeout,
+            config,
+        })
+    }
+
+    fn metric(&self, load: Load) -> Result<Metric, LoadError> {
+        match (self.metric, load) {
+            (None, Load::Closed) => Ok(Metric::Throughput),
+            (None, Load::Open { .. }) => Ok(Metric::P99),
+            (Some(MetricName::Throughput), Load::Open { .. }) => Err(LoadError::Usage(
+                "--metric throughput compares nothing with --rate: both servers are offered the \
+                 same; leave --rate out, or compare cpu or p99"
+                    .to_owned(),
+            )),
+            (Some(metric), _) => Ok(metric.into()),
+        }
+    }
+}
+
+impl From<MetricName> for Metric {
+    fn from(name: MetricName) -> Self {
+        match name {
+            MetricName::Throughput => Self::Throughput,
+            MetricName::Cpu => Self::Cpu,
+            MetricName::P50 => Self::P50,
+            MetricName::P99 => Self::P99,
+            MetricName::P99_9 => Self::P99_9,
+        }
+    }
+}

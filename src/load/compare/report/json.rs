@@ -1,0 +1,162 @@
+//! The comparison for programs. Its keys are a contract: fields are added, never renamed.
+
+use serde::Serialize;
+
+use super::super::block::{self, Side};
+use super::super::judgement::Judgement;
+use super::super::statistics::{self, CONFIDENCE, RESAMPLES};
+use super::super::{Comparison, Findings};
+use crate::load::clock::nanos;
+use crate::load::report::json as run_json;
+
+/// Names this form of the report; a change that breaks readers gets another.
+pub const SCHEMA: &str = "ringback-compare/1";
+
+/// The comparison as one JSON object, ended by a line feed.
+pub fn json(findings: &Findings) -> String {
+    let mut text = serde_json::to_string_pretty(&Document::from(findings))
+        .expect("the document holds strings and finite numbers only");
+    text.push('\n');
+    text
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    schema: &'static str,
+    /// `a`, `b` or `inconclusive`.
+    verdict: &'static str,
+    /// Why it is inconclusive or not valid; empty if a server is better.
+    reasons: Vec<&'a str>,
+    /// Whether the comparison may be used at all.
+    valid: bool,
+    metric: Metric,
+    min_effect: f64,
+    /// B/A.
+    ratio: Option<Estimate>,
+    /// Each server against itself.
+    control: Option<Estimate>,
+    blocks: Vec<Block>,
+    notes: &'a [String],
+    commands: Commands<'a>,
+    config: Config<'a>,
+    host: run_json::Machine<'a>,
+}
+
+#[derive(Serialize)]
+struct Metric {
+    name: &'static str,
+    unit: &'static str,
+    better: &'static str,
+}
+
+#[derive(Serialize)]
+struct Estimate {
+    median: f64,
+    low: f64,
+    high: f64,
+}
+
+#[derive(Serialize)]
+struct Block {
+    order: String,
+    /// Geometric mean of the server's two runs.
+    a: Option<f64>,
+    b: Option<f64>,
+    ratio: Option<f64>,
+    control: Option<f64>,
+    valid: bool,
+    reasons: Vec<String>,
+    /// In the order in which they were made; null where a run is not valid.
+    runs: Vec<Option<f64>>,
+}
+
+#[derive(Serialize)]
+struct Commands<'a> {
+    a: String,
+    b: String,
+    server_cpus: &'a [usize],
+    start_timeout_ns: u64,
+    stop_timeout_ns: u64,
+}
+
+#[derive(Serialize)]
+struct Config<'a> {
+    blocks: usize,
+    confidence: f64,
+    resamples: usize,
+    #[serde(flatten)]
+    run: run_json::Config<'a>,
+}
+
+impl<'a> From<&'a Findings> for Document<'a> {
+    fn from(findings: &'a Findings) -> Self {
+        let comparison = &findings.comparison;
+        Self {
+            schema: SCHEMA,
+            verdict: findings.judgement.name(),
+            reasons: reasons(findings),
+            valid: findings.is_valid(),
+            metric: Metric {
+                name: comparison.metric.name(),
+                unit: comparison.metric.unit(),
+                better: comparison.metric.better().name(),
+            },
+            min_effect: comparison.min_effect,
+            ratio: findings.ratio.map(Estimate::from),
+            control: findings.control.map(Estimate::from),
+            blocks: findings.blocks.iter().map(Block::from).collect(),
+            notes: &findings.notes,
+            commands: Commands::from(comparison),
+            config: Config {
+                blocks: comparison.blocks,
+                confidence: CONFIDENCE,
+                resamples: RESAMPLES,
+                run: run_json::Config::from(&comparison.config)
+                    .with_server_on(&comparison.server_cpus),
+            },
+            host: run_json::Machine::from(&findings.host),
+        }
+    }
+}
+
+fn reasons(findings: &Findings) -> Vec<&str> {
+    let doubts = match &findings.judgement {
+        Judgement::Better(_) => [].iter(),
+        Judgement::Inconclusive(doubts) if findings.is_valid() => doubts.iter(),
+        Judgement::Inconclusive(_) => findings.invalid.iter(),
+    };
+    doubts.map(String::as_str).collect()
+}
+
+impl From<statistics::Estimate> for Estimate {
+    fn from(statistics::Estimate { median, low, high }: statistics::Estimate) -> Self {
+        Self { median, low, high }
+    }
+}
+
+impl From<&block::Block> for Block {
+    fn from(block: &block::Block) -> Self {
+        Self {
+            order: block.order.to_string(),
+            a: block.mean(Side::A),
+            b: block.mean(Side::B),
+            ratio: block.ratio(),
+            control: block.control(),
+            valid: block.is_valid(),
+            reasons: block.reasons().collect(),
+            runs: block.runs.iter().map(|run| run.as_ref().ok().copied()).collect(),
+        }
+    }
+}
+
+impl<'a> From<&'a Comparison> for Commands<'a> {
+    fn from(comparison: &'a Comparison) -> Self {
+        Self {
+            a: comparison.a.to_string(),
+            b: comparison.b.to_string(),
+            server_cpus: &comparison.server_cpus,
+            start_timeout_ns: nanos(comparison.start_timeout),
+            stop_timeout_ns: nanos(comparison.stop_timeout),
+        }
+    }
+}

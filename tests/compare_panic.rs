@@ -1,0 +1,53 @@
+//! A comparison that panics leaves no server behind. Alone in its program: a comparison takes all
+//! new children of its process for its servers'.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+
+use ringback::load::compare::{Comparison, Metric, ServerCommand, compare};
+use ringback::load::{Config, Target};
+use rustix::process::{Pid, test_kill_process};
+
+#[test]
+fn a_panic_leaves_no_server_behind() {
+    let server = format!("'{}' serve {{addr}}", env!("CARGO_BIN_EXE_ringback"));
+    let server = ServerCommand::parse(&server).unwrap();
+    let comparison = Comparison {
+        a: server.clone(),
+        b: server,
+        blocks: 1,
+        metric: Metric::Throughput,
+        min_effect: 0.01,
+        server_cpus: Vec::new(),
+        start_timeout: Duration::from_secs(30),
+        stop_timeout: Duration::from_secs(30),
+        config: Config {
+            connections: 1,
+            duration: Duration::from_secs(30),
+            ..Config::new(Target::at("127.0.0.1:0".parse().unwrap()))
+        },
+    };
+    let mut server = None;
+    let outcome = catch_unwind(AssertUnwindSafe(|| {
+        compare(&comparison, &mut |step| {
+            if step.progress.is_some() {
+                server = Some(only_child());
+                panic!("in the middle of a run");
+            }
+        })
+    }));
+    assert!(outcome.is_err());
+    assert!(test_kill_process(server.unwrap()).is_err(), "the server is left");
+}
+
+fn only_child() -> Pid {
+    let own = std::process::id();
+    let children = std::fs::read_to_string(format!("/proc/{own}/task/{own}/children")).unwrap();
+    let tasks = std::fs::read_dir(format!("/proc/{own}/task")).unwrap().flatten();
+    let children = tasks.fold(children, |mut all, task| {
+        all += &std::fs::read_to_string(task.path().join("children")).unwrap_or_default();
+        all
+    });
+    let child = children.split_whitespace().next().expect("a server runs").parse().unwrap();
+    Pid::from_raw(child).unwrap()
+}
