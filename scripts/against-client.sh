@@ -1,0 +1,41 @@
+#!/usr/bin/env bash
+# CPU per message of ringback-load and of a minimal epoll client, measured in turn in one run:
+# scripts/against-client.sh [PAIRS]
+#
+# Both load the same minimal epoll server, which runs on CPU 0; they run on CPU 1. Every pair
+# measures them one after the other, in the order ABBA over pairs. Prints each pair and the median
+# of the ratios.
+#
+#   CONNECTIONS   64 without it
+#   SIZE          of a message in bytes, 64 without it
+#   SECONDS_EACH  how long each is measured, 2 without it
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+# shellcheck source=scripts/lib.sh
+source scripts/lib.sh
+
+readonly PAIRS="${1:-6}"
+readonly CONNECTIONS="${CONNECTIONS:-64}"
+readonly SIZE="${SIZE:-64}"
+readonly SECONDS_EACH="${SECONDS_EACH:-2}"
+
+main() {
+    build_release
+    start_server "$PEERS/epoll-echo" 127.0.0.1:0 0
+    echo "CPU of the client per message, $CONNECTIONS connections of $SIZE B, closed loop"
+    compare_in_pairs "$PAIRS" \
+        ringback-load "cpu_of_load $address" \
+        epoll-client "cpu_of_client $address"
+}
+
+cpu_of_load() {
+    run_load "$1" -c "$CONNECTIONS" -s "$SIZE" -d "${SECONDS_EACH}s" --warmup 500ms |
+        json_value host generator_cpu_ns_per_message
+}
+
+cpu_of_client() {
+    "$PEERS/epoll-client" "$1" "$CONNECTIONS" "$SIZE" "$SECONDS_EACH" 1 |
+        sed -n 's/.* \([0-9]*\) ns of CPU.*/\1/p'
+}
+
+main
