@@ -53,9 +53,12 @@ run_load() {
     ((code == 0 || code == 4))
 }
 
-# A value of such a report on the standard input: json_value OBJECT KEY, wherever OBJECT is.
+# A value of such a report on the standard input: json_value OBJECT KEY, of the first such OBJECT.
 json_value() {
-    sed -n "/\"$1\": {/,/}/s/^ *\"$2\": \([^,]*\),\{0,1\}\$/\1/p"
+    awk -v object="\"$1\":" -v key="\"$2\":" '
+        $1 == object && $2 == "{" { inside = 1 }
+        inside && !found && $1 == key { sub(/,$/, "", $2); print $2; found = 1 }
+        /}/ { inside = 0 }'
 }
 
 # Measures two things in turn, in the order ABBA over pairs: PAIRS NAME COMMAND NAME COMMAND. A
@@ -85,5 +88,5 @@ compare_in_pairs() {
 # The median, and what it lies between, of the numbers on the standard input, one a line.
 median_and_range() {
     sort -g | awk '{ v[NR] = $1 }
-        END { print (v[int((NR + 1) / 2)] + v[int(NR / 2) + 1]) / 2, v[1], v[NR] }'
+        END { if (NR) print (v[int((NR + 1) / 2)] + v[int(NR / 2) + 1]) / 2, v[1], v[NR] }'
 }
