@@ -15,17 +15,19 @@ const MOST_FILES: usize = 12;
 
 /// Draws saved results as one SVG picture
 ///
-/// Curves of latency by percentile from everything that a run saves. Several runs are drawn over
-/// each other, named by their files.
+/// Curves of latency by percentile from everything that a run saves, and of latency and throughput
+/// over time from logs. Several runs are drawn over each other, named by their files.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   ringback-load plot run.json -o run.svg
+  ringback-load plot run.hlog -o run.svg
   ringback-load plot before.json after.json -o both.svg
 
-Percentile tables (.hgrm) are read as milliseconds, as HdrHistogram's tools write them.")]
+Logs (.hlog) are read as nanoseconds, percentile tables (.hgrm) as milliseconds. A log tells most:
+a report knows a few percentiles only.")]
 pub struct Plot {
-    /// JSON reports (--format json) and percentile tables (.hgrm), at most 12
+    /// JSON reports (--format json), logs (--hlog) and percentile tables (--hgrm), at most 12
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     /// Write the picture to this file instead of stdout

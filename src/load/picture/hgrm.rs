@@ -1,7 +1,7 @@
 //! Percentile tables as HdrHistogram prints them (`.hgrm`).
 
 use super::super::chart::{PercentilePoint, PercentileSeries, is_firm};
-use super::{ReadError, Run};
+use super::{ReadError, Run, explain};
 
 /// Reads a table: values in milliseconds, percentiles, counts; lines with `#` sum it up.
 pub(super) fn read(text: &str) -> Result<Run, ReadError> {
@@ -25,8 +25,15 @@ pub(super) fn read(text: &str) -> Result<Run, ReadError> {
         latency_ns: (ms * 1e6).round() as u64,
         is_firm: is_firm(quantile, samples),
     });
-    let latencies = PercentileSeries { name: "latency".to_owned(), points: points.collect() };
+    let latencies = PercentileSeries { name: name(text), points: points.collect() };
     Ok(Run { latencies: vec![latencies], ..Run::default() })
+}
+
+/// What the first comment says that the values are, as in `#[service in milliseconds, by ...]`.
+fn name(text: &str) -> String {
+    let comment = text.lines().next().and_then(|line| line.strip_prefix("#["));
+    let tag = comment.and_then(|comment| comment.split_once(" in milliseconds"));
+    tag.map_or_else(|| "latency".to_owned(), |(tag, _)| explain(tag))
 }
 
 /// Value, percentile and the count up to it; what follows says the percentile otherwise.

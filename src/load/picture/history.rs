@@ -220,12 +220,17 @@ mod tests {
 
     #[test]
     fn a_long_run_keeps_the_worst_of_every_few_seconds() {
+        let histogram = |values: [u64; 2]| {
+            let mut small = Histogram::new_with_bounds(1, 10_000_000, 1).unwrap();
+            values.into_iter().for_each(|value| small.record(value).unwrap());
+            small
+        };
         let mut history = History::default();
         let seconds = 10_000_u64;
         for second in 0..seconds {
-            let slowest = if second == 7_777 { 900 } else { 3 };
+            let slowest = if second == 7_777 { 9 } else { 3 };
             history.record(at(second), SECOND, &histogram([1, slowest]));
-            history.record_stalls(at(second), SECOND, &histogram([2_000_000 + second]));
+            history.record_stalls(at(second), SECOND, &histogram([1, 2_000_000 + second]));
         }
         let (timeline, per_point) = history.into_timeline("a");
         let TimelineRun { intervals, stalls, .. } = timeline.unwrap();
@@ -234,7 +239,7 @@ mod tests {
         assert!(intervals.windows(2).all(|pair| pair[0].end_s == pair[1].start_s));
         assert_eq!(intervals.last().unwrap().end_s, seconds as f64);
         let worst: Vec<_> =
-            intervals.iter().filter(|interval| interval.max_ns == Some(900)).collect();
+            intervals.iter().filter(|interval| interval.max_ns == Some(9)).collect();
         let [worst] = worst.as_slice() else { panic!("{worst:?}") };
         assert!(worst.start_s <= 7_777.0 && worst.end_s >= 7_778.0, "{worst:?}");
         for interval in &intervals[..intervals.len() - 1] {

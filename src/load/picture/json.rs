@@ -8,7 +8,8 @@ use serde_json::Value;
 
 use super::super::chart::{PercentilePoint, PercentileSeries};
 use super::super::report::{self, Report, SCHEMA, format};
-use super::{ReadError, Run};
+use super::super::watch::Tag;
+use super::{ReadError, Run, explain};
 
 /// Reads a report.
 pub(super) fn read(text: &str) -> Result<Run, ReadError> {
@@ -27,15 +28,13 @@ pub(super) fn of_report(report: &Report) -> Run {
     let document: Document =
         serde_json::from_str(&report::json(report)).expect("it was written by its own schema");
     let (service, open_loop) = (&report.latency.service, &report.latency.open_loop);
-    let mut latencies = vec![PercentileSeries::of(SERVICE, service)];
+    let mut latencies = vec![PercentileSeries::of(explain(Tag::Service.name()), service)];
     if let Some(open_loop) = open_loop {
-        latencies.insert(0, PercentileSeries::of(RESPONSE, &open_loop.response));
+        latencies
+            .insert(0, PercentileSeries::of(explain(Tag::Response.name()), &open_loop.response));
     }
     Run { latencies, ..document.into() }
 }
-
-pub(super) const RESPONSE: &str = "response, from the intended send to the reply";
-pub(super) const SERVICE: &str = "service, from the send to the reply";
 
 /// The part of a report that a picture shows.
 #[derive(Deserialize)]
@@ -106,8 +105,8 @@ struct Verdict {
 impl From<Document> for Run {
     fn from(document: Document) -> Self {
         let Document { target, config, host, throughput, latency_ns, verdict } = document;
-        let response = latency_ns.response.map(|response| response.series(RESPONSE));
-        let service = latency_ns.service.series(SERVICE);
+        let response = latency_ns.response.map(|response| response.series(Tag::Response));
+        let service = latency_ns.service.series(Tag::Service);
         let facts = vec![
             config.load(),
             config.messages(),
@@ -156,7 +155,7 @@ impl Host {
 
 impl Percentiles {
     /// The percentiles that are known; what was withheld had fewer than ten samples beyond.
-    fn series(&self, name: &str) -> PercentileSeries {
+    fn series(&self, tag: Tag) -> PercentileSeries {
         let firm = [
             (0.0, self.min),
             (0.5, self.p50),
@@ -173,6 +172,6 @@ impl Percentiles {
             latency_ns,
             is_firm: false,
         });
-        PercentileSeries { name: name.to_owned(), points: firm.chain(slowest).collect() }
+        PercentileSeries { name: explain(tag.name()), points: firm.chain(slowest).collect() }
     }
 }

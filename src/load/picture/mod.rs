@@ -5,11 +5,14 @@
 
 mod hgrm;
 mod history;
+mod hlog;
 mod json;
 
 pub use self::history::History;
 use super::chart::{Figure, Panel, PercentileCurve, PercentileSeries, Timeline, TimelineRun};
+use super::hlog::LogError;
 use super::report::Report;
+use super::watch::Tag;
 
 /// What a picture shows of a run.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -31,8 +34,8 @@ pub struct Run {
 pub enum ReadError {
     /// It has none of the forms that can be read.
     #[error(
-        "it is neither a JSON report nor a percentile table (.hgrm): save one with --format json \
-         or --hgrm"
+        "it is neither a JSON report nor a log of histograms (.hlog) nor a percentile table \
+         (.hgrm): save one with --format json, --hlog or --hgrm"
     )]
     UnknownForm,
     /// It begins like JSON.
@@ -46,6 +49,9 @@ pub enum ReadError {
         /// What would have been right.
         known: &'static str,
     },
+    /// It is like a log of histograms.
+    #[error("it is not a whole log of histograms (.hlog), {0}")]
+    Log(#[from] LogError),
     /// A line of a percentile table is not one.
     #[error("its line {line} is not one of a percentile table (.hgrm): {text:?}")]
     Table {
@@ -67,10 +73,14 @@ pub enum ReadError {
 pub fn read(saved: &[u8]) -> Result<Run, ReadError> {
     // Anything that is not text becomes text that none of them begins with.
     let text = String::from_utf8_lossy(saved);
-    let text = text.trim_start_matches('\u{feff}');
-    let run = match text.trim_start() {
-        start if start.starts_with('{') => json::read(text)?,
-        start if start.starts_with("Value") => hgrm::read(text)?,
+    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty()).peekable();
+    let is_commented = lines.peek().is_some_and(|line| line.starts_with('#'));
+    let run = match lines.find(|line| !line.starts_with('#')) {
+        Some(line) if line.starts_with('{') && !is_commented => json::read(&text)?,
+        Some(line) if line.starts_with("Value") => hgrm::read(&text)?,
+        // A line of a log has four columns, a tag before them if there are several kinds.
+        Some(line) if line.matches(',').count() >= 3 => hlog::read(saved)?,
+        None if is_commented => hlog::read(saved)?,
         _ => return Err(ReadError::UnknownForm),
     };
     if run.latencies.iter().all(|series| series.points.is_empty()) {
@@ -90,7 +100,8 @@ pub fn of_report(report: &Report, history: History, when: String) -> Figure {
 /// The picture of runs, each with its name; several are drawn over each other.
 pub fn of_runs(mut runs: Vec<(String, Run)>) -> Figure {
     if runs.len() == 1 {
-        return of_run(runs.remove(0).1);
+        let (name, run) = runs.remove(0);
+        return of_run(Run { target: run.target.or(Some(name)), ..run });
     }
     let shared = |fact: &&String| runs.iter().all(|(_, run)| run.facts.contains(fact));
     let facts = runs.iter().take(1).flat_map(|(_, run)| run.facts.iter().filter(shared));
@@ -110,6 +121,17 @@ impl Run {
         if let Some(seconds) = seconds_per_point {
             self.facts.push(format!("over time: the worst second of every {seconds}"));
         }
+    }
+}
+
+/// What a latency counts from, by its tag; one that is not known is named by it.
+fn explain(tag: &str) -> String {
+    if tag == Tag::Response.name() {
+        format!("{tag}, from the intended send to the reply")
+    } else if tag == Tag::Service.name() {
+        format!("{tag}, from the send to the reply")
+    } else {
+        tag.to_owned()
     }
 }
 

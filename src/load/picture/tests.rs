@@ -1,8 +1,12 @@
 //! What was saved is drawn, or says why it cannot be.
 
+use std::time::{Duration, SystemTime};
+
+use hdrhistogram::Histogram;
 use serde_json::{Value, json};
 
-use super::super::report::SCHEMA;
+use super::super::hlog;
+use super::super::report::{SCHEMA, hgrm};
 use super::*;
 
 fn report() -> Value {
@@ -108,6 +112,81 @@ fn a_percentile_table_is_in_milliseconds() {
     );
 }
 
+/// A log of some seconds, by tag and value.
+fn log(seconds: &[(&str, u64, &[u64])]) -> Vec<u8> {
+    let mut writer = hlog::Writer::new(Vec::new());
+    for (tag, second, values) in seconds {
+        let mut histogram = Histogram::<u64>::new_with_bounds(1, 60_000_000_000, 3).unwrap();
+        values.iter().for_each(|value| histogram.record_n(*value, 100).unwrap());
+        let start = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000 + second);
+        let tag = (!tag.is_empty()).then_some(*tag);
+        let duration = Duration::from_secs(1);
+        writer.write(&hlog::Logged { tag, start, duration, values: &histogram }).unwrap();
+    }
+    writer.into_inner()
+}
+
+#[test]
+fn a_log_is_a_curve_and_a_timeline() {
+    let saved = log(&[
+        ("service", 0, &[1_000, 2_000]),
+        ("response", 0, &[3_000, 4_000]),
+        ("send_lag", 0, &[1]),
+        ("hiccup", 0, &[9_000_000]),
+        ("service", 1, &[1_000]),
+        ("response", 1, &[5_000]),
+        ("hiccup", 1, &[10_000]),
+    ]);
+    let run = read(&saved).unwrap();
+    assert_eq!(run.facts, ["300 messages", "2023-11-14 22:13 UTC"]);
+    let [response, service] = run.latencies.as_slice() else { panic!("{:?}", run.latencies) };
+    assert!(response.name.starts_with("response, ") && service.name.starts_with("service, "));
+    assert_eq!(response.points.last().unwrap().latency_ns / 10, 500);
+    assert_eq!(service.points.last().unwrap().latency_ns / 10, 200);
+    let timeline = run.timeline.clone().unwrap();
+    let maxima: Vec<_> =
+        timeline.intervals.iter().map(|interval| interval.max_ns.unwrap() / 10).collect();
+    assert_eq!(maxima, [400, 500]);
+    assert_eq!(timeline.intervals[0].messages_per_s, 200.0);
+    assert_eq!(timeline.stalls.len(), 1);
+    let figure = of_runs(vec![("a.hlog".to_owned(), run)]);
+    assert_eq!(figure.title, "Latency of a.hlog");
+    assert_eq!(figure.panels.len(), 2);
+}
+
+#[test]
+fn a_log_of_another_program_is_drawn_by_its_tags() {
+    let run = read(&log(&[("", 0, &[1_000]), ("get", 0, &[2_000]), ("hiccup", 0, &[1])])).unwrap();
+    let names: Vec<_> = run.latencies.iter().map(|series| series.name.as_str()).collect();
+    assert_eq!(names, ["latency", "get"]);
+    let only_stalls = read(&log(&[("hiccup", 0, &[1])])).unwrap_err();
+    assert!(matches!(only_stalls, ReadError::Empty), "{only_stalls}");
+}
+
+#[test]
+fn a_report_and_a_log_share_a_picture() {
+    let saved = read(&log(&[("response", 0, &[3_000])])).unwrap();
+    let report = read_json(&report()).unwrap();
+    let figure = of_runs(vec![("a.json".to_owned(), report), ("b.hlog".to_owned(), saved)]);
+    let [Panel::Percentiles(curve), Panel::Timeline(timeline)] = figure.panels.as_slice() else {
+        panic!("{:?}", figure.panels)
+    };
+    assert_eq!((curve.series.len(), timeline.runs.len()), (2, 1));
+    assert_eq!(timeline.runs[0].name, "b.hlog");
+}
+
+#[test]
+fn a_table_of_ours_is_named_by_what_it_holds() {
+    let mut histogram = Histogram::<u64>::new_with_bounds(1, 60_000_000_000, 3).unwrap();
+    (1..=1_000).for_each(|us| histogram.record(us * 1_000).unwrap());
+    let run = read(hgrm("service", &histogram).as_bytes()).unwrap();
+    let series = &run.latencies[0];
+    assert_eq!(series.name, "service, from the send to the reply");
+    let last = series.points.last().unwrap();
+    assert_eq!((last.latency_ns, last.is_firm), (histogram.max(), false));
+    assert!(series.points.iter().all(|point| (0.0..1.0).contains(&point.quantile)));
+}
+
 #[test]
 fn what_cannot_be_drawn_says_why() {
     let mut other = report();
@@ -116,11 +195,14 @@ fn what_cannot_be_drawn_says_why() {
     empty["latency_ns"]["service"] = json!({"count": 0, "min": null, "mean": null, "p50": null, "p90": null, "p99": null,
                "p99_9": null, "p99_99": null, "max": null});
     empty["latency_ns"]["response"] = json!(null);
-    let cases: [(Vec<u8>, &str); 8] = [
-        (b"".to_vec(), "it is neither a JSON report nor a percentile table"),
-        (b"\x7fELF\x02".to_vec(), "it is neither a JSON report nor a percentile table"),
+    let cases: [(Vec<u8>, &str); 11] = [
+        (b"".to_vec(), "it is neither a JSON report nor a log of histograms"),
+        (b"\x7fELF\x02".to_vec(), "it is neither a JSON report nor a log of histograms"),
         (b"{\"schema\": \"ringback-load/1\"".to_vec(), "it is not a whole JSON report: EOF"),
         (b"{\"schema\": \"ringback-load/1\"}".to_vec(), "missing field `target`"),
+        (b"# nothing\n".to_vec(), "not a whole log of histograms (.hlog), line 1: there is no"),
+        (b"a,b,c,d\n".to_vec(), "not a whole log of histograms (.hlog), line 1: it is not a line"),
+        (log(&[("a", 0, &[1])])[..150].to_vec(), "not a whole log of histograms (.hlog), line"),
         (b"{}".to_vec(), "its schema is missing"),
         (other.to_string().into_bytes(), "its schema is \"ringback-load/99\""),
         (empty.to_string().into_bytes(), "it holds no latencies"),
