@@ -70,7 +70,6 @@ fn what_is_not_possible_is_a_usage_error_with_its_fix() {
         (&[":80"], "is not HOST:PORT"),
         (&["localhost:99999"], "is not HOST:PORT"),
         (&["-o", "/no/such/directory/report"], "choose another --output"),
-        (&["--hlog", "x"], "unexpected argument '--hlog'"),
     ];
     for (arguments, words) in cases {
         assert_fails(arguments, 2, words);

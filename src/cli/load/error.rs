@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use crate::load::compare::{CompareError, Findings};
 use crate::load::{DescriptorLimitError, Report, RunError};
 
-/// Nothing could be measured.
+/// Nothing could be measured, or not be written.
 const EXIT_NOTHING: u8 = 1;
 /// The command line is not possible.
 const EXIT_USAGE: u8 = 2;
@@ -38,13 +38,23 @@ pub enum LoadError {
     /// An option's value is not possible.
     #[error("{0}")]
     Usage(String),
-    /// A result's file cannot be written.
+    /// A result's file will not take it.
     #[error("cannot write {what} to {path}: {source}; choose another {option}")]
     Output {
         /// The result.
         what: &'static str,
         /// The option that names its file.
         option: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// A result could not be written.
+    #[error("cannot write {what} to {path}: {source}")]
+    Write {
+        /// The result.
+        what: &'static str,
         /// The file.
         path: PathBuf,
         /// What the kernel said.
@@ -78,7 +88,8 @@ impl LoadError {
         let _ = writeln!(io::stderr(), "ringback-load: {self}");
         ExitCode::from(match self {
             Self::Usage(_) | Self::Output { .. } => EXIT_USAGE,
-            Self::Resolve { .. }
+            Self::Write { .. }
+            | Self::Resolve { .. }
             | Self::Descriptors(_)
             | Self::Server(_)
             | Self::Run(_)

@@ -7,10 +7,12 @@
 mod bench;
 mod bounds;
 pub mod compare;
+mod destination;
 pub mod error;
 pub mod measure;
 pub mod output;
 pub mod plot;
+pub mod results;
 pub mod run;
 mod target;
 

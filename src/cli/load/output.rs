@@ -1,13 +1,11 @@
 //! Where reports go, and in which form.
 
-use std::fs::File;
-use std::io::{Write, stdout};
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use clap::{Args, ValueEnum};
 
+use super::destination::Destination;
 use super::error::LoadError;
 
 /// Options of every command that reports.
@@ -38,73 +36,37 @@ pub(super) enum Format {
 }
 
 impl Reporting {
-    /// Opens what the report is written to, before the run, so that a mistake does not cost one.
+    /// Where the report goes: looked at before the run, so that a mistake does not cost one.
     pub(super) fn open(&self) -> Result<Destination, LoadError> {
-        self.output.as_deref().map_or(Ok(Destination::STDOUT), Destination::report)
+        open_report(self.output.as_deref())
     }
 
-    /// Opens what the picture is written to, if one is wanted, beside the report.
+    /// Where the picture goes, if one is wanted, beside the report.
     pub(super) fn open_picture(
         &self,
         report: &Destination,
     ) -> Result<Option<Destination>, LoadError> {
-        let Some(path) = &self.svg else { return Ok(None) };
-        let picture = Destination::create("the picture", "--svg", path)?;
-        if picture.is_same_file(report) {
-            let why = "--svg and --output name the same file: name two";
-            return Err(LoadError::Usage(why.to_owned()));
+        let picture = open("the picture", "--svg", self.svg.as_deref())?;
+        if let Some(picture) = &picture {
+            Destination::check_distinct(&[report, picture])?;
         }
-        Ok(Some(picture))
+        Ok(picture)
     }
 }
 
-/// What a document is written to.
-#[derive(Debug)]
-pub(super) struct Destination {
+/// Where a report goes: into the file that `--output` names, or to stdout.
+pub(super) fn open_report(path: Option<&Path>) -> Result<Destination, LoadError> {
+    let report = open("the report", "--output", path)?;
+    Ok(report.unwrap_or_else(|| Destination::stdout("the report")))
+}
+
+/// Where a result goes that an option names a file for, if it does.
+pub(super) fn open(
     what: &'static str,
     option: &'static str,
-    /// Stdout if there is none.
-    file: Option<(PathBuf, File)>,
-}
-
-impl Destination {
-    /// Where a document goes that no option sends elsewhere.
-    pub(super) const STDOUT: Self = Self { what: "the report", option: "--output", file: None };
-
-    /// The file that `--output` names.
-    pub(super) fn report(path: &Path) -> Result<Self, LoadError> {
-        Self::create("the report", "--output", path)
-    }
-
-    fn create(what: &'static str, option: &'static str, path: &Path) -> Result<Self, LoadError> {
-        let path = path.to_path_buf();
-        match File::create(&path) {
-            Ok(file) => Ok(Self { what, option, file: Some((path, file)) }),
-            Err(source) => Err(LoadError::Output { what, option, path, source }),
-        }
-    }
-
-    /// Whether one document would overwrite the other.
-    fn is_same_file(&self, other: &Self) -> bool {
-        let identity = |destination: &Self| {
-            let metadata = destination.file.as_ref()?.1.metadata().ok()?;
-            metadata.is_file().then(|| (metadata.dev(), metadata.ino()))
-        };
-        identity(self).is_some_and(|own| identity(other) == Some(own))
-    }
-
-    /// Writes a whole document.
-    pub(super) fn deliver(self, document: &str) -> Result<(), LoadError> {
-        let Self { what, option, file } = self;
-        let (path, outcome) = match file {
-            Some((path, mut file)) => {
-                let outcome = file.write_all(document.as_bytes());
-                (path, outcome)
-            }
-            None => (Path::new("stdout").to_owned(), stdout().write_all(document.as_bytes())),
-        };
-        outcome.map_err(|source| LoadError::Output { what, option, path, source })
-    }
+    path: Option<&Path>,
+) -> Result<Option<Destination>, LoadError> {
+    path.map(|path| Destination::open(what, option, path)).transpose()
 }
 
 /// The time of day, to the minute, for a picture.

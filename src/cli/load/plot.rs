@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::error::LoadError;
-use super::output::Destination;
+use super::output::open_report;
 use crate::load::picture;
 
 /// More would not be told apart.
@@ -48,9 +48,7 @@ impl Plot {
         let runs: Result<Vec<_>, LoadError> =
             runs.map(|(path, name)| Ok((name, read(path)?))).collect();
         let figure = picture::of_runs(runs?);
-        let output = self.output.as_deref();
-        let destination = output.map_or(Ok(Destination::STDOUT), Destination::report)?;
-        destination.deliver(&figure.svg())?;
+        open_report(self.output.as_deref())?.deliver(&figure.svg())?;
         Ok(ExitCode::SUCCESS)
     }
 }

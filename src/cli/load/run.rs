@@ -8,9 +8,9 @@ use super::super::progress::ProgressLine;
 use super::bench::Bench;
 use super::error::{LoadError, exit_code};
 use super::measure::Measuring;
-use super::output::{Format, Reporting, now};
-use crate::load::picture::History;
-use crate::load::{Interval, Progress, Watch, picture, report, run_watched};
+use super::output::Reporting;
+use super::results::{Results, Saving};
+use crate::load::{Interval, Progress, Watch, run_watched};
 
 /// One measurement.
 #[derive(Debug, Args)]
@@ -21,49 +21,41 @@ pub struct Run {
     measuring: Measuring,
     #[command(flatten)]
     reporting: Reporting,
+    #[command(flatten)]
+    saving: Saving,
 }
 
 impl Run {
-    /// Measures, and writes the report where it belongs; says with which code to exit.
+    /// Measures, and writes the results where they belong; says with which code to exit.
     pub(super) fn execute(self) -> Result<ExitCode, LoadError> {
         let setup = self.measuring.resolve(self.target.as_deref())?;
-        let destination = self.reporting.open()?;
-        let picture_destination = self.reporting.open_picture(&destination)?;
+        let results = Results::open(&self.reporting, &self.saving, &setup.config)?;
         let bench = Bench::set_up(setup)?;
-        let mut watcher = Watcher {
-            line: ProgressLine::new(self.reporting.quiet),
-            history: picture_destination.is_some().then(|| History::of(bench.config())),
-        };
-        let found = run_watched(bench.config(), &mut watcher);
-        let Watcher { line, history } = watcher;
+        let mut follower = Follower { line: ProgressLine::new(self.reporting.quiet), results };
+        let found = run_watched(bench.config(), &mut follower);
+        let Follower { line, results } = follower;
         drop(line);
-        bench.tear_down()?;
+        let stopped = bench.tear_down();
         let found = found?;
-        if let Some((destination, history)) = picture_destination.zip(history) {
-            destination.deliver(&picture::of_report(&found, history, now()).svg())?;
-        }
-        destination.deliver(&match self.reporting.format {
-            Format::Text => report::text(&found),
-            Format::Json => report::json(&found),
-        })?;
+        // A server that does not stop is no reason to lose what was measured.
+        results.deliver(&found)?;
+        stopped?;
         Ok(exit_code(&found))
     }
 }
 
-/// Shows how the run is going, and remembers it if it is to be drawn.
-struct Watcher {
+/// Shows how the run is going, and lets the results have its seconds.
+struct Follower {
     line: ProgressLine,
-    history: Option<History>,
+    results: Results,
 }
 
-impl Watch for Watcher {
+impl Watch for Follower {
     fn progress(&mut self, progress: Progress) {
         self.line.show(progress);
     }
 
     fn interval(&mut self, interval: &Interval<'_>) {
-        if let Some(history) = &mut self.history {
-            history.follow(interval);
-        }
+        self.results.follow(interval);
     }
 }

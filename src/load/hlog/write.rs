@@ -34,56 +34,52 @@ impl<W: Write> Writer<W> {
         }
     }
 
-    /// Writes one interval; before the first the header, with its time as the log's start.
+    /// Writes one interval, at once; before the first the header, with its time as the log's start.
     ///
     /// # Errors
     ///
     /// When `out` does not take it.
     pub fn write(&mut self, interval: &Logged<'_>) -> io::Result<()> {
         let Logged { tag, start, duration, values } = *interval;
-        let base = match self.base {
-            Some(base) => base,
-            None => {
-                self.write_header(start)?;
-                *self.base.insert(start)
-            }
-        };
+        self.line.clear();
+        let base = *self.base.get_or_insert_with(|| {
+            self.line.push_str(&header(start));
+            start
+        });
         self.binary.clear();
         self.serializer
             .serialize(values, &mut self.binary)
             .map_err(|error| io::Error::other(format!("a histogram cannot be encoded: {error}")))?;
-        self.line.clear();
-        BASE64.encode_string(&self.binary, &mut self.line);
         if let Some(tag) = tag {
-            write!(self.out, "Tag={tag},")?;
+            self.line.extend(["Tag=", tag, ","]);
         }
-        writeln!(
-            self.out,
-            "{:.3},{:.3},{:.3},{}",
+        self.line.push_str(&format!(
+            "{:.3},{:.3},{:.3},",
             start.duration_since(base).unwrap_or_default().as_secs_f64(),
             duration.as_secs_f64(),
             values.max() as f64 / NS_PER_MS,
-            self.line,
-        )
+        ));
+        BASE64.encode_string(&self.binary, &mut self.line);
+        self.line.push('\n');
+        self.out.write_all(self.line.as_bytes())
     }
 
     /// What it was written to.
     pub fn into_inner(self) -> W {
         self.out
     }
+}
 
-    fn write_header(&mut self, start: SystemTime) -> io::Result<()> {
-        let start = start.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        write!(
-            self.out,
-            "#[Logged with ringback-load {}; values in nanoseconds, Interval_Max in milliseconds]\n\
-             #[Histogram log format version 1.3]\n\
-             #[StartTime: {seconds:.3} (seconds since epoch)]\n\
-             #[BaseTime: {seconds:.3} (seconds since epoch)]\n\
-             \"StartTimestamp\",\"Interval_Length\",\"Interval_Max\",\
-             \"Interval_Compressed_Histogram\"\n",
-            env!("CARGO_PKG_VERSION"),
-            seconds = start.as_secs_f64(),
-        )
-    }
+fn header(start: SystemTime) -> String {
+    let start = start.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    format!(
+        "#[Logged with ringback-load {}; values in nanoseconds, Interval_Max in milliseconds]\n\
+         #[Histogram log format version 1.3]\n\
+         #[StartTime: {seconds:.3} (seconds since epoch)]\n\
+         #[BaseTime: {seconds:.3} (seconds since epoch)]\n\
+         \"StartTimestamp\",\"Interval_Length\",\"Interval_Max\",\
+         \"Interval_Compressed_Histogram\"\n",
+        env!("CARGO_PKG_VERSION"),
+        seconds = start.as_secs_f64(),
+    )
 }

@@ -1,0 +1,253 @@
+//! A file that a result goes to.
+//!
+//! It is looked at before the run, so that a mistake does not cost one, and is not touched until
+//! there is a result: a run that fails leaves the old file as it was. Then the result is written
+//! beside it and takes its place, whole or not at all. Pipes and devices are written to as they
+//! are; `-` and `/dev/stdout` are stdout.
+
+use std::fs::{self, File, Metadata, OpenOptions, Permissions};
+use std::io::{self, Write, stdout};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, fchown};
+use std::path::{Path, PathBuf};
+
+use tempfile::NamedTempFile;
+
+use super::error::LoadError;
+
+/// Where a result goes.
+#[derive(Debug)]
+pub(super) struct Destination {
+    what: &'static str,
+    option: &'static str,
+    path: PathBuf,
+    place: Place,
+}
+
+#[derive(Debug)]
+enum Place {
+    Stdout,
+    /// A pipe, a device, or a file in a directory that takes no other.
+    Direct(File),
+    /// A file that is replaced, or made.
+    File {
+        target: PathBuf,
+        beside: Option<NamedTempFile>,
+    },
+}
+
+impl Destination {
+    /// Where a result goes that no option sends elsewhere.
+    pub(super) fn stdout(what: &'static str) -> Self {
+        Self { what, option: "--output", path: "stdout".into(), place: Place::Stdout }
+    }
+
+    /// The file that an option names.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be written.
+    pub(super) fn open(
+        what: &'static str,
+        option: &'static str,
+        path: &Path,
+    ) -> Result<Self, LoadError> {
+        let path = path.to_owned();
+        match Place::of(&path) {
+            Ok(place) => Ok(Self { what, option, path, place }),
+            Err(source) => Err(LoadError::Output { what, option, path, source }),
+        }
+    }
+
+    /// Two results in one file would be neither.
+    ///
+    /// # Errors
+    ///
+    /// When two of them go to the same place.
+    pub(super) fn check_distinct(all: &[&Self]) -> Result<(), LoadError> {
+        for (place, one) in all.iter().enumerate() {
+            for other in &all[..place] {
+                if one.place.is_same(&other.place) {
+                    return Err(LoadError::Usage(one.same_as(other)));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes a whole document.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be written. The file is as it was before then.
+    pub(super) fn deliver(mut self, document: &str) -> Result<(), LoadError> {
+        match self.write_all(document.as_bytes()) {
+            Ok(()) => self.finish(),
+            Err(source) => Err(self.fail(source)),
+        }
+    }
+
+    /// Whether nothing can go to stdout in its stead.
+    pub(super) fn is_stdout(&self) -> bool {
+        matches!(self.place, Place::Stdout)
+    }
+
+    /// Everything was written: puts it in its place.
+    ///
+    /// # Errors
+    ///
+    /// When not everything could be stored.
+    pub(super) fn finish(mut self) -> Result<(), LoadError> {
+        let outcome = self.flush().and_then(|()| self.place.settle());
+        outcome.map_err(|source| self.fail(source))
+    }
+
+    /// What is to be told of an error that came while it was written to.
+    pub(super) fn fail(self, source: io::Error) -> LoadError {
+        LoadError::Write { what: self.what, path: self.path, source }
+    }
+
+    fn same_as(&self, other: &Self) -> String {
+        match self.place {
+            Place::Stdout => format!(
+                "{} and {} would both go to stdout: give one of them a file",
+                self.what, other.what
+            ),
+            Place::Direct(_) | Place::File { .. } => {
+                format!("{} and {} name the same file: name two", self.option, other.option)
+            }
+        }
+    }
+}
+
+impl Write for Destination {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match &mut self.place {
+            Place::Stdout => ignore_reader_gone(stdout().write(bytes), bytes.len()),
+            Place::Direct(file) => ignore_reader_gone(file.write(bytes), bytes.len()),
+            Place::File { target, beside } => match beside {
+                Some(file) => file.write(bytes),
+                None => beside.insert(beside_of(target)?).write(bytes),
+            },
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match &mut self.place {
+            Place::Stdout => ignore_reader_gone(stdout().flush(), ()),
+            Place::Direct(_) | Place::File { .. } => Ok(()),
+        }
+    }
+}
+
+impl Place {
+    fn of(path: &Path) -> io::Result<Self> {
+        if path == Path::new("-") || path == Path::new("/dev/stdout") {
+            return Ok(Self::Stdout);
+        }
+        match fs::metadata(path) {
+            Ok(found) if found.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
+            Ok(found) if !found.is_file() || is_descriptor(path) => {
+                Ok(Self::Direct(OpenOptions::new().append(true).open(path)?))
+            }
+            Ok(_) => Self::existing(path),
+            Err(_) => {
+                let directory = match path.parent() {
+                    Some(directory) if directory != Path::new("") => directory,
+                    _ => Path::new("."),
+                };
+                let name = path.file_name().ok_or(io::ErrorKind::InvalidFilename)?;
+                Self::file(directory.canonicalize()?.join(name))
+            }
+        }
+    }
+
+    fn existing(path: &Path) -> io::Result<Self> {
+        // It is opened to see whether it may be written, and not written.
+        let file = OpenOptions::new().write(true).open(path)?;
+        match Self::file(path.canonicalize()?) {
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(Self::Direct(file)),
+            place => place,
+        }
+    }
+
+    fn file(target: PathBuf) -> io::Result<Self> {
+        // Made to see whether it can be, and removed again.
+        beside_of(&target)?.close()?;
+        Ok(Self::File { target, beside: None })
+    }
+
+    fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Stdout, Self::Stdout) => true,
+            (Self::Direct(one), Self::Direct(other)) => {
+                // Nothing in a device is overwritten by another result.
+                let identity = |found: Metadata| {
+                    (!found.file_type().is_char_device()).then(|| (found.dev(), found.ino()))
+                };
+                let (one, other) = (one.metadata().ok(), other.metadata().ok());
+                one.and_then(identity).is_some_and(|one| other.and_then(identity) == Some(one))
+            }
+            (Self::File { target, .. }, Self::File { target: other, .. }) => target == other,
+            _ => false,
+        }
+    }
+
+    fn settle(&mut self) -> io::Result<()> {
+        match self {
+            Self::Stdout => Ok(()),
+            Self::Direct(file) if file.metadata()?.is_file() => {
+                // It was not emptied before.
+                let length = io::Seek::stream_position(file)?;
+                file.set_len(length)?;
+                file.sync_all()
+            }
+            Self::Direct(_) => Ok(()),
+            Self::File { target, beside } => {
+                let file = match beside.take() {
+                    Some(file) => file,
+                    None => beside_of(target)?,
+                };
+                file.as_file().sync_all()?;
+                file.persist(target).map(drop).map_err(|error| error.error)
+            }
+        }
+    }
+}
+
+/// A new file in the same directory, with the permissions and the owner of the one that it is to
+/// replace. It is removed when it is dropped.
+fn beside_of(target: &Path) -> io::Result<NamedTempFile> {
+    /// Of a new file, before the process's mask.
+    const READ_AND_WRITE: u32 = 0o666;
+    let directory = target.parent().unwrap_or(Path::new("/"));
+    let name = target.file_name().unwrap_or_default().to_string_lossy();
+    let file = tempfile::Builder::new()
+        .prefix(&format!(".{name}."))
+        .suffix(".tmp")
+        .permissions(Permissions::from_mode(READ_AND_WRITE))
+        .tempfile_in(directory)
+        // The crate's error names the file that could not be made; ours names the target.
+        .map_err(|error| error.raw_os_error().map_or(error, io::Error::from_raw_os_error))?;
+    if let Ok(old) = fs::metadata(target) {
+        file.as_file().set_permissions(old.permissions())?;
+        if file.as_file().metadata()?.uid() != old.uid() {
+            // Only root can; anybody else becomes the owner.
+            let _ = fchown(file.as_file(), Some(old.uid()), Some(old.gid()));
+        }
+    }
+    Ok(file)
+}
+
+/// Whether a path names an open file of this process: it is written to where it stands.
+fn is_descriptor(path: &Path) -> bool {
+    ["/dev/fd", "/proc"].iter().any(|directory| path.starts_with(directory))
+        || path == Path::new("/dev/stderr")
+}
+
+/// Whoever read a pipe and left, as `head` does, has what they wanted.
+fn ignore_reader_gone<T>(outcome: io::Result<T>, all: T) -> io::Result<T> {
+    match outcome {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(all),
+        outcome => outcome,
+    }
+}

@@ -1,0 +1,131 @@
+//! Files are whole or as they were; what cannot be written is told, before the run if it can be.
+
+use std::fs;
+use std::io::Read;
+use std::net::TcpListener;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::process::{Command, Stdio};
+
+use crate::support::{Directory, assert_fails, measure, ringback_load};
+
+/// An address at which nobody listens.
+fn nobody() -> String {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
+}
+
+#[test]
+fn a_run_that_fails_leaves_everything_as_it_was() {
+    let directory = Directory::new();
+    let old = directory.file("old");
+    fs::write(&old, "the last result").unwrap();
+    let new = ["a", "b", "c"].map(|name| directory.file(name));
+    let [a, b, c] = &new;
+    let output = ringback_load(&[&nobody(), "-o", &old, "--hlog", a, "--hgrm", b, "--svg", c]);
+    assert_fails(&output, 1, "Connection refused");
+    assert_eq!(fs::read_to_string(&old).unwrap(), "the last result");
+    assert_eq!(directory.files(), ["old"]);
+}
+
+#[test]
+fn what_cannot_be_written_is_told_before_the_run() {
+    let directory = Directory::new();
+    let inside = directory.path().display().to_string();
+    let beyond = directory.file("no/such");
+    for option in ["-o", "--hlog", "--hgrm", "--svg"] {
+        for path in [&inside, &beyond] {
+            let output = ringback_load(&[&nobody(), option, path]);
+            let long = if option == "-o" { "--output" } else { option };
+            assert_fails(&output, 2, &format!("choose another {long}"));
+        }
+    }
+    assert_eq!(directory.files(), Vec::<String>::new());
+}
+
+#[test]
+fn two_results_do_not_share_a_file() {
+    let directory = Directory::new();
+    let file = directory.file("file");
+    let link = directory.file("link");
+    fs::write(&file, "").unwrap();
+    symlink(&file, &link).unwrap();
+    for other in [file.as_str(), &link, &format!("{}/./file", directory.path().display())] {
+        let output = ringback_load(&["--hlog", &file, "--hgrm", other]);
+        assert_fails(&output, 2, "name the same file: name two");
+    }
+    let output = ringback_load(&["--hlog", "-"]);
+    assert_fails(&output, 2, "the log and the report would both go to stdout");
+    measure(&["--hlog", "/dev/null", "--hgrm", "/dev/null"]);
+}
+
+#[test]
+fn a_file_is_replaced_with_its_permissions_and_through_its_links() {
+    let directory = Directory::new();
+    let (file, link) = (directory.file("file"), directory.file("link"));
+    fs::write(&file, "the last result").unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).unwrap();
+    symlink("file", &link).unwrap();
+    let before = fs::metadata(&file).unwrap().ino();
+    measure(&["-o", &link]);
+    assert!(fs::read_to_string(&file).unwrap().contains("Verdict"));
+    assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+    let after = fs::metadata(&file).unwrap();
+    assert_eq!(after.permissions().mode() & 0o777, 0o640);
+    assert_ne!(after.ino(), before, "it was replaced as a whole");
+    assert_eq!(directory.files(), ["file", "link"]);
+}
+
+#[test]
+fn a_full_device_is_an_error_and_the_report_is_shown() {
+    let output = ringback_load(&["-c", "2", "-d", "100ms", "--warmup", "0s", "-o", "/dev/full"]);
+    assert_fails(&output, 1, "cannot write the report to /dev/full: No space left on device");
+    assert!(String::from_utf8_lossy(&output.stdout).contains("Verdict"));
+    for option in ["--hlog", "--hgrm", "--svg"] {
+        let output =
+            ringback_load(&["-c", "2", "-d", "100ms", "--warmup", "0s", option, "/dev/full"]);
+        assert_fails(&output, 1, "to /dev/full: No space left on device");
+        assert!(String::from_utf8_lossy(&output.stdout).contains("Verdict"));
+    }
+}
+
+#[test]
+fn stdout_may_be_full_or_gone() {
+    let load = |stdout: Stdio| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ringback-load"));
+        command.args(["-c", "2", "-d", "100ms", "--warmup", "0s"]);
+        command.stdout(stdout).stderr(Stdio::piped()).spawn().unwrap().wait_with_output().unwrap()
+    };
+    let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let output = load(full.into());
+    assert_fails(&output, 1, "cannot write the report to stdout: No space left on device");
+    // Whoever reads the first lines only has what they wanted.
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let output = load(writer.into());
+    assert!(matches!(output.status.code(), Some(0 | 4)), "{output:?}");
+    assert!(output.stderr.is_empty(), "{output:?}");
+}
+
+#[test]
+fn pipes_and_descriptors_are_written_to_as_they_are() {
+    let directory = Directory::new();
+    let (mut reader, writer) = std::io::pipe().unwrap();
+    let mut command = Command::new("sh");
+    command.args(["-c", "exec \"$0\" -c 2 -d 200ms --warmup 0s --hlog /dev/fd/3 -o \"$1\" 3>&1"]);
+    command.args([env!("CARGO_BIN_EXE_ringback-load"), &directory.file("report")]);
+    let mut child = command.stdout(writer).spawn().unwrap();
+    drop(command);
+    let mut log = String::new();
+    reader.read_to_string(&mut log).unwrap();
+    child.wait().unwrap();
+    assert!(log.contains("\nTag=service,0.000,"), "{log}");
+
+    let redirected = directory.file("redirected");
+    let output = Command::new("sh")
+        .args(["-c", "\"$0\" -c 2 -d 100ms --warmup 0s -o /dev/stdout >>\"$1\""])
+        .args([env!("CARGO_BIN_EXE_ringback-load"), &redirected])
+        .output()
+        .unwrap();
+    assert!(matches!(output.status.code(), Some(0 | 4)), "{output:?}");
+    assert!(fs::read_to_string(&redirected).unwrap().contains("Verdict"));
+    assert_eq!(directory.files(), ["redirected", "report"]);
+}

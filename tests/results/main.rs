@@ -1,0 +1,5 @@
+//! What a measurement leaves behind: files that other tools read, and files that are whole or not
+//! there.
+
+mod files;
+mod support;
