@@ -16,8 +16,9 @@ pub(super) struct Latencies {
     pub(super) response: Histogram<u64>,
     /// Open loop: from the intended send to the actual one.
     pub(super) send_lag: Histogram<u64>,
-    /// The part of `send_lag` that is the generator's own: a slot was free and it was late.
-    pub(super) own_lag: Histogram<u64>,
+    /// Open loop: what the response would be had the generator never been late. It is late where a
+    /// slot was free; waiting for a slot is the server's doing.
+    pub(super) punctual: Histogram<u64>,
     /// The machine's own stalls.
     pub(super) hiccup: Histogram<u64>,
     /// Of connections that replaced others: from the SYN until it is known to be taken.
@@ -30,7 +31,7 @@ impl Default for Latencies {
             service: histogram(),
             response: histogram(),
             send_lag: histogram(),
-            own_lag: histogram(),
+            punctual: histogram(),
             hiccup: histogram(),
             connect: histogram(),
         }
@@ -39,8 +40,10 @@ impl Default for Latencies {
 
 impl Latencies {
     pub(super) fn is_empty(&self) -> bool {
-        let Self { service, response, send_lag, own_lag, hiccup, connect } = self;
-        [service, response, send_lag, own_lag, hiccup, connect].into_iter().all(Histogram::is_empty)
+        let Self { service, response, send_lag, punctual, hiccup, connect } = self;
+        [service, response, send_lag, punctual, hiccup, connect]
+            .into_iter()
+            .all(Histogram::is_empty)
     }
 
     pub(super) fn add(&mut self, other: &Self) {
@@ -48,7 +51,7 @@ impl Latencies {
             (&mut self.service, &other.service),
             (&mut self.response, &other.response),
             (&mut self.send_lag, &other.send_lag),
-            (&mut self.own_lag, &other.own_lag),
+            (&mut self.punctual, &other.punctual),
             (&mut self.hiccup, &other.hiccup),
             (&mut self.connect, &other.connect),
         ] {
@@ -60,8 +63,8 @@ impl Latencies {
     }
 
     pub(super) fn clear(&mut self) {
-        let Self { service, response, send_lag, own_lag, hiccup, connect } = self;
-        for histogram in [service, response, send_lag, own_lag, hiccup, connect] {
+        let Self { service, response, send_lag, punctual, hiccup, connect } = self;
+        for histogram in [service, response, send_lag, punctual, hiccup, connect] {
             if !histogram.is_empty() {
                 histogram.reset();
             }

@@ -30,6 +30,7 @@ mod cpu;
 mod crew;
 mod deadlines;
 mod dial;
+mod drift;
 mod hiccup;
 pub mod hlog;
 mod host;

@@ -154,10 +154,12 @@ impl Recorder {
         let latencies = &mut *self.latencies;
         latencies.service.saturating_record(received_ns.saturating_sub(sent.sent_ns));
         if self.is_open_loop {
+            let response_ns = received_ns.saturating_sub(sent.intended_ns);
             let lag_ns = sent.sent_ns.saturating_sub(sent.intended_ns);
-            latencies.response.saturating_record(received_ns.saturating_sub(sent.intended_ns));
+            latencies.response.saturating_record(response_ns);
             latencies.send_lag.saturating_record(lag_ns);
-            latencies.own_lag.saturating_record(if sent.waited_for_slot { 0 } else { lag_ns });
+            let own_lag_ns = if sent.waited_for_slot { 0 } else { lag_ns };
+            latencies.punctual.saturating_record(response_ns.saturating_sub(own_lag_ns));
         }
     }
 

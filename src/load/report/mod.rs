@@ -5,6 +5,7 @@ mod hgrm;
 mod histogram;
 pub(super) mod json;
 pub(super) mod text;
+mod usage;
 
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use serde::Serialize;
 pub use self::hgrm::hgrm;
 pub use self::json::{SCHEMA, json};
 pub use self::text::text;
+use self::usage::Usage;
 use super::assertion::Finding;
 use super::clock::nanos;
 use super::config::{Config, Load, Server};
@@ -149,80 +151,56 @@ impl Quantile {
 
 impl Report {
     pub(super) fn new(config: &Config, host: Host, outcome: Outcome) -> Result<Self, RunError> {
-        let window_ns = outcome.window.length_ns();
-        let busiest = outcome
-            .recorders
-            .iter()
-            .map(|recorder| 1.0 - recorder.idle_ns as f64 / window_ns as f64)
-            .fold(0.0, f64::max);
-        let rate = match config.load {
-            Load::Closed => None,
-            Load::Open { rate, .. } => Some(rate),
-        };
-        let mut recorder = outcome
-            .recorders
-            .into_iter()
-            .reduce(|mut all, recorder| {
-                all.merge(&recorder);
-                all
-            })
-            .expect("a run has at least one thread");
-        *recorder.latencies = outcome.latencies;
-        recorder.totals.connections += outcome.connections;
-        for (failure, attempts) in outcome.connect_failures {
-            recorder.fail_to_connect(failure, attempts);
-        }
+        let measured = Duration::from_nanos(outcome.window.length_ns());
+        let threads = config.threads.min(outcome.connections as usize);
+        let usage = Usage::between(outcome.before, outcome.after, threads);
+        let busiest = busiest(&outcome);
         let circumstances = Circumstances {
-            rate,
+            load: config.load,
             busiest,
+            ran_share: usage.generator_ran_share(),
+            waited_share: usage.generator_waited_share(),
             planned_ns: nanos(config.duration),
-            measured_ns: window_ns,
+            measured_ns: nanos(measured),
             gone_after_ns: outcome.gone_after_ns,
+            drifts: outcome.drifts.clone(),
         };
+        let (address, was_interrupted) = (outcome.address, outcome.was_interrupted);
+        let recorder = merged(outcome);
         let verdict = verdict::judge(&recorder, &circumstances);
         if recorder.totals.received == 0 {
             let why = verdict.reasons.join("; ");
             return Err(RunError::NothingReceived { target: config.target.name.clone(), why });
         }
-        let measured = Duration::from_nanos(window_ns);
-        let (before, after) = (outcome.before, outcome.after);
-        // A process that ended in between takes its time with it.
-        let server_ns = difference(before.server_ns, after.server_ns);
-        let generator = after.generator.zip(before.generator).and_then(|(a, b)| a.since(b));
-        let threads = config.threads.min(outcome.connections as usize);
-        let all_time_ns = (after.at_ns - before.at_ns) as f64 * threads as f64;
-        let share = |ns: u64| ns as f64 / all_time_ns;
-        let messages = after.received - before.received;
-        let per_message = |ns: u64| (messages > 0).then(|| ns as f64 / messages as f64);
-        let throughput = throughput(measured, rate, &recorder);
-        let endings = endings(&recorder);
+        let is_open_loop = config.load != Load::Closed;
+        let (throughput, endings) =
+            (throughput(measured, is_open_loop, &recorder), endings(&recorder));
         let Latencies { service, response, send_lag, hiccup, connect, .. } = *recorder.latencies;
-        let connect = config.reconnect.map(|_| connect);
-        let open_loop = rate.map(|_| OpenLoopLatency { response, send_lag });
         let mut report = Self {
-            address: outcome.address,
+            address,
             measured,
-            was_interrupted: outcome.was_interrupted,
+            was_interrupted,
             host,
             machine: Machine {
-                generator_waited_share: generator.map(|time| share(time.waited_ns)),
-                stolen_ns: after
-                    .stolen_ns
-                    .zip(before.stolen_ns)
-                    .map(|(after, before)| after.saturating_sub(before)),
+                generator_waited_share: usage.generator_waited_share(),
+                stolen_ns: usage.stolen_ns,
                 hiccup,
             },
             totals: recorder.totals,
             throughput,
-            server_cpu_ns_per_message: server_ns.and_then(per_message),
-            generator_cpu_ns_per_message: generator.and_then(|time| per_message(time.used_ns)),
-            generator_cpu_share: generator.map(|time| share(time.used_ns)),
-            generator_busy_share: rate.map(|_| busiest),
+            server_cpu_ns_per_message: usage.server_ns_per_message(),
+            generator_cpu_ns_per_message: usage.generator_ns_per_message(),
+            generator_cpu_share: usage.generator_ran_share(),
+            generator_busy_share: is_open_loop.then_some(busiest),
             notes: notes(config),
             findings: Vec::new(),
             endings,
             verdict,
-            latency: Latency { service, open_loop, connect },
+            latency: Latency {
+                service,
+                open_loop: is_open_loop.then_some(OpenLoopLatency { response, send_lag }),
+                connect: config.reconnect.map(|_| connect),
+            },
             config: config.clone(),
         };
         report.findings =
@@ -232,12 +210,37 @@ impl Report {
     }
 }
 
-fn throughput(measured: Duration, rate: Option<u64>, recorder: &Recorder) -> Throughput {
+/// Share of the window in which the busiest generator thread was not waiting.
+fn busiest(outcome: &Outcome) -> f64 {
+    let window_ns = outcome.window.length_ns() as f64;
+    let busy = outcome.recorders.iter().map(|recorder| 1.0 - recorder.idle_ns as f64 / window_ns);
+    busy.fold(0.0, f64::max)
+}
+
+/// What all threads measured, and what became of the first connections.
+fn merged(outcome: Outcome) -> Recorder {
+    let mut all = outcome
+        .recorders
+        .into_iter()
+        .reduce(|mut all, recorder| {
+            all.merge(&recorder);
+            all
+        })
+        .expect("a run has at least one thread");
+    *all.latencies = outcome.latencies;
+    all.totals.connections += outcome.connections;
+    for (failure, attempts) in outcome.connect_failures {
+        all.fail_to_connect(failure, attempts);
+    }
+    all
+}
+
+fn throughput(measured: Duration, is_open_loop: bool, recorder: &Recorder) -> Throughput {
     let seconds = measured.as_secs_f64();
     Throughput {
         messages_per_s: recorder.window_received as f64 / seconds,
         bytes_per_s: recorder.window_bytes as f64 / seconds,
-        offered_per_s: rate.map(|_| recorder.window_intended as f64 / seconds),
+        offered_per_s: is_open_loop.then(|| recorder.window_intended as f64 / seconds),
     }
 }
 
@@ -248,10 +251,6 @@ fn endings(recorder: &Recorder) -> BTreeMap<String, u64> {
         *endings.entry(ending.name()).or_default() += connections;
     }
     endings
-}
-
-fn difference(before: Option<u64>, after: Option<u64>) -> Option<u64> {
-    after?.checked_sub(before?)
 }
 
 fn notes(config: &Config) -> Vec<String> {

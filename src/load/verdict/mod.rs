@@ -1,0 +1,73 @@
+//! Whether a measurement is what it claims to be. Pure: evidence in, reasons out.
+
+mod advice;
+mod losses;
+mod pace;
+#[cfg(test)]
+mod tests;
+
+use super::assertion::{Finding, Measured};
+use super::config::Load;
+use super::recorder::Recorder;
+
+/// Whether a measurement may be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verdict {
+    /// One sentence for each thing that is wrong; none if the measurement is valid.
+    pub reasons: Vec<String>,
+    /// One sentence for each thing that a reader should know although it does not make the
+    /// measurement invalid.
+    pub warnings: Vec<String>,
+}
+
+impl Verdict {
+    /// Whether the measurement is what it claims to be.
+    pub fn is_valid(&self) -> bool {
+        self.reasons.is_empty()
+    }
+
+    /// An assertion that the samples cannot answer was not tested, and that is not a pass.
+    pub(super) fn weigh(&mut self, findings: &[Finding]) {
+        for Finding { assertion, measured, .. } in findings {
+            if *measured == Measured::Withheld {
+                self.reasons.push(format!(
+                    "{assertion} cannot be told: fewer than ten samples are beyond that \
+                     percentile; measure for longer",
+                ));
+            }
+        }
+    }
+}
+
+/// What the verdict rests on beside what was recorded.
+pub(super) struct Circumstances {
+    pub(super) load: Load,
+    /// Open loop: share of the window in which the busiest generator thread was not waiting.
+    pub(super) busiest: f64,
+    /// Share of their time that the generator's threads were on a CPU, where it is known.
+    pub(super) ran_share: Option<f64>,
+    /// Share of it that they were able to run while something else had their CPU.
+    pub(super) waited_share: Option<f64>,
+    /// Length of the window that was planned.
+    pub(super) planned_ns: u64,
+    /// Length of the window that was measured: less if the run was interrupted.
+    pub(super) measured_ns: u64,
+    /// When the last connection was gone, since the run began, if that was before its end.
+    pub(super) gone_after_ns: Option<u64>,
+    /// What was different between the halves of the window.
+    pub(super) drifts: Vec<String>,
+}
+
+/// Weighs the evidence of a whole run.
+pub(super) fn judge(recorder: &Recorder, circumstances: &Circumstances) -> Verdict {
+    let mut reasons: Vec<String> =
+        circumstances.gone_after_ns.map(losses::of_all).into_iter().collect();
+    reasons.extend(losses::of_connections(recorder));
+    reasons.extend(losses::of_messages(recorder));
+    if let Load::Open { rate, arrival } = circumstances.load {
+        reasons.extend(pace::not_reached(recorder, rate, arrival));
+        reasons.extend(pace::lateness(recorder));
+        reasons.extend(pace::no_headroom(circumstances.busiest));
+    }
+    Verdict { reasons, warnings: advice::of(recorder, circumstances) }
+}
