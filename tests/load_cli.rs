@@ -201,3 +201,36 @@ fn a_low_descriptor_limit_is_named() {
     assert_eq!(output.status.code(), Some(1), "{stderr}");
     assert!(stderr.contains("needs 164 open files, but the limit is 100"), "{stderr}");
 }
+
+#[test]
+fn every_option_of_connections_works_with_every_other() {
+    let output = ringback_load(&[
+        "--protocol",
+        "framed",
+        "--size",
+        "64:9,100KiB:1",
+        "--reconnect",
+        "5",
+        "--source",
+        "127.0.0.2-127.0.0.4",
+        "--ramp-up",
+        "50ms",
+        "-c",
+        "6",
+        "--depth",
+        "3",
+        "-d",
+        "300ms",
+        "--warmup",
+        "0s",
+        "--format",
+        "json",
+    ]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let json: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(json["totals"]["connections"].as_u64().unwrap() > 6);
+    assert_eq!(json["totals"]["connect_errors"], 0);
+    assert_eq!(json["config"]["sizes"], "64:9,102400:1");
+    assert_eq!(json["config"]["ramp_up_ns"], 50_000_000);
+    assert_eq!(json["verdict"]["endings"]["closed"], 0);
+}

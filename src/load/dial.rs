@@ -151,15 +151,17 @@ impl fmt::Display for Failure {
 
 impl From<Failure> for io::Error {
     fn from(failure: Failure) -> Self {
-        Self::other(failure.to_string())
+        let kind = match failure {
+            Failure::TimedOut => io::ErrorKind::TimedOut,
+            Failure::Errno(number) => Self::from_raw_os_error(number).kind(),
+        };
+        Self::new(kind, failure.to_string())
     }
 }
 
 fn open(family: IpAddr) -> io::Result<Socket> {
     let domain = if family.is_ipv4() { Domain::IPV4 } else { Domain::IPV6 };
-    let socket = Socket::new(domain, Type::STREAM, Some(Protocol::TCP))?;
-    socket.set_nonblocking(true)?;
-    Ok(socket)
+    Socket::new(domain, Type::STREAM.nonblocking(), Some(Protocol::TCP))
 }
 
 /// The port is chosen when the connection is made, so that it need be unique only together with

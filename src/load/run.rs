@@ -34,7 +34,7 @@ use super::worker::{Pace, Parts, Renewal};
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
     /// No address of the target took a connection.
-    #[error("cannot connect to {target}: {source}; is the server running there?")]
+    #[error("cannot connect to {target}: {source}{}", is_it_there(.source))]
     Connect {
         /// The target as the user wrote it.
         target: String,
@@ -66,6 +66,15 @@ pub enum RunError {
     /// The kernel refused something that every run needs.
     #[error("cannot run the load generator (Linux 5.11 or later is needed): {0}")]
     System(#[from] io::Error),
+}
+
+fn is_it_there(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused | io::ErrorKind::TimedOut => {
+            "; is the server running there?"
+        }
+        _ => "",
+    }
 }
 
 /// Measures. Tells its progress a few times a second.

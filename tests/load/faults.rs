@@ -8,7 +8,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use ringback::load::{Config, Load, Protocol, RunError, run};
-use ringback::protocol;
+use ringback::protocol::{self, Header, Kind};
+use socket2::SockRef;
 
 use crate::support::{
     assert_all_came_back, assert_invalid, echo, echo_framed, echo_messages, measure, of, serve,
@@ -142,6 +143,7 @@ fn an_altered_frame_ends_its_connection_only() {
     });
     let report = measure(&Config { protocol: Protocol::Framed, ..short(address) });
     assert_eq!((report.totals.corrupted, report.totals.lost), (1, 0));
+    assert_eq!(report.endings["bad_reply"], 1);
     assert_invalid(&report, "1 connection given up after a malformed");
 }
 
@@ -205,6 +207,7 @@ fn a_surplus_byte_ends_the_connection() {
     });
     let report = measure(&short(address));
     assert_eq!(report.totals.received, 16);
+    assert_eq!(report.endings["surplus"], 4);
     assert_invalid(&report, "more came back than was sent");
 }
 
@@ -246,6 +249,7 @@ fn goaway_is_obeyed_and_told() {
     });
     let report = measure(&Config { protocol: Protocol::Framed, ..short(address) });
     assert_eq!((report.totals.lost, report.totals.corrupted), (0, 0));
+    assert_eq!(report.endings["goaway"], 1);
     assert_invalid(&report, "GOAWAY");
     assert!(saw_half_close.load(Ordering::SeqCst));
 }
@@ -264,4 +268,30 @@ fn a_server_that_says_nothing_is_an_error() {
     let error = run(&short(address), &mut |_| {}).unwrap_err();
     assert!(matches!(error, RunError::NothingReceived { .. }), "{error}");
     assert!(!error.to_string().contains('\n'));
+}
+
+#[test]
+fn resets_and_refusals_are_told_apart_and_the_others_go_on() {
+    let address = serve(|number, mut socket| {
+        let config = protocol::Config::Framed(protocol::FramedConfig::default());
+        match number {
+            0 => {
+                let mut frame = [0; 84];
+                socket.read_exact(&mut frame).unwrap();
+                SockRef::from(&socket).set_linger(Some(Duration::ZERO)).unwrap();
+            }
+            1 => {
+                let refusal = [&9_u16.to_be_bytes()[..], b"busy"].concat();
+                let header = Header::new(Kind::Error, 0, &refusal).encode();
+                socket.write_all(&[&header[..], &refusal].concat()).unwrap();
+                echo(socket);
+            }
+            _ => echo_framed(socket, config),
+        }
+    });
+    let report = measure(&Config { protocol: Protocol::Framed, ..short(address) });
+    assert_eq!((report.endings["reset"], report.endings["error_9"]), (1, 1));
+    assert_invalid(&report, "1 connection reset by the server");
+    assert_invalid(&report, "1 connection refused with ERROR 9");
+    assert!(report.totals.received > 100);
 }

@@ -1,10 +1,11 @@
-//! The load generator's library against servers made of plain threads: such as behave, and such as
-//! do not.
+//! The load generator's library against servers made of plain threads, such as behave and such as
+//! do not, and against the real one.
 
 mod connect;
 mod faults;
 mod intervals;
 mod reconnect;
+mod ringback;
 mod service;
 mod sizes;
 mod support;

@@ -71,6 +71,9 @@ pub enum LoadError {
     /// The host lets the process open too few files.
     #[error(transparent)]
     Descriptors(#[from] DescriptorLimitError),
+    /// The same, for the embedded server's connections and the generator's own.
+    #[error("{0}; or start the server in a process of its own and name it as TARGET")]
+    DescriptorsOfBoth(DescriptorLimitError),
     /// The embedded server does not start.
     #[error("cannot start the embedded server: {0}; or name a TARGET to measure")]
     Server(String),
@@ -91,6 +94,7 @@ impl LoadError {
             Self::Write { .. }
             | Self::Resolve { .. }
             | Self::Descriptors(_)
+            | Self::DescriptorsOfBoth(_)
             | Self::Server(_)
             | Self::Run(_)
             | Self::Compare(_) => EXIT_NOTHING,

@@ -206,7 +206,11 @@ impl Measuring {
             (true, None) => 2,
             (true, Some(_)) => 3,
         };
-        Ok(allow_descriptors(ends * connections as u64 + OTHER_DESCRIPTORS)?)
+        let needed = ends * connections as u64 + OTHER_DESCRIPTORS;
+        allow_descriptors(needed).map_err(|error| match is_embedded {
+            true => LoadError::DescriptorsOfBoth(error),
+            false => LoadError::Descriptors(error),
+        })
     }
 
     fn load(&self) -> Result<Load, LoadError> {

@@ -1,0 +1,66 @@
+//! Against the real server, in this process: what it counts is what the instrument counts.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use ringback::load::{Config, Load, Protocol, Sizes};
+use ringback::protocol;
+use ringback::server::{self, Server};
+
+use crate::support::{assert_all_came_back, assert_invalid, measure, short};
+
+fn start(protocol: protocol::Config) -> (Server, Config) {
+    let mut config = server::Config::new(vec!["127.0.0.1:0".parse().unwrap()]);
+    config.protocol = protocol;
+    config.cpus = server::workers_on(&config.cpus, 1);
+    config.drain_quiet = Duration::from_millis(50);
+    let server = Server::start(&config).unwrap();
+    let address = server.local_addresses()[0];
+    (server, short(address))
+}
+
+#[test]
+fn churn_with_mixed_sizes_loses_nothing() {
+    let mixed = Sizes::weighted(&[(64, 20), (5000, 5), (300_000, 1)]).unwrap();
+    let framed = protocol::FramedConfig { max_frame: 300_000, ..Default::default() };
+    for (protocol, of_server) in [
+        (Protocol::Raw, protocol::Config::Raw),
+        (Protocol::Framed, protocol::Config::Framed(framed)),
+    ] {
+        for load in [Load::Closed, Load::at_rate(1500)] {
+            let (server, config) = start(of_server);
+            let sizes = mixed.clone();
+            let config = Config { protocol, sizes, load, depth: 4, reconnect: Some(9), ..config };
+            let report = measure(&config);
+            assert_all_came_back(&report);
+            assert!(report.totals.connections > 20, "{:?}", report.totals);
+            assert!(report.endings.values().all(|count| *count == 0), "{:?}", report.endings);
+            server.stop().unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_server_that_drains_is_left_in_peace() {
+    let framed = protocol::Config::Framed(protocol::FramedConfig::default());
+    let (server, config) = start(framed);
+    let config = Config {
+        protocol: Protocol::Framed,
+        reconnect: Some(1_000_000),
+        duration: Duration::from_secs(60),
+        ..config
+    };
+    let stopping = thread::spawn(move || {
+        thread::sleep(Duration::from_millis(400));
+        server.stop().unwrap()
+    });
+    let begun = Instant::now();
+    let report = measure(&config);
+    stopping.join().unwrap();
+    assert!(begun.elapsed() < Duration::from_secs(50), "{:?}", begun.elapsed());
+    // Every connection was told, answered to the last message, and refused afterwards.
+    assert_eq!(report.endings["goaway"], 4);
+    assert_eq!((report.totals.lost, report.totals.corrupted), (0, 0));
+    assert_invalid(&report, "GOAWAY");
+    assert_invalid(&report, "no connection was left");
+}
