@@ -135,6 +135,7 @@ fn wrong_options_are_usage_errors() {
         (&["serve", "[::ffff:127.0.0.1]:0"], "write it as 127.0.0.1"),
         (&["serve", "--memory", "10"], "--memory of 10 bytes is too little"),
         (&["serve", "--max-frame", "17MiB"], "from 1 byte to 16MiB"),
+        (&["serve", "--spin", "1s"], "longer than 10ms costs more"),
         (&["serve", "--max-connections", "0"], "at least 1"),
         (&["serve", "--stall-timeout", "30"], "it has no unit"),
         (&["dance"], "dance"),

@@ -53,6 +53,10 @@ pub struct Serve {
     #[arg(long, value_enum, default_value_t = Driver::Auto)]
     driver: Driver,
 
+    /// Poll for up to this long before sleeping, as long as that pays: answers sooner, costs CPU
+    #[arg(long, value_name = "TIME", default_value = "0s", value_parser = parse_spin)]
+    spin: Duration,
+
     /// CPUs to run workers on, such as 0-3,8 [default: all this process may use, within the
     /// container's CPU quota]
     #[arg(long, value_name = "LIST", value_parser = parse_cpus)]
@@ -141,6 +145,7 @@ impl Serve {
         let mut config = Config::new(self.addresses.clone());
         config.cpus = self.place_workers();
         let choice = self.choose_driver(&mut config);
+        config.spin = self.spin;
         config.share_port = self.share_port;
         config.protocol = self.protocol();
         config.max_connections =
@@ -210,6 +215,16 @@ fn parse_positive(text: &str) -> Result<u64, String> {
 fn parse_positive_duration(text: &str) -> Result<Duration, String> {
     match parse_duration(text).map_err(|error| error.to_string())? {
         Duration::ZERO => Err("it must be longer than 0".to_owned()),
+        duration => Ok(duration),
+    }
+}
+
+fn parse_spin(text: &str) -> Result<Duration, String> {
+    const MOST: Duration = Duration::from_millis(10);
+    match parse_duration(text).map_err(|error| error.to_string())? {
+        duration if duration > MOST => {
+            Err("longer than 10ms costs more than a wake-up ever does: write 50us".to_owned())
+        }
         duration => Ok(duration),
     }
 }

@@ -19,6 +19,7 @@ use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, SocketFlags, recv, 
 use super::copying::{Act, Session};
 use super::listeners::Listeners;
 use super::slab::Key;
+use super::spin::Spinner;
 use super::{Urgency, Worker, peer};
 use crate::lifecycle::Admission;
 use crate::metrics::Counters;
@@ -44,6 +45,7 @@ pub(crate) struct Driver {
     buffer: Box<[u8]>,
     /// Connections whose turn ended before their socket was exhausted.
     unfinished: Vec<Key>,
+    spinner: Spinner,
     worker: Worker,
 }
 
@@ -85,6 +87,7 @@ impl Driver {
             listeners,
             buffer,
             unfinished: Vec::new(),
+            spinner: Spinner::new(worker.settings.spin),
             worker,
         })
     }
@@ -106,11 +109,7 @@ impl Driver {
             if self.is_finished() {
                 return Ok(self.session.counters());
             }
-            let patience = self.patience();
-            match self.poll.poll(&mut events, patience) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                waited => waited?,
-            }
+            self.wait(&mut events)?;
         }
     }
 
@@ -120,12 +119,47 @@ impl Driver {
             && !self.listeners.is_any_open()
     }
 
+    /// Waits for events: polling first, where that pays.
+    fn wait(&mut self, events: &mut Events) -> io::Result<()> {
+        let patience = self.patience();
+        if patience != Some(Duration::ZERO)
+            && let Some(end) = self.spinner.poll_until(Instant::now(), self.deadline())
+        {
+            self.wait_at_most(events, Some(Duration::ZERO))?;
+            if !events.is_empty() || self.poll_until(end, events)? {
+                return Ok(());
+            }
+        }
+        self.wait_at_most(events, patience)
+    }
+
+    /// Whether an event came in time.
+    fn poll_until(&mut self, end: Instant, events: &mut Events) -> io::Result<bool> {
+        while events.is_empty() && Instant::now() < end {
+            std::hint::spin_loop();
+            self.wait_at_most(events, Some(Duration::ZERO))?;
+        }
+        let has_found = !events.is_empty();
+        self.spinner.polled(has_found);
+        Ok(has_found)
+    }
+
+    fn wait_at_most(&mut self, events: &mut Events, limit: Option<Duration>) -> io::Result<()> {
+        match self.poll.poll(events, limit) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(()),
+            waited => waited,
+        }
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        self.session.deadline(self.listeners.is_any_open())
+    }
+
     fn patience(&self) -> Option<Duration> {
         if !self.unfinished.is_empty() || self.listeners.has_more(&self.session) {
             return Some(Duration::ZERO);
         }
-        let deadline = self.session.deadline(self.listeners.is_any_open())?;
-        Some(deadline.saturating_duration_since(Instant::now()))
+        Some(self.deadline()?.saturating_duration_since(Instant::now()))
     }
 
     fn handle(&mut self, now: Instant, event: &Event) {

@@ -57,6 +57,14 @@ impl DriverKind {
         })
     }
 
+    /// Whether workers can poll before they sleep.
+    pub(crate) fn can_spin(self) -> bool {
+        match self {
+            Self::Uring | Self::Epoll => true,
+            Self::TokioUring => false,
+        }
+    }
+
     /// Bytes of memory that a worker takes beside its connections.
     ///
     /// The native driver takes its ring and buffers, and as much again: what arrives in one turn

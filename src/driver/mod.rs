@@ -18,11 +18,13 @@ mod segments;
 mod shutdown;
 mod slab;
 mod spill;
+mod spin;
 mod tokio_uring;
 pub(crate) mod uring;
 
 use std::net::TcpListener;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::lifecycle::{Admission, DrainLimits, Limits};
 use crate::protocol;
@@ -49,6 +51,8 @@ pub(crate) struct Settings {
     pub(crate) limits: Limits,
     pub(crate) drain: DrainLimits,
     pub(crate) ring: RingSize,
+    /// How long to poll before sleeping, where that pays; zero is never.
+    pub(crate) spin: Duration,
     /// Most bytes of a worker's memory for what waits while receive buffers are scarce.
     pub(crate) spill_budget: usize,
 }

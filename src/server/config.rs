@@ -34,6 +34,9 @@ pub struct Config {
     pub memory: usize,
     /// Sizes of each worker's ring.
     pub ring: RingSize,
+    /// How long a worker polls for the next message before it sleeps, where that pays; zero is
+    /// never.
+    pub spin: Duration,
     /// Bytes of each connection's send buffer in the kernel (SO_SNDBUF, which `socket(7)` doubles);
     /// `None` leaves it to the kernel's own tuning.
     pub send_buffer: Option<usize>,
@@ -114,6 +117,7 @@ impl Config {
             max_connections_per_ip: None,
             memory: Self::DEFAULT_MEMORY,
             ring: RingSize::default(),
+            spin: Duration::ZERO,
             send_buffer: None,
             idle_timeout: limits.idle_timeout,
             stall_timeout: limits.stall_timeout,
@@ -197,6 +201,12 @@ impl Config {
                 "the descriptor limit leaves room for {possible} connections: raise ulimit -n"
             ));
         }
+        if !self.spin.is_zero() && !self.driver.can_spin() {
+            warnings.push(format!(
+                "--spin does nothing with the {} driver, whose runtime does the waiting",
+                self.driver
+            ));
+        }
         warnings.extend(placement::warn_beyond_quota(&self.cpus));
         warnings.extend(self.warn_beyond_memory(MemoryLimit::detect(Path::new("/")).as_ref()));
         warnings
@@ -238,6 +248,7 @@ impl Config {
                 ..DrainLimits::default()
             },
             ring: self.ring,
+            spin: self.spin,
             spill_budget: self.memory / self.cpus.len().max(1),
         }
     }

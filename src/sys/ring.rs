@@ -283,6 +283,19 @@ impl Ring {
         }
     }
 
+    /// Whether there is a completion to take. Looks into memory only, unless there is work that the
+    /// kernel has put off.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`submit`](Self::submit).
+    pub(crate) fn has_completion(&mut self) -> io::Result<bool> {
+        if self.completed.is_empty() && self.uring.submission().taskrun() {
+            self.submit(Wait::Poll)?;
+        }
+        Ok(!self.completed.is_empty() || !self.uring.completion().is_empty())
+    }
+
     /// The next completion that an earlier [`submit`](Self::submit) brought.
     pub(crate) fn next_completion(&mut self) -> Option<Completion> {
         if self.completed.is_empty() {
@@ -456,6 +469,8 @@ fn bytes_of<'a>(buffers: &'a BufRing, part: &'a Part) -> &'a [u8] {
 fn build(size: RingSize) -> Result<(IoUring, Mode), RingError> {
     let mut builder = IoUring::builder();
     builder.setup_submit_all().setup_single_issuer().setup_cqsize(size.completions);
+    // Lets a worker that polls see in memory when there is something to enter the kernel for.
+    builder.setup_taskrun_flag();
     let mut cooperative = builder.clone();
     cooperative.setup_coop_taskrun();
     builder.setup_defer_taskrun();

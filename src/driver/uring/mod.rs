@@ -20,6 +20,7 @@ use rustix::io::Errno;
 use self::outbox::Submission;
 use self::receiving::Amount;
 use self::session::Session;
+use super::spin::Spinner;
 use super::{Manner, ShutdownSignal, Urgency, Worker, handshake, peer};
 use crate::metrics::Counters;
 use crate::sys::{Completion, Operation, Outcome, Ring, RingError, Token, Wait, sockopt};
@@ -39,6 +40,7 @@ pub(crate) struct Driver {
     session: Session,
     sockets: Vec<Option<OwnedFd>>,
     listeners: Vec<Option<TcpListener>>,
+    spinner: Spinner,
     worker: Worker,
 }
 
@@ -58,6 +60,7 @@ impl Driver {
             ),
             sockets: Vec::new(),
             listeners,
+            spinner: Spinner::new(worker.settings.spin),
             worker,
         })
     }
@@ -79,7 +82,7 @@ impl Driver {
             if self.session.is_finished() {
                 return Ok(self.session.counters());
             }
-            self.ring.submit(self.patience())?;
+            self.wait()?;
             now = Instant::now();
             while let Some(completion) = self.ring.next_completion() {
                 self.handle(now, completion);
@@ -87,6 +90,31 @@ impl Driver {
             self.session.handle_timeout(now);
             self.session.settle(now);
         }
+    }
+
+    /// Hands submissions to the kernel and waits for completions: polling first, where that pays.
+    fn wait(&mut self) -> io::Result<()> {
+        let patience = self.patience();
+        if patience != Wait::Poll
+            && let Some(end) = self.spinner.poll_until(Instant::now(), self.session.deadline())
+        {
+            self.ring.submit(Wait::Poll)?;
+            if self.ring.has_completion()? || self.poll_until(end)? {
+                return Ok(());
+            }
+        }
+        self.ring.submit(patience)
+    }
+
+    /// Whether a completion came in time.
+    fn poll_until(&mut self, end: Instant) -> io::Result<bool> {
+        let mut has_found = false;
+        while !has_found && Instant::now() < end {
+            std::hint::spin_loop();
+            has_found = self.ring.has_completion()?;
+        }
+        self.spinner.polled(has_found);
+        Ok(has_found)
     }
 
     fn patience(&self) -> Wait {

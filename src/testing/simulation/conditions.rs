@@ -78,6 +78,7 @@ pub(super) fn settings(rng: &mut Rng, is_framed: bool, scarcity: Scarcity) -> Se
     let high_water = *rng.pick(&[1, 64, 1_000, 20_000]);
     let framed = FramedConfig { max_frame: 1_000, frame_timeout: scarcity.frame_timeout };
     Settings {
+        spin: Duration::ZERO,
         protocol: if is_framed { protocol::Config::Framed(framed) } else { protocol::Config::Raw },
         limits: Limits {
             high_water,
