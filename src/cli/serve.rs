@@ -24,7 +24,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Echo what peers send until SIGTERM or SIGINT
-    Serve(Serve),
+    Serve(Box<Serve>),
     /// Say what this host offers a server, what it lacks, and what mends it
     Doctor(Doctor),
 }
