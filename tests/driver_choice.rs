@@ -4,8 +4,20 @@ mod support;
 
 use std::process::Command;
 
-use support::refusal::{ANSWERS, Call, filtered, refused, with_memlock};
+use support::refusal::{ANSWERS, Call, filtered, injected, refused, with_memlock};
 use support::{Program, connect, exchange};
+
+/// Drivers that cannot do without a ring.
+const RINGS: [&str; 2] = ["uring", "tokio-uring"];
+
+/// The server works by this driver, and has nothing to warn of.
+fn assert_serves(driver: &str, mut command: Command) {
+    let program = Program::spawn(&mut command, 1);
+    assert_eq!(exchange(connect(program.addresses[0]), b"Hello, world"), b"Hello, world");
+    let lines = &program.lines;
+    assert!(lines.iter().any(|line| line.ends_with(&format!(", driver {driver}"))), "{lines:#?}");
+    assert!(!lines.iter().any(|line| line.starts_with("warning: ")), "{lines:#?}");
+}
 
 /// The server works by epoll, and says once why, naming all of this.
 fn assert_falls_back(mut command: Command, named: &[&str]) {
@@ -22,13 +34,13 @@ fn assert_falls_back(mut command: Command, named: &[&str]) {
     assert!(lines.iter().any(|line| line.ends_with(", driver epoll")), "{lines:#?}");
 }
 
-/// The server does not start, and says why, naming all of this.
-fn assert_unavailable(mut command: Command, named: &[&str]) {
+/// The server does not start with this driver, and says why, naming all of this.
+fn assert_unavailable(driver: &str, mut command: Command, named: &[&str]) {
     let output = command.output().expect("the program starts");
     let text = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(69), "{text}");
     assert!(!text.contains("listening on"), "{text}");
-    assert!(text.contains("the uring driver cannot run here: "), "{text}");
+    assert!(text.contains(&format!("the {driver} driver cannot run here: ")), "{text}");
     for part in named {
         assert!(text.contains(part), "{part:?} is missing in {text:?}");
     }
@@ -36,22 +48,16 @@ fn assert_unavailable(mut command: Command, named: &[&str]) {
 
 #[test]
 fn the_native_driver_is_taken_where_it_works() {
-    let program = Program::start(&["serve", "127.0.0.1:0", "--workers", "1"], 1);
-    let lines = &program.lines;
-    assert!(lines.iter().any(|line| line.ends_with(", driver uring")), "{lines:#?}");
-    assert!(!lines.iter().any(|line| line.starts_with("warning: ")), "{lines:#?}");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ringback"));
+    command.args(["serve", "127.0.0.1:0", "--workers", "1"]);
+    assert_serves("uring", command);
 }
 
 /// The fast mode is asked for first each time, so each thread's every other request is for it.
 #[test]
 fn a_kernel_without_the_fast_mode_is_served_by_rings_and_says_so_once() {
-    let mut command = Command::new("strace");
-    command
-        .args(["-f", "-o", "/dev/null", "-e", "trace=io_uring_setup", "-e"])
-        .arg("inject=io_uring_setup:error=EINVAL:when=1+2")
-        .arg(env!("CARGO_BIN_EXE_ringback"))
-        .args(["serve", "127.0.0.1:0", "--workers", "2"]);
-    let program = Program::spawn(&mut command, 1);
+    let serve = ["serve", "127.0.0.1:0", "--workers", "2"];
+    let program = Program::spawn(&mut injected("error=EINVAL:when=1+2", &serve), 1);
     assert_eq!(exchange(connect(program.addresses[0]), b"slower"), b"slower");
     let lines = &program.lines;
     let notes: Vec<_> = lines.iter().filter(|line| line.starts_with("note: ")).collect();
@@ -70,12 +76,11 @@ fn any_refusal_of_a_ring_ends_in_a_working_server_and_a_helpful_line() {
 
 #[test]
 fn who_insists_on_io_uring_is_told_the_same() {
-    for (answer, named) in ANSWERS {
-        let arguments = ["serve", "127.0.0.1:0", "--driver", "uring"];
-        assert_unavailable(
-            refused(answer, &arguments),
-            &["io_uring_setup: ", named, "; to fix it"],
-        );
+    for driver in RINGS {
+        for (answer, named) in ANSWERS {
+            let command = refused(answer, &["serve", "127.0.0.1:0", "--driver", driver]);
+            assert_unavailable(driver, command, &["io_uring_setup: ", named, "; to fix it"]);
+        }
     }
 }
 
@@ -91,8 +96,15 @@ fn a_seccomp_filter_is_recognised_whatever_it_answers_and_to_which_call() {
         let named = ["the seccomp filter of the container or service", "docker run --security-opt"];
         let serve = ["serve", "127.0.0.1:0", "--workers", "1"];
         assert_falls_back(filtered(answer, call, &serve), &named);
-        let insist = [&serve[..], &["--driver", "uring"]].concat();
-        assert_unavailable(filtered(answer, call, &insist), &named);
+        for driver in RINGS {
+            let insist = [&serve[..], &["--driver", driver]].concat();
+            let command = filtered(answer, call, &insist);
+            if (driver, call) == ("tokio-uring", Call::Register) {
+                assert_serves(driver, command);
+            } else {
+                assert_unavailable(driver, command, &named);
+            }
+        }
     }
 }
 
@@ -119,5 +131,5 @@ fn memory_that_may_not_be_locked_names_the_limit_that_is_too_low() {
         assert_falls_back(with_memlock(kib, &serve), &[&limit, "ulimit -l unlimited"]);
     }
     let insist = [&serve[..], &["--driver", "uring"]].concat();
-    assert_unavailable(with_memlock(0, &insist), &["RLIMIT_MEMLOCK is 0 KiB"]);
+    assert_unavailable("uring", with_memlock(0, &insist), &["RLIMIT_MEMLOCK is 0 KiB"]);
 }

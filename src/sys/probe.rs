@@ -119,11 +119,13 @@ pub(crate) fn try_native_ring() -> Result<Mode, Refusal> {
     }))
 }
 
-/// Whether there can be a ring at all, which is what a runtime of one-shot operations needs.
+/// Whether there can be a ring at all, and be entered, which is what a runtime of one-shot
+/// operations needs.
 pub(crate) fn try_plain_ring() -> Result<(), Refusal> {
     let refuse =
-        |error| Refusal::explain(errno_of(error), &Surroundings::look()).about("io_uring_setup");
-    IoUring::new(ENTRIES).map(drop).map_err(refuse)
+        |call: &str, error| Refusal::explain(errno_of(error), &Surroundings::look()).about(call);
+    let ring = IoUring::new(ENTRIES).map_err(|error| refuse("io_uring_setup", error))?;
+    ring.submitter().submit().map(drop).map_err(|error| refuse("io_uring_enter", error))
 }
 
 /// Whether there can be so many rings at the same time.

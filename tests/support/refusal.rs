@@ -10,7 +10,7 @@ pub const ANSWERS: [(&str, &str); 3] = [
 ];
 
 /// The system calls of io_uring, by their numbers on every architecture.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Call {
     Setup = 425,
     Enter = 426,
@@ -19,10 +19,16 @@ pub enum Call {
 
 /// `ringback` to which `io_uring_setup` answers so, without any reason that it could see.
 pub fn refused(answer: &str, arguments: &[&str]) -> Command {
+    injected(&format!("error={answer}"), arguments)
+}
+
+/// `ringback` where `strace` makes this of every `io_uring_setup`. Detached, so that the child of
+/// the test is the program: it would outlive a tracer that is killed.
+pub fn injected(what: &str, arguments: &[&str]) -> Command {
     let mut command = Command::new("strace");
     command
-        .args(["-f", "-o", "/dev/null", "-e", "trace=io_uring_setup", "-e"])
-        .arg(format!("inject=io_uring_setup:error={answer}"))
+        .args(["-D", "-f", "-o", "/dev/null", "-e", "trace=io_uring_setup", "-e"])
+        .arg(format!("inject=io_uring_setup:{what}"))
         .arg(env!("CARGO_BIN_EXE_ringback"))
         .args(arguments);
     command
