@@ -37,6 +37,9 @@ Examples:
   ringback-load 127.0.0.1:65432 -c 512 -s 1KiB      closed loop: what is its capacity?
   ringback-load 127.0.0.1:65432 -r 20k -d 1m        open loop: what latency at 20,000/s?
   ringback-load 127.0.0.1:65432 -r 20k --assert 'p99<200us' --assert 'max<5ms'
+  ringback-load 127.0.0.1:65432 -s 64:90,4KiB:10 --depth 8    mixed sizes, pipelined
+  ringback-load 127.0.0.1:65432 --reconnect 1                 what does a connection cost?
+  ringback-load 127.0.0.1:65432 -c 50k --ramp-up 10s --source 127.0.0.2-127.0.0.9
   ringback-load [::1]:65432 --format json -o r.json
 
 Units: counts k, M, G; sizes KiB, MiB; durations ns, us, ms, s, m, h.
