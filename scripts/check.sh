@@ -103,7 +103,8 @@ install_debian_packages() {
     local missing=()
     command -v nc >/dev/null || missing+=(netcat-openbsd)
     command -v socat >/dev/null || missing+=(socat)
-    command -v python3 >/dev/null || missing+=(python3)
+    # With it tests make an environment of their own, for readers of our files from PyPI.
+    python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3 python3-venv)
     command -v strace >/dev/null || missing+=(strace)
     ((${#missing[@]})) || return 0
     if [[ $EUID -ne 0 ]] || ! command -v apt-get >/dev/null; then

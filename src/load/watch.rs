@@ -72,6 +72,15 @@ pub enum Tag {
 }
 
 impl Tag {
+    /// All of them.
+    pub const ALL: [Self; 5] =
+        [Self::Response, Self::Service, Self::SendLag, Self::Hiccup, Self::Connect];
+
+    /// The tag of this name, if there is one.
+    pub fn of_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|tag| tag.name() == name)
+    }
+
     /// The name as in reports.
     pub fn name(self) -> &'static str {
         match self {
@@ -80,6 +89,17 @@ impl Tag {
             Self::SendLag => "send_lag",
             Self::Hiccup => "hiccup",
             Self::Connect => "connect",
+        }
+    }
+
+    /// What the values are, for people.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Response => "Response: from the intended send to the reply",
+            Self::Service => "Service: from the send to the reply",
+            Self::SendLag => "Send lag: from the intended send to the actual one",
+            Self::Hiccup => "Hiccup: the machine's own stalls",
+            Self::Connect => "Connect: from the SYN until it is taken",
         }
     }
 }

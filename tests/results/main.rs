@@ -2,4 +2,7 @@
 //! there.
 
 mod files;
+mod hlog;
+mod merge;
+mod python;
 mod support;

@@ -12,7 +12,12 @@ pub(crate) fn ringback_load(arguments: &[&str]) -> Output {
 
 /// Measures an embedded server for a moment.
 pub(crate) fn measure(more: &[&str]) -> Output {
-    let output = ringback_load(&[&["-c", "2", "-d", "200ms", "--warmup", "0s"], more].concat());
+    measure_for("200ms", more)
+}
+
+/// Measures an embedded server.
+pub(crate) fn measure_for(duration: &str, more: &[&str]) -> Output {
+    let output = ringback_load(&[&["-c", "2", "--warmup", "50ms", "-d", duration], more].concat());
     // A busy machine may make it invalid; it is reported all the same.
     assert!(matches!(output.status.code(), Some(0 | 4)), "{output:?}");
     output

@@ -68,6 +68,14 @@ pub enum LoadError {
         /// What the resolver said.
         source: io::Error,
     },
+    /// A file that is to be read cannot be.
+    #[error("cannot read {path}: {why}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it, and where.
+        why: String,
+    },
     /// The host lets the process open too few files.
     #[error(transparent)]
     Descriptors(#[from] DescriptorLimitError),
@@ -92,6 +100,7 @@ impl LoadError {
         ExitCode::from(match self {
             Self::Usage(_) | Self::Output { .. } => EXIT_USAGE,
             Self::Write { .. }
+            | Self::Read { .. }
             | Self::Resolve { .. }
             | Self::Descriptors(_)
             | Self::DescriptorsOfBoth(_)

@@ -10,6 +10,7 @@ pub mod compare;
 mod destination;
 pub mod error;
 pub mod measure;
+pub mod merge;
 pub mod output;
 pub mod plot;
 pub mod results;
@@ -22,6 +23,7 @@ use clap::{Parser, Subcommand};
 
 use self::compare::Compare;
 use self::error::LoadError;
+use self::merge::Merge;
 use self::plot::Plot;
 use self::run::Run;
 
@@ -56,6 +58,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Compare(Box<Compare>),
+    Merge(Merge),
     Plot(Plot),
 }
 
@@ -69,6 +72,7 @@ impl Cli {
         match self.command {
             None => self.run.execute(),
             Some(Command::Compare(command)) => command.execute(),
+            Some(Command::Merge(merge)) => merge.execute(),
             Some(Command::Plot(plot)) => plot.execute(),
         }
     }

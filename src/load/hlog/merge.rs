@@ -10,16 +10,32 @@ use hdrhistogram::Histogram;
 
 use super::Logged;
 use super::read::{Entry, Log, LogError, Problem};
+use crate::load::watch::Tag;
 
 /// What logs add up to.
 #[derive(Debug)]
 pub struct Merged {
+    /// How many logs were added up.
+    pub logs: usize,
+    /// How many intervals they had.
+    pub intervals: usize,
     /// When the first interval began.
     pub start: SystemTime,
     /// When the last one ended.
     pub end: SystemTime,
     /// All intervals of each tag.
     pub totals: BTreeMap<Option<String>, Histogram<u64>>,
+}
+
+impl Merged {
+    /// The tag that matters most, and its sum: the response, else the service, else the first.
+    pub fn main(&self) -> (Option<&str>, &Histogram<u64>) {
+        let by_name = |tag: Tag| self.totals.get_key_value(&Some(tag.name().to_owned()));
+        let main = by_name(Tag::Response).or_else(|| by_name(Tag::Service));
+        let (tag, total) =
+            main.or_else(|| self.totals.first_key_value()).expect("a log has an interval");
+        (tag.as_deref(), total)
+    }
 }
 
 /// A log that cannot be added.
@@ -44,6 +60,8 @@ pub struct MergeError {
 /// When there is no log.
 pub fn merge(logs: &[Log], show: &mut dyn FnMut(&Logged<'_>)) -> Result<Merged, MergeError> {
     let mut merged = Merged {
+        logs: logs.len(),
+        intervals: entries(logs).count(),
         start: entries(logs).map(|part| part.entry.start).min().expect("a log has an interval"),
         end: entries(logs).map(|part| part.entry.end).max().expect("a log has an interval"),
         totals: BTreeMap::new(),

@@ -104,7 +104,7 @@ struct LatencyNs {
 
 /// A histogram without samples has no smallest, no mean and no largest either.
 #[derive(Serialize)]
-struct Percentiles {
+pub(super) struct Percentiles {
     count: u64,
     min: Option<u64>,
     mean: Option<f64>,

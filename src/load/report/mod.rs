@@ -4,6 +4,8 @@ pub(super) mod format;
 mod hgrm;
 mod histogram;
 pub(super) mod json;
+mod merged;
+mod table;
 pub(super) mod text;
 mod usage;
 
@@ -16,6 +18,7 @@ use serde::Serialize;
 
 pub use self::hgrm::hgrm;
 pub use self::json::{SCHEMA, json};
+pub use self::merged::{MERGED_SCHEMA, merged_json, merged_text};
 pub use self::text::text;
 use self::usage::Usage;
 use super::assertion::Finding;

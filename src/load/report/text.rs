@@ -2,14 +2,13 @@
 
 use std::fmt::{self, Write};
 
-use hdrhistogram::Histogram;
-
+use super::Report;
 use super::format::{bytes, count, list, nanos, percent};
-use super::histogram::draw;
-use super::{OpenLoopLatency, Quantile, Report};
+use super::table::{write_head, write_picture, write_row};
 use crate::load::config::{Config, Load, Server};
 use crate::load::host::Host;
 use crate::load::sizes::Sizes;
+use crate::load::watch::Tag;
 use crate::load::{Finding, Measured, clock};
 
 /// The report in lines of at most 100 columns, except where a name or a reason is longer.
@@ -158,55 +157,20 @@ fn write_rates(out: &mut String, report: &Report) -> fmt::Result {
 
 fn write_latencies(out: &mut String, report: &Report) -> fmt::Result {
     let latency = &report.latency;
-    writeln!(
-        out,
-        "\nLatency     {:>9} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9}",
-        "min", "mean", "p50", "p90", "p99", "p99.9", "p99.99", "max"
-    )?;
+    write_head(out)?;
     if let Some(open_loop) = &latency.open_loop {
-        write_latency(out, "response", &open_loop.response)?;
+        write_row(out, "response", &open_loop.response)?;
     }
-    write_latency(out, "service", &latency.service)?;
+    write_row(out, "service", &latency.service)?;
     if let Some(open_loop) = &latency.open_loop {
-        write_latency(out, "send lag", &open_loop.send_lag)?;
+        write_row(out, "send lag", &open_loop.send_lag)?;
     }
     if let Some(connect) = &latency.connect {
-        write_latency(out, "connect", connect)?;
+        write_row(out, "connect", connect)?;
     }
-    write_latency(out, "hiccup", &report.machine.hiccup)?;
-    match &latency.open_loop {
-        None => write_picture(out, "Service: from the send to the reply", &latency.service),
-        Some(OpenLoopLatency { response, .. }) => {
-            write_picture(out, "Response: from the intended send to the reply", response)
-        }
-    }
-}
-
-fn write_latency(out: &mut String, name: &str, histogram: &Histogram<u64>) -> fmt::Result {
-    let if_any = |value: u64| (!histogram.is_empty()).then_some(value);
-    let columns = [
-        if_any(histogram.min()),
-        if_any(histogram.mean().round() as u64),
-        Quantile::P50.of(histogram),
-        Quantile::P90.of(histogram),
-        Quantile::P99.of(histogram),
-        Quantile::P99_9.of(histogram),
-        Quantile::P99_99.of(histogram),
-        if_any(histogram.max()),
-    ];
-    write!(out, "  {name:<10}")?;
-    for value in columns {
-        write!(out, "{:>9} ", value.map_or("-".to_owned(), nanos))?;
-    }
-    out.truncate(out.trim_end().len());
-    writeln!(out)
-}
-
-fn write_picture(out: &mut String, title: &str, histogram: &Histogram<u64>) -> fmt::Result {
-    if Quantile::P99_99.of(histogram).is_none() {
-        writeln!(out, "  - : fewer than ten samples beyond, too few to say")?;
-    }
-    write!(out, "\n{title}\n{}", draw(histogram))
+    write_row(out, "hiccup", &report.machine.hiccup)?;
+    let main = if latency.open_loop.is_some() { Tag::Response } else { Tag::Service };
+    write_picture(out, main.title(), latency.main())
 }
 
 fn write_totals(out: &mut String, report: &Report) -> fmt::Result {

@@ -1,0 +1,103 @@
+//! The report of merged logs, for people and for programs.
+
+use std::collections::BTreeMap;
+use std::fmt::{self, Write};
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+use serde::Serialize;
+
+use super::format::{count, nanos};
+use super::json::Percentiles;
+use super::table::{write_head, write_picture, write_row};
+use crate::load::clock;
+use crate::load::hlog::Merged;
+use crate::load::watch::Tag;
+
+/// Names this form of the report; a change that breaks readers gets another.
+pub const MERGED_SCHEMA: &str = "ringback-merge/1";
+
+/// What histograms are called that have no tag.
+const UNTAGGED: &str = "untagged";
+
+/// The sums as one JSON object, ended by a line feed.
+pub fn merged_json(merged: &Merged) -> String {
+    let mut text = serde_json::to_string_pretty(&Document {
+        schema: MERGED_SCHEMA,
+        logs: merged.logs,
+        intervals: merged.intervals,
+        start: humantime::format_rfc3339_millis(merged.start).to_string(),
+        duration_ns: clock::nanos(duration(merged)),
+        latency_ns: merged
+            .totals
+            .iter()
+            .map(|(tag, total)| (name(tag.as_deref()), Percentiles::from(total)))
+            .collect(),
+    })
+    .expect("the document holds strings and finite numbers only");
+    text.push('\n');
+    text
+}
+
+/// The sums as a table, and a picture of the one that matters most.
+pub fn merged_text(merged: &Merged) -> String {
+    let mut out = String::new();
+    write_merged(&mut out, merged).expect("writing to a string does not fail");
+    out
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    schema: &'static str,
+    /// How many logs were added up, and how many intervals they had.
+    logs: usize,
+    intervals: usize,
+    /// When the first interval began, as in RFC 3339.
+    start: String,
+    /// From there to the end of the last one.
+    duration_ns: u64,
+    /// By tag.
+    latency_ns: BTreeMap<&'a str, Percentiles>,
+}
+
+fn write_merged(out: &mut String, merged: &Merged) -> fmt::Result {
+    writeln!(
+        out,
+        "ringback-load merge: {} log{}, {} intervals, {} from {}",
+        count(merged.logs as u64),
+        if merged.logs == 1 { "" } else { "s" },
+        count(merged.intervals as u64),
+        nanos(clock::nanos(duration(merged))),
+        humantime::format_rfc3339_seconds(merged.start),
+    )?;
+    write_head(out)?;
+    for (name, total) in rows(merged) {
+        write_row(out, name, total)?;
+    }
+    let (tag, main) = merged.main();
+    let title = tag.and_then(Tag::of_name).map_or(name(tag), |known| known.title());
+    write_picture(out, title, main)?;
+    let samples: Vec<String> = rows(merged)
+        .into_iter()
+        .map(|(name, total)| format!("{} {name}", count(total.len())))
+        .collect();
+    writeln!(out, "\nSamples      {}", samples.join(", "))
+}
+
+/// The tags that a run has in the order of its report, then all others.
+fn rows(merged: &Merged) -> Vec<(&str, &Histogram<u64>)> {
+    let mut rows: Vec<_> =
+        merged.totals.iter().map(|(tag, total)| (name(tag.as_deref()), total)).collect();
+    rows.sort_by_key(|(name, _)| {
+        Tag::ALL.iter().position(|tag| tag.name() == *name).unwrap_or(usize::MAX)
+    });
+    rows
+}
+
+fn duration(merged: &Merged) -> Duration {
+    merged.end.duration_since(merged.start).unwrap_or_default()
+}
+
+fn name(tag: Option<&str>) -> &str {
+    tag.unwrap_or(UNTAGGED)
+}
