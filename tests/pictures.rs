@@ -22,9 +22,12 @@ fn texts(svg: &str) -> Vec<String> {
 fn run_in(directory: &Path, name: &str, more: &[&str]) -> (String, String) {
     let file = |ending: &str| directory.join(format!("{name}.{ending}")).display().to_string();
     let (json, svg) = (file("json"), file("svg"));
-    let mut arguments = vec!["-c", "2", "-d", "400ms", "--warmup", "50ms", "--format", "json"];
+    let mut arguments = vec!["-c", "2", "--warmup", "50ms", "--format", "json"];
     arguments.extend(["-o", &json, "--svg", &svg]);
     arguments.extend(more);
+    if !more.contains(&"-d") {
+        arguments.extend(["-d", "400ms"]);
+    }
     let output = ringback_load(&arguments);
     // A busy machine may make it invalid; it is drawn all the same.
     assert!(matches!(output.status.code(), Some(0 | 4)), "{output:?}");
@@ -62,6 +65,28 @@ fn saved_reports_are_drawn_over_each_other() {
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     assert!(output.stdout.is_empty());
     assert!(fs::read_to_string(&open).unwrap().starts_with("<svg "));
+}
+
+#[test]
+fn a_log_is_drawn_over_time_and_beside_other_forms() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = |ending: &str| directory.path().join(ending).display().to_string();
+    let (log, table) = (file("run.hlog"), file("run.hgrm"));
+    run_in(directory.path(), "run", &["-d", "2s", "-r", "500", "--hlog", &log, "--hgrm", &table]);
+    let output = ringback_load(&["plot", &log]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let alone = texts(std::str::from_utf8(&output.stdout).unwrap());
+    assert_eq!(alone[0], "Latency of run.hlog");
+    for words in ["response, from the intended", "Latency over time", "Throughput", " messages"] {
+        assert!(alone.iter().any(|text| text.contains(words)), "{words} in {alone:?}");
+    }
+    let output = ringback_load(&["plot", &log, &table, &file("run.json")]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let together = texts(std::str::from_utf8(&output.stdout).unwrap());
+    assert_eq!(together[0], "Latency of 3 runs");
+    for words in ["run.hlog", "run.hgrm", "run.json", "run.hlog, p99"] {
+        assert!(together.iter().any(|text| text == words), "{words} in {together:?}");
+    }
 }
 
 #[test]

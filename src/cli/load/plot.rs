@@ -15,8 +15,9 @@ const MOST_FILES: usize = 12;
 
 /// Draws saved results as one SVG picture
 ///
-/// Curves of latency by percentile from everything that a run saves, and of latency and throughput
-/// over time from logs. Several runs are drawn over each other, named by their files.
+/// Of runs latency by percentile, and from logs latency and throughput over time; of sweeps latency
+/// against throughput; of a comparison the ratio in each block. Several runs or sweeps are drawn
+/// over each other, named by their files.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -44,16 +45,17 @@ impl Plot {
                 self.files.len()
             )));
         }
-        let runs = self.files.iter().zip(names(&self.files));
-        let runs: Result<Vec<_>, LoadError> =
-            runs.map(|(path, name)| Ok((name, read(path)?))).collect();
-        let figure = picture::of_runs(runs?);
+        let saved = self.files.iter().zip(names(&self.files));
+        let saved: Result<Vec<_>, LoadError> =
+            saved.map(|(path, name)| Ok((name, read(path)?))).collect();
+        let figure =
+            picture::of_saved(saved?).map_err(|error| LoadError::Usage(error.to_string()))?;
         open_report(self.output.as_deref())?.deliver(&figure.svg())?;
         Ok(ExitCode::SUCCESS)
     }
 }
 
-fn read(path: &Path) -> Result<picture::Run, LoadError> {
+fn read(path: &Path) -> Result<picture::Saved, LoadError> {
     let file = path.display();
     let saved =
         fs::read(path).map_err(|error| LoadError::Usage(format!("cannot read {file}: {error}")))?;

@@ -43,7 +43,9 @@ impl LoadCurve {
     pub(super) fn draw(&self, canvas: &mut Canvas, top: f64) -> f64 {
         let top = draw_heading(canvas, top, "Latency against throughput");
         let points = || self.sweeps.iter().flat_map(|sweep| &sweep.points);
-        let rates = Range::of(points().map(|point| point.achieved_per_s));
+        // A rate at which nothing was received has no place and must not stretch the axis.
+        let drawn = points().filter(|point| point.p50_ns.or(point.p99_ns).is_some());
+        let rates = Range::of(drawn.map(|point| point.achieved_per_s));
         let latencies = points().flat_map(|point| [point.p50_ns, point.p99_ns]).flatten();
         let latencies = Range::of(latencies.map(|ns| ns as f64));
         let (Some(rates), Some(latencies)) = (rates, latencies) else {

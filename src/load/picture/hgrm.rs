@@ -1,7 +1,8 @@
 //! Percentile tables as HdrHistogram prints them (`.hgrm`).
 
 use super::super::chart::{PercentilePoint, PercentileSeries, is_firm};
-use super::{ReadError, Run, explain};
+use super::run::explain;
+use super::{ReadError, Run};
 
 /// Reads a table: values in milliseconds, percentiles, counts; lines with `#` sum it up.
 pub(super) fn read(text: &str) -> Result<Run, ReadError> {

@@ -10,7 +10,8 @@ use super::super::chart::PercentileSeries;
 use super::super::hlog::{Entry, Log};
 use super::super::report::format;
 use super::super::watch::Tag;
-use super::{History, ReadError, Run, explain};
+use super::run::explain;
+use super::{History, ReadError, Run};
 
 /// Reads a log whose values are nanoseconds. Of its tags the response is drawn and the service;
 /// of a log of another program, everything that it does not call a stall of the machine.

@@ -7,18 +7,25 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::super::chart::{PercentilePoint, PercentileSeries};
-use super::super::report::{self, Report, SCHEMA, format};
+use super::super::compare;
+use super::super::report::{self, Report, format};
 use super::super::watch::Tag;
-use super::{ReadError, Run, explain};
+use super::run::explain;
+use super::{ReadError, Run, Saved, comparison, saved, sweep};
+
+/// What a sweep's report says of itself.
+const SWEEP: &str = "ringback-sweep/1";
 
 /// Reads a report.
-pub(super) fn read(text: &str) -> Result<Run, ReadError> {
+pub(super) fn read(text: &str) -> Result<Saved, ReadError> {
     let document: Value = serde_json::from_str(text)?;
     match document["schema"].as_str() {
-        Some(SCHEMA) => Ok(Document::deserialize(document)?.into()),
+        Some(report::SCHEMA) => saved::run(Document::deserialize(document)?.into()),
+        Some(SWEEP) => sweep::read(document),
+        Some(compare::report::SCHEMA) => comparison::read(document),
         other => Err(ReadError::UnknownSchema {
             found: other.map_or("missing".to_owned(), |schema| format!("{schema:?}")),
-            known: SCHEMA,
+            known: [report::SCHEMA, SWEEP, compare::report::SCHEMA].join(", "),
         }),
     }
 }
@@ -38,7 +45,7 @@ pub(super) fn of_report(report: &Report) -> Run {
 
 /// The part of a report that a picture shows.
 #[derive(Deserialize)]
-struct Document {
+pub(super) struct Document {
     target: Target,
     config: Config,
     host: Host,
@@ -48,13 +55,13 @@ struct Document {
 }
 
 #[derive(Deserialize)]
-struct Target {
+pub(super) struct Target {
     name: String,
     embedded: bool,
 }
 
 #[derive(Deserialize)]
-struct Config {
+pub(super) struct Config {
     #[serde(rename = "loop")]
     loop_kind: String,
     protocol: String,
@@ -67,7 +74,7 @@ struct Config {
 }
 
 #[derive(Deserialize)]
-struct Host {
+pub(super) struct Host {
     kernel: String,
     cpu_model: Option<String>,
     cpus: u64,
@@ -85,19 +92,19 @@ struct LatencyNs {
 }
 
 #[derive(Deserialize)]
-struct Percentiles {
+pub(super) struct Percentiles {
     count: u64,
     min: Option<u64>,
-    p50: Option<u64>,
+    pub(super) p50: Option<u64>,
     p90: Option<u64>,
-    p99: Option<u64>,
+    pub(super) p99: Option<u64>,
     p99_9: Option<u64>,
     p99_99: Option<u64>,
     max: Option<u64>,
 }
 
 #[derive(Deserialize)]
-struct Verdict {
+pub(super) struct Verdict {
     valid: bool,
     reasons: Vec<String>,
 }
@@ -113,30 +120,48 @@ impl From<Document> for Run {
             format!("{}/s answered", format::count(throughput.messages_per_s.round() as u64)),
             host.describe(),
         ];
-        let warning = (!verdict.valid).then(|| format!("INVALID: {}", verdict.reasons.join("; ")));
         Self {
-            target: Some(if target.embedded {
-                "the embedded server".to_owned()
-            } else {
-                target.name
-            }),
+            target: Some(target.name()),
             facts,
-            warning,
+            warning: verdict.warning(),
             latencies: response.into_iter().chain([service]).collect(),
             timeline: None,
         }
     }
 }
 
+impl Document {
+    /// The one that matters most.
+    pub(super) fn main_latency(&self) -> &Percentiles {
+        self.latency_ns.response.as_ref().unwrap_or(&self.latency_ns.service)
+    }
+
+    pub(super) fn messages_per_s(&self) -> f64 {
+        self.throughput.messages_per_s
+    }
+}
+
+impl Target {
+    pub(super) fn name(self) -> String {
+        if self.embedded { "the embedded server".to_owned() } else { self.name }
+    }
+}
+
+impl Verdict {
+    pub(super) fn warning(&self) -> Option<String> {
+        (!self.valid).then(|| format!("INVALID: {}", self.reasons.join("; ")))
+    }
+}
+
 impl Config {
-    fn load(&self) -> String {
+    pub(super) fn load(&self) -> String {
         match self.rate_per_s {
             Some(rate) => format!("open loop at {}/s", format::count(rate)),
             None => format!("{} loop, {} in flight each", self.loop_kind, self.depth),
         }
     }
 
-    fn messages(&self) -> String {
+    pub(super) fn messages(&self) -> String {
         let size = match self.size_bytes {
             Some(bytes) => format::bytes(bytes as f64),
             None => format!("{} B", self.sizes),
@@ -147,7 +172,7 @@ impl Config {
 }
 
 impl Host {
-    fn describe(&self) -> String {
+    pub(super) fn describe(&self) -> String {
         let model = self.cpu_model.as_deref().unwrap_or("CPU of unknown model");
         format!("Linux {}, {} × {model}", self.kernel, self.cpus)
     }

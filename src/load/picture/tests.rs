@@ -5,8 +5,10 @@ use std::time::{Duration, SystemTime};
 use hdrhistogram::Histogram;
 use serde_json::{Value, json};
 
+use super::super::chart::Panel;
 use super::super::hlog;
 use super::super::report::{SCHEMA, hgrm};
+use super::run::of_runs;
 use super::*;
 
 fn report() -> Value {
@@ -34,8 +36,15 @@ fn report() -> Value {
     })
 }
 
+fn read_run(saved: &[u8]) -> Result<Run, ReadError> {
+    read(saved).map(|saved| match saved {
+        Saved::Run(run) => run,
+        other => panic!("{other:?}"),
+    })
+}
+
 fn read_json(report: &Value) -> Result<Run, ReadError> {
-    read(report.to_string().as_bytes())
+    read_run(report.to_string().as_bytes())
 }
 
 #[test]
@@ -95,7 +104,7 @@ fn a_percentile_table_is_in_milliseconds() {
 #[Max     =       40.000, Total count    =         1000]
 #[Buckets =           26, SubBuckets     =         2048]
 ";
-    let run = read(table.as_bytes()).unwrap();
+    let run = read_run(table.as_bytes()).unwrap();
     let points: Vec<_> = run.latencies[0]
         .points
         .iter()
@@ -137,7 +146,7 @@ fn a_log_is_a_curve_and_a_timeline() {
         ("response", 1, &[5_000]),
         ("hiccup", 1, &[10_000]),
     ]);
-    let run = read(&saved).unwrap();
+    let run = read_run(&saved).unwrap();
     assert_eq!(run.facts, ["300 messages", "2023-11-14 22:13 UTC"]);
     let [response, service] = run.latencies.as_slice() else { panic!("{:?}", run.latencies) };
     assert!(response.name.starts_with("response, ") && service.name.starts_with("service, "));
@@ -156,7 +165,8 @@ fn a_log_is_a_curve_and_a_timeline() {
 
 #[test]
 fn a_log_of_another_program_is_drawn_by_its_tags() {
-    let run = read(&log(&[("", 0, &[1_000]), ("get", 0, &[2_000]), ("hiccup", 0, &[1])])).unwrap();
+    let run =
+        read_run(&log(&[("", 0, &[1_000]), ("get", 0, &[2_000]), ("hiccup", 0, &[1])])).unwrap();
     let names: Vec<_> = run.latencies.iter().map(|series| series.name.as_str()).collect();
     assert_eq!(names, ["latency", "get"]);
     let only_stalls = read(&log(&[("hiccup", 0, &[1])])).unwrap_err();
@@ -165,7 +175,7 @@ fn a_log_of_another_program_is_drawn_by_its_tags() {
 
 #[test]
 fn a_report_and_a_log_share_a_picture() {
-    let saved = read(&log(&[("response", 0, &[3_000])])).unwrap();
+    let saved = read_run(&log(&[("response", 0, &[3_000])])).unwrap();
     let report = read_json(&report()).unwrap();
     let figure = of_runs(vec![("a.json".to_owned(), report), ("b.hlog".to_owned(), saved)]);
     let [Panel::Percentiles(curve), Panel::Timeline(timeline)] = figure.panels.as_slice() else {
@@ -179,12 +189,106 @@ fn a_report_and_a_log_share_a_picture() {
 fn a_table_of_ours_is_named_by_what_it_holds() {
     let mut histogram = Histogram::<u64>::new_with_bounds(1, 60_000_000_000, 3).unwrap();
     (1..=1_000).for_each(|us| histogram.record(us * 1_000).unwrap());
-    let run = read(hgrm("service", &histogram).as_bytes()).unwrap();
+    let run = read_run(hgrm("service", &histogram).as_bytes()).unwrap();
     let series = &run.latencies[0];
     assert_eq!(series.name, "service, from the send to the reply");
     let last = series.points.last().unwrap();
     assert_eq!((last.latency_ns, last.is_firm), (histogram.max(), false));
     assert!(series.points.iter().all(|point| (0.0..1.0).contains(&point.quantile)));
+}
+
+fn comparison() -> Value {
+    let estimate =
+        |median: f64| json!({"median": median, "low": median - 0.01, "high": median + 0.01});
+    json!({
+        "schema": "ringback-compare/1",
+        "verdict": "a", "reasons": [], "valid": true,
+        "metric": {"name": "cpu", "unit": "ns/message", "better": "less"},
+        "min_effect": 0.01,
+        "ratio": estimate(1.05), "control": estimate(1.0),
+        "blocks": [
+            {"ratio": 1.04, "control": 0.99}, {"ratio": null, "control": null},
+            {"ratio": 1.06, "control": 1.01},
+        ],
+        "commands": {"a": "ringback serve {addr}", "b": "epoll-echo {addr}"},
+        "config": report()["config"], "host": report()["host"],
+    })
+}
+
+fn sweep() -> Value {
+    let run = |per_s: u64| {
+        let mut run = report();
+        run["throughput"]["messages_per_s"] = json!(per_s);
+        run
+    };
+    json!({
+        "schema": "ringback-sweep/1",
+        "target": report()["target"], "config": report()["config"], "host": report()["host"],
+        "rates": [
+            {"rate_per_s": 1_000, "valid": true, "reasons": [], "run": run(1_000)},
+            {"rate_per_s": 2_000, "valid": true, "reasons": [], "run": run(2_000)},
+            {"rate_per_s": 4_000, "valid": false, "reasons": ["late"], "run": run(2_500)},
+            {"rate_per_s": 8_000, "valid": false, "reasons": ["nothing"], "run": null},
+        ],
+        "knee": {"rate_per_s": 2_000},
+        "verdict": {"valid": true, "reasons": [], "interrupted": false},
+    })
+}
+
+fn read_value(value: &Value) -> Saved {
+    read(value.to_string().as_bytes()).unwrap()
+}
+
+#[test]
+fn a_comparison_is_its_blocks() {
+    let figure = of_saved(vec![("a.json".to_owned(), read_value(&comparison()))]).unwrap();
+    assert_eq!(figure.title, "cpu: a is better");
+    assert_eq!(figure.facts[..2], ["a: ringback serve {addr}", "b: epoll-echo {addr}"]);
+    let [Panel::Ratios(ratios)] = figure.panels.as_slice() else { panic!("{:?}", figure.panels) };
+    assert_eq!(ratios.reading, "below 1: b is better");
+    assert_eq!(ratios.comparison.ratios.len(), 3);
+    assert!(ratios.comparison.ratios[1].is_nan() && ratios.control.is_some());
+    assert!(figure.svg().contains("b / a: 1.050 (1.040 to 1.060)"));
+}
+
+#[test]
+fn a_sweep_is_its_rates() {
+    let figure = of_saved(vec![("s.json".to_owned(), read_value(&sweep()))]).unwrap();
+    assert_eq!(figure.title, "s.json: knee at 2,000/s");
+    let [Panel::Load(curve)] = figure.panels.as_slice() else { panic!("{:?}", figure.panels) };
+    let [sweep] = curve.sweeps.as_slice() else { panic!("{curve:?}") };
+    assert_eq!(sweep.knee, Some(1));
+    let points: Vec<_> = sweep
+        .points
+        .iter()
+        .map(|point| (point.achieved_per_s, point.p50_ns, point.p99_ns, point.is_valid))
+        .collect();
+    assert_eq!(
+        points,
+        [
+            (1_000.0, Some(5_000), Some(10_000), true),
+            (2_000.0, Some(5_000), Some(10_000), true),
+            (2_500.0, Some(5_000), Some(10_000), false),
+            (0.0, None, None, false),
+        ]
+    );
+}
+
+#[test]
+fn what_does_not_fit_in_one_picture_is_refused() {
+    let named = |name: &str, value: &Value| (name.to_owned(), read_value(value));
+    let sweeps = of_saved(vec![named("a", &sweep()), named("b", &sweep())]).unwrap();
+    assert_eq!(sweeps.title, "Latency against throughput of 2 sweeps");
+    let error = of_saved(vec![named("a", &report()), named("b", &sweep())]).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "a is a run and b is a sweep: they do not fit in one picture; draw them one by one"
+    );
+    let error = of_saved(vec![named("a", &comparison()), named("b", &comparison())]).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "several comparisons do not fit in one picture: draw them one by one"
+    );
 }
 
 #[test]

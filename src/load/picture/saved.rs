@@ -1,0 +1,150 @@
+//! Results that were saved, read back and put together.
+
+use super::super::chart::Figure;
+use super::super::hlog::LogError;
+use super::run::of_runs;
+use super::sweep::of_sweeps;
+use super::{Run, Sweep, hgrm, hlog, json};
+
+/// What was saved.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Saved {
+    /// One run.
+    Run(Run),
+    /// Runs at several rates.
+    Sweep(Sweep),
+    /// Two servers compared: a picture of its own.
+    Comparison(Figure),
+}
+
+/// Why something that was saved cannot be drawn.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// It has none of the forms that can be read.
+    #[error(
+        "it is neither a JSON report nor a log of histograms (.hlog) nor a percentile table \
+         (.hgrm): save one with --format json, --hlog or --hgrm"
+    )]
+    UnknownForm,
+    /// It begins like JSON.
+    #[error("it is not a whole JSON report: {0}; save it anew with --format json")]
+    Json(#[from] serde_json::Error),
+    /// It is JSON of another kind.
+    #[error("its schema is {found}, which this version cannot draw: it draws {known}")]
+    UnknownSchema {
+        /// What its key `schema` says.
+        found: String,
+        /// What would have been right.
+        known: String,
+    },
+    /// It is like a log of histograms.
+    #[error("it is not a whole log of histograms (.hlog), {0}")]
+    Log(#[from] LogError),
+    /// A line of a percentile table is not one.
+    #[error("its line {line} is not one of a percentile table (.hgrm): {text:?}")]
+    Table {
+        /// Counted from 1.
+        line: usize,
+        /// Its beginning.
+        text: String,
+    },
+    /// Nothing was measured.
+    #[error("it holds no latencies")]
+    Empty,
+}
+
+/// Why several results do not fit in one picture.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum MixError {
+    /// Their pictures have different axes.
+    #[error(
+        "{first} is {first_kind} and {other} is {other_kind}: they do not fit in one picture; draw \
+         them one by one"
+    )]
+    Kinds {
+        /// The name of one.
+        first: String,
+        /// What it is.
+        first_kind: &'static str,
+        /// The name of another.
+        other: String,
+        /// What that is.
+        other_kind: &'static str,
+    },
+    /// Their blocks have nothing to do with each other.
+    #[error("several comparisons do not fit in one picture: draw them one by one")]
+    Comparisons,
+}
+
+/// Reads back what was saved, whatever its form.
+///
+/// # Errors
+///
+/// When it has none of the forms that are saved, or is damaged.
+pub fn read(saved: &[u8]) -> Result<Saved, ReadError> {
+    // Anything that is not text becomes text that none of them begins with.
+    let text = String::from_utf8_lossy(saved);
+    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty()).peekable();
+    let is_commented = lines.peek().is_some_and(|line| line.starts_with('#'));
+    match lines.find(|line| !line.starts_with('#')) {
+        Some(line) if line.starts_with('{') && !is_commented => json::read(&text),
+        Some(line) if line.starts_with("Value") => hgrm::read(&text).and_then(run),
+        // A line of a log has four columns, a tag before them if there are several kinds.
+        Some(line) if line.matches(',').count() >= 3 => hlog::read(saved).and_then(run),
+        None if is_commented => hlog::read(saved).and_then(run),
+        _ => Err(ReadError::UnknownForm),
+    }
+}
+
+/// The picture of what was saved, each with its name; several are drawn over each other.
+///
+/// # Errors
+///
+/// When they are not of one kind, or comparisons.
+///
+/// # Panics
+///
+/// When there is nothing.
+pub fn of_saved(saved: Vec<(String, Saved)>) -> Result<Figure, MixError> {
+    let (first, kind) = (saved[0].0.clone(), saved[0].1.kind());
+    if let Some((other, odd)) = saved.iter().find(|(_, one)| one.kind() != kind) {
+        return Err(MixError::Kinds {
+            first,
+            first_kind: kind,
+            other: other.clone(),
+            other_kind: odd.kind(),
+        });
+    }
+    let (mut runs, mut sweeps, mut comparisons) = (Vec::new(), Vec::new(), Vec::new());
+    for (name, one) in saved {
+        match one {
+            Saved::Run(run) => runs.push((name, run)),
+            Saved::Sweep(sweep) => sweeps.push((name, sweep)),
+            Saved::Comparison(figure) => comparisons.push(figure),
+        }
+    }
+    match comparisons.pop() {
+        Some(figure) if comparisons.is_empty() => Ok(figure),
+        Some(_) => Err(MixError::Comparisons),
+        None if sweeps.is_empty() => Ok(of_runs(runs)),
+        None => Ok(of_sweeps(sweeps)),
+    }
+}
+
+impl Saved {
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Run(_) => "a run",
+            Self::Sweep(_) => "a sweep",
+            Self::Comparison(_) => "a comparison",
+        }
+    }
+}
+
+/// A run that measured something.
+pub(super) fn run(run: Run) -> Result<Saved, ReadError> {
+    if run.latencies.iter().all(|series| series.points.is_empty()) {
+        return Err(ReadError::Empty);
+    }
+    Ok(Saved::Run(run))
+}
