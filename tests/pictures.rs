@@ -84,7 +84,7 @@ fn a_log_is_drawn_over_time_and_beside_other_forms() {
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     let together = texts(std::str::from_utf8(&output.stdout).unwrap());
     assert_eq!(together[0], "Latency of 3 runs");
-    for words in ["run.hlog", "run.hgrm", "run.json", "run.hlog, p99"] {
+    for words in ["run.hlog", "run.hgrm", "run.json", "Latency over time of run.hlog"] {
         assert!(together.iter().any(|text| text == words), "{words} in {together:?}");
     }
 }

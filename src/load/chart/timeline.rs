@@ -20,7 +20,7 @@ pub struct Timeline {
 /// One run over its time.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TimelineRun {
-    /// For the legend.
+    /// For the legend; empty if the picture is of this run only.
     pub name: String,
     /// Ascending. A few hundred are as many as can be seen.
     pub intervals: Vec<Interval>,
@@ -59,7 +59,7 @@ pub struct Stall {
 impl Timeline {
     /// Draws it below `top`; returns where what follows begins.
     pub(super) fn draw(&self, canvas: &mut Canvas, top: f64) -> f64 {
-        let top = draw_heading(canvas, top, "Latency over time");
+        let top = draw_heading(canvas, top, &self.heading());
         let end_s = Range::of(self.intervals().map(|interval| interval.end_s));
         let Some(end_s) = end_s.map(|range| range.high).filter(|end_s| *end_s > 0.0) else {
             return Plot::draw_nothing(canvas, top, "no interval was recorded");
@@ -115,6 +115,14 @@ impl Timeline {
             format!("{}: {intervals} intervals, slowest message {slowest}, {stalls}", run.name)
         });
         format!("Latency and throughput over time: {}", runs.collect::<Vec<_>>().join("; "))
+    }
+
+    /// Names a run that is alone here, but maybe not in the picture.
+    fn heading(&self) -> String {
+        match self.runs.as_slice() {
+            [run] if !run.name.is_empty() => format!("Latency over time of {}", run.name),
+            _ => "Latency over time".to_owned(),
+        }
     }
 
     fn intervals(&self) -> impl Iterator<Item = &Interval> {
