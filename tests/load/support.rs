@@ -57,11 +57,15 @@ pub(crate) fn short(address: SocketAddr) -> Config {
 
 pub(crate) fn measure(config: &Config) -> Report {
     let report = run(config, &mut |_| {}).unwrap();
+    assert_adds_up(&report);
+    report
+}
+
+pub(crate) fn assert_adds_up(report: &Report) {
     let totals = report.totals;
     assert_eq!(totals.intended, totals.sent + totals.unsent);
     assert_eq!(totals.sent, totals.received + totals.lost);
     assert!(totals.corrupted <= totals.received);
-    report
 }
 
 pub(crate) fn assert_all_came_back(report: &Report) {
