@@ -10,6 +10,7 @@ mod interrupt;
 pub mod load;
 mod placement;
 mod progress;
+mod rates;
 pub mod serve;
 pub mod sizes;
 pub mod units;

@@ -4,7 +4,7 @@ use std::io::{IsTerminal, Write, stderr};
 use std::time::Duration;
 
 use crate::load::compare::Step;
-use crate::load::{Phase, Progress};
+use crate::load::{self, Phase, Progress};
 
 /// Shows how a run is going: one line on stderr, rewritten, where somebody looks at it.
 pub(super) struct ProgressLine {
@@ -44,6 +44,26 @@ impl ProgressLine {
             ),
             rough_time(step.remaining),
         ));
+    }
+
+    /// A series of probes goes on.
+    pub(super) fn show_probe(&self, step: load::Step) {
+        let of = step.of.map_or_else(String::new, |of| format!(" of {of}"));
+        let doing = step.progress.map_or_else(
+            || "connecting".to_owned(),
+            |progress| {
+                let to_come = step.of.map_or(0, |of| of - step.number) as u32;
+                let left =
+                    progress.planned.saturating_sub(progress.elapsed) + progress.planned * to_come;
+                let what = if step.of.is_some() { "" } else { " of this run" };
+                format!(
+                    "{:.0} messages/s, {}{what} left",
+                    progress.messages_per_s,
+                    rough_time(left)
+                )
+            },
+        );
+        self.rewrite(&format!("run {}{of} at {}/s: {doing}", step.number, step.rate));
     }
 
     fn rewrite(&self, text: &str) {

@@ -83,6 +83,14 @@ impl Assertion {
 }
 
 impl Metric {
+    /// Messages that must be measured for it to be told.
+    pub fn samples_needed(self) -> u64 {
+        match self {
+            Self::Latency(quantile) => quantile.samples_needed(),
+            Self::Mean | Self::Min | Self::Max | Self::Throughput => 1,
+        }
+    }
+
     fn of(self, report: &Report) -> Measured {
         let latency = report.latency.main();
         let ns = match self {
@@ -98,6 +106,11 @@ impl Metric {
 }
 
 impl Comparison {
+    /// Whether it is met by what is small.
+    pub fn is_upper(self) -> bool {
+        matches!(self, Self::Below | Self::AtMost)
+    }
+
     fn holds(self, value: f64, limit: f64) -> bool {
         match self {
             Self::Below => value < limit,

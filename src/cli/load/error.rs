@@ -27,6 +27,15 @@ pub(super) fn exit_code(report: &Report) -> ExitCode {
     }
 }
 
+/// The same of a series of measurements.
+pub(super) fn exit_code_of_series(is_valid: bool, is_missed: bool) -> ExitCode {
+    match (is_valid, is_missed) {
+        (false, _) => ExitCode::from(EXIT_INVALID),
+        (true, true) => ExitCode::from(EXIT_MISSED),
+        (true, false) => ExitCode::SUCCESS,
+    }
+}
+
 /// The same of a comparison: 0 whichever way it comes out.
 pub(super) fn exit_code_of_comparison(findings: &Findings) -> ExitCode {
     if findings.is_valid() { ExitCode::SUCCESS } else { ExitCode::from(EXIT_INVALID) }

@@ -132,6 +132,18 @@ fn parse_sources(text: &str) -> Result<AddressList, AddressesError> {
 }
 
 impl Measuring {
+    /// The same in open loop, for a command that chooses the rates.
+    ///
+    /// # Errors
+    ///
+    /// When a rate is named nevertheless; the command says whose matter it is.
+    pub(super) fn for_many_rates(&self, whose_matter: &str) -> Result<Self, LoadError> {
+        match self.rate {
+            Some(_) => Err(LoadError::Usage(format!("--rate is one rate: {whose_matter}"))),
+            None => Ok(Self { rate: Some(1), ..self.clone() }),
+        }
+    }
+
     /// Checks the options against each other and against this host; without a target there will
     /// be an embedded server.
     ///

@@ -9,12 +9,14 @@ mod bounds;
 pub mod compare;
 mod destination;
 pub mod error;
+pub mod find_max;
 pub mod measure;
 pub mod merge;
 pub mod output;
 pub mod plot;
 pub mod results;
 pub mod run;
+pub mod sweep;
 mod target;
 
 use std::process::ExitCode;
@@ -23,9 +25,11 @@ use clap::{Parser, Subcommand};
 
 use self::compare::Compare;
 use self::error::LoadError;
+use self::find_max::FindMax;
 use self::merge::Merge;
 use self::plot::Plot;
 use self::run::Run;
+use self::sweep::SweepCommand;
 
 /// Measures a TCP echo server: rate, latency, CPU, and whether the numbers can be trusted.
 #[derive(Debug, Parser)]
@@ -57,6 +61,8 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Sweep(Box<SweepCommand>),
+    FindMax(Box<FindMax>),
     Compare(Box<Compare>),
     Merge(Merge),
     Plot(Plot),
@@ -71,6 +77,8 @@ impl Cli {
     pub fn execute(self) -> Result<ExitCode, LoadError> {
         match self.command {
             None => self.run.execute(),
+            Some(Command::Sweep(command)) => command.execute(),
+            Some(Command::FindMax(command)) => command.execute(),
             Some(Command::Compare(command)) => command.execute(),
             Some(Command::Merge(merge)) => merge.execute(),
             Some(Command::Plot(plot)) => plot.execute(),

@@ -100,8 +100,7 @@ impl Metric {
     }
 
     fn latency(self, report: &Report, quantile: Quantile) -> Result<f64, String> {
-        let open_loop = report.latency.open_loop.as_ref();
-        let histogram = open_loop.map_or(&report.latency.service, |open_loop| &open_loop.response);
+        let histogram = report.latency.main();
         quantile.of(histogram).map(|ns| ns as f64).ok_or_else(|| {
             format!(
                 "its {} is withheld, with fewer than ten of {} samples beyond it; use a longer \

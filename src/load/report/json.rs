@@ -23,8 +23,9 @@ pub fn json(report: &Report) -> String {
     text
 }
 
+/// The whole report.
 #[derive(Serialize)]
-struct Document<'a> {
+pub(in crate::load) struct Document<'a> {
     schema: &'static str,
     target: Target<'a>,
     config: Config<'a>,
@@ -36,8 +37,9 @@ struct Document<'a> {
     verdict: Verdict<'a>,
 }
 
+/// What was measured.
 #[derive(Serialize)]
-struct Target<'a> {
+pub(in crate::load) struct Target<'a> {
     name: &'a str,
     address: String,
     embedded: bool,
@@ -130,6 +132,7 @@ struct Verdict<'a> {
     assertions: &'a [Finding],
     interrupted: bool,
     measured_ns: u64,
+    rate_reached: bool,
 }
 
 impl<'a> From<&'a Report> for Document<'a> {
@@ -137,11 +140,7 @@ impl<'a> From<&'a Report> for Document<'a> {
         let open_loop = report.latency.open_loop.as_ref();
         Self {
             schema: SCHEMA,
-            target: Target {
-                name: &report.config.target.name,
-                address: report.address.to_string(),
-                embedded: matches!(report.config.server, Server::Embedded { .. }),
-            },
+            target: Target::from(report),
             config: Config::from(&report.config),
             host: Host::from(report),
             totals: report.totals,
@@ -163,7 +162,18 @@ impl<'a> From<&'a Report> for Document<'a> {
                 assertions: &report.findings,
                 interrupted: report.was_interrupted,
                 measured_ns: nanos(report.measured),
+                rate_reached: report.verdict.is_rate_reached,
             },
+        }
+    }
+}
+
+impl<'a> From<&'a Report> for Target<'a> {
+    fn from(report: &'a Report) -> Self {
+        Self {
+            name: &report.config.target.name,
+            address: report.address.to_string(),
+            embedded: matches!(report.config.server, Server::Embedded { .. }),
         }
     }
 }
@@ -183,6 +193,11 @@ impl<'a> From<&'a Report> for Host<'a> {
 }
 
 impl<'a> Config<'a> {
+    /// For runs whose rates differ.
+    pub(in crate::load) fn without_rate(self) -> Self {
+        Self { rate_per_s: None, ..self }
+    }
+
     /// For a configuration that does not say where the server is.
     pub(in crate::load) fn with_server_on(self, cpus: &'a [usize]) -> Self {
         Self { server_cpus: Some(cpus), ..self }

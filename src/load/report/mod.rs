@@ -142,12 +142,16 @@ impl Quantile {
         (1..Self::ALL).contains(&micropercents).then_some(Self(micropercents))
     }
 
+    /// Samples of which ten are beyond this quantile.
+    pub fn samples_needed(self) -> u64 {
+        const SAMPLES_BEYOND: u64 = 10;
+        (SAMPLES_BEYOND * Self::ALL).div_ceil(Self::ALL - self.0)
+    }
+
     /// The value at this quantile; `None` with fewer than ten samples beyond it, where it would
     /// be chance.
     pub fn of(self, histogram: &Histogram<u64>) -> Option<u64> {
-        const SAMPLES_BEYOND: u128 = 10;
-        let beyond = u128::from(histogram.len()) * u128::from(Self::ALL - self.0);
-        let is_known = beyond >= SAMPLES_BEYOND * u128::from(Self::ALL);
+        let is_known = histogram.len() >= self.samples_needed();
         is_known.then(|| histogram.value_at_quantile(self.0 as f64 / Self::ALL as f64))
     }
 }

@@ -5,7 +5,7 @@ use std::fmt::{self, Write};
 use super::Report;
 use super::format::{bytes, count, list, nanos, percent};
 use super::table::{write_head, write_picture, write_row};
-use crate::load::config::{Config, Load, Server};
+use crate::load::config::{Arrival, Config, Load, Server};
 use crate::load::host::Host;
 use crate::load::sizes::Sizes;
 use crate::load::watch::Tag;
@@ -40,20 +40,29 @@ fn write_setting(out: &mut String, report: &Report) -> fmt::Result {
 
 /// What is sent, and how.
 pub(in crate::load) fn load(config: &Config) -> String {
+    match config.load {
+        Load::Closed => messages(config, &format!("closed loop, {} in flight each", config.depth)),
+        Load::Open { rate, .. } => load_at(config, &format!("{}/s", count(rate))),
+    }
+}
+
+/// The same of an open loop, whose rate is told in words.
+pub(in crate::load) fn load_at(config: &Config, rate: &str) -> String {
+    let arrival = match config.load {
+        Load::Open { arrival, .. } => arrival,
+        Load::Closed => Arrival::Uniform,
+    };
+    let depth = config.depth;
+    let name = arrival.name();
+    messages(config, &format!("open loop at {rate} ({name}), at most {depth} in flight each"))
+}
+
+fn messages(config: &Config, pace: &str) -> String {
     format!(
-        "{} connections × {} messages, {}, {}",
+        "{} connections × {} messages, {}, {pace}",
         count(config.connections as u64),
         sizes(&config.sizes),
         config.protocol.name(),
-        match config.load {
-            Load::Closed => format!("closed loop, {} in flight each", config.depth),
-            Load::Open { rate, arrival } => format!(
-                "open loop at {}/s ({}), at most {} in flight each",
-                count(rate),
-                arrival.name(),
-                config.depth,
-            ),
-        }
     )
 }
 
@@ -102,7 +111,8 @@ fn stolen(report: &Report) -> String {
     }
 }
 
-fn target(report: &Report) -> String {
+/// Where the server is.
+pub(in crate::load) fn target(report: &Report) -> String {
     let (name, address) = (&report.config.target.name, report.address.to_string());
     let resolved = if *name == address { String::new() } else { format!(" ({address})") };
     match &report.config.server {
@@ -195,15 +205,20 @@ fn write_findings(out: &mut String, report: &Report) -> fmt::Result {
     for (place, Finding { assertion, measured, met }) in report.findings.iter().enumerate() {
         let title = if place == 0 { "Assertions" } else { "" };
         let outcome = if *met { "met" } else { "MISSED" };
-        let measured = match measured {
-            Measured::Ns(ns) => nanos(*ns),
-            Measured::PerSecond(rate) => format!("{}/s", count(rate.round() as u64)),
-            Measured::Withheld => "too few samples to say".to_owned(),
-        };
+        let measured = self::measured(*measured);
         let width = width.unwrap_or_default();
         writeln!(out, "{title:<12} {assertion:<width$}  {outcome:<6}  {measured}")?;
     }
     Ok(())
+}
+
+/// What an assertion was compared with.
+pub(in crate::load) fn measured(measured: Measured) -> String {
+    match measured {
+        Measured::Ns(ns) => nanos(ns),
+        Measured::PerSecond(rate) => format!("{}/s", count(rate.round() as u64)),
+        Measured::Withheld => "too few samples to say".to_owned(),
+    }
 }
 
 fn write_verdict(out: &mut String, report: &Report) -> fmt::Result {

@@ -18,6 +18,9 @@ pub struct Verdict {
     /// One sentence for each thing that a reader should know although it does not make the
     /// measurement invalid.
     pub warnings: Vec<String>,
+    /// Whether the server answered what it was offered, in time; always in closed loop, where it
+    /// is offered no more than it answers.
+    pub is_rate_reached: bool,
 }
 
 impl Verdict {
@@ -64,10 +67,13 @@ pub(super) fn judge(recorder: &Recorder, circumstances: &Circumstances) -> Verdi
         circumstances.gone_after_ns.map(losses::of_all).into_iter().collect();
     reasons.extend(losses::of_connections(recorder));
     reasons.extend(losses::of_messages(recorder));
+    let mut is_rate_reached = true;
     if let Load::Open { rate, arrival } = circumstances.load {
-        reasons.extend(pace::not_reached(recorder, rate, arrival));
+        let not_reached = pace::not_reached(recorder, rate, arrival);
+        is_rate_reached = not_reached.is_none();
+        reasons.extend(not_reached);
         reasons.extend(pace::lateness(recorder));
         reasons.extend(pace::no_headroom(circumstances.busiest));
     }
-    Verdict { reasons, warnings: advice::of(recorder, circumstances) }
+    Verdict { reasons, warnings: advice::of(recorder, circumstances), is_rate_reached }
 }

@@ -1,0 +1,132 @@
+//! `ringback-load find-max`: the highest rate at which a claim holds.
+
+use std::process::ExitCode;
+
+use clap::Args;
+
+use super::super::progress::{ProgressLine, rough_time};
+use super::super::units::{format_count, parse_count, parse_percent};
+use super::bench::Bench;
+use super::bounds::within;
+use super::error::{LoadError, exit_code_of_series};
+use super::measure::Measuring;
+use super::output::{Format, Reporting, now};
+use crate::load::find_max::{Bounds, Quest, find_max, report};
+use crate::load::{Assertion, Config, Metric, probe_time};
+use crate::say;
+
+/// Where the search begins, unless told otherwise or too low for the claims.
+const START: u64 = 1_000;
+const MAX_RATE: u64 = 1_000_000_000;
+
+/// Finds the highest rate at which the assertions hold
+///
+/// Doubles the rate until a probe fails, halves the distance until the resolution is reached, and
+/// asks the best rate once more: one that does not pass twice has failed. A probe fails when an
+/// assertion is missed or the run is not valid; one that is not valid although the server kept up
+/// is made once more first. Each drains before the next.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  ringback-load find-max --assert 'p99<200us'                 an embedded server
+  ringback-load find-max 127.0.0.1:65432 --assert 'p99<1ms' --assert 'max<50ms' --resolution 2%
+
+Exit codes: 0 found, 1 nothing could be measured, 2 usage, 3 the assertions hold at no rate, 4 no
+probe is valid, or interrupted.")]
+pub struct FindMax {
+    /// HOST:PORT of the server; without it one is started in this process and measured
+    target: Option<String>,
+    /// The first rate, in messages a second [default: 1k, or as many as the assertions need to be
+    /// told]
+    #[arg(long, value_name = "N", value_parser = parse_count)]
+    start: Option<u64>,
+    /// How far the lowest rate that failed may be above the highest that passed
+    #[arg(long, value_name = "PERCENT", default_value = "5%", value_parser = parse_percent)]
+    resolution: f64,
+    #[command(flatten)]
+    measuring: Measuring,
+    #[command(flatten)]
+    reporting: Reporting,
+}
+
+impl FindMax {
+    /// Searches, and writes the report where it belongs; says with which code to exit.
+    pub(super) fn execute(self) -> Result<ExitCode, LoadError> {
+        let measuring =
+            self.measuring.for_many_rates("find-max chooses the rates, from --start on")?;
+        let setup = measuring.resolve(self.target.as_deref())?;
+        let bounds = self.bounds(&setup.config)?;
+        let destination = self.reporting.open()?;
+        let picture_destination = self.reporting.open_picture(&destination)?;
+        let bench = Bench::set_up(setup)?;
+        let quest = Quest { bounds, config: bench.config().clone() };
+        if !self.reporting.quiet {
+            let time = rough_time(probe_time(&quest.config));
+            say(format_args!("searching: {time} a probe, most searches need 10 to 20"));
+        }
+        let line = ProgressLine::new(self.reporting.quiet);
+        let found = find_max(&quest, &mut |step| line.show_probe(step));
+        drop(line);
+        let stopped = bench.tear_down();
+        let found = found?;
+        if let Some(destination) = picture_destination {
+            destination.deliver(&report::figure(&found, now()).svg())?;
+        }
+        destination.deliver(&match self.reporting.format {
+            Format::Text => report::text(&found),
+            Format::Json => report::json(&found),
+        })?;
+        stopped?;
+        let is_valid = found.invalid_reasons().is_empty();
+        Ok(exit_code_of_series(is_valid, found.highest_passed.is_none()))
+    }
+
+    fn bounds(&self, config: &Config) -> Result<Bounds, LoadError> {
+        check_claims(&config.assertions)?;
+        if self.resolution < 0.001 {
+            return Err(LoadError::Usage(
+                "--resolution must be at least 0.1%: no two runs agree to less".to_owned(),
+            ));
+        }
+        let least = least_rate(config);
+        let start = self.start.unwrap_or(START.max(least));
+        within("--start", start, 1, MAX_RATE)?;
+        if start < least {
+            return Err(LoadError::Usage(format!(
+                "--start {} is too low: at less than {}/s too few messages are measured to tell \
+                 the assertions; raise --start or --duration",
+                format_count(start),
+                format_count(least),
+            )));
+        }
+        Ok(Bounds { start, least, resolution: self.resolution })
+    }
+}
+
+/// A search needs a claim that breaks as the rate rises.
+fn check_claims(claims: &[Assertion]) -> Result<(), LoadError> {
+    if claims.is_empty() {
+        return Err(LoadError::Usage(
+            "find-max needs something that must hold: give it --assert 'p99<200us'".to_owned(),
+        ));
+    }
+    let wrong = claims
+        .iter()
+        .find(|claim| claim.metric == Metric::Throughput || !claim.comparison.is_upper());
+    match wrong {
+        None => Ok(()),
+        Some(claim) => Err(LoadError::Usage(format!(
+            "find-max raises the rate until an assertion breaks, and {} does not break that way: \
+             assert an upper bound of a latency, as in 'p99<200us'",
+            claim.name,
+        ))),
+    }
+}
+
+/// The lowest rate at which a run has enough messages for every percentile that is asserted.
+fn least_rate(config: &Config) -> u64 {
+    let messages = config.assertions.iter().map(|claim| claim.metric.samples_needed()).max();
+    let per_s = messages.unwrap_or(1) as f64 / config.duration.as_secs_f64();
+    // One more in a hundred: the first and the last message of the window may lie outside.
+    (per_s * 1.01).ceil().clamp(1.0, MAX_RATE as f64) as u64
+}

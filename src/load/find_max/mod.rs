@@ -1,0 +1,140 @@
+//! The highest rate at which a claim holds: doubling, then halving the distance, then asking the
+//! best once more.
+//!
+//! Every probe is a run of its own that drains before it ends. It passes if it is valid and every
+//! assertion holds. One that is not valid although its rate was reached says nothing of the
+//! server: it is made once more, and fails only if it is not valid again. Whatever the search
+//! takes for the best must pass a second time, or it counts as failed and the search goes on below
+//! it: a rate that passes now and then is not one to rely on.
+
+pub mod report;
+mod search;
+
+use self::search::Search;
+pub use self::search::{Bounds, Purpose};
+use super::config::Config;
+use super::host::Host;
+use super::probe::{Probe, Step};
+use super::run::RunError;
+
+/// What to look for.
+#[derive(Debug, Clone)]
+pub struct Quest {
+    /// Where to begin, and where to end.
+    pub bounds: Bounds,
+    /// What is sent, and what must hold; its rate is not used.
+    pub config: Config,
+}
+
+/// A probe and what it was for.
+#[derive(Debug)]
+pub struct Trial {
+    /// What it was for.
+    pub purpose: Purpose,
+    /// What was measured.
+    pub probe: Probe,
+    /// Whether it was made again because it was not valid.
+    pub is_repeated: bool,
+}
+
+/// What was found.
+#[derive(Debug)]
+pub struct Findings {
+    /// What was looked for.
+    pub quest: Quest,
+    /// The generator's machine.
+    pub host: Host,
+    /// All probes, in the order in which they were made.
+    pub trials: Vec<Trial>,
+    /// The highest rate that passed.
+    pub highest_passed: Option<u64>,
+    /// The lowest rate that failed, above it.
+    pub lowest_failed: Option<u64>,
+    /// Whether the highest rate passed when it was asked again.
+    pub is_confirmed: bool,
+    /// Whether the user ended the search before its time.
+    pub was_interrupted: bool,
+}
+
+impl Trial {
+    /// Why it failed, each a few words; none if it passed.
+    pub fn failures(&self) -> Vec<String> {
+        let invalid = self.probe.invalid_reasons();
+        if !invalid.is_empty() {
+            return invalid;
+        }
+        let findings = self.probe.outcome.iter().flat_map(|run| &run.findings);
+        findings
+            .filter(|finding| !finding.met)
+            .map(|finding| {
+                let measured = super::report::text::measured(finding.measured);
+                format!("{} missed: {measured}", finding.assertion)
+            })
+            .collect()
+    }
+}
+
+impl Findings {
+    /// The trial that made the highest rate's number: its last.
+    pub fn best(&self) -> Option<&Trial> {
+        let rate = self.highest_passed?;
+        self.trials.iter().rfind(|trial| trial.probe.rate == rate && trial.probe.is_passed())
+    }
+
+    /// Why the next rate fails: the last trial at the lowest rate that failed.
+    pub fn limit(&self) -> Option<&Trial> {
+        let rate = self.lowest_failed?;
+        self.trials.iter().rfind(|trial| trial.probe.rate == rate && !trial.probe.is_passed())
+    }
+
+    /// Why the result may not be used; none if it may, be it that no rate passes.
+    pub fn invalid_reasons(&self) -> Vec<String> {
+        let mut reasons = Vec::new();
+        if self.was_interrupted {
+            reasons.push("interrupted before the search was over".to_owned());
+        }
+        if !self.trials.iter().any(|trial| trial.probe.is_valid()) {
+            reasons.push("no rate gave a valid measurement".to_owned());
+        }
+        reasons
+    }
+}
+
+/// Searches. Tells each step before it is made, and how it goes.
+///
+/// # Errors
+///
+/// When a run cannot be made, or the search was interrupted before the first was.
+pub fn find_max(quest: &Quest, on_step: &mut dyn FnMut(Step)) -> Result<Findings, RunError> {
+    let host = Host::detect();
+    let mut search = Search::new(quest.bounds);
+    let mut trials: Vec<Trial> = Vec::new();
+    let mut was_interrupted = false;
+    while let Some((rate, purpose)) = search.next_probe() {
+        let is_repeated = trials.last().is_some_and(|last| last.is_repeated);
+        let step = Step { number: trials.len() + 1, of: None, rate, progress: None };
+        on_step(step);
+        let mut on_progress = |progress| on_step(Step { progress: Some(progress), ..step });
+        let Some(probe) = Probe::make(&quest.config, rate, &mut on_progress)? else {
+            was_interrupted = true;
+            break;
+        };
+        let says_nothing = !probe.is_valid() && probe.is_rate_reached() && !is_repeated;
+        if !says_nothing {
+            search.handle(rate, probe.is_passed());
+        }
+        trials.push(Trial { purpose, probe, is_repeated: says_nothing });
+    }
+    if trials.is_empty() {
+        return Err(RunError::Interrupted { doing: "measuring the first rate" });
+    }
+    Ok(Findings {
+        quest: quest.clone(),
+        host,
+        highest_passed: search.highest_passed(),
+        lowest_failed: search.lowest_failed(),
+        is_confirmed: search.is_confirmed(),
+        trials,
+        was_interrupted,
+    })
+}

@@ -1,0 +1,119 @@
+//! The search for programs. Its keys are a contract: fields are added, never renamed.
+
+use serde::Serialize;
+
+use super::super::{Findings, Trial};
+use crate::load::report::json as run_json;
+
+/// Names this form of the report; a change that breaks readers gets another.
+pub const SCHEMA: &str = "ringback-find-max/1";
+
+/// The search as one JSON object, ended by a line feed.
+pub fn json(findings: &Findings) -> String {
+    let mut text = serde_json::to_string_pretty(&Document::from(findings))
+        .expect("the document holds strings and finite numbers only");
+    text.push('\n');
+    text
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    schema: &'static str,
+    target: Option<run_json::Target<'a>>,
+    config: Config<'a>,
+    host: run_json::Machine<'a>,
+    assertions: Vec<&'a str>,
+    bracket: Bracket,
+    probes: Vec<Probe<'a>>,
+    verdict: Verdict,
+}
+
+#[derive(Serialize)]
+struct Config<'a> {
+    start_per_s: u64,
+    least_per_s: u64,
+    resolution: f64,
+    #[serde(flatten)]
+    run: run_json::Config<'a>,
+}
+
+#[derive(Serialize)]
+struct Bracket {
+    /// Null if none passed.
+    highest_passed_per_s: Option<u64>,
+    /// Null if none failed.
+    lowest_failed_per_s: Option<u64>,
+    /// Whether the highest rate passed twice.
+    confirmed: bool,
+    /// Why the lowest rate failed.
+    limited_by: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct Probe<'a> {
+    purpose: &'static str,
+    rate_per_s: u64,
+    passed: bool,
+    valid: bool,
+    /// It was not valid and made again.
+    repeated: bool,
+    /// Why it failed.
+    reasons: Vec<String>,
+    /// The run's whole report; null where nothing was received.
+    run: Option<run_json::Document<'a>>,
+}
+
+#[derive(Serialize)]
+struct Verdict {
+    valid: bool,
+    reasons: Vec<String>,
+    interrupted: bool,
+}
+
+impl<'a> From<&'a Findings> for Document<'a> {
+    fn from(findings: &'a Findings) -> Self {
+        let bounds = findings.quest.bounds;
+        let config = &findings.quest.config;
+        let reasons = findings.invalid_reasons();
+        let mut reports =
+            findings.trials.iter().filter_map(|trial| trial.probe.outcome.as_ref().ok());
+        Self {
+            schema: SCHEMA,
+            target: reports.next().map(run_json::Target::from),
+            config: Config {
+                start_per_s: bounds.start,
+                least_per_s: bounds.least,
+                resolution: bounds.resolution,
+                run: run_json::Config::from(config).without_rate(),
+            },
+            host: run_json::Machine::from(&findings.host),
+            assertions: config.assertions.iter().map(|claim| claim.name.as_str()).collect(),
+            bracket: Bracket {
+                highest_passed_per_s: findings.highest_passed,
+                lowest_failed_per_s: findings.lowest_failed,
+                confirmed: findings.is_confirmed,
+                limited_by: findings.limit().map(Trial::failures).unwrap_or_default(),
+            },
+            probes: findings.trials.iter().map(Probe::from).collect(),
+            verdict: Verdict {
+                valid: reasons.is_empty(),
+                reasons,
+                interrupted: findings.was_interrupted,
+            },
+        }
+    }
+}
+
+impl<'a> From<&'a Trial> for Probe<'a> {
+    fn from(trial: &'a Trial) -> Self {
+        Self {
+            purpose: trial.purpose.name(),
+            rate_per_s: trial.probe.rate,
+            passed: trial.probe.is_passed(),
+            valid: trial.probe.is_valid(),
+            repeated: trial.is_repeated,
+            reasons: trial.failures(),
+            run: trial.probe.outcome.as_ref().ok().map(run_json::Document::from),
+        }
+    }
+}

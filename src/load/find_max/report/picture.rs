@@ -1,0 +1,37 @@
+//! The search as a picture: latency against throughput, the highest rate that passed marked.
+
+use std::collections::BTreeMap;
+
+use super::super::Findings;
+use crate::load::chart::{Figure, LoadCurve, LoadSweep, Panel};
+use crate::load::probe::Probe;
+use crate::load::report::format::count;
+use crate::load::report::text as run_text;
+
+/// The picture of a search that was made at this time.
+pub fn figure(findings: &Findings, made: String) -> Figure {
+    let config = &findings.quest.config;
+    let claims: Vec<&str> = config.assertions.iter().map(|claim| claim.name.as_str()).collect();
+    let claims = claims.join(" and ");
+    let title = match findings.highest_passed {
+        Some(rate) => format!("{}: {claims} up to {}/s", config.target.name, count(rate)),
+        None => format!("{}: {claims} at no rate", config.target.name),
+    };
+    // Of several at a rate, the last.
+    let probes: BTreeMap<u64, &Probe> =
+        findings.trials.iter().map(|trial| (trial.probe.rate, &trial.probe)).collect();
+    let knee =
+        findings.highest_passed.and_then(|best| probes.keys().position(|rate| *rate == best));
+    Figure {
+        title,
+        facts: vec![run_text::load_at(config, "each rate"), run_text::host(&findings.host), made],
+        warnings: findings.invalid_reasons(),
+        panels: vec![Panel::Load(LoadCurve {
+            sweeps: vec![LoadSweep {
+                name: config.target.name.clone(),
+                points: probes.into_values().map(Probe::point).collect(),
+                knee,
+            }],
+        })],
+    }
+}

@@ -1,0 +1,9 @@
+//! The forms in which a sweep is told.
+
+mod json;
+mod picture;
+mod text;
+
+pub use self::json::{SCHEMA, json};
+pub use self::picture::figure;
+pub use self::text::text;

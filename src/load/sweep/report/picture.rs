@@ -1,0 +1,30 @@
+//! The sweep as a picture: latency against throughput, the knee marked.
+
+use super::super::Findings;
+use crate::load::chart::{Figure, LoadCurve, LoadSweep, Panel};
+use crate::load::probe::Probe;
+use crate::load::report::format::count;
+use crate::load::report::text as run_text;
+
+/// The picture of a sweep that was made at this time.
+pub fn figure(findings: &Findings, made: String) -> Figure {
+    let config = &findings.sweep.config;
+    let title = match findings.knee {
+        Some(knee) => {
+            format!("{}: knee at {}/s", config.target.name, count(findings.probes[knee].rate))
+        }
+        None => format!("{}: no knee", config.target.name),
+    };
+    Figure {
+        title,
+        facts: vec![run_text::load_at(config, "each rate"), run_text::host(&findings.host), made],
+        warnings: findings.invalid_reasons(),
+        panels: vec![Panel::Load(LoadCurve {
+            sweeps: vec![LoadSweep {
+                name: config.target.name.clone(),
+                points: findings.probes.iter().map(Probe::point).collect(),
+                knee: findings.knee,
+            }],
+        })],
+    }
+}

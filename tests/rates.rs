@@ -1,0 +1,240 @@
+//! `ringback-load sweep` and `find-max` against servers whose capacity is known.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::process::{Command, Output};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+/// Starts a server that gives each connection a thread.
+fn serve(handle: impl Fn(TcpStream) + Send + Sync + 'static) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let handle = Arc::new(handle);
+    thread::spawn(move || {
+        for socket in listener.incoming().flatten() {
+            socket.set_nodelay(true).unwrap();
+            let handle = Arc::clone(&handle);
+            thread::spawn(move || handle(socket));
+        }
+    });
+    address
+}
+
+/// A server that answers so many messages of 64 bytes a second and no more, one after the other.
+fn paced(capacity_per_s: u32) -> SocketAddr {
+    let interval = Duration::from_secs(1) / capacity_per_s;
+    let next_free = Mutex::new(Instant::now());
+    serve(move |mut socket| {
+        let mut message = [0; 64];
+        while socket.read_exact(&mut message).is_ok() {
+            let turn = {
+                let mut next_free = next_free.lock().unwrap();
+                *next_free = (*next_free).max(Instant::now()) + interval;
+                *next_free
+            };
+            thread::sleep(turn.saturating_duration_since(Instant::now()));
+            if socket.write_all(&message).is_err() {
+                return;
+            }
+        }
+    })
+}
+
+/// A server that alters everything.
+fn altering() -> SocketAddr {
+    serve(|mut socket| {
+        let mut message = [0; 64];
+        while socket.read_exact(&mut message).is_ok() {
+            message[63] ^= 1;
+            if socket.write_all(&message).is_err() {
+                return;
+            }
+        }
+    })
+}
+
+/// One at a time: two would make each other's runs too slow to be valid.
+fn ringback_load(arguments: &[&str]) -> Output {
+    static ONE: Mutex<()> = Mutex::new(());
+    let _turn = ONE.lock().unwrap_or_else(PoisonError::into_inner);
+    Command::new(env!("CARGO_BIN_EXE_ringback-load")).args(arguments).output().unwrap()
+}
+
+fn json_of(output: &Output) -> Value {
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"))
+}
+
+fn stderr_of(output: &Output) -> &str {
+    std::str::from_utf8(&output.stderr).unwrap()
+}
+
+#[test]
+fn find_max_brackets_a_known_capacity() {
+    const CAPACITY: u64 = 400;
+    const RESOLUTION: f64 = 0.1;
+    /// What a busy machine delays can only make it find less.
+    const TRIES: usize = 4;
+    let address = paced(CAPACITY as u32).to_string();
+    for attempt in 1.. {
+        let output = ringback_load(&[
+            "find-max",
+            &address,
+            "--assert=p50<1s",
+            "--start=100",
+            "--resolution=10%",
+            "-c=16",
+            "-d=1s",
+            "--warmup=100ms",
+            "--format=json",
+        ]);
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        let json = json_of(&output);
+        assert_eq!(json["schema"], "ringback-find-max/1");
+        assert_eq!(json["assertions"][0], "p50<1s");
+        let bracket = &json["bracket"];
+        let passed = bracket["highest_passed_per_s"].as_u64().unwrap();
+        let failed = bracket["lowest_failed_per_s"].as_u64().unwrap();
+        assert_eq!(bracket["confirmed"], true);
+        assert!(failed as f64 <= passed as f64 * (1.0 + RESOLUTION) || failed - passed <= 1);
+        // A rate counts as reached when 99 % of it are.
+        assert!(passed as f64 <= CAPACITY as f64 / 0.99 + 1.0, "{bracket}");
+        let reason = bracket["limited_by"][0].as_str().unwrap();
+        let probes = json["probes"].as_array().unwrap();
+        assert_eq!(
+            (&probes[0]["rate_per_s"], &probes[0]["purpose"]),
+            (&100.into(), &"double".into())
+        );
+        assert_eq!(probes[0]["run"]["schema"], "ringback-load/1");
+        if failed > CAPACITY {
+            assert!(reason.starts_with("the rate was not reached"), "{reason}");
+            return;
+        }
+        assert!(attempt < TRIES, "{json:#}");
+    }
+}
+
+#[test]
+fn a_claim_that_holds_at_no_rate_is_exit_code_3() {
+    let address = paced(100_000).to_string();
+    let short = ["-c", "2", "-d", "200ms", "--warmup", "0s"];
+    let output =
+        ringback_load(&[&["find-max", &address, "--assert", "p50<1ns"], &short[..]].concat());
+    assert_eq!(output.status.code(), Some(3), "{output:?}");
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains("Highest rate none passed"), "{text}");
+    assert!(text.contains("p50<1ns missed: "), "{text}");
+    // Halved from 1,000/s down to where 20 messages are measured.
+    assert!(text.contains("halve"), "{text}");
+}
+
+#[test]
+fn a_search_without_one_valid_probe_is_exit_code_4() {
+    let address = altering().to_string();
+    let short = ["-c", "2", "-d", "200ms", "--warmup", "0s", "--start", "200", "--format", "json"];
+    let output =
+        ringback_load(&[&["find-max", &address, "--assert", "p50<1s"], &short[..]].concat());
+    assert_eq!(output.status.code(), Some(4), "{output:?}");
+    let json = json_of(&output);
+    assert_eq!(json["verdict"]["valid"], false);
+    assert_eq!(json["bracket"]["highest_passed_per_s"], Value::Null);
+    let probes = json["probes"].as_array().unwrap();
+    assert_eq!((&probes[0]["repeated"], &probes[1]["repeated"]), (&true.into(), &false.into()));
+    assert_eq!(probes[0]["rate_per_s"], probes[1]["rate_per_s"]);
+    assert!(probes[0]["reasons"].to_string().contains("corrupted"), "{json:#}");
+}
+
+#[test]
+fn a_sweep_measures_every_rate_and_says_which_are_too_much() {
+    let address = paced(400).to_string();
+    let directory = tempfile::tempdir().unwrap();
+    let picture = directory.path().join("sweep.svg");
+    let output = ringback_load(&[
+        "sweep",
+        &address,
+        "--rates=800,50..100:50",
+        "-c=8",
+        "-d=500ms",
+        "--warmup=50ms",
+        "--format=json",
+        "--svg",
+        picture.to_str().unwrap(),
+    ]);
+    // A busy machine can spoil a rate, hardly all of them.
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert_eq!(stderr_of(&output).trim(), "sweeping: 3 rates, about 2 s");
+    let json = json_of(&output);
+    assert_eq!(json["schema"], "ringback-sweep/1");
+    assert_eq!(json["target"]["name"], address);
+    assert_eq!(json["config"]["rate_per_s"], Value::Null);
+    let rates = json["rates"].as_array().unwrap();
+    let offered: Vec<u64> = rates.iter().map(|rate| rate["rate_per_s"].as_u64().unwrap()).collect();
+    assert_eq!(offered, [50, 100, 800]);
+    assert_eq!(rates[2]["valid"], false);
+    assert!(rates[2]["reasons"].to_string().contains("the rate was not reached"), "{json:#}");
+    assert_eq!(rates[0]["run"]["config"]["rate_per_s"], 50);
+    let picture = std::fs::read_to_string(picture).unwrap();
+    assert!(picture.starts_with("<svg ") && picture.contains(&address), "{picture}");
+}
+
+#[test]
+fn without_rates_and_target_a_sweep_doubles_until_its_own_server_is_too_slow() {
+    let arguments = ["sweep", "-c", "1", "--depth", "1", "-d", "50ms", "--warmup", "0s", "--quiet"];
+    let output = ringback_load(&arguments);
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(matches!(output.status.code(), Some(0 | 4)), "{text}");
+    assert!(output.stderr.is_empty(), "{:?}", output.stderr);
+    assert!(text.contains("embedded in this process on CPU"), "{text}");
+    assert!(text.contains("    1,000/s") && text.contains("the rate was not reached"), "{text}");
+    assert!(text.contains("\nKnee "), "{text}");
+}
+
+#[test]
+fn assertions_are_told_for_each_rate() {
+    let address = paced(100_000).to_string();
+    let short = ["-c", "2", "-d", "300ms", "--warmup", "0s", "--rates", "100,200"];
+    let claims = ["--assert", "p50<10s", "--assert", "p50<1ns"];
+    let output = ringback_load(&[&["sweep", &address], &short[..], &claims].concat());
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains("p50<1ns  met at 0 of 2 rates"), "{text}");
+    if text.contains("Verdict      VALID") {
+        assert_eq!(output.status.code(), Some(3), "{text}");
+        assert!(text.contains("p50<10s  met at "), "{text}");
+    }
+}
+
+#[test]
+fn a_sweep_without_one_valid_rate_is_exit_code_4() {
+    let address = altering().to_string();
+    let short = ["-c", "2", "-d", "100ms", "--warmup", "0s", "--rates", "100,200"];
+    let output = ringback_load(&[&["sweep", &address], &short[..]].concat());
+    let text = String::from_utf8(output.stdout.clone()).unwrap();
+    assert_eq!(output.status.code(), Some(4), "{output:?}");
+    assert!(text.contains("Verdict      INVALID"), "{text}");
+    assert!(text.contains("replies were corrupted at 100/s"), "{text}");
+}
+
+#[test]
+fn what_is_not_possible_is_a_usage_error() {
+    let cases: &[(&[&str], &str)] = &[
+        (&["sweep", "--rates", "1k..2k"], "FIRST..LAST:STEP"),
+        (&["sweep", "--rates", "0"], "is not a rate that can be offered"),
+        (&["sweep", "-r", "1k"], "sweep takes its rates from --rates"),
+        (&["find-max"], "give it --assert 'p99<200us'"),
+        (&["find-max", "-r", "1k", "--assert", "p99<1ms"], "find-max chooses the rates"),
+        (&["find-max", "--assert", "throughput>=1k"], "does not break that way"),
+        (&["find-max", "--assert", "p99>1ms"], "does not break that way"),
+        (&["find-max", "--assert", "p99<1ms", "--resolution", "0%"], "at least 0.1%"),
+        (&["find-max", "--assert", "p99.9<1ms", "--start", "10"], "--start 10 is too low"),
+        (&["find-max", "--assert", "p99<1ms", "--start", "0"], "--start 0 is not possible"),
+    ];
+    for (arguments, words) in cases {
+        let output = ringback_load(arguments);
+        let stderr = stderr_of(&output);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {stderr}");
+        assert!(stderr.contains(words), "{words:?} in {stderr}");
+    }
+}
