@@ -1,7 +1,10 @@
 //! Lists of CPUs, which of them this process may use, and threads that stay on one.
 
+use std::io;
+
+use core_affinity::CoreId;
 use rustix::io::Errno;
-use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+use rustix::thread::{CpuSet, sched_getaffinity};
 
 /// Why threads cannot be placed as asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -80,9 +83,10 @@ pub fn allowed() -> Vec<usize> {
 /// `EINVAL` when the CPU is offline or outside the process's cpuset; `EPERM` from a sandbox. A mask
 /// that is not the one asked for counts as `EINVAL`.
 pub(crate) fn pin(cpu: usize) -> Result<(), Errno> {
-    let mut mask = CpuSet::new();
-    mask.set(cpu);
-    sched_setaffinity(None, &mask)?;
+    if !core_affinity::set_for_current(CoreId { id: cpu }) {
+        let error = io::Error::last_os_error();
+        return Err(Errno::from_io_error(&error).unwrap_or(Errno::INVAL));
+    }
     if members(&sched_getaffinity(None)?) == [cpu] { Ok(()) } else { Err(Errno::INVAL) }
 }
 
