@@ -11,6 +11,8 @@
 //! kept until then.
 
 mod connection;
+#[cfg(test)]
+mod tests;
 
 use std::net::IpAddr;
 use std::sync::Arc;
