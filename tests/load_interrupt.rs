@@ -126,6 +126,23 @@ fn an_embedded_server_is_measured_until_the_signal() {
 }
 
 #[test]
+fn the_text_says_how_long_was_measured() {
+    let (address, told) = serve(true);
+    let child = Command::new(env!("CARGO_BIN_EXE_ringback-load"))
+        .args([&address.to_string(), "-c", "2", "--warmup", "0s", "-d", "1h"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let running = Load { child, begun: Instant::now() };
+    wait_for_bytes(&told, 64 * 100);
+    running.signal(Signal::INT);
+    let text = String::from_utf8(running.finish().stdout).unwrap();
+    assert!(text.contains("s measured after 0 ns of warm-up"), "{text}");
+    assert!(!text.contains("3600 s measured"), "{text}");
+    assert!(text.contains("! the run was interrupted: "), "{text}");
+}
+
+#[test]
 fn during_the_warm_up_there_is_nothing_to_report() {
     let (address, told) = serve(true);
     let running = Load::start(&[&address.to_string(), "-c", "1", "--warmup", "1h"]);

@@ -30,7 +30,9 @@ fn write_report(out: &mut String, report: &Report) -> fmt::Result {
 fn write_setting(out: &mut String, report: &Report) -> fmt::Result {
     writeln!(out, "ringback-load: {}", load(&report.config))?;
     writeln!(out, "  target     {}", target(report))?;
-    writeln!(out, "  generator  {}", generator(&report.config))?;
+    // An interrupted run measured for less time than was planned.
+    let measured = Config { duration: report.measured, ..report.config.clone() };
+    writeln!(out, "  generator  {}", generator(&measured))?;
     if let Some(reconnect) = reconnect(&report.config) {
         writeln!(out, "  reconnect  {reconnect}")?;
     }
