@@ -2,6 +2,7 @@
 //!
 //! Reads no words; the command line does.
 
+use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
 
 use super::report::{Quantile, Report};
@@ -48,11 +49,12 @@ pub enum Comparison {
 }
 
 /// What a report says of an assertion.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Finding {
     /// As the user wrote it.
     pub assertion: String,
     /// What was measured.
+    #[schemars(with = "Option<f64>")]
     pub measured: Measured,
     /// Whether that is what was asserted.
     pub met: bool,

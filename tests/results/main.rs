@@ -5,4 +5,5 @@ mod files;
 mod hlog;
 mod merge;
 mod python;
+mod schema;
 mod support;

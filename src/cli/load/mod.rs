@@ -16,6 +16,7 @@ pub mod output;
 pub mod plot;
 pub mod results;
 pub mod run;
+pub mod schema;
 pub mod sweep;
 mod target;
 
@@ -29,6 +30,7 @@ use self::find_max::FindMax;
 use self::merge::Merge;
 use self::plot::Plot;
 use self::run::Run;
+use self::schema::Schema;
 use self::sweep::SweepCommand;
 
 /// Measures a TCP echo server: rate, latency, CPU, and whether the numbers can be trusted.
@@ -66,6 +68,7 @@ enum Command {
     Compare(Box<Compare>),
     Merge(Merge),
     Plot(Plot),
+    Schema(Schema),
 }
 
 impl Cli {
@@ -82,6 +85,7 @@ impl Cli {
             Some(Command::Compare(command)) => command.execute(),
             Some(Command::Merge(merge)) => merge.execute(),
             Some(Command::Plot(plot)) => plot.execute(),
+            Some(Command::Schema(schema)) => schema.execute(),
         }
     }
 }

@@ -31,7 +31,7 @@ pub struct Reporting {
 pub(super) enum Format {
     /// For people
     Text,
-    /// For programs
+    /// For programs; `ringback-load schema` describes it
     Json,
 }
 

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use hdrhistogram::Histogram;
+use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::schema::schema_of;
 use super::{Quantile, Report, Throughput};
 use crate::cpus;
 use crate::load::clock::nanos;
@@ -23,89 +25,150 @@ pub fn json(report: &Report) -> String {
     text
 }
 
-/// The whole report.
-#[derive(Serialize)]
+/// The JSON Schema (draft 2020-12) of that object, ended by a line feed.
+pub fn json_schema() -> String {
+    schema_of::<Document<'static>>()
+}
+
+/// One measurement by `ringback-load`. Times are in nanoseconds unless a key says otherwise; keys
+/// may be added, none is renamed.
+#[derive(Serialize, JsonSchema)]
+#[schemars(title = "Report of ringback-load")]
 pub(in crate::load) struct Document<'a> {
+    /// The form of this document.
+    #[schemars(extend("const" = SCHEMA))]
     schema: &'static str,
+    /// What was measured.
     target: Target<'a>,
+    /// How.
     config: Config<'a>,
+    /// On what, and what it cost there.
     host: Host<'a>,
+    /// Counters of the whole run, warm-up and drain included.
     totals: Totals,
+    /// Rates of the messages intended in the measured window, over its length.
     throughput: Throughput,
+    /// Latencies of the messages intended in the measured window, in nanoseconds.
     latency_ns: LatencyNs,
+    /// CPU time of the server, where its threads are known.
     server_cpu: Option<ServerCpu>,
+    /// Whether the numbers may be used.
     verdict: Verdict<'a>,
 }
 
 /// What was measured.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(in crate::load) struct Target<'a> {
+    /// As it was named on the command line.
     name: &'a str,
+    /// The address that was connected to.
     address: String,
+    /// Whether the server ran in the generator's process.
     embedded: bool,
 }
 
 /// How a measurement was made.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(in crate::load) struct Config<'a> {
+    /// `closed`: each connection sends when it has been answered. `open`: the clock decides.
     #[serde(rename = "loop")]
+    #[schemars(extend("enum" = ["closed", "open"]))]
     loop_kind: &'static str,
+    /// What the server speaks.
+    #[schemars(extend("enum" = ["raw", "framed"]))]
     protocol: &'static str,
+    /// Connections that there were to be at a time.
     connections: usize,
+    /// Over how long they were made.
     ramp_up_ns: u64,
+    /// Messages that a connection carried before it was replaced; null where none is.
     reconnect: Option<u64>,
+    /// Addresses that connections were made from; none where the kernel chose.
     sources: &'a [IpAddr],
-    /// Null where there are several.
+    /// Bytes of a message; null where there are several sizes.
     size_bytes: Option<usize>,
+    /// The sizes of messages as on the command line.
     sizes: String,
+    /// Planned length of the measured window.
     duration_ns: u64,
+    /// Load before the measured window.
     warmup_ns: u64,
+    /// Open loop: messages a second over all connections.
     rate_per_s: Option<u64>,
+    /// Open loop: how messages are spread over time.
+    #[schemars(extend("enum" = ["uniform", "poisson", null]))]
     arrival: Option<&'static str>,
+    /// Most messages in flight on a connection.
     depth: usize,
+    /// Generator threads.
     threads: usize,
+    /// CPUs that they were pinned to; none if they were not.
     cpus: &'a [usize],
+    /// CPUs that the server was pinned to, where that is known.
     server_cpus: Option<&'a [usize]>,
+    /// What chose the bytes that were sent, and all else that is left to chance.
     seed: u64,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Host<'a> {
     #[serde(flatten)]
     machine: Machine<'a>,
+    /// CPU time of the generator's threads for each message in the measured window.
     generator_cpu_ns_per_message: Option<f64>,
+    /// The same as a share of the time of the CPUs that they could have used, 0 to 1.
     generator_cpu_share: Option<f64>,
+    /// Open loop: share of the window in which the busiest generator thread was not waiting.
     generator_busy_share: Option<f64>,
+    /// Share of the window in which a generator thread was ready and had no CPU.
     generator_waited_share: Option<f64>,
+    /// Time in the window that a hypervisor gave to others, where the kernel tells.
     stolen_ns: Option<u64>,
+    /// The machine's own stalls: by how much a thread overslept that slept for a millisecond again
+    /// and again, each weighed by its length.
     hiccup_ns: Percentiles,
 }
 
 /// On what it was made.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(in crate::load) struct Machine<'a> {
+    /// Release of the kernel.
     kernel: &'a str,
+    /// Name of the CPU, where the kernel tells it.
     cpu_model: Option<&'a str>,
+    /// How many CPUs the process may use.
     cpus: usize,
+    /// Which CPUs these are.
     affinity: String,
+    /// Which CPUs the machine has.
     online: Option<&'a str>,
+    /// What the kernel reads the time from.
     clock_source: Option<&'a str>,
+    /// Frequency governors of the CPUs, where they are visible.
     governors: &'a [String],
+    /// Load average of the last minute when the run began.
     load_average: Option<f64>,
+    /// The program and its arguments.
     command_line: &'a [String],
+    /// Version of ringback-load.
     version: &'static str,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct LatencyNs {
+    /// From the actual send to the reply.
     service: Percentiles,
+    /// Open loop: from the intended send to the reply.
     response: Option<Percentiles>,
+    /// Open loop: from the intended send to the actual one.
     send_lag: Option<Percentiles>,
+    /// Where connections are replaced: from the SYN until it is known to be taken.
     connect: Option<Percentiles>,
 }
 
-/// A histogram without samples has no smallest, no mean and no largest either.
-#[derive(Serialize)]
+/// A distribution. Percentiles with fewer than ten samples beyond them are null. A distribution
+/// without samples has no smallest, no mean and no largest either.
+#[derive(Serialize, JsonSchema)]
 pub(super) struct Percentiles {
     count: u64,
     min: Option<u64>,
@@ -118,20 +181,29 @@ pub(super) struct Percentiles {
     max: Option<u64>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct ServerCpu {
+    /// For each message in the measured window.
     cpu_ns_per_message: f64,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Verdict<'a> {
+    /// Whether the numbers may be used.
     valid: bool,
+    /// Why not: a sentence for each thing that is wrong.
     reasons: &'a [String],
+    /// What makes the numbers doubtful without making them wrong.
     warnings: &'a [String],
+    /// How many connections ended before the run did, by kind.
     endings: &'a BTreeMap<String, u64>,
+    /// What became of the assertions, in their order.
     assertions: &'a [Finding],
+    /// Whether the run was ended before its time.
     interrupted: bool,
+    /// Length of the window that was measured: as planned, or less if it was interrupted.
     measured_ns: u64,
+    /// Open loop: whether enough of the offered rate was answered in time; true in closed loop.
     rate_reached: bool,
 }
 

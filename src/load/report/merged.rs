@@ -5,10 +5,12 @@ use std::fmt::{self, Write};
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::format::{count, nanos};
 use super::json::Percentiles;
+use super::schema::schema_of;
 use super::table::{write_head, write_picture, write_row};
 use crate::load::clock;
 use crate::load::hlog::Merged;
@@ -39,6 +41,11 @@ pub fn merged_json(merged: &Merged) -> String {
     text
 }
 
+/// The JSON Schema (draft 2020-12) of that object, ended by a line feed.
+pub fn merged_json_schema() -> String {
+    schema_of::<Document<'static>>()
+}
+
 /// The sums as a table, and a picture of the one that matters most.
 pub fn merged_text(merged: &Merged) -> String {
     let mut out = String::new();
@@ -46,17 +53,23 @@ pub fn merged_text(merged: &Merged) -> String {
     out
 }
 
-#[derive(Serialize)]
+/// Logs of `ringback-load` or other tools, added up by `ringback-load merge`.
+#[derive(Serialize, JsonSchema)]
+#[schemars(title = "Report of ringback-load merge")]
 struct Document<'a> {
+    /// The form of this document.
+    #[schemars(extend("const" = MERGED_SCHEMA))]
     schema: &'static str,
-    /// How many logs were added up, and how many intervals they had.
+    /// How many logs were added up.
     logs: usize,
+    /// How many intervals they had.
     intervals: usize,
-    /// When the first interval began, as in RFC 3339.
+    /// When the first interval began.
+    #[schemars(extend("format" = "date-time"))]
     start: String,
     /// From there to the end of the last one.
     duration_ns: u64,
-    /// By tag.
+    /// All samples of each tag.
     latency_ns: BTreeMap<&'a str, Percentiles>,
 }
 

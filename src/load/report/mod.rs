@@ -5,6 +5,7 @@ mod hgrm;
 mod histogram;
 pub(super) mod json;
 mod merged;
+pub(super) mod schema;
 mod table;
 pub(super) mod text;
 mod usage;
@@ -14,11 +15,12 @@ use std::time::Duration;
 use std::collections::BTreeMap;
 
 use hdrhistogram::Histogram;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 pub use self::hgrm::hgrm;
-pub use self::json::{SCHEMA, json};
-pub use self::merged::{MERGED_SCHEMA, merged_json, merged_text};
+pub use self::json::{SCHEMA, json, json_schema};
+pub use self::merged::{MERGED_SCHEMA, merged_json, merged_json_schema, merged_text};
 pub use self::text::text;
 use self::usage::Usage;
 use super::assertion::Finding;
@@ -87,7 +89,7 @@ pub struct Machine {
 }
 
 /// Rates of the messages intended in the measured window, over its length.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
 pub struct Throughput {
     /// Replies a second.
     pub messages_per_s: f64,

@@ -1,5 +1,6 @@
 //! The comparison for programs. Its keys are a contract: fields are added, never renamed.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::super::block::{self, Side};
@@ -8,6 +9,7 @@ use super::super::statistics::{self, CONFIDENCE, RESAMPLES};
 use super::super::{Comparison, Findings};
 use crate::load::clock::nanos;
 use crate::load::report::json as run_json;
+use crate::load::report::schema::schema_of;
 
 /// Names this form of the report; a change that breaks readers gets another.
 pub const SCHEMA: &str = "ringback-compare/1";
@@ -20,43 +22,60 @@ pub fn json(findings: &Findings) -> String {
     text
 }
 
-#[derive(Serialize)]
+/// The JSON Schema (draft 2020-12) of that object, ended by a line feed.
+pub fn json_schema() -> String {
+    schema_of::<Document<'static>>()
+}
+
+/// Two servers compared by `ringback-load compare`.
+#[derive(Serialize, JsonSchema)]
+#[schemars(title = "Report of ringback-load compare")]
 struct Document<'a> {
+    /// The form of this document.
+    #[schemars(extend("const" = SCHEMA))]
     schema: &'static str,
-    /// `a`, `b` or `inconclusive`.
+    /// Which server is better.
+    #[schemars(extend("enum" = ["a", "b", "inconclusive"]))]
     verdict: &'static str,
     /// Why it is inconclusive or not valid; empty if a server is better.
     reasons: Vec<&'a str>,
     /// Whether the comparison may be used at all.
     valid: bool,
+    /// What was compared.
     metric: Metric,
+    /// A smaller difference is none: a share of one.
     min_effect: f64,
-    /// B/A.
+    /// B/A: the median over the blocks and its interval.
     ratio: Option<Estimate>,
     /// Each server against itself.
     control: Option<Estimate>,
+    /// In the order in which they were measured.
     blocks: Vec<Block>,
+    /// What a reader of the numbers should know.
     notes: &'a [String],
+    /// What was started.
     commands: Commands<'a>,
+    /// How each server was measured.
     config: Config<'a>,
+    /// On what.
     host: run_json::Machine<'a>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Metric {
     name: &'static str,
     unit: &'static str,
     better: &'static str,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Estimate {
     median: f64,
     low: f64,
     high: f64,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Block {
     order: String,
     /// Geometric mean of the server's two runs.
@@ -70,7 +89,7 @@ struct Block {
     runs: Vec<Option<f64>>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Commands<'a> {
     a: String,
     b: String,
@@ -79,7 +98,7 @@ struct Commands<'a> {
     stop_timeout_ns: u64,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Config<'a> {
     blocks: usize,
     confidence: f64,

@@ -1,0 +1,51 @@
+//! `schema`: what the documents for programs look like.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, ValueEnum};
+
+use super::error::LoadError;
+use super::output::open_report;
+use crate::load::{compare, report};
+
+/// Prints the JSON Schema (draft 2020-12) of a report
+///
+/// It is made from what writes the reports, so it is always that of this version. The key `schema`
+/// of a report names its form: keys are added to it, never renamed; a form that would break readers
+/// gets another name.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  ringback-load schema -o report.schema.json
+  ringback-load schema compare")]
+pub struct Schema {
+    /// Of which report
+    #[arg(value_enum, value_name = "OF", default_value_t = Kind::Run)]
+    of: Kind,
+    /// Write the schema to this file instead of stdout
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Kind {
+    /// One measurement
+    Run,
+    /// `ringback-load compare`
+    Compare,
+    /// `ringback-load merge`
+    Merge,
+}
+
+impl Schema {
+    pub(super) fn execute(self) -> Result<ExitCode, LoadError> {
+        let schema = match self.of {
+            Kind::Run => report::json_schema(),
+            Kind::Compare => compare::report::json_schema(),
+            Kind::Merge => report::merged_json_schema(),
+        };
+        open_report(self.output.as_deref())?.deliver(&schema)?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
