@@ -30,7 +30,8 @@
 //! - [`server`] owns listeners, workers, placement and shutdown.
 //! - [`doctor`] looks at a host as a server would, and says what it lacks.
 //! - [`load`] is the instrument. It shares the protocol core and nothing else with the server: an
-//!   instrument must not share the bugs of what it measures.
+//!   instrument must not share the bugs of what it measures. (Of `sys` it uses what its own sockets
+//!   and the processes that it starts need and no safe wrapper has.)
 //! - [`cli`] turns words into configurations and carries them out, for both programs. It is above
 //!   everything else, and the only place that knows both server and instrument: the server that
 //!   `ringback-load` embeds is started there.

@@ -218,6 +218,26 @@ fn a_sweep_without_one_valid_rate_is_exit_code_4() {
 }
 
 #[test]
+fn a_server_that_goes_away_does_not_take_with_it_what_was_measured() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    thread::spawn(move || {
+        // One connection, and no more.
+        let (mut socket, _) = listener.accept().unwrap();
+        drop(listener);
+        let mut message = [0; 64];
+        while socket.read_exact(&mut message).is_ok() && socket.write_all(&message).is_ok() {}
+    });
+    let short = ["-c", "1", "-d", "300ms", "--warmup", "0s", "--rates", "100,200"];
+    let output = ringback_load(&[&["sweep", &address], &short[..]].concat());
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains("200/s is INVALID\n  - cannot connect to "), "{text}");
+    let gone = ringback_load(&[&["sweep", &address], &short[..]].concat());
+    assert_eq!(gone.status.code(), Some(1), "{gone:?}");
+    assert!(stderr_of(&gone).contains("cannot connect to "), "{gone:?}");
+}
+
+#[test]
 fn what_is_not_possible_is_a_usage_error() {
     let cases: &[(&[&str], &str)] = &[
         (&["sweep", "--rates", "1k..2k"], "FIRST..LAST:STEP"),

@@ -22,15 +22,18 @@ impl Probe {
     ///
     /// # Errors
     ///
-    /// When the run cannot be made.
+    /// When the run cannot be made. A server that was there before and takes no connections now is
+    /// a finding.
     pub(super) fn make(
         config: &Config,
         rate: u64,
+        is_first: bool,
         on_progress: &mut dyn FnMut(Progress),
     ) -> Result<Option<Self>, RunError> {
         let outcome = match run(&at_rate(config, rate), on_progress) {
             Ok(report) => Ok(report),
             Err(error @ RunError::NothingReceived { .. }) => Err(error.to_string()),
+            Err(error @ RunError::Connect { .. }) if !is_first => Err(error.to_string()),
             Err(RunError::Interrupted { .. }) => return Ok(None),
             Err(error) => return Err(error),
         };

@@ -49,6 +49,9 @@ Examples:
   ringback-load 127.0.0.1:65432 --reconnect 1                 what does a connection cost?
   ringback-load 127.0.0.1:65432 -c 50k --ramp-up 10s --source 127.0.0.2-127.0.0.9
   ringback-load [::1]:65432 --format json -o r.json
+  ringback-load sweep 127.0.0.1:65432 --rates 10k..100k:10k --svg sweep.svg
+  ringback-load find-max 127.0.0.1:65432 --assert 'p99<200us'
+  ringback-load compare --a './old serve {addr}' --b './new serve {addr}' --metric cpu
 
 Units: counts k, M, G; sizes KiB, MiB; durations ns, us, ms, s, m, h.
 Exit codes: 0 valid, 1 nothing could be measured, 2 usage, 3 an assertion missed, 4 the

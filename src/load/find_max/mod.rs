@@ -115,7 +115,8 @@ pub fn find_max(quest: &Quest, on_step: &mut dyn FnMut(Step)) -> Result<Findings
         let step = Step { number: trials.len() + 1, of: None, rate, progress: None };
         on_step(step);
         let mut on_progress = |progress| on_step(Step { progress: Some(progress), ..step });
-        let Some(probe) = Probe::make(&quest.config, rate, &mut on_progress)? else {
+        let made = Probe::make(&quest.config, rate, trials.is_empty(), &mut on_progress);
+        let Some(probe) = made? else {
             was_interrupted = true;
             break;
         };

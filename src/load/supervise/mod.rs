@@ -19,7 +19,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::panic;
 use std::process::{Child, ExitStatus};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, Once, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -75,12 +75,15 @@ impl Supervisor {
     ///
     /// When the kernel refuses.
     pub(super) fn new(interrupt: Interrupt) -> io::Result<Self> {
+        static HOOKED: Once = Once::new();
         let strangers = adopt_orphans()?;
-        let report_panic = panic::take_hook();
-        panic::set_hook(Box::new(move |info| {
-            report_panic(info);
-            kill_servers();
-        }));
+        HOOKED.call_once(|| {
+            let report_panic = panic::take_hook();
+            panic::set_hook(Box::new(move |info| {
+                report_panic(info);
+                kill_servers();
+            }));
+        });
         Ok(Self { strangers, interrupt })
     }
 

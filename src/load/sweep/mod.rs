@@ -81,7 +81,8 @@ pub fn sweep(sweep: &Sweep, on_step: &mut dyn FnMut(Step)) -> Result<Findings, R
         let step = Step { number: probes.len() + 1, of: sweep.rates.count(), rate, progress: None };
         on_step(step);
         let mut on_progress = |progress| on_step(Step { progress: Some(progress), ..step });
-        let Some(probe) = Probe::make(&sweep.config, rate, &mut on_progress)? else {
+        let made = Probe::make(&sweep.config, rate, probes.is_empty(), &mut on_progress);
+        let Some(probe) = made? else {
             was_interrupted = true;
             break;
         };

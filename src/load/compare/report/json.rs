@@ -53,6 +53,8 @@ struct Document<'a> {
     blocks: Vec<Block>,
     /// What a reader of the numbers should know.
     notes: &'a [String],
+    /// Whether the user ended it before its time.
+    interrupted: bool,
     /// What was started.
     commands: Commands<'a>,
     /// How each server was measured.
@@ -125,6 +127,7 @@ impl<'a> From<&'a Findings> for Document<'a> {
             control: findings.control.map(Estimate::from),
             blocks: findings.blocks.iter().map(Block::from).collect(),
             notes: &findings.notes,
+            interrupted: findings.was_interrupted,
             commands: Commands::from(comparison),
             config: Config {
                 blocks: comparison.blocks,
