@@ -109,13 +109,13 @@ keep() {
 }
 
 print_head() {
-    echo "Medians of $ROUNDS rounds of $DURATION each, the server on CPU 0, the generator on CPU 1."
-    echo "$(cpu_model), $(nproc) CPUs, Linux $(uname -r), $(date +%F), ringback $(revision)"
-    echo "scripts/io-models.sh"
-    echo
-    printf '%-14s%-38s%-19s%11s   %-17s   %-16s\n' '' '' \
-        ' closed, 64 x 64 B' '1 x 64 B' ' open, 20,000/s' '   8 x 64 KiB'
-    row 'I/O model' server 'messages/s' 'CPU us' 'p50 us' 'p50 us' 'p99 us' 'MiB/s' 'CPU us'
+    cat <<END
+ROUNDS=$ROUNDS DURATION=$DURATION scripts/io-models.sh, ringback $(revision), $(date +%F)
+$(cpu_model), $(nproc) CPUs, Linux $(uname -r); medians, server on CPU 0, generator on CPU 1
+
+                                                     closed, 64 × 64 B    1 × 64 B      open, 20,000/s        8 × 64 KiB
+I/O model     server                                messages/s    CPU µs    p50 µs    p50 µs    p99 µs     MiB/s    CPU µs
+END
 }
 
 print_row() {
@@ -160,7 +160,7 @@ limit_mark() {
 print_foot() {
     cat <<'END'
 
-CPU us: of the server, for each message. p50, p99: from the send, in the open loop from when it was
+CPU µs: of the server, for each message. p50, p99: from the send, in the open loop from when it was
 due, to the reply.
   ^  the generator's CPU was the limit: the server could have done more
   *  polls without a pause: this is what time there was, divided by the messages
