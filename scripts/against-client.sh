@@ -20,6 +20,10 @@ readonly SIZE="${SIZE:-64}"
 readonly SECONDS_EACH="${SECONDS_EACH:-2}"
 
 main() {
+    need_number PAIRS "$PAIRS"
+    need_number CONNECTIONS "$CONNECTIONS"
+    need_number SIZE "$SIZE"
+    need_number SECONDS_EACH "$SECONDS_EACH"
     build_release
     start_server "$PEERS/epoll-echo" 127.0.0.1:0 0
     echo "CPU of the client per message, $CONNECTIONS connections of $SIZE B, closed loop"

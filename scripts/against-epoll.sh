@@ -15,6 +15,7 @@ readonly PAIRS="${1:-6}"
 read -ra LOAD <<<"${LOAD:--c 64 -s 64 -d 2s --warmup 500ms}"
 
 main() {
+    need_number PAIRS "$PAIRS"
     build_release
     local ringback epoll
     start_server "$RINGBACK" serve 127.0.0.1:0 --cpus 0

@@ -22,6 +22,7 @@ readonly LIMIT_SHARE=0.95
 models=() names=() commands=()
 
 main() {
+    need_number ROUNDS "$ROUNDS"
     build_release
     add_peers
     add_ringback

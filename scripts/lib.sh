@@ -19,6 +19,14 @@ build_release() {
     cargo build --release --quiet --manifest-path benches/peers/Cargo.toml
 }
 
+# Ends the script unless a setting is a whole number above 0: need_number NAME VALUE
+need_number() {
+    [[ "$2" =~ ^[1-9][0-9]*$ ]] || {
+        echo "$1 is \"$2\", not a whole number above 0" >&2
+        exit 2
+    }
+}
+
 # Starts a server in the background; leaves where it listens in $address.
 start_server() {
     local log
