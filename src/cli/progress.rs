@@ -4,6 +4,7 @@ use std::io::{IsTerminal, Write, stderr};
 use std::time::Duration;
 
 use crate::load::compare::Step;
+use crate::load::report::format::{count, nanos};
 use crate::load::{self, Phase, Progress};
 
 /// Shows how a run is going: one line on stderr, rewritten, where somebody looks at it.
@@ -23,11 +24,12 @@ impl ProgressLine {
             Phase::Measuring => "measuring",
             Phase::Draining => "waiting for the last replies",
         };
+        let p99 = progress.p99_ns.map_or("-".to_owned(), nanos);
         self.rewrite(&format!(
-            "{:5.1} s of {:.1} s  {:>10.0} messages/s  {doing}",
+            "{:5.1} s of {:.1} s  {:>9} messages/s  p99 {p99:>7}  {doing}",
             progress.elapsed.as_secs_f64(),
             progress.planned.as_secs_f64(),
-            progress.messages_per_s,
+            count(progress.messages_per_s.round() as u64),
         ));
     }
 

@@ -4,6 +4,7 @@
 mod files;
 mod hlog;
 mod merge;
+mod progress;
 mod python;
 mod schema;
 mod support;

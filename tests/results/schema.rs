@@ -71,6 +71,19 @@ fn a_comparison_is_as_published() {
 }
 
 #[test]
+fn sweeps_and_searches_are_as_published() {
+    let short = ["-c", "2", "-d", "100ms", "--warmup", "0s", "--quiet", "--format", "json"];
+    let rates: &[&str] = &["sweep", "--rates", "500,1k"];
+    let search: &[&str] = &["find-max", "--start", "500", "--assert", "max<1ns"];
+    for (of, arguments) in [("sweep", rates), ("find-max", search)] {
+        let output = ringback_load(&[arguments, &short].concat());
+        let document = String::from_utf8(output.stdout.clone()).unwrap();
+        assert!(document.starts_with('{'), "{output:?}");
+        assert_valid(of, &[&document]);
+    }
+}
+
+#[test]
 fn what_is_not_a_report_is_told() {
     let good: Value = serde_json::from_str(&report(&[])).unwrap();
     let with = |pointer: &str, value: Value| {

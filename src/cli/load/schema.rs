@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 
 use super::error::LoadError;
 use super::output::open_report;
-use crate::load::{compare, report};
+use crate::load::{compare, find_max, report, sweep};
 
 /// Prints the JSON Schema (draft 2020-12) of a report
 ///
@@ -32,6 +32,10 @@ pub struct Schema {
 enum Kind {
     /// One measurement
     Run,
+    /// `ringback-load sweep`
+    Sweep,
+    /// `ringback-load find-max`
+    FindMax,
     /// `ringback-load compare`
     Compare,
     /// `ringback-load merge`
@@ -42,6 +46,8 @@ impl Schema {
     pub(super) fn execute(self) -> Result<ExitCode, LoadError> {
         let schema = match self.of {
             Kind::Run => report::json_schema(),
+            Kind::Sweep => sweep::report::json_schema(),
+            Kind::FindMax => find_max::report::json_schema(),
             Kind::Compare => compare::report::json_schema(),
             Kind::Merge => report::merged_json_schema(),
         };

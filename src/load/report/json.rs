@@ -33,7 +33,7 @@ pub fn json_schema() -> String {
 /// One measurement by `ringback-load`. Times are in nanoseconds unless a key says otherwise; keys
 /// may be added, none is renamed.
 #[derive(Serialize, JsonSchema)]
-#[schemars(title = "Report of ringback-load")]
+#[schemars(rename = "Run", title = "Report of ringback-load")]
 pub(in crate::load) struct Document<'a> {
     /// The form of this document.
     #[schemars(extend("const" = SCHEMA))]

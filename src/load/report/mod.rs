@@ -1,6 +1,6 @@
 //! What a run found, and the forms in which it is told.
 
-pub(super) mod format;
+pub(crate) mod format;
 mod hgrm;
 mod histogram;
 pub(super) mod json;

@@ -1,9 +1,11 @@
 //! The search for programs. Its keys are a contract: fields are added, never renamed.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::super::{Findings, Trial};
 use crate::load::report::json as run_json;
+use crate::load::report::schema::schema_of;
 
 /// Names this form of the report; a change that breaks readers gets another.
 pub const SCHEMA: &str = "ringback-find-max/1";
@@ -16,28 +18,47 @@ pub fn json(findings: &Findings) -> String {
     text
 }
 
-#[derive(Serialize)]
+/// The JSON Schema (draft 2020-12) of that object, ended by a line feed.
+pub fn json_schema() -> String {
+    schema_of::<Document<'static>>()
+}
+
+/// The highest rate that meets assertions, sought by `ringback-load find-max`.
+#[derive(Serialize, JsonSchema)]
+#[schemars(title = "Report of ringback-load find-max")]
 struct Document<'a> {
+    /// The form of this document.
+    #[schemars(extend("const" = SCHEMA))]
     schema: &'static str,
+    /// What was measured; null where nothing was received.
     target: Option<run_json::Target<'a>>,
+    /// How it was sought.
     config: Config<'a>,
+    /// On what.
     host: run_json::Machine<'a>,
+    /// What the rate must meet.
     assertions: Vec<&'a str>,
+    /// Between which rates it is.
     bracket: Bracket,
+    /// The rates that were tried, in their order.
     probes: Vec<Probe<'a>>,
+    /// Whether the result may be used.
     verdict: Verdict,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Config<'a> {
+    /// The first rate.
     start_per_s: u64,
+    /// The search does not go below this.
     least_per_s: u64,
+    /// How close the bracket is to be: a share of the rate.
     resolution: f64,
     #[serde(flatten)]
     run: run_json::Config<'a>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Bracket {
     /// Null if none passed.
     highest_passed_per_s: Option<u64>,
@@ -49,11 +70,15 @@ struct Bracket {
     limited_by: Vec<String>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Probe<'a> {
+    /// Why this rate was tried.
     purpose: &'static str,
+    /// Messages a second that were to be sent.
     rate_per_s: u64,
+    /// Whether it met every assertion, in a valid measurement.
     passed: bool,
+    /// Whether its numbers may be used.
     valid: bool,
     /// It was not valid and made again.
     repeated: bool,
@@ -63,10 +88,13 @@ struct Probe<'a> {
     run: Option<run_json::Document<'a>>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Verdict {
+    /// Whether the numbers may be used.
     valid: bool,
+    /// Why not.
     reasons: Vec<String>,
+    /// Whether it was ended before its time.
     interrupted: bool,
 }
 

@@ -4,6 +4,6 @@ mod json;
 mod picture;
 mod text;
 
-pub use self::json::{SCHEMA, json};
+pub use self::json::{SCHEMA, json, json_schema};
 pub use self::picture::figure;
 pub use self::text::text;
