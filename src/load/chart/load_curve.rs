@@ -21,8 +21,17 @@ pub struct LoadSweep {
     pub name: String,
     /// Ascending by the rate that was asked for; joined in this order.
     pub points: Vec<LoadPoint>,
-    /// Which point is the last before latency runs away, if one is.
-    pub knee: Option<usize>,
+    /// The point that the sweep was made for, if it was found.
+    pub mark: Option<Mark>,
+}
+
+/// A point that is marked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Mark {
+    /// Its place among the points.
+    pub point: usize,
+    /// What it is: `knee`.
+    pub name: &'static str,
 }
 
 /// What was measured at one rate.
@@ -60,7 +69,7 @@ impl LoadCurve {
         let ticks: Vec<_> = columns.ticks.iter().map(|rate| (*rate, label::rate(*rate))).collect();
         plot.draw_columns(canvas, &columns.scale, &ticks);
         plot.draw_rows(canvas, &rows, &labels);
-        self.draw_knees(canvas, &columns.scale, &rows.scale, &plot);
+        self.draw_marks(canvas, &columns.scale, &rows.scale, &plot);
         curves.iter().for_each(|curve| curve.draw(canvas, &columns.scale, &rows.scale));
         plot.draw_title(canvas, "messages a second that were answered")
     }
@@ -68,10 +77,10 @@ impl LoadCurve {
     /// The same in words.
     pub(super) fn describe(&self) -> String {
         let sweeps = self.sweeps.iter().map(|sweep| {
-            let knee = sweep.knee_point().map_or("no knee".to_owned(), |knee| {
-                format!("knee at {}", label::measured_rate(knee.achieved_per_s))
+            let mark = sweep.marked().map_or(String::new(), |(name, point)| {
+                format!(", {name} at {}", label::measured_rate(point.achieved_per_s))
             });
-            format!("{}: {} rates, {knee}", sweep.name, sweep.points.len())
+            format!("{}: {} rates{mark}", sweep.name, sweep.points.len())
         });
         format!("Latency against throughput: {}", sweeps.collect::<Vec<_>>().join("; "))
     }
@@ -112,12 +121,12 @@ impl LoadCurve {
             .collect();
         let is_alone = self.sweeps.len() == 1;
         for (number, sweep) in self.sweeps.iter().enumerate() {
-            if let Some(knee) = sweep.knee_point() {
-                let rate = label::measured_rate(knee.achieved_per_s);
+            if let Some((name, point)) = sweep.marked() {
+                let rate = label::measured_rate(point.achieved_per_s);
                 let of = if is_alone { String::new() } else { format!(" of {}", sweep.name) };
                 keys.push(Key {
-                    sign: Sign::Line { class: knee_class(is_alone, number), marker: None },
-                    text: format!("knee{of} at {rate}"),
+                    sign: Sign::Line { class: mark_class(is_alone, number), marker: None },
+                    text: format!("{name}{of} at {rate}"),
                 });
             }
         }
@@ -133,23 +142,23 @@ impl LoadCurve {
         keys
     }
 
-    fn draw_knees(&self, canvas: &mut Canvas, columns: &Scale, rows: &Scale, plot: &Plot) {
+    fn draw_marks(&self, canvas: &mut Canvas, columns: &Scale, rows: &Scale, plot: &Plot) {
         let is_alone = self.sweeps.len() == 1;
         for (number, sweep) in self.sweeps.iter().enumerate() {
-            let Some(knee) = sweep.knee_point() else { continue };
-            let x = columns.px(knee.achieved_per_s);
-            let class = knee_class(is_alone, number);
+            let Some((_, point)) = sweep.marked() else { continue };
+            let x = columns.px(point.achieved_per_s);
+            let class = mark_class(is_alone, number);
             canvas.line(&class, (x, plot.top), (x, plot.bottom));
-            if let Some(ns) = knee.p99_ns {
-                let class = class.replace("knee", "ring");
+            if let Some(ns) = point.p99_ns {
+                let class = class.replace("marked", "ring");
                 canvas.circle(&class, (x, rows.px(ns as f64)), 9.0);
             }
         }
     }
 }
 
-fn knee_class(is_alone: bool, number: usize) -> String {
-    format!("knee {}", if is_alone { "plain" } else { colour(number) })
+fn mark_class(is_alone: bool, number: usize) -> String {
+    format!("marked {}", if is_alone { "plain" } else { colour(number) })
 }
 
 /// From nothing, so that equal ways are equal rates; of ratios if a sweep spans decades.
@@ -163,8 +172,10 @@ fn rate_axis(range: Range, px: (f64, f64)) -> Axis {
 }
 
 impl LoadSweep {
-    fn knee_point(&self) -> Option<&LoadPoint> {
-        self.points.get(self.knee?)
+    /// What is marked, by its name.
+    fn marked(&self) -> Option<(&'static str, &LoadPoint)> {
+        let Mark { point, name } = self.mark?;
+        Some((name, self.points.get(point)?))
     }
 }
 

@@ -35,7 +35,7 @@ mod words;
 use canvas::{Anchor, Canvas};
 use frame::{BOLD, FONT, INNER, MARGIN, WIDTH};
 
-pub use load_curve::{LoadCurve, LoadPoint, LoadSweep};
+pub use load_curve::{LoadCurve, LoadPoint, LoadSweep, Mark};
 pub(super) use percentiles::is_firm;
 pub use percentiles::{PercentileCurve, PercentilePoint, PercentileSeries};
 pub use ratios::{BlockRatios, RatioSeries};

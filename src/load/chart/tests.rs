@@ -84,8 +84,13 @@ fn load_curve() -> impl Strategy<Value = Panel> {
             is_valid,
         },
     );
-    let sweep = (odd_text(), vec(point, 0..12), proptest::option::of(0_usize..15))
-        .prop_map(|(name, points, knee)| LoadSweep { name, points, knee });
+    let sweep = (odd_text(), vec(point, 0..12), proptest::option::of(0_usize..15)).prop_map(
+        |(name, points, marked)| LoadSweep {
+            name,
+            points,
+            mark: marked.map(|point| Mark { point, name: "knee" }),
+        },
+    );
     vec(sweep, 0..4).prop_map(|sweeps| Panel::Load(LoadCurve { sweeps }))
 }
 

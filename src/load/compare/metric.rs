@@ -35,6 +35,9 @@ impl Better {
 }
 
 impl Metric {
+    /// Every one.
+    pub const ALL: [Self; 5] = [Self::Throughput, Self::Cpu, Self::P50, Self::P99, Self::P99_9];
+
     /// The name as on the command line.
     pub fn name(self) -> &'static str {
         match self {
@@ -47,7 +50,7 @@ impl Metric {
     }
 
     /// What it is, in words.
-    pub(super) fn description(self) -> &'static str {
+    pub(in crate::load) fn description(self) -> &'static str {
         match self {
             Self::Throughput => "throughput",
             Self::Cpu => "CPU time of the server per message",

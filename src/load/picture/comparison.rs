@@ -4,6 +4,8 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::super::chart::{BlockRatios, Figure, Panel, RatioSeries};
+use super::super::compare;
+use super::super::compare::report::capitalized;
 use super::json::{Config, Host};
 use super::{ReadError, Saved};
 
@@ -57,8 +59,8 @@ impl From<Document> for Figure {
     fn from(document: Document) -> Self {
         let metric = &document.metric;
         let title = match document.verdict.as_str() {
-            "inconclusive" => format!("{}: inconclusive", metric.name),
-            better => format!("{}: {better} is better", metric.name),
+            "inconclusive" => format!("{}: inconclusive", metric.description()),
+            better => format!("{}: {better} is better", metric.description()),
         };
         let facts = vec![
             format!("a: {}", document.commands.a),
@@ -77,6 +79,14 @@ impl From<Document> for Figure {
     }
 }
 
+impl Metric {
+    /// What it is, for a heading; its name if it is one of a later version.
+    fn description(&self) -> String {
+        let metric = compare::Metric::ALL.iter().find(|metric| metric.name() == self.name);
+        metric.map_or_else(|| self.name.clone(), |metric| capitalized(metric.description()))
+    }
+}
+
 impl Document {
     fn ratios(&self) -> Option<BlockRatios> {
         let direction = if self.metric.better == "more" { "above" } else { "below" };
@@ -84,7 +94,7 @@ impl Document {
         let comparison = self.ratio.as_ref()?;
         let control = self.control.as_ref();
         Some(BlockRatios {
-            heading: format!("{}, b / a", self.metric.name),
+            heading: format!("{}, b / a", self.metric.description()),
             comparison: comparison.series("b / a", blocks.iter().map(|block| block.ratio)),
             control: control
                 .map(|control| control.series("control", blocks.iter().map(|block| block.control))),

@@ -7,25 +7,27 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::super::chart::{PercentilePoint, PercentileSeries};
-use super::super::compare;
 use super::super::report::{self, Report, format};
 use super::super::watch::Tag;
 use super::run::explain;
 use super::{ReadError, Run, Saved, comparison, saved, sweep};
 
-/// What a sweep's report says of itself.
-const SWEEP: &str = "ringback-sweep/1";
+/// The kinds of reports that can be drawn.
+const RUN: &str = report::SCHEMA;
+const SWEEP: &str = super::super::sweep::report::SCHEMA;
+const SEARCH: &str = super::super::find_max::report::SCHEMA;
+const COMPARISON: &str = super::super::compare::report::SCHEMA;
 
 /// Reads a report.
 pub(super) fn read(text: &str) -> Result<Saved, ReadError> {
     let document: Value = serde_json::from_str(text)?;
     match document["schema"].as_str() {
-        Some(report::SCHEMA) => saved::run(Document::deserialize(document)?.into()),
-        Some(SWEEP) => sweep::read(document),
-        Some(compare::report::SCHEMA) => comparison::read(document),
+        Some(RUN) => saved::run(Document::deserialize(document)?.into()),
+        Some(SWEEP | SEARCH) => sweep::read(document),
+        Some(COMPARISON) => comparison::read(document),
         other => Err(ReadError::UnknownSchema {
             found: other.map_or("missing".to_owned(), |schema| format!("{schema:?}")),
-            known: [report::SCHEMA, SWEEP, compare::report::SCHEMA].join(", "),
+            known: [RUN, SWEEP, SEARCH, COMPARISON].join(", "),
         }),
     }
 }

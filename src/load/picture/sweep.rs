@@ -1,9 +1,9 @@
-//! What a saved sweep tells a picture.
+//! What a saved sweep tells a picture, and a saved search for the highest rate.
 
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::super::chart::{Figure, LoadCurve, LoadPoint, LoadSweep, Panel};
+use super::super::chart::{Figure, LoadCurve, LoadPoint, LoadSweep, Mark, Panel};
 use super::super::report::format;
 use super::json::{Config, Document, Host, Target, Verdict};
 use super::run::shared;
@@ -18,29 +18,35 @@ pub struct Sweep {
     curve: LoadSweep,
 }
 
-/// Reads a sweep.
+/// Reads a sweep, or a search.
 pub(super) fn read(document: Value) -> Result<Saved, ReadError> {
-    let Saving { target, config, host, rates, knee, verdict } = Saving::deserialize(document)?;
-    let knee =
-        knee.and_then(|knee| rates.iter().position(|rate| rate.rate_per_s == knee.rate_per_s));
-    let points: Vec<LoadPoint> = rates.iter().map(Rate::point).collect();
-    let facts = target.map(Target::name).into_iter();
+    let mut saving = Saving::deserialize(document)?;
+    // A search goes up and down, and tries some rates again: the last time counts.
+    saving.rates.reverse();
+    saving.rates.sort_by_key(|rate| rate.rate_per_s);
+    saving.rates.dedup_by_key(|rate| rate.rate_per_s);
+    let curve = LoadSweep {
+        name: String::new(),
+        points: saving.rates.iter().map(Rate::point).collect(),
+        mark: saving.mark(),
+    };
+    let target = saving.target.map(Target::name).into_iter();
     Ok(Saved::Sweep(Sweep {
-        facts: facts.chain([config.messages(), host.describe()]).collect(),
-        warning: verdict.warning(),
-        curve: LoadSweep { name: String::new(), points, knee },
+        facts: target.chain([saving.config.messages(), saving.host.describe()]).collect(),
+        warning: saving.verdict.warning(),
+        curve,
     }))
 }
 
 /// The picture of sweeps, each with its name.
 pub(super) fn of_sweeps(sweeps: Vec<(String, Sweep)>) -> Figure {
     let title = match sweeps.as_slice() {
-        [(name, sweep)] => match sweep.curve.knee.map(|knee| sweep.curve.points[knee]) {
-            Some(knee) => {
-                let rate = format::count(knee.achieved_per_s.round() as u64);
-                format!("{name}: knee at {rate}/s")
+        [(name, sweep)] => match sweep.curve.mark {
+            Some(Mark { point, name: what }) => {
+                let per_s = sweep.curve.points[point].achieved_per_s;
+                format!("{name}: {what} at {}/s", format::count(per_s.round() as u64))
             }
-            None => format!("{name}: no knee"),
+            None => format!("{name}: latency against throughput"),
         },
         several => format!("Latency against throughput of {} sweeps", several.len()),
     };
@@ -67,8 +73,10 @@ struct Saving {
     target: Option<Target>,
     config: Config,
     host: Host,
+    #[serde(alias = "probes")]
     rates: Vec<Rate>,
     knee: Option<Knee>,
+    bracket: Option<Bracket>,
     verdict: Verdict,
 }
 
@@ -82,6 +90,23 @@ struct Rate {
 #[derive(Deserialize)]
 struct Knee {
     rate_per_s: u64,
+}
+
+#[derive(Deserialize)]
+struct Bracket {
+    highest_passed_per_s: Option<u64>,
+}
+
+impl Saving {
+    fn mark(&self) -> Option<Mark> {
+        let (rate, name) = match (&self.knee, &self.bracket) {
+            (Some(knee), _) => (knee.rate_per_s, "knee"),
+            (None, Some(bracket)) => (bracket.highest_passed_per_s?, "highest rate that passed"),
+            (None, None) => return None,
+        };
+        let point = self.rates.iter().position(|point| point.rate_per_s == rate)?;
+        Some(Mark { point, name })
+    }
 }
 
 impl Rate {

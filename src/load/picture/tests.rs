@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use hdrhistogram::Histogram;
 use serde_json::{Value, json};
 
-use super::super::chart::Panel;
+use super::super::chart::{Mark, Panel};
 use super::super::hlog;
 use super::super::report::{SCHEMA, hgrm};
 use super::run::of_runs;
@@ -242,7 +242,7 @@ fn read_value(value: &Value) -> Saved {
 #[test]
 fn a_comparison_is_its_blocks() {
     let figure = of_saved(vec![("a.json".to_owned(), read_value(&comparison()))]).unwrap();
-    assert_eq!(figure.title, "cpu: a is better");
+    assert_eq!(figure.title, "CPU time of the server per message: a is better");
     assert_eq!(figure.facts[..2], ["a: ringback serve {addr}", "b: epoll-echo {addr}"]);
     let [Panel::Ratios(ratios)] = figure.panels.as_slice() else { panic!("{:?}", figure.panels) };
     assert_eq!(ratios.reading, "below 1: b is better");
@@ -257,7 +257,7 @@ fn a_sweep_is_its_rates() {
     assert_eq!(figure.title, "s.json: knee at 2,000/s");
     let [Panel::Load(curve)] = figure.panels.as_slice() else { panic!("{:?}", figure.panels) };
     let [sweep] = curve.sweeps.as_slice() else { panic!("{curve:?}") };
-    assert_eq!(sweep.knee, Some(1));
+    assert_eq!(sweep.mark, Some(Mark { point: 1, name: "knee" }));
     let points: Vec<_> = sweep
         .points
         .iter()
@@ -272,6 +272,26 @@ fn a_sweep_is_its_rates() {
             (0.0, None, None, false),
         ]
     );
+}
+
+#[test]
+fn a_search_is_the_last_probe_of_every_rate() {
+    let mut search = sweep();
+    search["schema"] = json!("ringback-find-max/1");
+    let mut probes = search["rates"].take();
+    search.as_object_mut().unwrap().remove("rates");
+    search["knee"] = json!(null);
+    probes.as_array_mut().unwrap().reverse();
+    let mut again = probes[2].clone();
+    again["run"]["throughput"]["messages_per_s"] = json!(1_999);
+    probes.as_array_mut().unwrap().push(again);
+    search["probes"] = probes;
+    search["bracket"] = json!({"highest_passed_per_s": 2_000, "lowest_failed_per_s": 4_000});
+    let figure = of_saved(vec![("f.json".to_owned(), read_value(&search))]).unwrap();
+    assert_eq!(figure.title, "f.json: highest rate that passed at 1,999/s");
+    let [Panel::Load(curve)] = figure.panels.as_slice() else { panic!("{:?}", figure.panels) };
+    let rates: Vec<_> = curve.sweeps[0].points.iter().map(|point| point.achieved_per_s).collect();
+    assert_eq!(rates, [1_000.0, 1_999.0, 2_500.0, 0.0]);
 }
 
 #[test]

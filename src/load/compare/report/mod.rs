@@ -5,5 +5,6 @@ mod picture;
 mod text;
 
 pub use self::json::{SCHEMA, json, json_schema};
+pub(in crate::load) use self::picture::capitalized;
 pub use self::picture::figure;
 pub use self::text::text;

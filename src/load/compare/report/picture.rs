@@ -65,7 +65,8 @@ fn series(
     }
 }
 
-fn capitalized(text: &str) -> String {
+/// For a heading.
+pub(in crate::load) fn capitalized(text: &str) -> String {
     let mut letters = text.chars();
     letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::super::Findings;
-use crate::load::chart::{Figure, LoadCurve, LoadSweep, Panel};
+use crate::load::chart::{Figure, LoadCurve, LoadSweep, Mark, Panel};
 use crate::load::probe::Probe;
 use crate::load::report::format::count;
 use crate::load::report::text as run_text;
@@ -20,7 +20,7 @@ pub fn figure(findings: &Findings, made: String) -> Figure {
     // Of several at a rate, the last.
     let probes: BTreeMap<u64, &Probe> =
         findings.trials.iter().map(|trial| (trial.probe.rate, &trial.probe)).collect();
-    let knee =
+    let best =
         findings.highest_passed.and_then(|best| probes.keys().position(|rate| *rate == best));
     Figure {
         title,
@@ -30,7 +30,7 @@ pub fn figure(findings: &Findings, made: String) -> Figure {
             sweeps: vec![LoadSweep {
                 name: config.target.name.clone(),
                 points: probes.into_values().map(Probe::point).collect(),
-                knee,
+                mark: best.map(|point| Mark { point, name: "highest rate that passed" }),
             }],
         })],
     }

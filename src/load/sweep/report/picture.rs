@@ -1,7 +1,7 @@
 //! The sweep as a picture: latency against throughput, the knee marked.
 
 use super::super::Findings;
-use crate::load::chart::{Figure, LoadCurve, LoadSweep, Panel};
+use crate::load::chart::{Figure, LoadCurve, LoadSweep, Mark, Panel};
 use crate::load::probe::Probe;
 use crate::load::report::format::count;
 use crate::load::report::text as run_text;
@@ -23,7 +23,7 @@ pub fn figure(findings: &Findings, made: String) -> Figure {
             sweeps: vec![LoadSweep {
                 name: config.target.name.clone(),
                 points: findings.probes.iter().map(Probe::point).collect(),
-                knee: findings.knee,
+                mark: findings.knee.map(|point| Mark { point, name: "knee" }),
             }],
         })],
     }
