@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::fs;
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use super::process_table::numbers_in;
@@ -24,6 +25,13 @@ impl Listeners {
     /// Whether this process has one of them, as far as we may see its descriptors.
     pub(super) fn are_held_by(&self, pid: u32) -> bool {
         holds_one_of(pid, &self.inodes)
+    }
+
+    /// The same, but what we may not see may be.
+    pub(super) fn may_be_held_by(&self, pid: u32) -> bool {
+        let is_hidden = fs::read_dir(format!("/proc/{pid}/fd"))
+            .is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied);
+        is_hidden || self.are_held_by(pid)
     }
 
     /// All processes that have one, this process excepted.

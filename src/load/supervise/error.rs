@@ -9,7 +9,8 @@ use std::time::Duration;
 use crate::load::clock;
 use crate::load::report::format::nanos;
 
-/// A server did not do what it must to be measured. Nothing of it is left.
+/// A server did not do what it must to be measured. What is left of it, because it could not be
+/// killed, is named.
 #[derive(Debug)]
 pub struct ServerError(pub(super) Box<Failure>);
 
@@ -22,6 +23,8 @@ pub(super) struct Failure {
     pub(super) fault: Fault,
     /// What it wrote last.
     pub(super) last_lines: Vec<String>,
+    /// Processes of it that could not be killed.
+    pub(super) survivors: Vec<String>,
 }
 
 /// What was wrong.
@@ -105,8 +108,11 @@ impl std::error::Error for ServerError {}
 /// What happened, and under it what the server wrote last.
 impl fmt::Display for ServerError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Failure { name, command, fault, last_lines } = &*self.0;
+        let Failure { name, command, fault, last_lines, survivors } = &*self.0;
         write!(f, "server {name} ({command}) {fault}")?;
+        if !survivors.is_empty() {
+            write!(f, "; could not be killed, end it yourself: {}", survivors.join(", "))?;
+        }
         if last_lines.is_empty() {
             return Ok(());
         }

@@ -149,22 +149,31 @@ impl Supervisor {
             strangers: Strangers::clone(&self.strangers),
         };
         *running() = Some(family.clone());
-        Ok(RunningServer { terms, address, child, family, output, is_over: false })
+        Ok(RunningServer {
+            terms,
+            address,
+            child,
+            family,
+            output,
+            is_over: false,
+            survivors: Vec::new(),
+        })
     }
 }
 
 impl Terms<'_> {
     fn fails(&self, fault: Fault) -> ServerError {
-        self.fails_saying(fault, Vec::new())
+        ServerError(Box::new(self.failure(fault)))
     }
 
-    fn fails_saying(&self, fault: Fault, last_lines: Vec<String>) -> ServerError {
-        ServerError(Box::new(Failure {
+    fn failure(&self, fault: Fault) -> Failure {
+        Failure {
             name: self.name.to_owned(),
             command: self.command.to_string(),
             fault,
-            last_lines,
-        }))
+            last_lines: Vec::new(),
+            survivors: Vec::new(),
+        }
     }
 }
 
@@ -177,6 +186,8 @@ pub(super) struct RunningServer<'a> {
     family: Family,
     output: Output,
     is_over: bool,
+    /// What could not be killed when it was over.
+    survivors: Vec<Process>,
 }
 
 impl RunningServer<'_> {
@@ -255,7 +266,7 @@ impl RunningServer<'_> {
     fn owns(&self, address: SocketAddr) -> bool {
         let listeners = Listeners::at(address);
         let mut family = self.family.living().into_iter();
-        !listeners.are_seen() || family.any(|process| listeners.are_held_by(process.number()))
+        !listeners.are_seen() || family.any(|process| listeners.may_be_held_by(process.number()))
     }
 
     /// Kills whatever there is of it; says how the process ended that was started. The second
@@ -263,16 +274,25 @@ impl RunningServer<'_> {
     fn end(&mut self) -> Option<ExitStatus> {
         if !self.is_over {
             self.is_over = true;
-            self.family.kill();
+            if !self.family.kill() {
+                self.survivors = self.family.living();
+            }
             *running() = None;
         }
+        // From here on its number may be another's.
         self.child.try_wait().ok().flatten()
     }
 
     /// Ends it, if that is not done yet.
     fn fails(&mut self, fault: Fault) -> ServerError {
         self.end();
-        self.terms.fails_saying(fault, self.output.last_lines())
+        let describe =
+            |process: &Process| format!("process {} ({})", process.number(), process.name);
+        ServerError(Box::new(Failure {
+            last_lines: self.output.last_lines(),
+            survivors: self.survivors.iter().map(describe).collect(),
+            ..self.terms.failure(fault)
+        }))
     }
 }
 
