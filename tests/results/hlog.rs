@@ -1,7 +1,11 @@
 //! Logs and percentile tables, read by an independent implementation of HdrHistogram.
 
 use std::fs;
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::Duration;
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use crate::python;
@@ -147,4 +151,23 @@ fn merged_logs_are_the_sum_of_their_parts() {
     let text = String::from_utf8(text.stdout).unwrap();
     assert!(text.contains("Response: from the intended send to the reply"), "{text}");
     assert!(text.contains("5,500 response"), "{text}");
+}
+
+#[test]
+fn an_interrupted_run_is_logged_up_to_its_end() {
+    let directory = Directory::new();
+    let log = directory.file("log");
+    let child = Command::new(env!("CARGO_BIN_EXE_ringback-load"))
+        .args(["-c", "2", "-d", "1h", "--warmup", "0s", "--format", "json", "--hlog", &log])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // Until then it may be connecting, with nothing to report.
+    thread::sleep(Duration::from_millis(1500));
+    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["verdict"]["interrupted"], true);
+    assert_same(&read(&log)["tags"]["service"], &report["latency_ns"]["service"], "service");
+    assert_eq!(directory.files(), ["log"]);
 }

@@ -48,14 +48,15 @@ Examples:
   ringback-load 127.0.0.1:65432 -s 64:90,4KiB:10 --depth 8    mixed sizes, pipelined
   ringback-load 127.0.0.1:65432 --reconnect 1                 what does a connection cost?
   ringback-load 127.0.0.1:65432 -c 50k --ramp-up 10s --source 127.0.0.2-127.0.0.9
-  ringback-load [::1]:65432 --format json -o r.json
+  ringback-load [::1]:65432 --format json -o r.json --hlog r.hlog --hgrm r.hgrm --svg r.svg
+  ringback-load merge a.hlog b.hlog                           generators on many machines
   ringback-load sweep 127.0.0.1:65432 --rates 10k..100k:10k --svg sweep.svg
   ringback-load find-max 127.0.0.1:65432 --assert 'p99<200us'
   ringback-load compare --a './old serve {addr}' --b './new serve {addr}' --metric cpu
 
 Units: counts k, M, G; sizes KiB, MiB; durations ns, us, ms, s, m, h.
-Exit codes: 0 valid, 1 nothing could be measured, 2 usage, 3 an assertion missed, 4 the
-measurement is not valid."
+Exit codes: 0 valid, 1 nothing could be measured or it could not be written, 2 usage, 3 an
+assertion missed, 4 the measurement is not valid."
 )]
 pub struct Cli {
     #[command(subcommand)]

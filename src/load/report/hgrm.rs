@@ -22,7 +22,7 @@ fn write_table(out: &mut String, name: &str, histogram: &Histogram<u64>) -> fmt:
     writeln!(out, "#[{name} in milliseconds, by ringback-load {}]", env!("CARGO_PKG_VERSION"))?;
     writeln!(
         out,
-        "{:>12} {:>14} {:>10} {:>14}\n",
+        "{:>14} {:>14} {:>10} {:>14}\n",
         "Value", "Percentile", "TotalCount", "1/(1-Percentile)"
     )?;
     let mut samples = 0;
@@ -31,7 +31,7 @@ fn write_table(out: &mut String, name: &str, histogram: &Histogram<u64>) -> fmt:
         let quantile = step.quantile_iterated_to();
         write!(
             out,
-            "{:>12.6} {quantile:>2.12} {samples:>10}",
+            "{:>14.6} {quantile:>2.12} {samples:>10}",
             millis(step.value_iterated_to() as f64)
         )?;
         match quantile {
