@@ -4,6 +4,7 @@ use hdrhistogram::Histogram;
 
 use super::super::config::Arrival;
 use super::super::recorder::Recorder;
+use super::super::report::Quantile;
 use super::super::report::format::{nanos, percent};
 
 /// The server must answer this share of the offered rate within the window.
@@ -32,11 +33,18 @@ pub(super) fn not_reached(recorder: &Recorder, rate: u64, arrival: Arrival) -> O
 ///
 /// Judged at the percentiles that most messages decide. A stall of the machine that a few messages
 /// in a thousand met is in the tail with its hiccups beside it, and is not held against the rest.
+/// Nor is one that reaches a percentile which too few samples support: nobody is told that one.
 pub(super) fn lateness(recorder: &Recorder) -> Option<String> {
-    let (name, lateness) = [("median", 0.5), ("p90", 0.9), ("p99", 0.99)]
-        .map(|(name, quantile)| (name, Lateness::at(recorder, quantile)))
-        .into_iter()
-        .find(|(_, lateness)| lateness.is_excessive())?;
+    let is_told = |quantile: Quantile| quantile.of(&recorder.latencies.response).is_some();
+    let at = |quantile| Lateness::at(recorder, quantile);
+    let (name, lateness) = [
+        Some(("median", at(0.5))),
+        is_told(Quantile::P90).then(|| ("p90", at(0.9))),
+        is_told(Quantile::P99).then(|| ("p99", at(0.99))),
+    ]
+    .into_iter()
+    .flatten()
+    .find(|(_, lateness)| lateness.is_excessive())?;
     Some(format!(
         "the generator was late: without its own delays the {name} response would be {}, not {}; \
          they may be {} of it; give it CPUs of its own (--cpus) or lower --rate",

@@ -28,9 +28,19 @@ fn open_loop(
     waited_for_slot: bool,
     service_ns: impl Fn(u64) -> u64,
 ) -> Recorder {
+    open_loop_of(RATE, lag_ns, waited_for_slot, service_ns)
+}
+
+/// The same of the first so many messages.
+fn open_loop_of(
+    messages: u64,
+    lag_ns: impl Fn(u64) -> u64,
+    waited_for_slot: bool,
+    service_ns: impl Fn(u64) -> u64,
+) -> Recorder {
     let mut recorder = Recorder::new(WINDOW, true);
-    recorder.totals.sent = RATE;
-    for message in 0..RATE {
+    recorder.totals.sent = messages;
+    for message in 0..messages {
         let intended_ns = message * 1_000_000_000 / RATE;
         let sent_ns = intended_ns + lag_ns(message);
         recorder.intend(intended_ns);
@@ -149,6 +159,15 @@ fn a_stall_of_the_machine_is_not_held_against_a_run_whose_percentiles_it_does_no
     let often = |message: u64| stalled(message % 100);
     let reason = only_reason(&open_loop(often, false, |_| 50_000), &calm());
     assert!(reason.contains("the p99 response would be 50.0 µs, not"), "{reason}");
+}
+
+#[test]
+fn one_late_message_among_few_decides_nothing_that_is_told() {
+    let late = |message: u64| if message == 7 { 9_000_000 } else { 0 };
+    let few = open_loop_of(50, late, false, |_| 50_000);
+    assert!(judge(&few, &calm()).is_valid(), "{:?}", judge(&few, &calm()));
+    let always = open_loop_of(50, |_| 9_000_000, false, |_| 50_000);
+    assert!(only_reason(&always, &calm()).contains("the median response"));
 }
 
 #[test]
