@@ -20,9 +20,9 @@ impl Spill {
         Self { budget, spells: VecDeque::new() }
     }
 
-    /// Whether `more` bytes fit beside `owned` ones.
-    pub(super) fn has_room(&self, owned: usize, more: usize) -> bool {
-        owned + more <= self.budget
+    /// Whether `more` bytes fit beside those that stay.
+    pub(super) fn has_room(&self, owned: &OwnedTotal, more: usize) -> bool {
+        owned.staying_bytes() + more <= self.budget
     }
 
     /// A connection begins a spell.
@@ -48,13 +48,22 @@ impl Spill {
     }
 }
 
-/// Memory of our own that the parts of all connections take, in bytes.
+/// Memory of our own that the parts of all connections take.
 #[derive(Debug, Default)]
-pub(super) struct OwnedTotal(usize);
+pub(super) struct OwnedTotal {
+    bytes: usize,
+    /// Those of evicted connections among them.
+    going_bytes: usize,
+}
 
 impl OwnedTotal {
     pub(super) fn bytes(&self) -> usize {
-        self.0
+        self.bytes
+    }
+
+    /// Bytes that nobody was told to give up yet.
+    pub(super) fn staying_bytes(&self) -> usize {
+        self.bytes - self.going_bytes
     }
 }
 
@@ -64,13 +73,11 @@ pub(super) struct OwnedMemory {
     bytes: usize,
     /// Counts the times that `bytes` left 0.
     spell: u32,
+    /// The connection was evicted: what its last operations hold, or its last word, goes soon.
+    is_going: bool,
 }
 
 impl OwnedMemory {
-    pub(super) fn bytes(&self) -> usize {
-        self.bytes
-    }
-
     /// The number of the spell, while it lasts.
     pub(super) fn spell(&self) -> Option<u32> {
         (self.bytes > 0).then_some(self.spell)
@@ -82,13 +89,26 @@ impl OwnedMemory {
             self.spell = self.spell.wrapping_add(1);
         }
         self.bytes += part.charge();
-        total.0 += part.charge();
+        total.bytes += part.charge();
+        if self.is_going {
+            total.going_bytes += part.charge();
+        }
+    }
+
+    /// The connection is evicted: whatever it holds does not count against others any more.
+    pub(super) fn go(&mut self, total: &mut OwnedTotal) {
+        if !std::mem::replace(&mut self.is_going, true) {
+            total.going_bytes += self.bytes;
+        }
     }
 
     /// Some of what was counted turned out not to be needed.
     pub(super) fn refund(&mut self, charge: usize, total: &mut OwnedTotal) {
         self.bytes -= charge;
-        total.0 -= charge;
+        total.bytes -= charge;
+        if self.is_going {
+            total.going_bytes -= charge;
+        }
     }
 
     /// A part is given up.

@@ -244,6 +244,17 @@ impl Connection {
         self.give_up(total);
     }
 
+    /// Ends the connection for want of memory.
+    pub(super) fn evict(&mut self, now: Instant, settings: &Settings, total: &mut OwnedTotal) {
+        if self.lifecycle.unsent() > 0 {
+            // A peer that does not read would not read an error either.
+            self.close_for(Cause::Evicted, total);
+        } else {
+            self.refuse(now, Cause::Evicted, settings, total);
+        }
+        self.memory.go(total);
+    }
+
     /// Acts on the deadlines that have passed.
     pub(super) fn handle_timeout(
         &mut self,

@@ -335,7 +335,7 @@ impl Session {
 
     /// Ends the connections that have waited longest until what waits fits the budget.
     fn make_room(&mut self, now: Instant) {
-        while !self.spill.has_room(self.owned.bytes(), 0) {
+        while !self.spill.has_room(&self.owned, 0) {
             let connections = &self.connections;
             let oldest = self.spill.take_oldest(|key, spell| {
                 connections.get(key).is_some_and(|connection| connection.spell() == Some(spell))
@@ -347,14 +347,8 @@ impl Session {
 
     fn evict(&mut self, now: Instant, key: Key) {
         self.counters.evicted += 1;
-        self.with(key, |connection, settings, owned| {
-            if connection.lifecycle().unsent() > 0 {
-                // A peer that does not read would not read an error either.
-                connection.close_for(Cause::Evicted, owned);
-            } else {
-                connection.refuse(now, Cause::Evicted, settings, owned);
-            }
-        });
+        self.with(key, |connection, settings, owned| connection.evict(now, settings, owned));
+        self.mark(key);
     }
 
     fn begin_spell(&mut self, key: Key, spell: u32) {

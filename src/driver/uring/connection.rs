@@ -41,8 +41,6 @@ pub(super) struct Connection {
     parts_in_flight: usize,
     owned: OwnedMemory,
     unsent_at_end: usize,
-    /// Memory of our own that was on its way out when the connection was evicted.
-    pub(super) going_bytes: usize,
     /// Whether the session already knows that [`Self::advance`] has something to do.
     pub(super) is_dirty: bool,
     pub(super) alarm: Alarm,
@@ -78,7 +76,6 @@ impl Connection {
             parts_in_flight: 0,
             owned: OwnedMemory::default(),
             unsent_at_end: 0,
-            going_bytes: 0,
             is_dirty: false,
             alarm: Alarm::default(),
         }
@@ -90,11 +87,6 @@ impl Connection {
 
     pub(super) fn lifecycle(&self) -> &Lifecycle {
         &self.lifecycle
-    }
-
-    /// Memory of our own that the connection takes.
-    pub(super) fn owned_bytes(&self) -> usize {
-        self.owned.bytes()
     }
 
     /// See [`OwnedMemory::spell`].
@@ -219,6 +211,17 @@ impl Connection {
     /// Ends the connection as it is.
     pub(super) fn close_for(&mut self, cause: Cause) {
         self.lifecycle.close(cause);
+    }
+
+    /// Ends the connection for want of memory.
+    pub(super) fn evict(&mut self, now: Instant, settings: &Settings, outbox: &mut Outbox) {
+        if self.lifecycle.unsent() > 0 {
+            // A peer that does not read would not read an error either.
+            self.close_for(Cause::Evicted);
+        } else {
+            self.refuse(now, Cause::Evicted, settings, outbox);
+        }
+        self.owned.go(&mut outbox.owned);
     }
 
     /// Acts on the deadlines that have passed.

@@ -37,8 +37,6 @@ pub(crate) struct Session {
     timers: Timers<Key>,
     pool: Pool,
     spill: Spill,
-    /// Owned memory of evicted connections that their last operations still hold.
-    going_bytes: usize,
     /// Connections that wait for a buffer, oldest first.
     parked: VecDeque<Key>,
     outbox: Outbox,
@@ -85,7 +83,6 @@ impl Session {
             timers: Timers::new(),
             pool: Pool { total: buffers, free: buffers },
             spill: Spill::new(settings.spill_budget),
-            going_bytes: 0,
             parked: VecDeque::new(),
             outbox: Outbox::default(),
             shutdown: None,
@@ -299,7 +296,8 @@ impl Session {
         let place = self.door.enter(address, &mut self.counters)?;
         let key = self.add_connection(now, place);
         if place == Place::Surplus {
-            self.refuse(now, key, Cause::Busy);
+            let connection = self.connections.get_mut(key).expect("just added");
+            connection.refuse(now, Cause::Busy, &self.settings, &mut self.outbox);
         }
         Some(key.slot)
     }
@@ -316,13 +314,6 @@ impl Session {
         }
         self.mark(key);
         key
-    }
-
-    fn refuse(&mut self, now: Instant, key: Key, cause: Cause) {
-        if let Some(connection) = self.connections.get_mut(key) {
-            connection.refuse(now, cause, &self.settings, &mut self.outbox);
-            self.mark(key);
-        }
     }
 
     fn mark(&mut self, key: Key) {
@@ -348,43 +339,23 @@ impl Session {
     }
 
     /// Ends connections until `more` bytes of memory of our own fit the budget; says whether they
-    /// do. What only waits for the last operations of an ended connection does not count.
+    /// do.
     fn make_room(&mut self, now: Instant, more: usize) -> bool {
-        loop {
-            let owned = self.outbox.owned.bytes().saturating_sub(self.going_bytes);
-            if self.spill.has_room(owned, more) {
-                return true;
-            }
-            if !self.evict_oldest(now) {
-                return false;
-            }
-        }
-    }
-
-    /// Ends the connection that has waited longest with bytes in memory of our own, if one does.
-    fn evict_oldest(&mut self, now: Instant) -> bool {
-        let connections = &self.connections;
-        let oldest = self.spill.take_oldest(|key, spell| {
-            connections.get(key).is_some_and(|connection| connection.spell() == Some(spell))
-        });
-        if let Some(key) = oldest {
+        while !self.spill.has_room(&self.outbox.owned, more) {
+            let connections = &self.connections;
+            let oldest = self.spill.take_oldest(|key, spell| {
+                connections.get(key).is_some_and(|connection| connection.spell() == Some(spell))
+            });
+            let Some(key) = oldest else { return false };
             self.evict(now, key);
         }
-        oldest.is_some()
+        true
     }
 
     fn evict(&mut self, now: Instant, key: Key) {
         let Some(connection) = self.connections.get_mut(key) else { return };
         self.counters.evicted += 1;
-        if connection.lifecycle().unsent() > 0 {
-            // A peer that does not read would not read an error either.
-            connection.close_for(Cause::Evicted);
-        } else {
-            connection.refuse(now, Cause::Evicted, &self.settings, &mut self.outbox);
-        }
-        self.going_bytes -= connection.going_bytes;
-        connection.going_bytes = connection.owned_bytes();
-        self.going_bytes += connection.going_bytes;
+        connection.evict(now, &self.settings, &mut self.outbox);
         self.mark(key);
     }
 
@@ -418,7 +389,6 @@ impl Session {
         }
         let mut connection = self.connections.remove(key).expect("it was just advanced");
         self.timers.cancel(&mut connection.alarm, key);
-        self.going_bytes -= connection.going_bytes;
         self.door.leave(connection.place());
         self.counters.count_end(connection.lifecycle(), connection.unsent_at_end());
         self.acceptor.resume();
