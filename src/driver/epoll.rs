@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use mio::event::Event;
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll};
-use rustix::io::Errno;
+use rustix::io::{Errno, retry_on_intr};
 use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, SocketFlags, recv, send, sendmsg};
 
 use super::copying::{Act, Session};
@@ -43,8 +43,9 @@ pub(crate) struct Driver {
     sockets: Vec<Option<Socket>>,
     listeners: Listeners<TcpListener>,
     buffer: Box<[u8]>,
-    /// Connections whose turn ended before their socket was exhausted.
-    unfinished: Vec<Key>,
+    /// Connections to advance, each once in a turn: those that were not done in the last one, and
+    /// those whose socket is ready for something.
+    listed: Vec<Key>,
     spinner: Spinner,
     worker: Worker,
 }
@@ -56,6 +57,7 @@ struct Socket {
     /// The peer's FIN or urgent data was announced: a read may end before there is nothing left.
     ends_early: bool,
     may_write: bool,
+    is_listed: bool,
 }
 
 impl Driver {
@@ -86,7 +88,7 @@ impl Driver {
             sockets: Vec::new(),
             listeners,
             buffer,
-            unfinished: Vec::new(),
+            listed: Vec::new(),
             spinner: Spinner::new(worker.settings.spin),
             worker,
         })
@@ -104,26 +106,21 @@ impl Driver {
             for event in &events {
                 self.handle(now, event);
             }
+            self.advance_listed(now);
             self.session.handle_timeout(now);
             self.settle(now);
-            if self.is_finished() {
+            if self.session.is_finished() {
                 return Ok(self.session.counters());
             }
             self.wait(&mut events)?;
         }
     }
 
-    fn is_finished(&self) -> bool {
-        self.session.is_shutting_down()
-            && self.session.connection_count() == 0
-            && !self.listeners.is_any_open()
-    }
-
     /// Waits for events: polling first, where that pays.
     fn wait(&mut self, events: &mut Events) -> io::Result<()> {
         let patience = self.patience();
         if patience != Some(Duration::ZERO)
-            && let Some(end) = self.spinner.poll_until(Instant::now(), self.deadline())
+            && let Some(end) = self.spinner.poll_until(Instant::now(), self.session.deadline())
         {
             self.wait_at_most(events, Some(Duration::ZERO))?;
             if !events.is_empty() || self.poll_until(end, events)? {
@@ -151,15 +148,11 @@ impl Driver {
         }
     }
 
-    fn deadline(&self) -> Option<Instant> {
-        self.session.deadline(self.listeners.is_any_open())
-    }
-
     fn patience(&self) -> Option<Duration> {
-        if !self.unfinished.is_empty() || self.listeners.has_more(&self.session) {
+        if !self.listed.is_empty() || self.listeners.has_more(&self.session) {
             return Some(Duration::ZERO);
         }
-        Some(self.deadline()?.saturating_duration_since(Instant::now()))
+        Some(self.session.deadline()?.saturating_duration_since(Instant::now()))
     }
 
     fn handle(&mut self, now: Instant, event: &Event) {
@@ -170,23 +163,41 @@ impl Driver {
                 Urgency::Drain => self.session.drain(now),
                 Urgency::Stop => self.session.stop(now),
             },
-            _ => self.handle_ready(now, token, event),
+            _ => self.handle_ready(token, event),
         }
     }
 
     /// A socket may be read, or written, or has ended. An event of a connection that was closed
     /// earlier in the turn names a generation that is gone.
-    fn handle_ready(&mut self, now: Instant, token: Token, event: &Event) {
+    fn handle_ready(&mut self, token: Token, event: &Event) {
         let key = Key { slot: token.slot, generation: token.generation };
-        if !self.session.is_alive(key) {
-            return;
-        }
-        let socket = self.socket_mut(key);
+        let Some(socket) = self.socket_mut(key) else { return };
         let failed = event.is_error();
         socket.may_read |= event.is_readable() || failed;
         socket.ends_early |= event.is_read_closed() || event.is_priority();
         socket.may_write |= event.is_writable() || failed;
-        self.advance(now, key);
+        self.list(key);
+    }
+
+    /// Gives the connection a place in the next round of [`advance_listed`](Self::advance_listed).
+    fn list(&mut self, key: Key) {
+        let Some(socket) = self.socket_mut(key) else { return };
+        if !std::mem::replace(&mut socket.is_listed, true) {
+            self.listed.push(key);
+        }
+    }
+
+    /// Gives those listed a turn; who is not done then is listed for the next.
+    fn advance_listed(&mut self, now: Instant) {
+        let count = self.listed.len();
+        for index in 0..count {
+            let key = self.listed[index];
+            if let Some(socket) = self.socket_mut(key) {
+                socket.is_listed = false;
+                self.advance(now, key);
+            }
+        }
+        self.listed.drain(..count);
     }
 
     /// Lets everything go on that may.
@@ -195,9 +206,6 @@ impl Driver {
         self.listeners.follow(now, &mut self.session, &mut |session, fd| {
             adopt(now, session, admission, poll, sockets, fd);
         });
-        for key in std::mem::take(&mut self.unfinished) {
-            self.advance(now, key);
-        }
         while let Some(key) = self.session.next_dirty() {
             self.advance(now, key);
         }
@@ -214,7 +222,7 @@ impl Driver {
                         self.flush(now, key);
                     } else if interest.read && socket.may_read {
                         if receives == RECEIVES_PER_TURN {
-                            self.unfinished.push(key);
+                            self.list(key);
                             return;
                         }
                         receives += 1;
@@ -253,7 +261,8 @@ impl Driver {
                 socket.may_read = length == self.buffer.len() || socket.ends_early;
                 let Socket { fd, may_write, .. } = socket;
                 self.session.handle_received(now, key, &self.buffer[..length], &mut |bytes| {
-                    let sent = unless_full(send(&fd, bytes, SendFlags::NOSIGNAL))?;
+                    let send = || send(&fd, bytes, SendFlags::NOSIGNAL);
+                    let sent = unless_full(retry_on_intr(send))?;
                     *may_write = sent == bytes.len();
                     Ok(sent)
                 });
@@ -277,8 +286,8 @@ impl Driver {
             length += bytes.len();
         }
         let mut no_control = SendAncillaryBuffer::default();
-        let sent = sendmsg(&socket.fd, &parts[..count], &mut no_control, SendFlags::NOSIGNAL);
-        match unless_full(sent) {
+        let send = || sendmsg(&socket.fd, &parts[..count], &mut no_control, SendFlags::NOSIGNAL);
+        match unless_full(retry_on_intr(send)) {
             Ok(sent) => {
                 socket.may_write = sent == length;
                 self.session.handle_sent(now, key, sent);
@@ -291,8 +300,9 @@ impl Driver {
         self.sockets.get(key.slot as usize)?.as_ref().filter(|_| self.session.is_alive(key))
     }
 
-    fn socket_mut(&mut self, key: Key) -> &mut Socket {
-        self.sockets[key.slot as usize].as_mut().expect("a connection has a socket")
+    fn socket_mut(&mut self, key: Key) -> Option<&mut Socket> {
+        let is_alive = self.session.is_alive(key);
+        self.sockets.get_mut(key.slot as usize)?.as_mut().filter(|_| is_alive)
     }
 
     fn fd(&self, key: Key) -> BorrowedFd<'_> {
@@ -322,13 +332,14 @@ fn adopt(
         sockets.resize_with(slot + 1, || None);
     }
     // Both are tried before they are waited for: the first message is often there already.
-    sockets[slot] = Some(Socket { fd, may_read: true, ends_early: false, may_write: true });
+    sockets[slot] =
+        Some(Socket { fd, may_read: true, ends_early: false, may_write: true, is_listed: false });
 }
 
 /// A socket that can take nothing now has taken nothing.
 fn unless_full(sent: Result<usize, Errno>) -> Result<usize, Errno> {
     match sent {
-        Err(Errno::AGAIN | Errno::INTR) => Ok(0),
+        Err(Errno::AGAIN) => Ok(0),
         sent => sent,
     }
 }

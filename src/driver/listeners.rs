@@ -52,10 +52,6 @@ impl<W: HasListener> Listeners<W> {
         Self { places: watched.into_iter().map(listener).collect(), flags }
     }
 
-    pub(super) fn is_any_open(&self) -> bool {
-        self.places.iter().any(Option::is_some)
-    }
-
     /// Whether [`follow`](Self::follow) has something to do that nobody will announce.
     pub(super) fn has_more(&self, session: &Session) -> bool {
         let mut open = self.places.iter().flatten();
@@ -107,6 +103,9 @@ impl<W: HasListener> Listeners<W> {
                 }
                 Reception::Paused | Reception::ClosingPaused => {}
             }
+        }
+        if self.places.iter().all(Option::is_none) {
+            session.accepting_mut().finish();
         }
     }
 }

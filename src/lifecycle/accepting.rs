@@ -8,6 +8,7 @@ pub(crate) struct Accepting {
     /// Accepting pauses until then, or until a connection closes.
     paused_until: Option<Instant>,
     closing: Option<Closing>,
+    is_finished: bool,
 }
 
 /// What a listener is to do.
@@ -52,8 +53,11 @@ impl Accepting {
         }
     }
 
-    /// When [`handle_timeout`](Self::handle_timeout) is due, as long as some listener is open.
+    /// When [`handle_timeout`](Self::handle_timeout) is due.
     pub(crate) fn deadline(&self) -> Option<Instant> {
+        if self.is_finished {
+            return None;
+        }
         let closing = self.closing.and_then(|closing| match (closing.is_due, closing.is_overdue) {
             (false, _) => Some(closing.at),
             (true, false) => Some(closing.at_the_latest),
@@ -83,6 +87,16 @@ impl Accepting {
             is_due: grace.is_zero() || limit.is_zero(),
             is_overdue: limit.is_zero(),
         });
+    }
+
+    /// Every listener is closed.
+    pub(crate) fn finish(&mut self) {
+        self.is_finished = true;
+    }
+
+    /// Whether every listener is closed.
+    pub(crate) fn is_finished(&self) -> bool {
+        self.is_finished
     }
 
     /// Whether new handshakes are to be held off from now on: said once.
@@ -141,5 +155,16 @@ mod tests {
         accepting.pause(start + limit);
         accepting.handle_timeout(start + limit);
         assert_eq!(accepting.reception(), Reception::Closing { at_any_rate: true });
+    }
+
+    #[test]
+    fn nothing_is_due_once_every_listener_is_closed() {
+        let start = Instant::now();
+        let mut accepting = Accepting::default();
+        accepting.close(start, Duration::ZERO, Duration::from_secs(1));
+        accepting.pause(start);
+        assert!(accepting.deadline().is_some() && !accepting.is_finished());
+        accepting.finish();
+        assert!(accepting.deadline().is_none() && accepting.is_finished());
     }
 }

@@ -1,15 +1,17 @@
 //! Shutdown under load: what was received is answered, and nobody is cut off.
 
+use std::fs;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use ringback::protocol::Kind;
+use ringback::protocol::{self, ErrorCode, FramedConfig, Kind};
+use ringback::server::{Config, Server};
 use rustix::process::Signal;
 use super::DRIVER;
-use crate::support::framed::{before_goaway, frame};
+use crate::support::framed::{before_goaway, final_error, frame};
 use crate::support::peers::connect_with_small_buffers;
 use crate::support::{PATIENCE, Program, connect, exchange, noise, run, scale};
 
@@ -306,6 +308,56 @@ fn a_peer_that_never_reads_is_abandoned_at_the_deadline_and_told_about() {
     let delivered = reads_nothing.peek(&mut vec![0; 1 << 20]).expect("something came");
     assert_eq!(lost, received - late - 120 - delivered, "{delivered} delivered; {lines}");
     assert_eq!(number_before(&lines, " connections, "), 10, "{lines}");
+}
+
+#[test]
+fn a_drain_sleeps_while_it_waits_for_a_reader() {
+    // A refused frame ends the connection as soon as its peer has read what came before.
+    let mut config = Config::new(vec![SocketAddr::from(([127, 0, 0, 1], 0))]);
+    config.driver = DRIVER;
+    let frame_timeout = Duration::from_secs(3600);
+    config.protocol =
+        protocol::Config::Framed(FramedConfig { frame_timeout, ..FramedConfig::default() });
+    config.cpus.truncate(1);
+    config.send_buffer = Some(4 << 10);
+    config.stall_timeout = Duration::from_secs(3600);
+    config.drain_timeout = Duration::from_secs(30);
+    let server = Server::start(&config).expect("the server starts");
+    let mut peer = connect_with_small_buffers(server.local_addresses()[0]);
+    let request = frame(Kind::Echo, 1, &noise(60_000, 4)).repeat(2);
+    peer.write_all(&request).expect("sent");
+    peer.write_all(b"no frame at all, nor a header").expect("sent");
+    thread::sleep(Duration::from_millis(200));
+    server.shutdown().drain();
+    let drained = Instant::now();
+    // By then the listeners are closed. Something happens once more, then nothing does.
+    thread::sleep(Duration::from_millis(500));
+    let mut reply = vec![0; 50_000];
+    peer.read_exact(&mut reply).expect("it is served");
+    thread::sleep(Duration::from_millis(100));
+    let (cpu, begun) = (cpu_time_of(&server), Instant::now());
+    thread::sleep(Duration::from_millis(500));
+    let (cpu, wall) = (cpu_time_of(&server) - cpu, begun.elapsed());
+    assert!(cpu * 10 < wall, "{cpu:?} of processor time in {wall:?}");
+    peer.read_to_end(&mut reply).expect("a FIN");
+    let (before, error) = final_error(&reply);
+    assert!(reply[..before] == request, "{before} bytes came back");
+    assert_eq!(error.code(), Some(ErrorCode::BadMagic));
+    drop(peer);
+    let counters = server.wait().expect("it ends well");
+    assert!(drained.elapsed() < config.drain_timeout / 2, "it took {:?}", drained.elapsed());
+    assert_eq!((counters.closed, counters.lost_bytes), (1, 0));
+}
+
+/// Processor time of the workers.
+fn cpu_time_of(server: &Server) -> Duration {
+    let of_thread = |id| {
+        let path = format!("/proc/self/task/{id}/schedstat");
+        let text = fs::read_to_string(path).expect("the worker runs");
+        let nanoseconds = text.split(' ').next().expect("three numbers");
+        Duration::from_nanos(nanoseconds.parse().expect("a number"))
+    };
+    server.thread_ids().into_iter().map(of_thread).sum()
 }
 
 #[test]

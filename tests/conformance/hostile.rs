@@ -161,6 +161,21 @@ fn many_frames_that_arrive_byte_by_byte_are_all_echoed() {
 }
 
 #[test]
+fn peers_that_send_without_a_pause_leave_others_their_turn() {
+    let mut target = Target::start(&[], b"sixteen bytes...");
+    let (address, request) = (target.address, noise(64 << 20, 6));
+    thread::scope(|scope| {
+        let floods: Vec<_> = (0..3)
+            .map(|_| scope.spawn(|| assert!(exchange(connect(address), &request) == request)))
+            .collect();
+        while !floods.iter().all(|flood| flood.is_finished()) {
+            target.witness.echo();
+        }
+    });
+    target.assert_unharmed();
+}
+
+#[test]
 fn one_byte_segments_are_echoed_whole() {
     let mut target = Target::start(&[], b"witness");
     let request = noise(20_000, 5);

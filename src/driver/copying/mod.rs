@@ -1,9 +1,10 @@
 //! The policy of the drivers that copy what has to wait, without a kernel: what happened goes in,
 //! what to do comes out.
 //!
-//! A session never performs I/O, never reads a clock and holds no descriptor. Its connections are
-//! dirty when something may have changed for them; the driver takes each with
-//! [`Session::next_dirty`] and carries out what [`Session::advance`] says until that is to wait.
+//! A session never performs I/O, never reads a clock and holds no descriptor. A driver that told it
+//! of a connection carries out what [`Session::advance`] says of that one until it is to wait.
+//! Connections that something else happened to, a deadline or a shutdown, are dirty: the driver
+//! takes each with [`Session::next_dirty`] and advances it as well.
 //!
 //! Two kinds of driver use it. One that waits for readiness shows what it received and sends at
 //! once ([`Session::handle_received`], [`Session::handle_sent`]). One whose operations take their
@@ -41,7 +42,7 @@ pub(super) struct Session {
     door: Door,
     accepting: Accepting,
     connections: Slab<Connection>,
-    /// Connections to advance.
+    /// Connections to advance that nobody told of.
     dirty: Vec<Key>,
     timers: Timers<Key>,
     spill: Spill,
@@ -99,8 +100,9 @@ impl Session {
         }
     }
 
-    pub(super) fn is_shutting_down(&self) -> bool {
-        self.shutdown.is_some()
+    /// Whether the session was drained, every listener is closed and every connection gone.
+    pub(super) fn is_finished(&self) -> bool {
+        self.accepting.is_finished() && self.connections.len() == 0
     }
 
     /// Whether the connection has not been closed.
@@ -108,19 +110,13 @@ impl Session {
         self.connections.get(key).is_some()
     }
 
-    pub(super) fn connection_count(&self) -> usize {
-        self.connections.len()
-    }
-
     pub(super) fn counters(&self) -> Counters {
         self.counters
     }
 
-    /// When [`handle_timeout`](Self::handle_timeout) is due at the latest, while a listener is
-    /// open or not.
-    pub(super) fn deadline(&self, is_listening: bool) -> Option<Instant> {
-        let of_accepting = self.accepting.deadline().filter(|_| is_listening);
-        self.timers.next().into_iter().chain(of_accepting).min()
+    /// When [`handle_timeout`](Self::handle_timeout) is due at the latest.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.timers.next().into_iter().chain(self.accepting.deadline()).min()
     }
 
     pub(super) fn accepting(&self) -> &Accepting {
@@ -131,7 +127,7 @@ impl Session {
         &mut self.accepting
     }
 
-    /// A connection was accepted. `None` says to close it at once.
+    /// A connection was accepted, and is dirty. `None` says to close it at once.
     pub(super) fn admit(&mut self, now: Instant, address: Option<IpAddr>) -> Option<Key> {
         let place = self.door.enter(address, &mut self.counters)?;
         let settings = self.settings;
@@ -178,7 +174,6 @@ impl Session {
         if let Some(new_spell) = connection.spell().filter(|_| spell.is_none()) {
             self.begin_spell(key, new_spell);
         }
-        self.mark(key);
         self.make_room(now);
     }
 
@@ -223,7 +218,6 @@ impl Session {
         let connection = self.connections.get_mut(key).expect("it outlives its operations");
         let sent = connection.send_ended(now, part, result, &mut self.owned);
         self.counters.bytes_sent += sent as u64;
-        self.mark(key);
     }
 
     /// What waits to be sent, from the front.
@@ -255,6 +249,7 @@ impl Session {
                 connection.alarm.went_off();
                 connection.handle_timeout(now, settings, owned);
             });
+            self.mark(key);
         }
     }
 
@@ -270,6 +265,7 @@ impl Session {
             self.with(key, |connection, settings, owned| {
                 connection.drain(now, now, settings, owned);
             });
+            self.mark(key);
         }
     }
 
@@ -280,10 +276,11 @@ impl Session {
         self.accepting.close(now, Duration::ZERO, Duration::ZERO);
         for key in self.connections.keys() {
             self.with(key, |connection, _, owned| connection.close_for(Cause::Abandoned, owned));
+            self.mark(key);
         }
     }
 
-    /// A connection that something happened to.
+    /// A connection that something happened to which nobody told of.
     pub(super) fn next_dirty(&mut self) -> Option<Key> {
         while let Some(key) = self.dirty.pop() {
             if let Some(connection) = self.connections.get_mut(key) {
@@ -309,11 +306,10 @@ impl Session {
         act
     }
 
-    /// Does something to a connection that may change what it needs.
+    /// Does something to a connection, if it is still there.
     fn with(&mut self, key: Key, act: impl FnOnce(&mut Connection, &Settings, &mut OwnedTotal)) {
         if let Some(connection) = self.connections.get_mut(key) {
             act(connection, &self.settings, &mut self.owned);
-            self.mark(key);
         }
     }
 

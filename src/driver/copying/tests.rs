@@ -90,7 +90,7 @@ impl World {
             let at = alive[self.dice.up_to(alive.len()) - 1];
             self.step(at);
         }
-        panic!("{} connections are still there", self.session.connection_count());
+        panic!("{} connections are still there", self.session.connections.len());
     }
 
     /// One connection goes on until it has to wait, then something may happen to it.
@@ -198,7 +198,7 @@ impl World {
 
     fn assert_nothing_is_left(&self) {
         let Counters { accepted, closed, .. } = self.session.counters();
-        assert_eq!((accepted, self.session.connection_count()), (closed, 0));
+        assert_eq!((accepted, self.session.connections.len()), (closed, 0));
         assert_eq!(self.session.owned.bytes(), 0, "every copy was given up");
         assert_eq!(self.session.timers.next(), None, "no deadline outlives its connection");
     }
@@ -315,4 +315,43 @@ proptest! {
             prop_assert_eq!(counters.bytes_received, accounted);
         }
     }
+}
+
+/// A session of raw connections, each with a send of `sending` bytes in flight and `waiting` bytes
+/// behind it.
+fn sending(connections: usize, sending: usize, waiting: usize, budget: usize) -> World {
+    let mut world = World::new(Style::Operations, Config::Raw, budget, Vec::new());
+    for at in 0..connections {
+        world.connect(&[]);
+        let (key, peer) = &mut world.peers[at];
+        for length in [sending, waiting] {
+            world.session.handle_received(world.now, *key, &vec![7; length], &mut |_| Ok(0));
+            peer.sending = peer.sending.take().or_else(|| world.session.begin_send(*key));
+        }
+    }
+    world
+}
+
+#[test]
+fn what_an_evicted_peer_still_holds_costs_nobody_else_a_place() {
+    let held = Owned::charge_for(2000) + Owned::charge_for(10);
+    let mut world = sending(8, 2000, 10, 8 * held);
+    let last = world.peers[7].0;
+    world.session.handle_received(world.now, last, &[7; 500], &mut |_| Ok(0));
+    assert_eq!(world.session.counters().evicted, 1);
+    world.session.stop(world.now);
+    world.run();
+    world.assert_nothing_is_left();
+}
+
+#[test]
+fn a_driver_is_not_told_of_what_it_told() {
+    let mut world = sending(2, 100, 100, 1 << 20);
+    let [first, second] = [world.peers[0].0, world.peers[1].0];
+    while world.session.next_dirty().is_some() {}
+    world.session.handle_received(world.now, first, &[7; 500], &mut |_| Ok(0));
+    world.session.handle_eof(world.now, second);
+    assert_eq!(world.session.next_dirty(), None);
+    world.session.drain(world.now);
+    assert!(world.session.next_dirty().is_some() && world.session.next_dirty().is_some());
 }

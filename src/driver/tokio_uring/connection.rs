@@ -53,10 +53,10 @@ impl Connection {
     pub(super) async fn serve(mut self) {
         while let Some(interest) = self.advance() {
             self.begin(interest);
-            self.shared.wake_others(Some(self.key));
+            self.shared.wake_others();
             poll_fn(|context| self.poll_event(context)).await;
         }
-        self.shared.wake_others(None);
+        self.shared.wake_others();
         // A place is free, or the last connection is gone.
         self.shared.reception.ring();
     }

@@ -26,7 +26,6 @@ pub(crate) use self::buffer::{LARGE as BUFFER_SIZE, LARGE_BUFFERS_MEMORY};
 use self::reception::Reception;
 use super::Worker;
 use super::copying::Session;
-use super::slab::Key;
 use crate::metrics::Counters;
 
 /// Bytes of memory that a connection takes beside what waits in it: its receive buffer, its task,
@@ -109,16 +108,14 @@ impl Shared {
         }
     }
 
-    /// Calls the tasks of those that something happened to, except the caller's own, and the
-    /// reception if it would sleep too long.
-    fn wake_others(&self, own: Option<Key>) {
+    /// Calls the tasks of those that something happened to, and the reception if it would sleep too
+    /// long.
+    fn wake_others(&self) {
         let mut session = self.session.borrow_mut();
         while let Some(key) = session.next_dirty() {
-            if Some(key) != own {
-                self.bells.borrow()[key.slot as usize].ring();
-            }
+            self.bells.borrow()[key.slot as usize].ring();
         }
-        let deadline = session.deadline(true);
+        let deadline = session.deadline();
         if deadline.is_some_and(|time| self.alarm.get().is_none_or(|alarm| time < alarm)) {
             self.reception.ring();
         }

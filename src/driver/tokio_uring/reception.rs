@@ -56,8 +56,8 @@ impl Reception {
     pub(super) async fn run(mut self) -> io::Result<Counters> {
         loop {
             self.turn();
-            self.shared.wake_others(None);
-            if self.is_finished() {
+            self.shared.wake_others();
+            if self.shared.session.borrow().is_finished() {
                 return Ok(self.shared.session.borrow().counters());
             }
             if !self.listeners.has_more(&self.shared.session.borrow()) {
@@ -78,13 +78,6 @@ impl Reception {
         });
     }
 
-    fn is_finished(&self) -> bool {
-        let session = self.shared.session.borrow();
-        session.is_shutting_down()
-            && session.connection_count() == 0
-            && !self.listeners.is_any_open()
-    }
-
     /// Ready when there is something to do.
     fn poll_event(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let has_time_come = self.poll_alarm(context).is_ready();
@@ -99,7 +92,7 @@ impl Reception {
     }
 
     fn poll_alarm(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        let deadline = self.shared.session.borrow().deadline(self.listeners.is_any_open());
+        let deadline = self.shared.session.borrow().deadline();
         self.shared.alarm.set(deadline);
         let Some(deadline) = deadline else { return Poll::Pending };
         if self.alarm.deadline() != deadline.into() {
