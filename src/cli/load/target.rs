@@ -28,8 +28,17 @@ pub(super) fn resolve(target: &str) -> Result<Target, LoadError> {
 }
 
 fn not_a_target(word: &str) -> String {
-    if Cli::command().get_subcommands().any(|command| command.get_name() == word) {
+    let cli = Cli::command();
+    let commands: Vec<&str> = cli.get_subcommands().map(|command| command.get_name()).collect();
+    if commands.contains(&word) {
         return format!("{word} must come first: write ringback-load {word}, then its options");
     }
-    format!("TARGET {word:?} is not HOST:PORT: write 127.0.0.1:65432, [::1]:65432 or name:65432")
+    let hint = if word.contains(':') {
+        String::new()
+    } else {
+        format!("; commands are {}", commands.join(", "))
+    };
+    format!(
+        "TARGET {word:?} is not HOST:PORT: write 127.0.0.1:65432, [::1]:65432 or name:65432{hint}"
+    )
 }
