@@ -165,7 +165,7 @@ fn the_text_says_who_is_better_and_by_how_much() {
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     assert!(output.stdout.is_empty());
     let text = fs::read_to_string(report).unwrap();
-    assert!(text.contains("Verdict      b is better: its p50 is "), "{text}");
+    assert!(text.contains("Verdict      b is better: its p50 latency is "), "{text}");
     let picture = fs::read_to_string(picture).unwrap();
     assert!(picture.starts_with("<svg ") && picture.contains("b is better"), "{picture}");
     assert!(text.contains("metric     p50 latency, less is better"), "{text}");

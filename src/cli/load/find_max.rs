@@ -23,8 +23,8 @@ const MAX_RATE: u64 = 1_000_000_000;
 ///
 /// Doubles the rate until a probe fails, halves the distance until the resolution is reached, and
 /// asks the best rate once more: one that does not pass twice has failed. A probe fails when an
-/// assertion is missed or the run is not valid; one that is not valid although the server kept up
-/// is made once more first. Each drains before the next.
+/// assertion is missed or the run is not valid; one that is not valid although the server did
+/// everything right is made once more first. Each drains before the next.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

@@ -53,7 +53,7 @@ impl Metric {
     pub(in crate::load) fn description(self) -> &'static str {
         match self {
             Self::Throughput => "throughput",
-            Self::Cpu => "CPU time of the server per message",
+            Self::Cpu => "CPU time per message",
             Self::P50 => "p50 latency",
             Self::P99 => "p99 latency",
             Self::P99_9 => "p99.9 latency",

@@ -2,8 +2,8 @@
 //! best once more.
 //!
 //! Every probe is a run of its own that drains before it ends. It passes if it is valid and every
-//! assertion holds. One that is not valid although its rate was reached says nothing of the
-//! server: it is made once more, and fails only if it is not valid again. Whatever the search
+//! assertion holds. One that is not valid although the server did everything right says nothing of
+//! the server: it is made once more, and fails only if it is not valid again. Whatever the search
 //! takes for the best must pass a second time, or it counts as failed and the search goes on below
 //! it: a rate that passes now and then is not one to rely on.
 
@@ -15,6 +15,7 @@ pub use self::search::{Bounds, Purpose};
 use super::config::Config;
 use super::host::Host;
 use super::probe::{Probe, Step};
+use super::report::format::count;
 use super::run::RunError;
 
 /// What to look for.
@@ -87,6 +88,20 @@ impl Findings {
         self.trials.iter().rfind(|trial| trial.probe.rate == rate && !trial.probe.is_passed())
     }
 
+    /// What a reader should know although the result may be used.
+    pub fn warnings(&self) -> Vec<String> {
+        let Some(limit) = self.limit().map(|trial| &trial.probe) else { return Vec::new() };
+        if !limit.is_spoilt() {
+            return Vec::new();
+        }
+        vec![format!(
+            "the search ended where the measurement was not valid, not where the server failed: at \
+             {}/s it kept up, and may well hold the claim; quieten the machine, or give the \
+             generator more --threads and --cpus",
+            count(limit.rate),
+        )]
+    }
+
     /// Why the result may not be used; none if it may, be it that no rate passes.
     pub fn invalid_reasons(&self) -> Vec<String> {
         let mut reasons = Vec::new();
@@ -120,11 +135,11 @@ pub fn find_max(quest: &Quest, on_step: &mut dyn FnMut(Step)) -> Result<Findings
             was_interrupted = true;
             break;
         };
-        let says_nothing = !probe.is_valid() && probe.is_rate_reached() && !is_repeated;
-        if !says_nothing {
+        let must_repeat = probe.is_spoilt() && !is_repeated;
+        if !must_repeat {
             search.handle(rate, probe.is_passed());
         }
-        trials.push(Trial { purpose, probe, is_repeated: says_nothing });
+        trials.push(Trial { purpose, probe, is_repeated: must_repeat });
     }
     if trials.is_empty() {
         return Err(RunError::Interrupted { doing: "measuring the first rate" });

@@ -242,7 +242,7 @@ fn read_value(value: &Value) -> Saved {
 #[test]
 fn a_comparison_is_its_blocks() {
     let figure = of_saved(vec![("a.json".to_owned(), read_value(&comparison()))]).unwrap();
-    assert_eq!(figure.title, "CPU time of the server per message: a is better");
+    assert_eq!(figure.title, "CPU time per message: a is better");
     assert_eq!(figure.facts[..2], ["a: ringback serve {addr}", "b: epoll-echo {addr}"]);
     let [Panel::Ratios(ratios)] = figure.panels.as_slice() else { panic!("{:?}", figure.panels) };
     assert_eq!(ratios.reading, "below 1: b is better");

@@ -122,14 +122,14 @@ pub(super) fn advantage(findings: &Findings, better: Side, ratio: &Estimate) -> 
     match metric.better() {
         Better::More => format!(
             "its {} is {} higher (between {} and {})",
-            metric.name(),
+            metric.description(),
             percent(median - 1.0),
             percent(low - 1.0),
             percent(high - 1.0),
         ),
         Better::Less => format!(
             "its {} is {} lower (between {} and {})",
-            metric.name(),
+            metric.description(),
             percent(1.0 - median),
             percent(1.0 - high),
             percent(1.0 - low),

@@ -94,6 +94,8 @@ struct Verdict {
     valid: bool,
     /// Why not.
     reasons: Vec<String>,
+    /// What a reader should know although they may be used.
+    warnings: Vec<String>,
     /// Whether it was ended before its time.
     interrupted: bool,
 }
@@ -126,6 +128,7 @@ impl<'a> From<&'a Findings> for Document<'a> {
             verdict: Verdict {
                 valid: reasons.is_empty(),
                 reasons,
+                warnings: findings.warnings(),
                 interrupted: findings.was_interrupted,
             },
         }

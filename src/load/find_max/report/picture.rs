@@ -25,7 +25,7 @@ pub fn figure(findings: &Findings, made: String) -> Figure {
     Figure {
         title,
         facts: vec![run_text::load_at(config, "each rate"), run_text::host(&findings.host), made],
-        warnings: findings.invalid_reasons(),
+        warnings: [findings.invalid_reasons(), findings.warnings()].concat(),
         panels: vec![Panel::Load(LoadCurve {
             sweeps: vec![LoadSweep {
                 name: config.target.name.clone(),
