@@ -2,10 +2,14 @@
 # CPU per message of ringback-load and of a minimal epoll client, measured in turn in one run:
 # scripts/against-client.sh [PAIRS]
 #
-# Both load the same minimal epoll server, which runs on CPU 0; they run on CPU 1. Every pair
-# measures them one after the other, in the order ABBA over pairs. Prints each pair and the median
-# of the ratios.
+# Both load the same minimal server, which runs on CPU 0; they run on CPU 1. Every pair measures
+# them one after the other, in the order ABBA over pairs. Prints each pair and the median of the
+# ratios.
 #
+# A server that sleeps is woken at its clients' expense, and sleeps the more the slower they are:
+# with nonblocking-echo, which never does, the ratio is of what the clients do themselves.
+#
+#   SERVER        epoll-echo without it, or another peer
 #   CONNECTIONS   64 without it
 #   SIZE          of a message in bytes, 64 without it
 #   SECONDS_EACH  how long each is measured, 2 without it
@@ -15,6 +19,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source scripts/lib.sh
 
 readonly PAIRS="${1:-6}"
+readonly SERVER="${SERVER:-epoll-echo}"
 readonly CONNECTIONS="${CONNECTIONS:-64}"
 readonly SIZE="${SIZE:-64}"
 readonly SECONDS_EACH="${SECONDS_EACH:-2}"
@@ -25,8 +30,8 @@ main() {
     need_number SIZE "$SIZE"
     need_number SECONDS_EACH "$SECONDS_EACH"
     build_release
-    start_server "$PEERS/epoll-echo" 127.0.0.1:0 0
-    echo "CPU of the client per message, $CONNECTIONS connections of $SIZE B, closed loop"
+    start_server "$PEERS/$SERVER" 127.0.0.1:0 0
+    echo "CPU of the client per message, $CONNECTIONS connections of $SIZE B, closed loop, $SERVER"
     compare_in_pairs "$PAIRS" \
         ringback-load "cpu_of_load $address" \
         epoll-client "cpu_of_client $address"

@@ -52,14 +52,16 @@ add_peers() {
     done
 }
 
-# Every driver that this build has and this host allows, without and with polling before it sleeps.
+# Every driver that this build has and this host allows, and again with polling before it sleeps,
+# where it can do that.
 add_ringback() {
-    local driver spin options
+    local driver spin options said
     for driver in epoll tokio-uring uring; do
         for spin in '' '--spin 50us'; do
             options="--driver $driver${spin:+ $spin}"
             # shellcheck disable=SC2086 # options are words
-            "$RINGBACK" serve 127.0.0.1:0 --check $options >/dev/null 2>&1 || continue
+            said=$("$RINGBACK" serve 127.0.0.1:0 --check $options 2>&1) || continue
+            [[ "$said" != *'--spin does nothing'* ]] || continue
             add "$(model_of "$driver")" "ringback $options" \
                 "$RINGBACK serve 127.0.0.1:0 --cpus 0 $options"
         done
