@@ -73,6 +73,8 @@ pub(super) struct OwnedMemory {
     bytes: usize,
     /// Counts the times that `bytes` left 0.
     spell: u32,
+    /// Whether somebody asked for the spell.
+    is_spell_known: bool,
     /// The connection was evicted: what its last operations hold, or its last word, goes soon.
     is_going: bool,
 }
@@ -83,10 +85,17 @@ impl OwnedMemory {
         (self.bytes > 0).then_some(self.spell)
     }
 
+    /// The number of the spell if it is a new one: said once.
+    pub(super) fn take_new_spell(&mut self) -> Option<u32> {
+        let spell = self.spell()?;
+        (!std::mem::replace(&mut self.is_spell_known, true)).then_some(spell)
+    }
+
     /// Counts a new part.
     pub(super) fn add(&mut self, part: &Owned, total: &mut OwnedTotal) {
         if self.bytes == 0 {
             self.spell = self.spell.wrapping_add(1);
+            self.is_spell_known = false;
         }
         self.bytes += part.charge();
         total.bytes += part.charge();
@@ -102,7 +111,7 @@ impl OwnedMemory {
         }
     }
 
-    /// Some of what was counted turned out not to be needed.
+    /// Some of what was counted is not needed, or not any more.
     pub(super) fn refund(&mut self, charge: usize, total: &mut OwnedTotal) {
         self.bytes -= charge;
         total.bytes -= charge;

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use bytes::BytesMut;
+use bytes::{Buf, BytesMut};
 
 use super::lease::Lease;
 
@@ -14,9 +14,14 @@ pub(crate) enum Part {
 }
 
 /// Bytes in memory of our own, with what they are charged for.
+///
+/// Each has a block of memory to itself, of which it uses at least half: what is cut off is copied,
+/// since a block that several share stays as long as the last of them.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Owned {
     bytes: BytesMut,
+    /// Bytes of the block.
+    block: usize,
     charge: usize,
     is_our_own_word: bool,
 }
@@ -24,6 +29,7 @@ pub(crate) struct Owned {
 /// What is known of owned bytes while somebody else has them.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Detached {
+    block: usize,
     charge: usize,
     is_our_own_word: bool,
 }
@@ -47,9 +53,9 @@ impl Part {
 }
 
 impl Owned {
-    /// What an owned part costs beside its bytes: its place in a queue (56), the shared header of
-    /// [`BytesMut`] (40) and the allocator's for both blocks (32 in glibc). A peer that sends byte
-    /// by byte is charged for what it makes us spend.
+    /// What an owned part costs beside its bytes: its place in a queue, which may have grown to
+    /// twice what it needs (2 * 56), and the allocator's header. A peer that sends byte by byte is
+    /// charged for what it makes us spend.
     pub(crate) const OVERHEAD: usize = 128;
     /// A part up to this length takes small ones in.
     const MOST_JOINED: usize = 16 << 10;
@@ -58,8 +64,8 @@ impl Owned {
 
     /// A copy of received bytes.
     pub(crate) fn copy_of(bytes: &[u8]) -> Self {
-        let charge = Self::charge_for(bytes.len());
-        Self { bytes: bytes.into(), charge, is_our_own_word: false }
+        let (block, charge) = (bytes.len(), Self::charge_for(bytes.len()));
+        Self { bytes: bytes.into(), block, charge, is_our_own_word: false }
     }
 
     /// Bytes that nobody sent us.
@@ -76,7 +82,7 @@ impl Owned {
         length + Self::OVERHEAD
     }
 
-    /// Bytes of memory. What is split off is charged for its bytes only, the rest for all else.
+    /// Bytes of memory. What is cut off is charged for its bytes only, the rest for all else.
     pub(crate) fn charge(&self) -> usize {
         self.charge
     }
@@ -87,34 +93,55 @@ impl Owned {
 
     /// Takes the bytes out, for an operation that owns them until it ends.
     pub(crate) fn detach(self) -> (BytesMut, Detached) {
-        let Self { bytes, charge, is_our_own_word } = self;
-        (bytes, Detached { charge, is_our_own_word })
+        let Self { bytes, block, charge, is_our_own_word } = self;
+        (bytes, Detached { block, charge, is_our_own_word })
     }
 
     /// Puts the bytes back.
     pub(crate) fn attach(bytes: BytesMut, detached: Detached) -> Self {
-        let Detached { charge, is_our_own_word } = detached;
-        Self { bytes, charge, is_our_own_word }
+        let Detached { block, charge, is_our_own_word } = detached;
+        Self { bytes, block, charge, is_our_own_word }
     }
 
-    /// Takes in what follows, if both are of a kind and small; returns what that saves. The growth
-    /// of a buffer may leave as much unused as it uses, so joined bytes are charged twice.
+    /// Takes in what follows, if both are of a kind and small; returns what that saves. Joined bytes
+    /// are charged twice, and a block that is too small grows to what is charged for it: there is
+    /// room for as many more.
     pub(crate) fn join(&mut self, next: &Self) -> Option<usize> {
         let fits = self.bytes.len() <= Self::MOST_JOINED && next.bytes.len() <= Self::SMALL;
         if !fits || self.is_our_own_word != next.is_our_own_word {
             return None;
         }
-        self.bytes.extend_from_slice(&next.bytes);
         let growth = next.charge.min(2 * next.bytes.len());
         self.charge += growth;
+        let length = self.bytes.len() + next.bytes.len();
+        if length > self.bytes.capacity() {
+            self.move_to_block(length.max(self.charge.saturating_sub(Self::OVERHEAD)));
+        }
+        self.bytes.extend_from_slice(&next.bytes);
         Some(next.charge - growth)
     }
 
     /// Cuts the first `length` bytes off; both parts must hold bytes.
     pub(crate) fn split_to(&mut self, length: usize) -> Self {
+        let front = Self { charge: length, ..Self::copy_of(&self.bytes[..length]) };
+        self.drop_front(length);
+        Self { is_our_own_word: self.is_our_own_word, ..front }
+    }
+
+    /// Gives the first `length` bytes up, and what they are charged for: that is returned.
+    pub(crate) fn drop_front(&mut self, length: usize) -> usize {
+        self.bytes.advance(length);
         self.charge -= length;
-        let bytes = self.bytes.split_to(length);
-        Self { bytes, charge: length, is_our_own_word: self.is_our_own_word }
+        if 2 * self.bytes.len() <= self.block {
+            self.move_to_block(self.bytes.len());
+        }
+        length
+    }
+
+    fn move_to_block(&mut self, block: usize) {
+        let mut bytes = BytesMut::with_capacity(block);
+        bytes.extend_from_slice(&self.bytes);
+        (self.bytes, self.block) = (bytes, block);
     }
 }
 
@@ -141,10 +168,14 @@ impl SendBatch {
         self.parts.push_back(part);
     }
 
-    /// Takes the first part out, or its first `length` bytes if it is longer.
-    pub(crate) fn pop_at_most(&mut self, length: usize) -> Option<Part> {
-        let first = self.parts.front_mut()?;
-        if first.len() <= length { self.parts.pop_front() } else { Some(first.split_to(length)) }
+    /// The first part.
+    pub(crate) fn first_mut(&mut self) -> Option<&mut Part> {
+        self.parts.front_mut()
+    }
+
+    /// Takes the first part out.
+    pub(crate) fn pop_first(&mut self) -> Option<Part> {
+        self.parts.pop_front()
     }
 
     /// Takes the last part out.
@@ -170,6 +201,35 @@ mod tests {
             assert_eq!(first.join(&other), None);
         }
         assert_eq!(first.bytes().len(), 4);
+    }
+
+    /// That there is no more memory than is charged for, but for as much again as is in use.
+    fn assert_charged(owned: &Owned) {
+        assert!(owned.bytes.capacity() <= owned.block, "{owned:?}");
+        assert!(owned.block <= 2 * owned.bytes.len().max(1), "{owned:?}");
+        assert!(owned.bytes.len() <= owned.charge, "{owned:?}");
+    }
+
+    #[test]
+    fn a_part_takes_little_more_memory_than_it_uses() {
+        let mut large = Owned::copy_of(&vec![7; 100_000]);
+        for length in [1, 40_000, 20_000, 30_000, 9_998] {
+            let front = large.split_to(length);
+            assert_eq!((front.bytes.len(), front.block), (length, length));
+            assert_charged(&large);
+        }
+        assert_eq!(large.bytes(), [7]);
+        let mut joined = Owned::copy_of(&[7; 1000]).split_to(999);
+        for length in (0..40_000).map(|round| 1 + round % 3) {
+            if joined.join(&Owned::copy_of(&vec![7; length])).is_some() {
+                assert_charged(&joined);
+            }
+        }
+        assert!(joined.bytes.len() > Owned::MOST_JOINED);
+        for length in [5, 16_000, 300] {
+            joined.drop_front(length);
+            assert_charged(&joined);
+        }
     }
 
     #[test]

@@ -90,6 +90,11 @@ impl Connection {
         self.memory.spell()
     }
 
+    /// See [`OwnedMemory::take_new_spell`].
+    pub(super) fn take_new_spell(&mut self) -> Option<u32> {
+        self.memory.take_new_spell()
+    }
+
     /// Received bytes that were to be sent back and were not, once the connection is over.
     pub(super) fn unsent_at_end(&self) -> usize {
         self.unsent_at_end
@@ -174,7 +179,7 @@ impl Connection {
             self.memory.remove(&part, total);
         } else {
             if sent > 0 {
-                self.memory.remove(&part.split_to(sent), total);
+                self.memory.refund(part.drop_front(sent), total);
             }
             self.outgoing.push_front(part);
         }
@@ -196,12 +201,12 @@ impl Connection {
         let mut rest = sent;
         while rest > 0 {
             let first = self.outgoing.front_mut().expect("no more is sent than waited");
-            let part = if first.bytes().len() <= rest {
-                self.outgoing.pop_front().expect("there is a first part")
-            } else {
-                first.split_to(rest)
-            };
-            rest -= part.bytes().len();
+            if first.bytes().len() > rest {
+                self.memory.refund(first.drop_front(rest), total);
+                break;
+            }
+            rest -= first.bytes().len();
+            let part = self.outgoing.pop_front().expect("it was just looked at");
             self.memory.remove(&part, total);
         }
         if self.outgoing.is_empty() {

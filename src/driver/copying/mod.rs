@@ -167,13 +167,10 @@ impl Session {
     /// Bytes were received. What may be sent on at once is given to `send`.
     pub(super) fn handle_received(&mut self, now: Instant, key: Key, bytes: &[u8], send: Send<'_>) {
         let Some(connection) = self.connections.get_mut(key) else { return };
-        let spell = connection.spell();
         let sent = connection.handle_received(now, bytes, &self.settings, &mut self.owned, send);
         self.counters.bytes_received += bytes.len() as u64;
         self.counters.bytes_sent += sent as u64;
-        if let Some(new_spell) = connection.spell().filter(|_| spell.is_none()) {
-            self.begin_spell(key, new_spell);
-        }
+        self.note_spell(key);
         self.make_room(now);
     }
 
@@ -302,6 +299,7 @@ impl Session {
         } else {
             let deadline = connection.deadline(&self.settings);
             self.timers.schedule(&mut connection.alarm, key, deadline);
+            self.note_spell(key);
         }
         act
     }
@@ -347,7 +345,10 @@ impl Session {
         self.mark(key);
     }
 
-    fn begin_spell(&mut self, key: Key, spell: u32) {
+    /// Keeps in mind who has had bytes of its own in memory since when.
+    fn note_spell(&mut self, key: Key) {
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        let Some(spell) = connection.take_new_spell() else { return };
         self.spill.begin(key, spell);
         let connections = &self.connections;
         self.spill.tidy(connections.len(), |key, spell| {

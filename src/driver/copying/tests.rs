@@ -160,6 +160,9 @@ impl World {
             outbound.extend_from_slice(&bytes[..taken]);
             Ok(taken)
         });
+        let (held, budget) =
+            (self.session.owned.staying_bytes(), self.session.settings.spill_budget);
+        assert!(held <= budget, "{held} bytes of copies, {budget} allowed");
     }
 
     fn operate(&mut self, at: usize, interest: Interest) {

@@ -101,6 +101,11 @@ impl Connection {
         self.lifecycle.deadline(&settings.limits).into_iter().chain(of_protocol).min()
     }
 
+    /// See [`OwnedMemory::take_new_spell`].
+    pub(super) fn take_new_spell(&mut self) -> Option<u32> {
+        self.owned.take_new_spell()
+    }
+
     /// Received bytes that were to be sent back and were not, once the connection is over.
     pub(super) fn unsent_at_end(&self) -> usize {
         self.unsent_at_end
@@ -157,8 +162,13 @@ impl Connection {
         let sent = result.unwrap_or(0);
         let mut rest = sent;
         while rest > 0 {
-            let part = batch.pop_at_most(rest).expect("no more is sent than was given");
-            rest -= part.len();
+            let first = batch.first_mut().expect("no more is sent than was given");
+            if first.len() > rest {
+                outbox.release_front(first, rest, &mut self.owned);
+                break;
+            }
+            rest -= first.len();
+            let part = batch.pop_first().expect("it was just looked at");
             outbox.release(part, &mut self.owned);
         }
         while let Some(part) = batch.pop_last() {

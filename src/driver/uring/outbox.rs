@@ -59,4 +59,17 @@ impl Outbox {
             Part::Owned(owned) => memory.remove(&owned, &mut self.owned),
         }
     }
+
+    /// Gives up the first `length` bytes of a part, not all.
+    pub(super) fn release_front(
+        &mut self,
+        part: &mut Part,
+        length: usize,
+        memory: &mut OwnedMemory,
+    ) {
+        match part {
+            Part::Leased(lease) => self.push(Submission::Recycle(lease.split_to(length))),
+            Part::Owned(owned) => memory.refund(owned.drop_front(length), &mut self.owned),
+        }
+    }
 }

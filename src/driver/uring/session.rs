@@ -184,7 +184,6 @@ impl Session {
         if !more {
             connection.receiving().ended();
         }
-        let spell = connection.spell();
         match received {
             Ok(Some((part, bytes))) => {
                 connection.handle_received(now, part, bytes, &self.settings, &mut self.outbox);
@@ -197,10 +196,7 @@ impl Session {
             }
             Err(error) => connection.handle_failure(error),
         }
-        let new_spell = connection.spell().filter(|_| spell.is_none());
-        if let Some(spell) = new_spell {
-            self.begin_spell(key, spell);
-        }
+        self.note_spell(key);
         self.mark(key);
         // The core may have had something to say.
         self.make_room(now, 0);
@@ -359,7 +355,10 @@ impl Session {
         self.mark(key);
     }
 
-    fn begin_spell(&mut self, key: Key, spell: u32) {
+    /// Keeps in mind who has had bytes of its own in memory since when.
+    fn note_spell(&mut self, key: Key) {
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        let Some(spell) = connection.take_new_spell() else { return };
         self.spill.begin(key, spell);
         let connections = &self.connections;
         self.spill.tidy(connections.len(), |key, spell| {
@@ -385,6 +384,7 @@ impl Session {
         if connection.advance(now, &self.settings, &mut self.outbox) == Progress::Alive {
             let deadline = connection.deadline(&self.settings);
             self.timers.schedule(&mut connection.alarm, key, deadline);
+            self.note_spell(key);
             return;
         }
         let mut connection = self.connections.remove(key).expect("it was just advanced");
