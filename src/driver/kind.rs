@@ -65,6 +65,14 @@ impl DriverKind {
         }
     }
 
+    /// Descriptors that a worker takes beside its listeners and connections.
+    pub(crate) fn worker_descriptors(self) -> usize {
+        match self {
+            Self::Uring | Self::Epoll => 1,
+            Self::TokioUring => tokio_uring::DESCRIPTORS,
+        }
+    }
+
     /// Bytes of memory that a worker takes beside its connections.
     ///
     /// The native driver takes its ring and buffers, and as much again: what arrives in one turn

@@ -139,7 +139,8 @@ impl Config {
     /// How many connections the descriptor limit allows, which is raised as far as it can be.
     pub fn connections_within_descriptors(&self) -> usize {
         let descriptors = limits::raise_descriptor_limit();
-        limits::connections_within(descriptors, self.cpus.len(), self.addresses.len())
+        let of_worker = self.driver.worker_descriptors() + self.addresses.len();
+        limits::connections_within(descriptors, self.cpus.len() * of_worker)
     }
 
     /// Whether the parts of the configuration fit together.

@@ -12,12 +12,12 @@ pub(super) fn raise_descriptor_limit() -> usize {
 }
 
 /// How many connections leave room for everything else that needs a descriptor: standard streams,
-/// signals and shutdown, for each worker a ring and its listeners, and surplus connections that
-/// are told that there is no room.
-pub(super) fn connections_within(descriptors: usize, workers: usize, addresses: usize) -> usize {
+/// signals and shutdown, what the workers have of their own and their listeners, and surplus
+/// connections that are told that there is no room.
+pub(super) fn connections_within(descriptors: usize, of_workers: usize) -> usize {
     const STREAMS_AND_SIGNALS: usize = 16;
     let surplus = (descriptors / 8).min(64);
-    let reserve = STREAMS_AND_SIGNALS + workers * (addresses + 1) + surplus;
+    let reserve = STREAMS_AND_SIGNALS + of_workers + surplus;
     descriptors.saturating_sub(reserve).max(1)
 }
 
@@ -27,9 +27,9 @@ mod tests {
 
     #[test]
     fn a_low_limit_leaves_at_least_one_connection() {
-        assert_eq!(connections_within(10, 2, 1), 1);
-        assert_eq!(connections_within(1024, 4, 2), 1024 - 16 - 12 - 64);
-        assert!(connections_within(usize::MAX, 1, 1) > 1 << 40);
+        assert_eq!(connections_within(10, 4), 1);
+        assert_eq!(connections_within(1024, 12), 1024 - 16 - 12 - 64);
+        assert!(connections_within(usize::MAX, 2) > 1 << 40);
     }
 
     #[test]

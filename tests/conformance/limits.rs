@@ -282,6 +282,27 @@ fn wait_until_served(mut waiting: Vec<TcpStream>) {
 }
 
 #[test]
+fn as_many_as_are_let_in_by_default_can_be_served() {
+    let limited = |arguments: &[&str]| {
+        let mut command = Command::new("prlimit");
+        command.arg("--nofile=256:256").arg(env!("CARGO_BIN_EXE_ringback"));
+        command.args(["serve", "127.0.0.1:0", "--driver", DRIVER.name(), "--workers", "12"]);
+        command.args(arguments);
+        command
+    };
+    let check = limited(&["--check"]).output().expect("it runs");
+    let text = String::from_utf8_lossy(&check.stderr);
+    let (before, _) = text.split_once(" connections x ").expect("the bound is printed");
+    let limit = before.rsplit(' ').next().expect("a word").parse().expect("a number");
+    let program = Program::spawn(&mut limited(&[]), 1);
+    let mut peers: Vec<_> = (0..limit).map(|_| connect(program.addresses[0])).collect();
+    assert!(peers.len() > 50 && peers.iter_mut().all(|peer| is_served(peer, b"message")));
+    drop(peers);
+    let lines = last_words(program);
+    assert!(!lines.contains("pauses of accepting"), "{lines}");
+}
+
+#[test]
 fn without_descriptors_it_waits_quietly_and_goes_on_when_peers_leave() {
     let (program, peers) = start_starved(60, &[]);
     let (cpu, begun) = (program.cpu_time(), Instant::now());

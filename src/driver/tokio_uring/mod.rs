@@ -32,6 +32,10 @@ use crate::metrics::Counters;
 /// the operations in flight. Measured with 10,000 connections after one echo each, rounded up.
 pub(crate) const CONNECTION_MEMORY: usize = 12 << 10;
 
+/// Descriptors of a worker: its ring; the runtime's epoll instance, the eventfd that wakes it and
+/// its end of the signal pipe; both shutdown signals, which the runtime wants to own.
+pub(crate) const DESCRIPTORS: usize = 6;
+
 /// Submissions that can wait for the next system call.
 const SUBMISSIONS: u32 = 1024;
 const COMPLETIONS: u32 = 8192;
