@@ -72,6 +72,12 @@ pub enum Measured {
 }
 
 impl Assertion {
+    /// Whether it would hold as well had response times been shorter and replies more.
+    pub(super) fn holds_sooner(&self) -> bool {
+        let is_upper_bound = matches!(self.comparison, Comparison::Below | Comparison::AtMost);
+        is_upper_bound != matches!(self.metric, Metric::Throughput)
+    }
+
     /// Compares the report's metric with the limit. What is withheld meets nothing.
     pub fn check(&self, report: &Report) -> Finding {
         let measured = self.metric.of(report);

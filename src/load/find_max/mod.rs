@@ -2,16 +2,18 @@
 //! best once more.
 //!
 //! Every probe is a run of its own that drains before it ends. It passes if it is valid and every
-//! assertion holds. One that is not valid although the server did everything right says nothing of
-//! the server: it is made once more, and fails only if it is not valid again. Whatever the search
-//! takes for the best must pass a second time, or it counts as failed and the search goes on below
-//! it: a rate that passes now and then is not one to rely on.
+//! assertion holds, or if they hold although the generator's lateness is in the response times. One
+//! that fails and is not valid although the server did everything right says nothing of the server:
+//! it is made once more, and fails only if it is not valid again. Whatever the search takes for the
+//! best must pass a second time, or it counts as failed and the search goes on below it: a rate
+//! that passes now and then is not one to rely on.
 
 pub mod report;
 mod search;
 
 use self::search::Search;
 pub use self::search::{Bounds, Purpose};
+use super::assertion::Assertion;
 use super::config::Config;
 use super::host::Host;
 use super::probe::{Probe, Step};
@@ -34,6 +36,8 @@ pub struct Trial {
     pub purpose: Purpose,
     /// What was measured.
     pub probe: Probe,
+    /// Whether it is as good as was asked for.
+    pub has_passed: bool,
     /// Whether it was made again because it was not valid.
     pub is_repeated: bool,
 }
@@ -61,6 +65,9 @@ impl Trial {
     /// Why it failed, each a few words; none if it passed.
     pub fn failures(&self) -> Vec<String> {
         let invalid = self.probe.invalid_reasons();
+        if self.has_passed {
+            return Vec::new();
+        }
         if !invalid.is_empty() {
             return invalid;
         }
@@ -79,13 +86,13 @@ impl Findings {
     /// The trial that made the highest rate's number: its last.
     pub fn best(&self) -> Option<&Trial> {
         let rate = self.highest_passed?;
-        self.trials.iter().rfind(|trial| trial.probe.rate == rate && trial.probe.is_passed())
+        self.trials.iter().rfind(|trial| trial.probe.rate == rate && trial.has_passed)
     }
 
     /// Why the next rate fails: the last trial at the lowest rate that failed.
     pub fn limit(&self) -> Option<&Trial> {
         let rate = self.lowest_failed?;
-        self.trials.iter().rfind(|trial| trial.probe.rate == rate && !trial.probe.is_passed())
+        self.trials.iter().rfind(|trial| trial.probe.rate == rate && !trial.has_passed)
     }
 
     /// What a reader should know although the result may be used.
@@ -108,11 +115,19 @@ impl Findings {
         if self.was_interrupted {
             reasons.push("interrupted before the search was over".to_owned());
         }
-        if !self.trials.iter().any(|trial| trial.probe.is_valid()) {
+        if !self.trials.iter().any(|trial| trial.has_passed || trial.probe.is_valid()) {
             reasons.push("no rate gave a valid measurement".to_owned());
         }
         reasons
     }
+}
+
+/// Whether everything asserted holds in a probe that is valid, or that is not only because the
+/// generator was late: what holds of times that are too long holds of the true ones.
+fn holds(assertions: &[Assertion], probe: &Probe) -> bool {
+    let Ok(report) = &probe.outcome else { return false };
+    let is_safe = report.verdict.is_merely_late && assertions.iter().all(Assertion::holds_sooner);
+    (probe.is_valid() || is_safe) && report.findings.iter().all(|finding| finding.met)
 }
 
 /// Searches. Tells each step before it is made, and how it goes.
@@ -135,11 +150,12 @@ pub fn find_max(quest: &Quest, on_step: &mut dyn FnMut(Step)) -> Result<Findings
             was_interrupted = true;
             break;
         };
-        let must_repeat = probe.is_spoilt() && !is_repeated;
+        let has_passed = holds(&quest.config.assertions, &probe);
+        let must_repeat = !has_passed && probe.is_spoilt() && !is_repeated;
         if !must_repeat {
-            search.handle(rate, probe.is_passed());
+            search.handle(rate, has_passed);
         }
-        trials.push(Trial { purpose, probe, is_repeated: must_repeat });
+        trials.push(Trial { purpose, probe, has_passed, is_repeated: must_repeat });
     }
     if trials.is_empty() {
         return Err(RunError::Interrupted { doing: "measuring the first rate" });

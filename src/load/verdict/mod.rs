@@ -21,6 +21,9 @@ pub struct Verdict {
     /// Whether the server answered what it was offered, in time; always in closed loop, where it
     /// is offered no more than it answers.
     pub is_rate_reached: bool,
+    /// Whether nothing is wrong but that the generator was late, so that response times are longer
+    /// than they would have been, never shorter.
+    pub is_merely_late: bool,
 }
 
 impl Verdict {
@@ -37,6 +40,7 @@ impl Verdict {
                     "{assertion} cannot be told: fewer than ten samples are beyond that \
                      percentile; measure for longer",
                 ));
+                self.is_merely_late = false;
             }
         }
     }
@@ -68,12 +72,16 @@ pub(super) fn judge(recorder: &Recorder, circumstances: &Circumstances) -> Verdi
     reasons.extend(losses::of_connections(recorder));
     reasons.extend(losses::of_messages(recorder));
     let mut is_rate_reached = true;
+    let mut is_merely_late = false;
     if let Load::Open { rate, arrival } = circumstances.load {
         let not_reached = pace::not_reached(recorder, rate, arrival);
         is_rate_reached = not_reached.is_none();
         reasons.extend(not_reached);
+        let is_otherwise_valid = reasons.is_empty();
         reasons.extend(pace::lateness(recorder));
         reasons.extend(pace::no_headroom(circumstances.busiest));
+        is_merely_late = is_otherwise_valid && !reasons.is_empty();
     }
-    Verdict { reasons, warnings: advice::of(recorder, circumstances), is_rate_reached }
+    let warnings = advice::of(recorder, circumstances);
+    Verdict { reasons, warnings, is_rate_reached, is_merely_late }
 }

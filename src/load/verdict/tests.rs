@@ -60,7 +60,8 @@ fn only_reason(recorder: &Recorder, circumstances: &Circumstances) -> String {
 #[test]
 fn a_calm_run_is_valid() {
     let recorder = open_loop(|_| 1_000, false, |_| 50_000);
-    let expected = Verdict { reasons: vec![], warnings: vec![], is_rate_reached: true };
+    let expected =
+        Verdict { reasons: vec![], warnings: vec![], is_rate_reached: true, is_merely_late: false };
     assert_eq!(judge(&recorder, &calm()), expected);
 }
 
@@ -168,6 +169,8 @@ fn one_late_message_among_few_decides_nothing_that_is_told() {
     assert!(judge(&few, &calm()).is_valid(), "{:?}", judge(&few, &calm()));
     let always = open_loop_of(50, |_| 9_000_000, false, |_| 50_000);
     assert!(only_reason(&always, &calm()).contains("the median response"));
+    assert!(judge(&always, &calm()).is_merely_late);
+    assert!(!judge(&few, &calm()).is_merely_late, "it is not late at all");
 }
 
 #[test]

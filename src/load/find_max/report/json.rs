@@ -140,7 +140,7 @@ impl<'a> From<&'a Trial> for Probe<'a> {
         Self {
             purpose: trial.purpose.name(),
             rate_per_s: trial.probe.rate,
-            passed: trial.probe.is_passed(),
+            passed: trial.has_passed,
             valid: trial.probe.is_valid(),
             repeated: trial.is_repeated,
             reasons: trial.failures(),

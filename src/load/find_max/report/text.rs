@@ -20,7 +20,8 @@ fn write_findings(out: &mut String, findings: &Findings) -> fmt::Result {
     writeln!(out, "         {}", probe_table::heading())?;
     for trial in &findings.trials {
         let row = probe_table::row(&trial.probe);
-        let outcome = match (trial.probe.is_passed(), trial.is_repeated) {
+        let outcome = match (trial.has_passed, trial.is_repeated) {
+            (true, _) if !trial.probe.is_valid() => "passed, late as it was sent",
             (true, _) => "passed",
             (false, true) => "INVALID, made again",
             (false, false) => "failed",
