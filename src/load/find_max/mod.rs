@@ -64,21 +64,24 @@ pub struct Findings {
 impl Trial {
     /// Why it failed, each a few words; none if it passed.
     pub fn failures(&self) -> Vec<String> {
-        let invalid = self.probe.invalid_reasons();
         if self.has_passed {
             return Vec::new();
         }
-        if !invalid.is_empty() {
-            return invalid;
+        let mut failures = self.probe.invalid_reasons();
+        let is_merely_late =
+            self.probe.outcome.as_ref().is_ok_and(|report| report.verdict.is_merely_late);
+        if failures.is_empty() || is_merely_late {
+            failures.extend(self.missed());
         }
+        failures
+    }
+
+    fn missed(&self) -> impl Iterator<Item = String> {
         let findings = self.probe.outcome.iter().flat_map(|run| &run.findings);
-        findings
-            .filter(|finding| !finding.met)
-            .map(|finding| {
-                let measured = super::report::text::measured(finding.measured);
-                format!("{} missed: {measured}", finding.assertion)
-            })
-            .collect()
+        findings.filter(|finding| !finding.met).map(|finding| {
+            let measured = super::report::text::measured(finding.measured);
+            format!("{} missed: {measured}", finding.assertion)
+        })
     }
 }
 
