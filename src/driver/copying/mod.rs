@@ -170,7 +170,9 @@ impl Session {
         let sent = connection.handle_received(now, bytes, &self.settings, &mut self.owned, send);
         self.counters.bytes_received += bytes.len() as u64;
         self.counters.bytes_sent += sent as u64;
-        self.note_spell(key);
+        if let Some(spell) = connection.take_new_spell() {
+            self.begin_spell(key, spell);
+        }
         self.make_room(now);
     }
 
@@ -299,7 +301,9 @@ impl Session {
         } else {
             let deadline = connection.deadline(&self.settings);
             self.timers.schedule(&mut connection.alarm, key, deadline);
-            self.note_spell(key);
+            if let Some(spell) = connection.take_new_spell() {
+                self.begin_spell(key, spell);
+            }
         }
         act
     }
@@ -346,9 +350,7 @@ impl Session {
     }
 
     /// Keeps in mind who has had bytes of its own in memory since when.
-    fn note_spell(&mut self, key: Key) {
-        let Some(connection) = self.connections.get_mut(key) else { return };
-        let Some(spell) = connection.take_new_spell() else { return };
+    fn begin_spell(&mut self, key: Key, spell: u32) {
         self.spill.begin(key, spell);
         let connections = &self.connections;
         self.spill.tidy(connections.len(), |key, spell| {

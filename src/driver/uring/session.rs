@@ -196,7 +196,9 @@ impl Session {
             }
             Err(error) => connection.handle_failure(error),
         }
-        self.note_spell(key);
+        if let Some(spell) = connection.take_new_spell() {
+            self.begin_spell(key, spell);
+        }
         self.mark(key);
         // The core may have had something to say.
         self.make_room(now, 0);
@@ -356,9 +358,7 @@ impl Session {
     }
 
     /// Keeps in mind who has had bytes of its own in memory since when.
-    fn note_spell(&mut self, key: Key) {
-        let Some(connection) = self.connections.get_mut(key) else { return };
-        let Some(spell) = connection.take_new_spell() else { return };
+    fn begin_spell(&mut self, key: Key, spell: u32) {
         self.spill.begin(key, spell);
         let connections = &self.connections;
         self.spill.tidy(connections.len(), |key, spell| {
@@ -384,7 +384,9 @@ impl Session {
         if connection.advance(now, &self.settings, &mut self.outbox) == Progress::Alive {
             let deadline = connection.deadline(&self.settings);
             self.timers.schedule(&mut connection.alarm, key, deadline);
-            self.note_spell(key);
+            if let Some(spell) = connection.take_new_spell() {
+                self.begin_spell(key, spell);
+            }
             return;
         }
         let mut connection = self.connections.remove(key).expect("it was just advanced");
