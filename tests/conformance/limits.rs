@@ -282,6 +282,14 @@ fn wait_until_served(mut waiting: Vec<TcpStream>) {
 }
 
 #[test]
+fn a_server_that_listens_lacks_no_descriptor_any_more() {
+    let (program, _) = start(&["--workers", "4"]);
+    let descriptors = program.descriptors();
+    thread::sleep(Duration::from_millis(100));
+    assert_eq!(program.descriptors(), descriptors);
+}
+
+#[test]
 fn as_many_as_are_let_in_by_default_can_be_served() {
     let limited = |arguments: &[&str]| {
         let mut command = Command::new("prlimit");

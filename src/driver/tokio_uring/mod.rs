@@ -45,27 +45,29 @@ pub(crate) const RING_MEMORY: usize = 2 * (SUBMISSIONS as usize * 64 + COMPLETIO
 
 /// A worker whose runtime exists and whose listeners are about to be served.
 pub(crate) struct Driver {
+    reception: Reception,
     runtime: Runtime,
-    worker: Worker,
 }
 
 impl Driver {
-    /// Makes the runtime on the calling thread.
+    /// Makes the runtime on the calling thread and watches what there is.
     pub(crate) fn new(worker: Worker) -> io::Result<Self> {
         for listener in &worker.listeners {
             listener.set_nonblocking(true)?;
         }
-        Ok(Self { runtime: build_runtime()?, worker })
+        let runtime = build_runtime()?;
+        let reception = runtime.block_on(async { Reception::new(worker) })?;
+        Ok(Self { reception, runtime })
     }
 
     /// Serves until shut down.
     ///
     /// # Errors
     ///
-    /// When the listeners cannot be watched; connections that fail are counted, not errors.
+    /// When the kernel refuses to watch; connections that fail are counted, not errors.
     pub(crate) fn run(self) -> io::Result<Counters> {
-        let Self { runtime, worker } = self;
-        runtime.block_on(async { Reception::new(worker)?.run().await })
+        let Self { reception, runtime } = self;
+        runtime.block_on(reception.run())
     }
 }
 
