@@ -7,7 +7,7 @@ use hdrhistogram::Histogram;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::schema::schema_of;
+use super::schema::{json_of, schema_of};
 use super::{Quantile, Report, Throughput};
 use crate::cpus;
 use crate::load::clock::nanos;
@@ -19,10 +19,7 @@ pub const SCHEMA: &str = "ringback-load/1";
 
 /// The report as one JSON object, ended by a line feed.
 pub fn json(report: &Report) -> String {
-    let mut text = serde_json::to_string_pretty(&Document::from(report))
-        .expect("the document holds strings and finite numbers only");
-    text.push('\n');
-    text
+    json_of(&Document::from(report))
 }
 
 /// The JSON Schema (draft 2020-12) of that object, ended by a line feed.

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::format::{count, nanos};
 use super::json::Percentiles;
-use super::schema::schema_of;
+use super::schema::{json_of, schema_of};
 use super::table::{write_head, write_picture, write_row};
 use crate::load::clock;
 use crate::load::hlog::Merged;
@@ -24,7 +24,7 @@ const UNTAGGED: &str = "untagged";
 
 /// The sums as one JSON object, ended by a line feed.
 pub fn merged_json(merged: &Merged) -> String {
-    let mut text = serde_json::to_string_pretty(&Document {
+    json_of(&Document {
         schema: MERGED_SCHEMA,
         logs: merged.logs,
         intervals: merged.intervals,
@@ -36,9 +36,6 @@ pub fn merged_json(merged: &Merged) -> String {
             .map(|(tag, total)| (name(tag.as_deref()), Percentiles::from(total)))
             .collect(),
     })
-    .expect("the document holds strings and finite numbers only");
-    text.push('\n');
-    text
 }
 
 /// The JSON Schema (draft 2020-12) of that object, ended by a line feed.

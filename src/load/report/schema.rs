@@ -1,13 +1,20 @@
-//! Schemas of the documents for programs, made from the types that write them.
+//! Documents for programs, and their schemas, both made from the same types.
 
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
+use serde::Serialize;
+
+/// A document as one JSON object, ended by a line feed.
+pub(in crate::load) fn json_of(document: &impl Serialize) -> String {
+    let mut text = serde_json::to_string_pretty(document)
+        .expect("documents hold strings and finite numbers only");
+    text.push('\n');
+    text
+}
 
 /// The JSON Schema (draft 2020-12) of what a type is written as, ended by a line feed.
 pub(in crate::load) fn schema_of<T: JsonSchema>() -> String {
     let settings = SchemaSettings::draft2020_12().for_serialize();
     let schema = settings.into_generator().into_root_schema_for::<T>();
-    let mut text = serde_json::to_string_pretty(&schema).expect("a schema is JSON");
-    text.push('\n');
-    text
+    json_of(&schema)
 }

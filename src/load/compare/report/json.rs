@@ -9,17 +9,14 @@ use super::super::statistics::{self, CONFIDENCE, RESAMPLES};
 use super::super::{Comparison, Findings};
 use crate::load::clock::nanos;
 use crate::load::report::json as run_json;
-use crate::load::report::schema::schema_of;
+use crate::load::report::schema::{json_of, schema_of};
 
 /// Names this form of the report; a change that breaks readers gets another.
 pub const SCHEMA: &str = "ringback-compare/1";
 
 /// The comparison as one JSON object, ended by a line feed.
 pub fn json(findings: &Findings) -> String {
-    let mut text = serde_json::to_string_pretty(&Document::from(findings))
-        .expect("the document holds strings and finite numbers only");
-    text.push('\n');
-    text
+    json_of(&Document::from(findings))
 }
 
 /// The JSON Schema (draft 2020-12) of that object, ended by a line feed.
