@@ -1,21 +1,31 @@
 //! The run's clock.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use rustix::time::{ClockId, clock_gettime};
 
 /// Nanoseconds since the run began, the same for all its threads.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Clock {
-    start: Instant,
+    start_ns: u64,
 }
 
 impl Clock {
     pub(super) fn starting_now() -> Self {
-        Self { start: Instant::now() }
+        Self { start_ns: monotonic_ns() }
     }
 
     pub(super) fn now_ns(&self) -> u64 {
-        nanos(self.start.elapsed())
+        monotonic_ns() - self.start_ns
     }
+}
+
+/// What `CLOCK_MONOTONIC` says, which starts with the machine and never goes back
+/// (clock_gettime(2)). As one number from the start: a difference of `Instant`s costs as much again
+/// as to ask the kernel's page for the time.
+fn monotonic_ns() -> u64 {
+    let time = clock_gettime(ClockId::Monotonic);
+    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
 }
 
 /// A duration in whole nanoseconds; the longest that fits (584 years) if it is longer.

@@ -142,6 +142,7 @@ impl<'run> Worker<'run> {
     pub(super) fn run(mut self) -> io::Result<Recorder> {
         if matches!(self.pace, Pace::Closed) {
             for index in 0..self.lanes.len() {
+                self.now_ns = self.clock.now_ns();
                 self.fill_slots(index);
             }
         }
@@ -226,6 +227,7 @@ impl<'run> Worker<'run> {
         }
         if writable {
             self.flush(index);
+            self.now_ns = self.clock.now_ns();
             self.fill_slots(index);
         }
         if readable {

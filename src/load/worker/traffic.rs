@@ -13,6 +13,9 @@ const READS_PER_TURN: usize = 8;
 /// Messages that may wait to be recorded. Recording many at once keeps the histograms out of the
 /// way of the sockets, and finds them in the cache.
 const UNRECORDED_LIMIT: usize = 256;
+/// So many bytes are checked in less time than it takes to read the clock twice: what goes out
+/// next counts from when they came.
+const CHECKED_AT_ONCE: usize = 1 << 10;
 
 impl Worker<'_> {
     /// Reads what arrived, and sends what that makes room for.
@@ -24,7 +27,8 @@ impl Worker<'_> {
                 Read::Ended(ending) => return self.end(index, ending),
                 Read::Bytes(length) => length,
             };
-            let received_ns = self.clock.now_ns();
+            self.now_ns = self.clock.now_ns();
+            let received_ns = self.now_ns;
             let received = connection.check(&self.buffer[..length], self.content);
             let answered = connection.take_answered(received.completed);
             self.answered.extend(answered.map(|sent| (sent, received_ns)));
@@ -33,6 +37,9 @@ impl Worker<'_> {
             self.recorder.totals.bytes_received += length as u64;
             match received.ending {
                 None => {
+                    if length > CHECKED_AT_ONCE {
+                        self.now_ns = self.clock.now_ns();
+                    }
                     self.fill_slots(index);
                     self.close_spent(index);
                 }
@@ -49,10 +56,9 @@ impl Worker<'_> {
     }
 
     /// Sends into the connection's free slots: in closed loop always until the end, in open loop
-    /// what waits.
+    /// what waits. The clock has just been read.
     pub(super) fn fill_slots(&mut self, index: usize) {
         loop {
-            self.now_ns = self.clock.now_ns();
             let Lane { state: State::Open(connection), backlog, .. } = &mut self.lanes[index]
             else {
                 return;
@@ -77,6 +83,7 @@ impl Worker<'_> {
             if is_full {
                 return;
             }
+            self.now_ns = self.clock.now_ns();
         }
     }
 
