@@ -250,6 +250,41 @@ fn runs_that_are_not_valid_are_told_and_not_compared() {
 }
 
 #[test]
+fn what_is_asserted_must_hold_of_both_servers() {
+    let options = ["--blocks", "1", "--format", "json"];
+    let claims = ["--assert", "p50<10s", "--assert", "p50<1ns"];
+    let output = compare(&ringback(), &ringback(), &[&options[..], &claims[..]].concat());
+    assert_eq!(output.status.code(), Some(3), "{output:?}");
+    let json = json_of(&output);
+    assert_eq!(json["valid"], true);
+    let told: Vec<_> = json["assertions"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|claim| {
+            assert!(claim["median"].as_f64().unwrap() > 1.0, "{claim}");
+            let words = ["server", "assertion"].map(|key| claim[key].as_str().unwrap());
+            let counts = ["runs", "met_in"].map(|key| claim[key].as_u64().unwrap());
+            (words, counts, claim["met"].as_bool().unwrap())
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            (["a", "p50<10s"], [2, 2], true),
+            (["b", "p50<10s"], [2, 2], true),
+            (["a", "p50<1ns"], [2, 0], false),
+            (["b", "p50<1ns"], [2, 0], false),
+        ]
+    );
+
+    let text = compare(&ringback(), &ringback(), &["--blocks", "1", "--assert", "p50<10s"]);
+    assert_eq!(text.status.code(), Some(0), "{text:?}");
+    let text = String::from_utf8(text.stdout).unwrap();
+    assert!(text.contains("Assertions   a: p50<10s  met     in 2 of 2 runs, median "), "{text}");
+}
+
+#[test]
 fn what_is_not_possible_is_a_usage_error() {
     let cases: &[(&str, &[&str], &str)] = &[
         ("ringback serve", &[], "it does not say where to listen"),
@@ -260,7 +295,7 @@ fn what_is_not_possible_is_a_usage_error() {
         ("x {addr}", &["--metric", "speed"], "invalid value 'speed'"),
         ("x {addr}", &["--metric", "throughput", "-r", "1k"], "compares nothing with --rate"),
         ("x {addr}", &["--server-cpus", "1000"], "--server-cpus: CPU 1000"),
-        ("x {addr}", &["--assert", "p99<1ms"], "compare judges by --metric"),
+        ("x {addr}", &["--assert", "p99"], "it compares nothing"),
     ];
     for (server, options, words) in cases {
         let output = compare(server, &ringback(), options);

@@ -129,6 +129,17 @@ impl Comparison {
     }
 }
 
+impl Measured {
+    /// The number by which it stands beside others of its kind; what is withheld comes last.
+    pub(super) fn value(self) -> f64 {
+        match self {
+            Self::Ns(ns) => ns as f64,
+            Self::PerSecond(rate) => rate,
+            Self::Withheld => f64::INFINITY,
+        }
+    }
+}
+
 /// A number, or null where it is withheld.
 impl Serialize for Measured {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

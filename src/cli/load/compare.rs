@@ -10,7 +10,7 @@ use super::super::placement::ServerPlace;
 use super::super::progress::{ProgressLine, rough_time};
 use super::super::units::{parse_count, parse_duration, parse_percent};
 use super::bounds::within;
-use super::error::{LoadError, exit_code_of_comparison};
+use super::error::{LoadError, exit_code_of_series};
 use super::measure::{CpuList, Measuring, parse_cpus};
 use super::output::{Format, Reporting, now};
 use crate::cpus;
@@ -27,7 +27,8 @@ const MAX_BLOCKS: u64 = 1000;
 /// at a time. The result is the median over the blocks of the ratio B/A with its 95 % bootstrap
 /// interval, and beside it a control made of the same runs in which each server stands against
 /// itself. It is inconclusive when the interval covers 1, the difference is below --min-effect, or
-/// the control is as far from 1 as the difference.
+/// the control is as far from 1 as the difference. What is asserted must hold in every valid run of
+/// both servers; it has no part in the result.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -38,8 +39,8 @@ A command is split into words as a shell would, and run without a shell. {addr} 
 127.0.0.1:PORT, {port} the port alone. The server must listen there, stay in the foreground, and
 end on SIGTERM with everything it started.
 
-Exit codes: 0 compared, whichever way it came out; 1 nothing could be measured; 2 usage; 4 the
-comparison is not valid: more than half of the blocks are not, or a server died or did not stop.")]
+Exit codes: 0 compared, whichever way it came out; 1 nothing could be measured; 2 usage; 3 an
+assertion missed by a server in a run that is valid; 4 the comparison is not valid: more than half of the blocks are not, or a server died or did not stop.")]
 pub struct Compare {
     /// Starts server A, as in 'ringback serve {addr}'
     #[arg(long, value_name = "CMD", value_parser = ServerCommand::parse)]
@@ -116,7 +117,7 @@ impl Compare {
         for reason in &findings.invalid {
             say(format_args!("ringback-load: {reason}"));
         }
-        Ok(exit_code_of_comparison(&findings))
+        Ok(exit_code_of_series(findings.is_valid(), findings.is_missed()))
     }
 
     fn resolve(&self) -> Result<Comparison, LoadError> {
@@ -126,13 +127,6 @@ impl Compare {
             .map_err(|error| LoadError::Usage(format!("--server-cpus: {error}")))?;
         let place = server_cpus.map_or(ServerPlace::Any, ServerPlace::On);
         let (config, server_cpus) = self.measuring.resolve_beside(place, None)?;
-        if !config.assertions.is_empty() {
-            return Err(LoadError::Usage(
-                "--assert claims something of one server: compare judges by --metric and \
-                 --min-effect"
-                    .to_owned(),
-            ));
-        }
         Ok(Comparison {
             a: self.a.clone(),
             b: self.b.clone(),

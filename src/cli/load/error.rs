@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use crate::load::compare::{CompareError, Findings};
+use crate::load::compare::CompareError;
 use crate::load::{DescriptorLimitError, Report, RunError};
 
 /// Nothing could be measured, or not be written.
@@ -34,11 +34,6 @@ pub(super) fn exit_code_of_series(is_valid: bool, is_missed: bool) -> ExitCode {
         (true, true) => ExitCode::from(EXIT_MISSED),
         (true, false) => ExitCode::SUCCESS,
     }
-}
-
-/// The same of a comparison: 0 whichever way it comes out.
-pub(super) fn exit_code_of_comparison(findings: &Findings) -> ExitCode {
-    if findings.is_valid() { ExitCode::SUCCESS } else { ExitCode::from(EXIT_INVALID) }
 }
 
 /// Why the program ends without a report.

@@ -19,6 +19,8 @@
 
 use std::fmt;
 
+use crate::load::assertion::Finding;
+
 /// One of the two servers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Side {
@@ -73,13 +75,22 @@ impl fmt::Display for Order {
     }
 }
 
+/// A run that was made.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Run {
+    /// What the servers are compared by, or why the run has none that may be used.
+    pub metric: Result<f64, String>,
+    /// What became of the assertions, in their order; none if there is no report.
+    pub findings: Vec<Finding>,
+}
+
 /// The runs of a block, as many as were made.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Block {
     /// The order in which they were made.
     pub order: Order,
-    /// Their results in that order: the metric, or why the run has none.
-    pub runs: Vec<Result<f64, String>>,
+    /// In that order.
+    pub runs: Vec<Run>,
 }
 
 impl Block {
@@ -112,19 +123,22 @@ impl Block {
     pub fn reasons(&self) -> impl Iterator<Item = String> {
         self.order.sides().into_iter().zip(&self.runs).zip(1..).filter_map(
             |((side, run), place)| {
-                let reason = run.as_ref().err()?;
+                let reason = run.metric.as_ref().err()?;
                 Some(format!("run {place} ({}): {reason}", side.name()))
             },
         )
     }
 
-    /// The first and the second run of a server.
+    /// The runs of a server that were made.
+    pub(super) fn runs_of(&self, side: Side) -> impl Iterator<Item = &Run> {
+        let runs = self.order.sides().into_iter().zip(&self.runs);
+        runs.filter(move |(of, _)| *of == side).map(|(_, run)| run)
+    }
+
+    /// The metric of a server's first and second run.
     fn of(&self, side: Side) -> Option<[f64; 2]> {
-        let mut runs = self.order.sides().into_iter().zip(&self.runs);
-        let mut next = || {
-            let (_, run) = runs.find(|(of, _)| *of == side)?;
-            run.as_ref().ok().copied()
-        };
+        let mut runs = self.runs_of(side);
+        let mut next = || runs.next()?.metric.as_ref().ok().copied();
         Some([next()?, next()?])
     }
 }
@@ -138,11 +152,11 @@ mod tests {
     /// A block in which each run's metric is that of its server times what the machine does.
     fn block(order: Order, a: f64, b: f64, machine: [f64; RUNS]) -> Block {
         let runs = order.sides().into_iter().zip(machine).map(|(side, machine)| {
-            Ok(machine
-                * match side {
-                    Side::A => a,
-                    Side::B => b,
-                })
+            let of_server = match side {
+                Side::A => a,
+                Side::B => b,
+            };
+            Run { metric: Ok(machine * of_server), findings: Vec::new() }
         });
         Block { order, runs: runs.collect() }
     }
@@ -166,7 +180,7 @@ mod tests {
         cut_short.runs.pop();
         assert!(!cut_short.is_valid() && cut_short.ratio().is_none());
         let mut invalid = whole;
-        invalid.runs[1] = Err("3 messages were lost".to_owned());
+        invalid.runs[1].metric = Err("3 messages were lost".to_owned());
         assert_eq!((invalid.is_valid(), invalid.ratio(), invalid.control()), (false, None, None));
         assert_eq!(invalid.mean(Side::A), Some(10.0));
         assert_eq!(

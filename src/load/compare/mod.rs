@@ -13,6 +13,7 @@
 //! invalid, the comparison is.
 
 mod block;
+mod claim;
 mod judgement;
 mod metric;
 pub mod report;
@@ -22,7 +23,8 @@ mod statistics;
 use std::io;
 use std::time::Duration;
 
-pub use self::block::{Block, Order, Side};
+pub use self::block::{Block, Order, Run, Side};
+pub use self::claim::Claim;
 pub use self::judgement::Judgement;
 pub use self::metric::Metric;
 use self::series::Series;
@@ -76,6 +78,8 @@ pub struct Findings {
     pub control: Option<Estimate>,
     /// Which server is better.
     pub judgement: Judgement,
+    /// What became of the assertions.
+    pub claims: Vec<Claim>,
     /// Why the comparison is not valid; none if it is.
     pub invalid: Vec<String>,
     /// What a reader should know beside that.
@@ -148,6 +152,11 @@ impl Findings {
         self.invalid.is_empty()
     }
 
+    /// Whether a server missed an assertion in a valid run.
+    pub fn is_missed(&self) -> bool {
+        !self.claims.iter().all(Claim::is_met)
+    }
+
     fn new(comparison: &Comparison, host: Host, series: Series) -> Self {
         let valid = |of: fn(&Block) -> Option<f64>| -> Vec<f64> {
             series.blocks.iter().filter_map(of).collect()
@@ -173,6 +182,7 @@ impl Findings {
             ratio,
             control,
             judgement,
+            claims: Claim::all(&comparison.config.assertions, &series.blocks),
             invalid,
             notes: notes(comparison, &series, ratios.len()),
             was_interrupted: series.was_interrupted,

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::block::{Block, Order};
+use super::block::{Block, Order, Run};
 use super::{CompareError, Comparison, Step};
 use crate::load::config::{Config, Server, Target};
 use crate::load::run::{RunError, run};
@@ -127,8 +127,7 @@ impl Comparing<'_> {
         Ok(())
     }
 
-    /// The metric of one run, or why it is not valid.
-    fn one_run(&mut self, step: Step) -> Result<Result<f64, String>, Stop> {
+    fn one_run(&mut self, step: Step) -> Result<Run, Stop> {
         let comparison = self.comparison;
         if comparison.config.interrupt.is_raised() {
             return Err(Stop::Interrupted);
@@ -144,11 +143,7 @@ impl Comparing<'_> {
         measured
     }
 
-    fn measure(
-        &mut self,
-        server: &RunningServer<'_>,
-        step: Step,
-    ) -> Result<Result<f64, String>, Stop> {
+    fn measure(&mut self, server: &RunningServer<'_>, step: Step) -> Result<Run, Stop> {
         let config = Config {
             target: Target::at(server.address()),
             server: Server::Started { id: server.id(), cpus: self.comparison.server_cpus.clone() },
@@ -159,9 +154,11 @@ impl Comparing<'_> {
             (self.on_step)(Step { remaining, progress: Some(progress), ..step });
         };
         match run(&config, &mut on_progress) {
-            Ok(report) => Ok(self.comparison.metric.of(&report)),
+            Ok(report) => {
+                Ok(Run { metric: self.comparison.metric.of(&report), findings: report.findings })
+            }
             Err(error @ (RunError::Connect { .. } | RunError::NothingReceived { .. })) => {
-                Ok(Err(error.to_string()))
+                Ok(Run { metric: Err(error.to_string()), findings: Vec::new() })
             }
             Err(RunError::Interrupted { .. }) => Err(Stop::Interrupted),
             Err(error) => Err(Stop::Run(error)),

@@ -6,7 +6,8 @@ use serde::Serialize;
 use super::super::block::{self, Side};
 use super::super::judgement::Judgement;
 use super::super::statistics::{self, CONFIDENCE, RESAMPLES};
-use super::super::{Comparison, Findings};
+use super::super::{Claim, Comparison, Findings};
+use crate::load::assertion::Measured;
 use crate::load::clock::nanos;
 use crate::load::report::json as run_json;
 use crate::load::report::schema::{json_of, schema_of};
@@ -48,6 +49,8 @@ struct Document<'a> {
     control: Option<Estimate>,
     /// In the order in which they were measured.
     blocks: Vec<Block>,
+    /// What became of the assertions, of each server.
+    assertions: Vec<Assertion<'a>>,
     /// What a reader of the numbers should know.
     notes: &'a [String],
     /// Whether the user ended it before its time.
@@ -89,6 +92,23 @@ struct Block {
 }
 
 #[derive(Serialize, JsonSchema)]
+struct Assertion<'a> {
+    #[schemars(extend("enum" = ["a", "b"]))]
+    server: &'static str,
+    /// As the user wrote it.
+    assertion: &'a str,
+    /// Valid runs of the server.
+    runs: usize,
+    /// Of those, the ones that showed it.
+    met_in: usize,
+    /// What the middle one of them measured, the smaller of two.
+    #[schemars(with = "Option<f64>")]
+    median: Measured,
+    /// Whether every run showed it.
+    met: bool,
+}
+
+#[derive(Serialize, JsonSchema)]
 struct Commands<'a> {
     a: String,
     b: String,
@@ -123,6 +143,7 @@ impl<'a> From<&'a Findings> for Document<'a> {
             ratio: findings.ratio.map(Estimate::from),
             control: findings.control.map(Estimate::from),
             blocks: findings.blocks.iter().map(Block::from).collect(),
+            assertions: findings.claims.iter().map(Assertion::from).collect(),
             notes: &findings.notes,
             interrupted: findings.was_interrupted,
             commands: Commands::from(comparison),
@@ -163,7 +184,20 @@ impl From<&block::Block> for Block {
             control: block.control(),
             valid: block.is_valid(),
             reasons: block.reasons().collect(),
-            runs: block.runs.iter().map(|run| run.as_ref().ok().copied()).collect(),
+            runs: block.runs.iter().map(|run| run.metric.as_ref().ok().copied()).collect(),
+        }
+    }
+}
+
+impl<'a> From<&'a Claim> for Assertion<'a> {
+    fn from(claim: &'a Claim) -> Self {
+        Self {
+            server: claim.side.name(),
+            assertion: &claim.assertion,
+            runs: claim.runs,
+            met_in: claim.met_in,
+            median: claim.median,
+            met: claim.is_met(),
         }
     }
 }

@@ -21,6 +21,7 @@ fn write_findings(out: &mut String, findings: &Findings) -> fmt::Result {
     write_setting(out, findings)?;
     write_blocks(out, findings)?;
     write_estimates(out, findings)?;
+    write_claims(out, findings)?;
     write_judgement(out, findings)
 }
 
@@ -86,6 +87,25 @@ fn write_estimates(out: &mut String, findings: &Findings) -> fmt::Result {
         percent(CONFIDENCE),
     )?;
     writeln!(out, "Control      {}  the same of each server against itself", interval(control))
+}
+
+fn write_claims(out: &mut String, findings: &Findings) -> fmt::Result {
+    let width = findings.claims.iter().map(|claim| claim.assertion.chars().count()).max();
+    for (place, claim) in findings.claims.iter().enumerate() {
+        writeln!(
+            out,
+            "{:<12} {}: {:<width$}  {:<6}  in {} of {} runs, median {}",
+            if place == 0 { "Assertions" } else { "" },
+            claim.side.name(),
+            claim.assertion,
+            if claim.is_met() { "met" } else { "MISSED" },
+            claim.met_in,
+            claim.runs,
+            run_text::measured(claim.median),
+            width = width.unwrap_or_default(),
+        )?;
+    }
+    Ok(())
 }
 
 fn write_judgement(out: &mut String, findings: &Findings) -> fmt::Result {

@@ -1,0 +1,99 @@
+//! What was asserted of the servers, and in how many of its runs each showed it.
+
+use super::block::{Block, Run, Side};
+use crate::load::assertion::{Assertion, Measured};
+
+/// An assertion and what became of it over the runs of one server.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Claim {
+    /// The server.
+    pub side: Side,
+    /// As the user wrote it.
+    pub assertion: String,
+    /// Valid runs of the server, at least 1.
+    pub runs: usize,
+    /// Of those, the ones that showed it.
+    pub met_in: usize,
+    /// What the middle one of them measured, the smaller of two.
+    pub median: Measured,
+}
+
+impl Claim {
+    /// Every assertion of each server, the first assertion first. One of which no run is valid
+    /// says nothing.
+    pub(super) fn all(assertions: &[Assertion], blocks: &[Block]) -> Vec<Self> {
+        let of = |place: usize| [Side::A, Side::B].map(|side| Self::of(place, side, blocks));
+        (0..assertions.len()).flat_map(of).flatten().collect()
+    }
+
+    fn of(place: usize, side: Side, blocks: &[Block]) -> Option<Self> {
+        let valid = |run: &&Run| run.metric.is_ok();
+        let runs = blocks.iter().flat_map(|block| block.runs_of(side)).filter(valid);
+        let mut findings: Vec<_> = runs.map(|run| &run.findings[place]).collect();
+        findings.sort_by(|one, other| one.measured.value().total_cmp(&other.measured.value()));
+        let middle = findings.get(findings.len().saturating_sub(1) / 2)?;
+        Some(Self {
+            side,
+            assertion: middle.assertion.clone(),
+            runs: findings.len(),
+            met_in: findings.iter().filter(|finding| finding.met).count(),
+            median: middle.measured,
+        })
+    }
+
+    /// Whether every run showed it.
+    pub fn is_met(&self) -> bool {
+        self.met_in == self.runs
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::block::Order;
+    use super::*;
+    use crate::load::assertion::{Comparison, Finding, Metric};
+
+    /// A run in which p99 was to be below 100 ns.
+    fn run(p99_ns: u64) -> Run {
+        let finding = Finding {
+            assertion: "p99<100ns".to_owned(),
+            measured: Measured::Ns(p99_ns),
+            met: p99_ns < 100,
+        };
+        Run { metric: Ok(1.0), findings: vec![finding] }
+    }
+
+    fn assertion() -> Assertion {
+        Assertion {
+            name: "p99<100ns".to_owned(),
+            metric: Metric::Max,
+            comparison: Comparison::Below,
+            limit: 100,
+        }
+    }
+
+    #[test]
+    fn each_server_answers_for_its_own_valid_runs() {
+        let invalid = Run { metric: Err("3 messages were lost".to_owned()), ..run(1_000) };
+        let blocks = [
+            Block { order: Order::Abba, runs: vec![run(90), run(40), run(50), invalid] },
+            Block { order: Order::Baab, runs: vec![run(30), run(99), run(120), run(20)] },
+        ];
+        let claims = Claim::all(&[assertion()], &blocks);
+        let told: Vec<_> = claims
+            .iter()
+            .map(|claim| (claim.side, claim.met_in, claim.runs, claim.median, claim.is_met()))
+            .collect();
+        assert_eq!(
+            told,
+            [(Side::A, 2, 3, Measured::Ns(99), false), (Side::B, 4, 4, Measured::Ns(30), true),]
+        );
+    }
+
+    #[test]
+    fn without_a_valid_run_nothing_is_claimed() {
+        let invalid = Run { metric: Err("it died".to_owned()), findings: Vec::new() };
+        let blocks = [Block { order: Order::Abba, runs: vec![invalid] }];
+        assert_eq!(Claim::all(&[assertion()], &blocks), []);
+    }
+}
