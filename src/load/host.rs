@@ -1,6 +1,7 @@
 //! The machine that a measurement was made on.
 
 use std::fs;
+use std::time::SystemTime;
 
 use crate::cpus;
 
@@ -23,6 +24,8 @@ pub struct Host {
     pub load_average: Option<f64>,
     /// The words of the command line.
     pub command_line: Vec<String>,
+    /// What its clock said when the measurement began.
+    pub began: SystemTime,
 }
 
 impl Host {
@@ -39,6 +42,7 @@ impl Host {
             command_line: std::env::args_os()
                 .map(|word| word.to_string_lossy().into_owned())
                 .collect(),
+            began: SystemTime::now(),
             cpus,
         }
     }

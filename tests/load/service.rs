@@ -107,6 +107,12 @@ fn the_machine_is_described_and_its_stalls_are_measured() {
     for (key, is_right) in [
         ("kernel", host["kernel"].is_string()),
         ("command_line", host["command_line"][0].is_string()),
+        (
+            "began",
+            host["began"]
+                .as_str()
+                .is_some_and(|time| time.starts_with("20") && time.ends_with('Z')),
+        ),
         ("load_average", host["load_average"].is_number()),
         ("stolen_ns", host["stolen_ns"].is_u64()),
         ("governors", host["governors"].is_array()),

@@ -12,9 +12,9 @@ use super::super::units::{parse_count, parse_duration, parse_percent};
 use super::bounds::within;
 use super::error::{LoadError, exit_code_of_series};
 use super::measure::{CpuList, Measuring, parse_cpus};
-use super::output::{Format, Reporting, now};
+use super::output::{Forms, Reporting};
 use crate::cpus;
-use crate::load::compare::{Comparison, Metric, ServerCommand, compare, report};
+use crate::load::compare::{Comparison, Findings, Metric, ServerCommand, compare, report};
 use crate::load::{Load, RunError};
 use crate::say;
 
@@ -87,12 +87,14 @@ enum MetricName {
     P99_9,
 }
 
+const FORMS: Forms<Findings> =
+    Forms { text: report::text, json: report::json, figure: report::figure };
+
 impl Compare {
     /// Compares, and writes the report where it belongs; says with which code to exit.
     pub(super) fn execute(self) -> Result<ExitCode, LoadError> {
         let comparison = self.resolve()?;
-        let destination = self.reporting.open()?;
-        let picture_destination = self.reporting.open_picture(&destination)?;
+        let outputs = self.reporting.open()?;
         on_signals(comparison.config.interrupt.clone()).map_err(RunError::System)?;
         if !self.reporting.quiet {
             say(format_args!(
@@ -107,13 +109,7 @@ impl Compare {
         let findings = compare(&comparison, &mut |step| line.show_step(step));
         drop(line);
         let findings = findings?;
-        if let Some(destination) = picture_destination {
-            destination.deliver(&report::figure(&findings, now()).svg())?;
-        }
-        destination.deliver(&match self.reporting.format {
-            Format::Text => report::text(&findings),
-            Format::Json => report::json(&findings),
-        })?;
+        outputs.deliver(&findings, &FORMS)?;
         for reason in &findings.invalid {
             say(format_args!("ringback-load: {reason}"));
         }

@@ -10,8 +10,8 @@ use super::bench::Bench;
 use super::bounds::within;
 use super::error::{LoadError, exit_code_of_series};
 use super::measure::Measuring;
-use super::output::{Format, Reporting, now};
-use crate::load::find_max::{Bounds, Quest, find_max, report};
+use super::output::{Forms, Reporting};
+use crate::load::find_max::{Bounds, Findings, Quest, find_max, report};
 use crate::load::{Assertion, Config, Metric, probe_time};
 use crate::say;
 
@@ -49,6 +49,9 @@ pub struct FindMax {
     reporting: Reporting,
 }
 
+const FORMS: Forms<Findings> =
+    Forms { text: report::text, json: report::json, figure: report::figure };
+
 impl FindMax {
     /// Searches, and writes the report where it belongs; says with which code to exit.
     pub(super) fn execute(self) -> Result<ExitCode, LoadError> {
@@ -56,8 +59,7 @@ impl FindMax {
             self.measuring.for_many_rates("find-max chooses the rates, from --start on")?;
         let setup = measuring.resolve(self.target.as_deref())?;
         let bounds = self.bounds(&setup.config)?;
-        let destination = self.reporting.open()?;
-        let picture_destination = self.reporting.open_picture(&destination)?;
+        let outputs = self.reporting.open()?;
         let bench = Bench::set_up(setup)?;
         let quest = Quest { bounds, config: bench.config().clone() };
         if !self.reporting.quiet {
@@ -69,13 +71,7 @@ impl FindMax {
         drop(line);
         let stopped = bench.tear_down();
         let found = found?;
-        if let Some(destination) = picture_destination {
-            destination.deliver(&report::figure(&found, now()).svg())?;
-        }
-        destination.deliver(&match self.reporting.format {
-            Format::Text => report::text(&found),
-            Format::Json => report::json(&found),
-        })?;
+        outputs.deliver(&found, &FORMS)?;
         stopped?;
         let is_valid = found.invalid_reasons().is_empty();
         Ok(exit_code_of_series(is_valid, found.highest_passed.is_none()))

@@ -1,12 +1,12 @@
 //! Where reports go, and in which form.
 
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 
 use clap::{Args, ValueEnum};
 
 use super::destination::Destination;
 use super::error::LoadError;
+use crate::load::chart::Figure;
 
 /// Options of every command that reports.
 #[derive(Debug, Clone, Args)]
@@ -14,7 +14,7 @@ use super::error::LoadError;
 pub struct Reporting {
     /// Form of the report
     #[arg(long, value_enum, default_value_t = Format::Text)]
-    pub(super) format: Format,
+    format: Format,
     /// Write the report to this file instead of stdout
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -36,21 +36,41 @@ pub(super) enum Format {
 }
 
 impl Reporting {
-    /// Where the report goes: looked at before the run, so that a mistake does not cost one.
-    pub(super) fn open(&self) -> Result<Destination, LoadError> {
-        open_report(self.output.as_deref())
-    }
-
-    /// Where the picture goes, if one is wanted, beside the report.
-    pub(super) fn open_picture(
-        &self,
-        report: &Destination,
-    ) -> Result<Option<Destination>, LoadError> {
+    /// Looks at the files before the run, so that a mistake does not cost one.
+    pub(super) fn open(&self) -> Result<Outputs, LoadError> {
+        let report = open_report(self.output.as_deref())?;
         let picture = open("the picture", "--svg", self.svg.as_deref())?;
         if let Some(picture) = &picture {
-            Destination::check_distinct(&[report, picture])?;
+            Destination::check_distinct(&[&report, picture])?;
         }
-        Ok(picture)
+        Ok(Outputs { format: self.format, report, picture })
+    }
+}
+
+/// Where the report goes, in which form, and the picture if one is wanted.
+pub(super) struct Outputs {
+    pub(super) format: Format,
+    pub(super) report: Destination,
+    pub(super) picture: Option<Destination>,
+}
+
+/// In which forms it can be told what was found.
+pub(super) struct Forms<T> {
+    pub(super) text: fn(&T) -> String,
+    pub(super) json: fn(&T) -> String,
+    pub(super) figure: fn(&T) -> Figure,
+}
+
+impl Outputs {
+    /// Writes what was found where it belongs.
+    pub(super) fn deliver<T>(self, found: &T, forms: &Forms<T>) -> Result<(), LoadError> {
+        if let Some(picture) = self.picture {
+            picture.deliver(&(forms.figure)(found).svg())?;
+        }
+        self.report.deliver(&match self.format {
+            Format::Text => (forms.text)(found),
+            Format::Json => (forms.json)(found),
+        })
     }
 }
 
@@ -67,10 +87,4 @@ pub(super) fn open(
     path: Option<&Path>,
 ) -> Result<Option<Destination>, LoadError> {
     path.map(|path| Destination::open(what, option, path)).transpose()
-}
-
-/// The time of day, to the minute, for a picture.
-pub(super) fn now() -> String {
-    let now = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
-    format!("{} {} UTC", &now[..10], &now[11..16])
 }

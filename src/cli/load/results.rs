@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::destination::Destination;
 use super::error::LoadError;
-use super::output::{Format, Reporting, now, open};
+use super::output::{Format, Outputs, Reporting, open};
 use crate::load::picture::{self, History};
 use crate::load::report::{self, hgrm};
 use crate::load::{Config, Interval, Report, hlog};
@@ -46,14 +46,13 @@ impl Results {
         saving: &Saving,
         config: &Config,
     ) -> Result<Self, LoadError> {
-        let report = reporting.open()?;
+        let Outputs { format, report, picture } = reporting.open()?;
         let table = open("the percentiles", "--hgrm", saving.hgrm.as_deref())?;
         let log = open("the log", "--hlog", saving.hlog.as_deref())?;
-        let picture = reporting.open_picture(&report)?;
         let all = [Some(&report), table.as_ref(), log.as_ref(), picture.as_ref()];
         Destination::check_distinct(&all.into_iter().flatten().collect::<Vec<_>>())?;
         Ok(Self {
-            format: reporting.format,
+            format,
             report,
             table,
             log: log.map(Log::new),
@@ -82,7 +81,7 @@ impl Results {
             table.deliver(&hgrm(name, found.latency.main()))
         });
         let picture = self.picture.map(|(destination, history)| {
-            destination.deliver(&picture::of_report(found, history, now()).svg())
+            destination.deliver(&picture::of_report(found, history).svg())
         });
         let log = self.log.map(Log::finish);
         let report = deliver_report(self.report, self.format, found);

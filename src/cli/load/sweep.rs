@@ -9,8 +9,8 @@ use super::super::rates::{RateList, parse_rates};
 use super::bench::Bench;
 use super::error::{LoadError, exit_code_of_series};
 use super::measure::Measuring;
-use super::output::{Format, Reporting, now};
-use crate::load::sweep::{Rates, Sweep, report, sweep};
+use super::output::{Forms, Reporting};
+use crate::load::sweep::{Findings, Rates, Sweep, report, sweep};
 use crate::load::{Config, probe_time};
 use crate::say;
 
@@ -41,14 +41,16 @@ pub struct SweepCommand {
     reporting: Reporting,
 }
 
+const FORMS: Forms<Findings> =
+    Forms { text: report::text, json: report::json, figure: report::figure };
+
 impl SweepCommand {
     /// Measures at every rate, and writes the report where it belongs; says with which code to
     /// exit.
     pub(super) fn execute(self) -> Result<ExitCode, LoadError> {
         let measuring = self.measuring.for_many_rates("sweep takes its rates from --rates")?;
         let setup = measuring.resolve(self.target.as_deref())?;
-        let destination = self.reporting.open()?;
-        let picture_destination = self.reporting.open_picture(&destination)?;
+        let outputs = self.reporting.open()?;
         let bench = Bench::set_up(setup)?;
         let rates = self.rates.map_or(Rates::Doubling, |RateList(rates)| Rates::Listed(rates));
         let plan = Sweep { rates, config: bench.config().clone() };
@@ -60,13 +62,7 @@ impl SweepCommand {
         drop(line);
         let stopped = bench.tear_down();
         let found = found?;
-        if let Some(destination) = picture_destination {
-            destination.deliver(&report::figure(&found, now()).svg())?;
-        }
-        destination.deliver(&match self.reporting.format {
-            Format::Text => report::text(&found),
-            Format::Json => report::json(&found),
-        })?;
+        outputs.deliver(&found, &FORMS)?;
         stopped?;
         Ok(exit_code_of_series(found.invalid_reasons().is_empty(), found.is_missed()))
     }

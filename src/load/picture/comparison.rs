@@ -62,17 +62,16 @@ impl From<Document> for Figure {
             "inconclusive" => format!("{}: inconclusive", metric.description()),
             better => format!("{}: {better} is better", metric.description()),
         };
-        let facts = vec![
+        let facts = [
             format!("a: {}", document.commands.a),
             format!("b: {}", document.commands.b),
             document.config.load(),
             document.config.messages(),
-            document.host.describe(),
         ];
         let invalid = document.reasons.iter().filter(|_| !document.valid);
         Self {
             title,
-            facts,
+            facts: facts.into_iter().chain(document.host.facts()).collect(),
             warnings: invalid.map(|reason| format!("INVALID: {reason}")).collect(),
             panels: document.ratios().map(Panel::Ratios).into_iter().collect(),
         }

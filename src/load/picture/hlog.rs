@@ -1,7 +1,6 @@
 //! What a log of histograms (`.hlog`) tells a picture: everything but the configuration.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::time::{Duration, SystemTime};
 
 use hdrhistogram::Histogram;
@@ -58,7 +57,7 @@ fn run(
         facts: messages
             .map(|messages| format!("{} messages", format::count(messages)))
             .into_iter()
-            .chain(entries.first().and_then(|entry| minute(entry.start)))
+            .chain(entries.first().and_then(|entry| began(entry.start)))
             .collect(),
         ..Run::default()
     };
@@ -87,13 +86,8 @@ fn growing() -> Histogram<u64> {
     histogram
 }
 
-/// A time of day, to the minute; `None` of a log that says only how long ago its start was.
-fn minute(time: SystemTime) -> Option<String> {
+/// When a log began; `None` if it says only how long ago its start was.
+fn began(time: SystemTime) -> Option<String> {
     const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
-    if time < SystemTime::UNIX_EPOCH + YEAR {
-        return None;
-    }
-    let mut text = String::new();
-    write!(text, "{}", humantime::format_rfc3339_seconds(time)).ok()?;
-    Some(format!("{} {} UTC", text.get(..10)?, text.get(11..16)?))
+    if time < SystemTime::UNIX_EPOCH + YEAR { None } else { format::minute(time) }
 }

@@ -80,6 +80,8 @@ pub(super) struct Host {
     kernel: String,
     cpu_model: Option<String>,
     cpus: u64,
+    /// Missing in reports of the first versions.
+    began: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -116,15 +118,14 @@ impl From<Document> for Run {
         let Document { target, config, host, throughput, latency_ns, verdict } = document;
         let response = latency_ns.response.map(|response| response.series(Tag::Response));
         let service = latency_ns.service.series(Tag::Service);
-        let facts = vec![
+        let facts = [
             config.load(),
             config.messages(),
             format!("{}/s answered", format::count(throughput.messages_per_s.round() as u64)),
-            host.describe(),
         ];
         Self {
             target: Some(target.name()),
-            facts,
+            facts: facts.into_iter().chain(host.facts()).collect(),
             warning: verdict.warning(),
             latencies: response.into_iter().chain([service]).collect(),
             timeline: None,
@@ -174,9 +175,12 @@ impl Config {
 }
 
 impl Host {
-    pub(super) fn describe(&self) -> String {
+    /// What it is, and when it was measured.
+    pub(super) fn facts(&self) -> impl Iterator<Item = String> {
         let model = self.cpu_model.as_deref().unwrap_or("CPU of unknown model");
-        format!("Linux {}, {} × {model}", self.kernel, self.cpus)
+        let host = format!("Linux {}, {} × {model}", self.kernel, self.cpus);
+        let began = self.began.as_ref().and_then(|began| humantime::parse_rfc3339(began).ok());
+        [host].into_iter().chain(began.and_then(format::minute))
     }
 }
 

@@ -32,10 +32,9 @@ impl Run {
     }
 }
 
-/// The picture of a run that has just ended: `when` is the time to name in it.
-pub fn of_report(report: &Report, history: History, when: String) -> Figure {
+/// The picture of a run that has just ended.
+pub fn of_report(report: &Report, history: History) -> Figure {
     let mut run = json::of_report(report);
-    run.facts.push(when);
     run.add_history(history);
     of_run(run)
 }

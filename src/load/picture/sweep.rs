@@ -32,7 +32,7 @@ pub(super) fn read(document: Value) -> Result<Saved, ReadError> {
     };
     let target = saving.target.map(Target::name).into_iter();
     Ok(Saved::Sweep(Sweep {
-        facts: target.chain([saving.config.messages(), saving.host.describe()]).collect(),
+        facts: target.chain([saving.config.messages()]).chain(saving.host.facts()).collect(),
         warning: saving.verdict.warning(),
         curve,
     }))

@@ -19,7 +19,7 @@ fn report() -> Value {
             "loop": "open", "protocol": "raw", "connections": 64, "size_bytes": 64,
             "rate_per_s": 20_000, "depth": 1024,
         },
-        "host": {"kernel": "6.18.0", "cpu_model": "Fast CPU", "cpus": 2},
+        "host": {"kernel": "6.18.0", "cpu_model": "Fast CPU", "cpus": 2, "began": "2026-11-24T17:40:59Z"},
         "throughput": {"messages_per_s": 19_999.6},
         "latency_ns": {
             "service": {
@@ -58,6 +58,7 @@ fn a_report_is_its_known_percentiles() {
             "64 connections × 64 B, raw",
             "20,000/s answered",
             "Linux 6.18.0, 2 × Fast CPU",
+            "2026-11-24 17:40 UTC",
         ]
     );
     assert_eq!((run.warning, run.timeline), (None, None));
@@ -349,7 +350,7 @@ fn several_runs_share_what_they_have_in_common() {
     let figure = of_runs(vec![("a.json".to_owned(), open.clone()), ("b.json".to_owned(), closed)]);
     assert_eq!(figure.title, "Latency of 2 runs");
     assert!(!figure.facts.iter().any(|fact| fact.contains("loop")), "{:?}", figure.facts);
-    assert_eq!(figure.facts.len(), 3);
+    assert_eq!(figure.facts.len(), 4);
     let [Panel::Percentiles(curve)] = figure.panels.as_slice() else { panic!("one panel") };
     let names: Vec<_> = curve.series.iter().map(|series| series.name.as_str()).collect();
     assert!(names[0].starts_with("a.json, response") && names[1].starts_with("b.json, service"));

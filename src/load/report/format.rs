@@ -1,5 +1,8 @@
 //! Measured quantities as a person reads them: rounded to three digits, with their unit.
 
+use std::fmt::Write;
+use std::time::SystemTime;
+
 /// A whole number with its thousands set apart: `1,234,567`.
 pub(crate) fn count(number: u64) -> String {
     let digits = number.to_string();
@@ -41,6 +44,20 @@ pub(crate) fn list(numbers: &[usize]) -> String {
     numbers.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
+/// A time of day, to the second, as RFC 3339 has it; `None` outside the years 1970 to 9999.
+pub(crate) fn rfc3339(time: SystemTime) -> Option<String> {
+    time.duration_since(SystemTime::UNIX_EPOCH).ok()?;
+    let mut text = String::new();
+    write!(text, "{}", humantime::format_rfc3339_seconds(time)).ok()?;
+    Some(text)
+}
+
+/// The same to the minute, for people: `2026-11-24 17:40 UTC`.
+pub(crate) fn minute(time: SystemTime) -> Option<String> {
+    let text = rfc3339(time)?;
+    Some(format!("{} {} UTC", text.get(..10)?, text.get(11..16)?))
+}
+
 fn scaled(mut value: f64, step: f64, units: &[&str]) -> String {
     let mut units = units.iter();
     let mut unit = units.next().expect("there is a unit");
@@ -63,6 +80,8 @@ fn scaled(mut value: f64, step: f64, units: &[&str]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
@@ -100,6 +119,15 @@ mod tests {
         for (number, text) in cases {
             assert_eq!(bytes(number), text);
         }
+    }
+
+    #[test]
+    fn times_of_day_are_in_utc() {
+        let time = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
+        assert_eq!(rfc3339(time).as_deref(), Some("2023-11-14T22:13:20Z"));
+        assert_eq!(minute(time).as_deref(), Some("2023-11-14 22:13 UTC"));
+        let too_early = SystemTime::UNIX_EPOCH - Duration::from_secs(1);
+        assert_eq!((rfc3339(too_early), minute(too_early)), (None, None));
     }
 
     #[test]

@@ -7,6 +7,7 @@ use hdrhistogram::Histogram;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::format::rfc3339;
 use super::schema::{json_of, schema_of};
 use super::{Quantile, Report, Throughput};
 use crate::cpus;
@@ -147,6 +148,9 @@ pub(in crate::load) struct Machine<'a> {
     load_average: Option<f64>,
     /// The program and its arguments.
     command_line: &'a [String],
+    /// When the measurement began, by the machine's clock.
+    #[schemars(extend("format" = "date-time"))]
+    began: Option<String>,
     /// Version of ringback-load.
     version: &'static str,
 }
@@ -285,6 +289,7 @@ impl<'a> From<&'a crate::load::Host> for Machine<'a> {
             governors: &host.governors,
             load_average: host.load_average,
             command_line: &host.command_line,
+            began: rfc3339(host.began),
             version: env!("CARGO_PKG_VERSION"),
         }
     }

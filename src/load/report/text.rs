@@ -3,7 +3,7 @@
 use std::fmt::{self, Write};
 
 use super::Report;
-use super::format::{bytes, count, list, nanos, percent};
+use super::format::{bytes, count, list, minute, nanos, percent};
 use super::table::{write_head, write_picture, write_row};
 use crate::load::config::{Arrival, Config, Load, Server};
 use crate::load::host::Host;
@@ -37,6 +37,7 @@ fn write_setting(out: &mut String, report: &Report) -> fmt::Result {
         writeln!(out, "  reconnect  {reconnect}")?;
     }
     writeln!(out, "  host       {}{}", host(&report.host), stolen(report))?;
+    write_began(out, &report.host)?;
     report.notes.iter().try_for_each(|note| writeln!(out, "  note       {note}"))
 }
 
@@ -86,6 +87,16 @@ pub(in crate::load) fn reconnect(config: &Config) -> Option<String> {
     let plural = if messages == 1 { "" } else { "s" };
     let messages = count(messages);
     Some(format!("each connection carries {messages} message{plural}, then a new one"))
+}
+
+/// The line of a report's head that says when it was measured.
+pub(in crate::load) fn write_began(out: &mut String, host: &Host) -> fmt::Result {
+    began(host).map_or(Ok(()), |began| writeln!(out, "  began      {began}"))
+}
+
+/// When it was measured, if the machine's clock makes sense.
+pub(in crate::load) fn began(host: &Host) -> Option<String> {
+    minute(host.began)
 }
 
 pub(in crate::load) fn host(host: &Host) -> String {

@@ -9,18 +9,20 @@ use super::text::advantage;
 use crate::load::chart::{BlockRatios, Figure, Panel, RatioSeries};
 use crate::load::report::text as run_text;
 
-/// The picture of a comparison that was made at this time.
-pub fn figure(findings: &Findings, made: String) -> Figure {
+/// The picture of a comparison.
+pub fn figure(findings: &Findings) -> Figure {
     let comparison = &findings.comparison;
     Figure {
         title: title(findings),
-        facts: vec![
+        facts: [
             format!("a: {}", comparison.a),
             format!("b: {}", comparison.b),
             run_text::load(&comparison.config),
             run_text::host(&findings.host),
-            made,
-        ],
+        ]
+        .into_iter()
+        .chain(run_text::began(&findings.host))
+        .collect(),
         warnings: findings.invalid.iter().map(|reason| format!("INVALID: {reason}")).collect(),
         panels: panel(findings).into_iter().collect(),
     }

@@ -8,8 +8,8 @@ use crate::load::probe::Probe;
 use crate::load::report::format::count;
 use crate::load::report::text as run_text;
 
-/// The picture of a search that was made at this time.
-pub fn figure(findings: &Findings, made: String) -> Figure {
+/// The picture of a search.
+pub fn figure(findings: &Findings) -> Figure {
     let config = &findings.quest.config;
     let claims: Vec<&str> = config.assertions.iter().map(|claim| claim.name.as_str()).collect();
     let claims = claims.join(" and ");
@@ -24,7 +24,10 @@ pub fn figure(findings: &Findings, made: String) -> Figure {
         findings.highest_passed.and_then(|best| probes.keys().position(|rate| *rate == best));
     Figure {
         title,
-        facts: vec![run_text::load_at(config, "each rate"), run_text::host(&findings.host), made],
+        facts: [run_text::load_at(config, "each rate"), run_text::host(&findings.host)]
+            .into_iter()
+            .chain(run_text::began(&findings.host))
+            .collect(),
         warnings: [findings.invalid_reasons(), findings.warnings()].concat(),
         panels: vec![Panel::Load(LoadCurve {
             sweeps: vec![LoadSweep {

@@ -6,8 +6,8 @@ use crate::load::probe::Probe;
 use crate::load::report::format::count;
 use crate::load::report::text as run_text;
 
-/// The picture of a sweep that was made at this time.
-pub fn figure(findings: &Findings, made: String) -> Figure {
+/// The picture of a sweep.
+pub fn figure(findings: &Findings) -> Figure {
     let config = &findings.sweep.config;
     let title = match findings.knee {
         Some(knee) => {
@@ -17,7 +17,10 @@ pub fn figure(findings: &Findings, made: String) -> Figure {
     };
     Figure {
         title,
-        facts: vec![run_text::load_at(config, "each rate"), run_text::host(&findings.host), made],
+        facts: [run_text::load_at(config, "each rate"), run_text::host(&findings.host)]
+            .into_iter()
+            .chain(run_text::began(&findings.host))
+            .collect(),
         warnings: findings.invalid_reasons(),
         panels: vec![Panel::Load(LoadCurve {
             sweeps: vec![LoadSweep {
