@@ -2,10 +2,11 @@
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::thread;
 use std::time::Duration;
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 /// A server that answers every message two milliseconds late.
@@ -96,6 +97,30 @@ fn in_open_loop_the_response_is_asserted() {
     assert_eq!(*measured, latency["response"]["p50"]);
     assert_ne!(*measured, latency["service"]["p50"]);
     assert_eq!(report["verdict"]["assertions"][0]["met"], false);
+}
+
+#[test]
+fn what_only_the_generators_own_delays_miss_cannot_be_told() {
+    let generator = Command::new(env!("CARGO_BIN_EXE_ringback-load"))
+        .args([&serve(), "-c", "2", "-r", "100", "-d", "2s", "--warmup", "0s"])
+        .args(["--assert", "p90<100ms", "--assert", "p50<1ms", "--format", "json"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let id = Pid::from_child(&generator);
+    thread::sleep(Duration::from_millis(700));
+    // A fifth of the messages are not sent on time: the p90 waits for half of the stop.
+    kill_process(id, Signal::STOP).unwrap();
+    thread::sleep(Duration::from_millis(400));
+    kill_process(id, Signal::CONT).unwrap();
+    let output = generator.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(4), "{output:?}");
+    let verdict = &json_of(&output)["verdict"];
+    let met = [0, 1].map(|place| verdict["assertions"][place]["met"].as_bool().unwrap());
+    assert_eq!(met, [false, false], "{verdict}");
+    let reasons = verdict["reasons"].to_string();
+    assert!(reasons.contains("p90<100ms cannot be told: it is missed, and would be"), "{reasons}");
+    assert!(!reasons.contains("p50<1ms cannot be told"), "the server takes 2 ms: {reasons}");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //!
 //! Reads no words; the command line does.
 
+use hdrhistogram::Histogram;
 use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
 
@@ -81,12 +82,20 @@ impl Assertion {
     /// Compares the report's metric with the limit. What is withheld meets nothing.
     pub fn check(&self, report: &Report) -> Finding {
         let measured = self.metric.of(report);
-        let met = match measured {
+        Finding { assertion: self.name.clone(), measured, met: self.is_met_by(measured) }
+    }
+
+    /// Whether it would hold had the latencies been these.
+    pub(super) fn would_hold(&self, latency: &Histogram<u64>) -> bool {
+        self.metric.of_latency(latency).is_some_and(|measured| self.is_met_by(measured))
+    }
+
+    fn is_met_by(&self, measured: Measured) -> bool {
+        match measured {
             Measured::Ns(ns) => self.comparison.holds(ns as f64, self.limit as f64),
             Measured::PerSecond(rate) => self.comparison.holds(rate, self.limit as f64),
             Measured::Withheld => false,
-        };
-        Finding { assertion: self.name.clone(), measured, met }
+        }
     }
 }
 
@@ -100,16 +109,21 @@ impl Metric {
     }
 
     fn of(self, report: &Report) -> Measured {
-        let latency = report.latency.main();
+        self.of_latency(report.latency.main())
+            .unwrap_or(Measured::PerSecond(report.throughput.messages_per_s))
+    }
+
+    /// What these latencies say; `None` if it is no matter of latency.
+    fn of_latency(self, latency: &Histogram<u64>) -> Option<Measured> {
         let ns = match self {
-            Self::Throughput => return Measured::PerSecond(report.throughput.messages_per_s),
+            Self::Throughput => return None,
             Self::Latency(quantile) => quantile.of(latency),
             _ if latency.is_empty() => None,
             Self::Mean => Some(latency.mean().round() as u64),
             Self::Min => Some(latency.min()),
             Self::Max => Some(latency.max()),
         };
-        ns.map_or(Measured::Withheld, Measured::Ns)
+        Some(ns.map_or(Measured::Withheld, Measured::Ns))
     }
 }
 

@@ -61,17 +61,19 @@ fn limit(circumstances: &Circumstances) -> Option<String> {
     })
 }
 
-/// The tail is the generator's, although the percentiles that decide the verdict are not.
+/// The tail is the generator's, although the verdict does not hold it against it.
 fn late_tail(recorder: &Recorder, circumstances: &Circumstances) -> Option<String> {
     let Load::Open { .. } = circumstances.load else { return None };
-    Quantile::P99_9.of(&recorder.latencies.response)?;
-    let lateness = Lateness::at(recorder, 0.999);
-    lateness.is_excessive().then(|| {
-        format!(
-            "the tail is the generator's: without its own delays the p99.9 response would be {}, \
-             not {}; the hiccups tell whether the machine was the cause",
-            nanos(lateness.without_ns),
-            nanos(lateness.response_ns),
-        )
-    })
+    let is_told = |quantile: Quantile| quantile.of(&recorder.latencies.response).is_some();
+    let (name, lateness) = [("p99", Quantile::P99, 0.99), ("p99.9", Quantile::P99_9, 0.999)]
+        .into_iter()
+        .filter(|(_, quantile, _)| is_told(*quantile))
+        .map(|(name, _, share)| (name, Lateness::at(recorder, share)))
+        .find(|(_, lateness)| lateness.exceeds(0))?;
+    Some(format!(
+        "the tail is the generator's: without its own delays the {name} response would be {}, not \
+         {}; the hiccups tell whether the machine was the cause",
+        nanos(lateness.without_ns),
+        nanos(lateness.response_ns),
+    ))
 }

@@ -6,7 +6,7 @@ mod pace;
 #[cfg(test)]
 mod tests;
 
-use super::assertion::{Finding, Measured};
+use super::assertion::{Assertion, Finding, Measured};
 use super::config::Load;
 use super::recorder::Recorder;
 
@@ -43,6 +43,17 @@ impl Verdict {
                 self.is_merely_late = false;
             }
         }
+    }
+
+    /// An assertion was missed that would hold without the generator's own delays: it is not the
+    /// server that missed it.
+    pub(super) fn suspect(&mut self, assertion: &Assertion) {
+        self.is_merely_late |= self.is_valid();
+        self.reasons.push(format!(
+            "{} cannot be told: it is missed, and would be met without the generator's own delays; \
+             give it CPUs of its own (--cpus) or lower --rate",
+            assertion.name,
+        ));
     }
 }
 

@@ -1,3 +1,4 @@
+use super::super::assertion::{Comparison, Metric};
 use super::super::config::Arrival;
 use super::super::connection::Sent;
 use super::super::dial::Failure;
@@ -160,6 +161,41 @@ fn a_stall_of_the_machine_is_not_held_against_a_run_whose_percentiles_it_does_no
     let often = |message: u64| stalled(message % 100);
     let reason = only_reason(&open_loop(often, false, |_| 50_000), &calm());
     assert!(reason.contains("the p99 response would be 50.0 µs, not"), "{reason}");
+}
+
+#[test]
+fn what_the_machine_makes_any_thread_late_is_excused_at_the_p99_and_told() {
+    // Two in a hundred are sent late.
+    let run = |late_ns: u64, stalls_ns: u64| {
+        let late = |message: u64| if message.is_multiple_of(50) { late_ns } else { 0 };
+        let mut recorder = open_loop(late, false, |_| 50_000);
+        recorder.latencies.hiccup.record_n(stalls_ns, 1000).unwrap();
+        recorder
+    };
+    let verdict = judge(&run(190_000, 100_000), &calm());
+    assert!(verdict.is_valid(), "{verdict:?}");
+    let [warning] = verdict.warnings.as_slice() else { panic!("{verdict:?}") };
+    assert!(warning.contains("the p99 response would be 50.0 µs, not 240 µs"), "{warning}");
+    assert!(only_reason(&run(210_000, 100_000), &calm()).contains("the p99 response"));
+    assert!(only_reason(&run(1_100_000, 50_000_000), &calm()).contains("the p99 response"));
+    assert!(
+        only_reason(&open_loop(|_| 40_000, false, |_| 50_000), &calm()).contains("the median"),
+        "no stall excuses what is late always"
+    );
+}
+
+#[test]
+fn an_assertion_that_only_the_generators_delays_miss_cannot_be_told() {
+    let mut verdict = judge(&open_loop(|_| 1_000, false, |_| 50_000), &calm());
+    assert!(verdict.is_valid() && !verdict.is_merely_late);
+    verdict.suspect(&Assertion {
+        name: "max<1ms".to_owned(),
+        metric: Metric::Max,
+        comparison: Comparison::Below,
+        limit: 1_000_000,
+    });
+    assert!(verdict.reasons[0].starts_with("max<1ms cannot be told: it is missed, and would be"));
+    assert!(!verdict.is_valid() && verdict.is_merely_late);
 }
 
 #[test]

@@ -43,7 +43,8 @@ pub(super) enum Pace {
     /// The clock.
     Open {
         schedule: Schedule,
-        /// How long before a deadline the thread polls instead of sleeping.
+        /// How long the thread polls instead of sleeping: before a message is due, so that it is
+        /// sent on time, and after one was sent, so that its reply is seen when it comes.
         spin_ns: u64,
     },
 }
@@ -92,6 +93,8 @@ pub(super) struct Worker<'run> {
     clock: Clock,
     /// The clock as last read.
     now_ns: u64,
+    /// Open loop: until when replies are polled for.
+    poll_until_ns: u64,
     /// Whether whoever watches has seen the measured window end.
     is_released: bool,
     /// Sums over the lanes.
@@ -123,6 +126,7 @@ impl<'run> Worker<'run> {
             end_ns: parts.orders.end_ns(),
             clock,
             now_ns: clock.now_ns(),
+            poll_until_ns: 0,
             is_released: false,
             in_flight: 0,
             backlog: 0,
@@ -211,6 +215,7 @@ impl<'run> Worker<'run> {
     /// When the next message or a lane is to be looked after, or the drain is over.
     fn due_ns(&self) -> Option<u64> {
         let message_ns = match &self.pace {
+            _ if self.in_flight > 0 && self.now_ns < self.poll_until_ns => Some(self.now_ns),
             Pace::Closed if self.now_ns < self.end_ns => None,
             Pace::Open { schedule, spin_ns } if schedule.next_ns() < self.end_ns => {
                 Some(schedule.next_ns().saturating_sub(*spin_ns))
@@ -238,7 +243,7 @@ impl<'run> Worker<'run> {
     /// Open loop: sends the messages whose time has come, or lets them wait for a slot.
     fn send_due(&mut self) {
         for _ in 0..DUE_PER_TURN {
-            let Pace::Open { schedule, .. } = &mut self.pace else { return };
+            let Pace::Open { schedule, spin_ns } = &mut self.pace else { return };
             let intended_ns = schedule.next_ns();
             if intended_ns > self.now_ns || intended_ns >= self.end_ns {
                 return;
@@ -246,6 +251,7 @@ impl<'run> Worker<'run> {
             schedule.advance();
             self.recorder.intend(intended_ns);
             self.now_ns = self.clock.now_ns();
+            self.poll_until_ns = self.now_ns + *spin_ns;
             self.send_one(intended_ns);
         }
     }
