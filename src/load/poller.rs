@@ -1,5 +1,10 @@
-//! Waiting for sockets: a level-triggered epoll instance with nanosecond timeouts, and a bell by
-//! which another thread ends the wait.
+//! Waiting for sockets: an epoll instance with nanosecond timeouts, and a bell by which another
+//! thread ends the wait.
+//!
+//! Sockets that are read are edge-triggered: a level-triggered one is asked once more after every
+//! event whether there is still something to read, 1 % of what a small message costs. So a reader
+//! must read until the socket is empty, or ask for the [rest](Poller::report_rest). Sockets that
+//! are to be written as well are level-triggered, until they are not.
 
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
@@ -9,6 +14,12 @@ use rustix::buffer::spare_capacity;
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 use rustix::event::{EventfdFlags, Timespec, eventfd};
 use rustix::io::Errno;
+
+/// What a socket that is only read is watched for. That its end is told apart lets a reader stop
+/// where it got less than it asked for: what comes later makes an edge of its own (`epoll(7)`).
+const READ: EventFlags = EventFlags::IN.union(EventFlags::RDHUP).union(EventFlags::ET);
+const READ_AND_WRITE: EventFlags = EventFlags::IN.union(EventFlags::RDHUP).union(EventFlags::OUT);
+const END: EventFlags = EventFlags::RDHUP.union(EventFlags::HUP).union(EventFlags::ERR);
 
 /// Events taken in one turn; the rest come with the next.
 const EVENTS_PER_TURN: usize = 256;
@@ -28,8 +39,8 @@ pub(super) struct Events(Vec<Event>);
 pub(super) enum Readiness {
     /// The bell was rung, once or more often, since it was last reported.
     Bell,
-    /// The socket registered under this number may be read, or has ended, and may be written.
-    Socket { index: usize, readable: bool, writable: bool },
+    /// The socket registered under this number may be read, has ended, may be written.
+    Socket { index: usize, readable: bool, ended: bool, writable: bool },
 }
 
 impl Poller {
@@ -47,25 +58,29 @@ impl Poller {
 
     /// Reports when the socket can be read. It leaves by being closed.
     pub(super) fn add(&self, socket: BorrowedFd<'_>, index: usize) -> io::Result<()> {
-        Ok(epoll::add(&self.epoll, socket, EventData::new_u64(index as u64), EventFlags::IN)?)
+        Ok(epoll::add(&self.epoll, socket, EventData::new_u64(index as u64), READ)?)
     }
 
     /// Reports when a handshake is decided, either way; from then on the socket is watched for
     /// both.
     pub(super) fn add_connecting(&self, socket: BorrowedFd<'_>, index: usize) -> Result<(), Errno> {
-        let flags = EventFlags::IN | EventFlags::OUT;
-        epoll::add(&self.epoll, socket, EventData::new_u64(index as u64), flags)
+        epoll::add(&self.epoll, socket, EventData::new_u64(index as u64), READ_AND_WRITE)
     }
 
-    /// Reports also when the socket can be written, or no longer.
+    /// Reports also when the socket can be written, or no longer. Reports what is there already.
     pub(super) fn watch_writable(
         &self,
         socket: BorrowedFd<'_>,
         index: usize,
         watch: bool,
     ) -> Result<(), Errno> {
-        let flags = if watch { EventFlags::IN | EventFlags::OUT } else { EventFlags::IN };
+        let flags = if watch { READ_AND_WRITE } else { READ };
         epoll::modify(&self.epoll, socket, EventData::new_u64(index as u64), flags)
+    }
+
+    /// Reports a socket again that was not read until it was empty.
+    pub(super) fn report_rest(&self, socket: BorrowedFd<'_>, index: usize) -> Result<(), Errno> {
+        self.watch_writable(socket, index, false)
     }
 
     /// Waits for events, at most so long, without end if `None`; says how many there are.
@@ -93,7 +108,8 @@ impl Poller {
         let flags = event.flags;
         Readiness::Socket {
             index: event.data.u64() as usize,
-            readable: flags.intersects(EventFlags::IN | EventFlags::HUP | EventFlags::ERR),
+            readable: flags.intersects(EventFlags::IN.union(END)),
+            ended: flags.intersects(END),
             writable: flags.contains(EventFlags::OUT),
         }
     }

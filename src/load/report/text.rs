@@ -124,6 +124,14 @@ fn stolen(report: &Report) -> String {
     }
 }
 
+/// The server's name, for a title.
+pub(in crate::load) fn server(config: &Config) -> &str {
+    match &config.server {
+        Server::Embedded { .. } => "the embedded server",
+        Server::External | Server::Started { .. } => &config.target.name,
+    }
+}
+
 /// Where the server is.
 pub(in crate::load) fn target(report: &Report) -> String {
     let (name, address) = (&report.config.target.name, report.address.to_string());

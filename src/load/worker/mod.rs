@@ -155,8 +155,8 @@ impl<'run> Worker<'run> {
             for place in 0..events {
                 match self.poller.event(&self.events, place) {
                     Readiness::Bell => self.take_orders(),
-                    Readiness::Socket { index, readable, writable } => {
-                        self.serve(index, readable, writable);
+                    Readiness::Socket { index, readable, ended, writable } => {
+                        self.serve(index, readable, ended, writable);
                     }
                 }
             }
@@ -226,7 +226,7 @@ impl<'run> Worker<'run> {
     }
 
     /// A lane's socket is ready.
-    fn serve(&mut self, index: usize, readable: bool, writable: bool) {
+    fn serve(&mut self, index: usize, readable: bool, ended: bool, writable: bool) {
         if matches!(self.lanes[index].state, State::Connecting { .. }) {
             return self.establish(index);
         }
@@ -236,7 +236,7 @@ impl<'run> Worker<'run> {
             self.fill_slots(index);
         }
         if readable {
-            self.receive(index);
+            self.receive(index, ended);
         }
     }
 

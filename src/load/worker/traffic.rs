@@ -18,8 +18,8 @@ const UNRECORDED_LIMIT: usize = 256;
 const CHECKED_AT_ONCE: usize = 1 << 10;
 
 impl Worker<'_> {
-    /// Reads what arrived, and sends what that makes room for.
-    pub(super) fn receive(&mut self, index: usize) {
+    /// Reads what arrived, to the end if it has ended, and sends what that makes room for.
+    pub(super) fn receive(&mut self, index: usize, has_ended: bool) {
         for _ in 0..READS_PER_TURN {
             let Some(connection) = self.lanes[index].connection() else { return };
             let length = match connection.read(&mut self.buffer) {
@@ -49,9 +49,21 @@ impl Worker<'_> {
             if self.answered.len() >= UNRECORDED_LIMIT {
                 self.record();
             }
-            if length < self.buffer.len() {
+            if length < self.buffer.len() && !has_ended {
                 return;
             }
+        }
+        self.leave_rest(index);
+    }
+
+    /// There may be more to read; the others have their turn first.
+    fn leave_rest(&mut self, index: usize) {
+        let Some(connection) = self.lanes[index].connection() else { return };
+        if connection.watches_writable {
+            return;
+        }
+        if let Err(error) = self.poller.report_rest(connection.fd(), index) {
+            self.end(index, Ending::of_socket(error));
         }
     }
 

@@ -5,8 +5,9 @@ use super::super::block::Block;
 use super::super::judgement::Judgement;
 use super::super::metric::Better;
 use super::super::statistics::Estimate;
-use super::text::advantage;
+use super::text::{Advantage, advantage};
 use crate::load::chart::{BlockRatios, Figure, Panel, RatioSeries};
+use crate::load::report::format::percent;
 use crate::load::report::text as run_text;
 
 /// The picture of a comparison.
@@ -31,7 +32,9 @@ pub fn figure(findings: &Findings) -> Figure {
 fn title(findings: &Findings) -> String {
     match (&findings.judgement, &findings.ratio) {
         (Judgement::Better(side), Some(ratio)) => {
-            format!("{} is better: {}", side.name(), advantage(findings, *side, ratio))
+            let Advantage { direction, median, .. } = advantage(findings, *side, ratio);
+            let metric = findings.comparison.metric.description();
+            format!("{} is better: its {metric} is {} {direction}", side.name(), percent(median))
         }
         _ => format!("{}: inconclusive", capitalized(findings.comparison.metric.description())),
     }

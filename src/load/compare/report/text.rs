@@ -116,11 +116,15 @@ fn write_judgement(out: &mut String, findings: &Findings) -> fmt::Result {
     }
     match (&findings.judgement, &findings.ratio) {
         (Judgement::Better(side), Some(ratio)) => {
+            let Advantage { direction, median, least, most } = advantage(findings, *side, ratio);
             writeln!(
                 out,
-                "\nVerdict      {} is better: {}",
+                "\nVerdict      {} is better: its {} is {} {direction} (between {} and {})",
                 side.name(),
-                advantage(findings, *side, ratio)
+                findings.comparison.metric.description(),
+                percent(median),
+                percent(least),
+                percent(most),
             )
         }
         (Judgement::Inconclusive(doubts), _) => {
@@ -131,8 +135,15 @@ fn write_judgement(out: &mut String, findings: &Findings) -> fmt::Result {
     }
 }
 
-/// How much more or less of the metric the better server has.
-pub(super) fn advantage(findings: &Findings, better: Side, ratio: &Estimate) -> String {
+/// How much more or less of the metric the better server has, as shares of what the other has.
+pub(super) struct Advantage {
+    pub(super) direction: &'static str,
+    pub(super) median: f64,
+    least: f64,
+    most: f64,
+}
+
+pub(super) fn advantage(findings: &Findings, better: Side, ratio: &Estimate) -> Advantage {
     let metric = findings.comparison.metric;
     let Estimate { median, low, high } = match better {
         Side::B => *ratio,
@@ -140,22 +151,11 @@ pub(super) fn advantage(findings: &Findings, better: Side, ratio: &Estimate) -> 
             Estimate { median: 1.0 / ratio.median, low: 1.0 / ratio.high, high: 1.0 / ratio.low }
         }
     };
-    match metric.better() {
-        Better::More => format!(
-            "its {} is {} higher (between {} and {})",
-            metric.description(),
-            percent(median - 1.0),
-            percent(low - 1.0),
-            percent(high - 1.0),
-        ),
-        Better::Less => format!(
-            "its {} is {} lower (between {} and {})",
-            metric.description(),
-            percent(1.0 - median),
-            percent(1.0 - high),
-            percent(1.0 - low),
-        ),
-    }
+    let (direction, [median, least, most]) = match metric.better() {
+        Better::More => ("higher", [median - 1.0, low - 1.0, high - 1.0]),
+        Better::Less => ("lower", [1.0 - median, 1.0 - high, 1.0 - low]),
+    };
+    Advantage { direction, median, least, most }
 }
 
 fn interval(estimate: &Estimate) -> String {

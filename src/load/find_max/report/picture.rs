@@ -13,9 +13,10 @@ pub fn figure(findings: &Findings) -> Figure {
     let config = &findings.quest.config;
     let claims: Vec<&str> = config.assertions.iter().map(|claim| claim.name.as_str()).collect();
     let claims = claims.join(" and ");
+    let server = run_text::server(config);
     let title = match findings.highest_passed {
-        Some(rate) => format!("{}: {claims} up to {}/s", config.target.name, count(rate)),
-        None => format!("{}: {claims} at no rate", config.target.name),
+        Some(rate) => format!("{claims} of {server}: up to {}/s", count(rate)),
+        None => format!("{claims} of {server}: at no rate"),
     };
     // Of several at a rate, the last.
     let probes: BTreeMap<u64, &Probe> =
@@ -31,7 +32,7 @@ pub fn figure(findings: &Findings) -> Figure {
         warnings: [findings.invalid_reasons(), findings.warnings()].concat(),
         panels: vec![Panel::Load(LoadCurve {
             sweeps: vec![LoadSweep {
-                name: config.target.name.clone(),
+                name: server.to_owned(),
                 points: probes.into_values().map(Probe::point).collect(),
                 mark: best.map(|point| Mark { point, name: "highest rate that passed" }),
             }],

@@ -9,11 +9,10 @@ use crate::load::report::text as run_text;
 /// The picture of a sweep.
 pub fn figure(findings: &Findings) -> Figure {
     let config = &findings.sweep.config;
+    let server = run_text::server(config);
     let title = match findings.knee {
-        Some(knee) => {
-            format!("{}: knee at {}/s", config.target.name, count(findings.probes[knee].rate))
-        }
-        None => format!("{}: no knee", config.target.name),
+        Some(knee) => format!("Knee of {server}: {}/s", count(findings.probes[knee].rate)),
+        None => format!("No knee of {server}"),
     };
     Figure {
         title,
@@ -24,7 +23,7 @@ pub fn figure(findings: &Findings) -> Figure {
         warnings: findings.invalid_reasons(),
         panels: vec![Panel::Load(LoadCurve {
             sweeps: vec![LoadSweep {
-                name: config.target.name.clone(),
+                name: server.to_owned(),
                 points: findings.probes.iter().map(Probe::point).collect(),
                 mark: findings.knee.map(|point| Mark { point, name: "knee" }),
             }],
