@@ -26,7 +26,8 @@
 //!   of protocols.
 //! - `driver` moves bytes between the kernel and the core on one CPU. The policy of the native
 //!   driver, its `session`, takes completions and gives submissions without a kernel: the
-//!   simulation in `testing` runs it over a fake ring.
+//!   simulation in `testing` runs it over a fake ring. The epoll and the tokio-uring driver share
+//!   `copying`, a session for drivers that copy what has to wait.
 //! - [`server`] owns listeners, workers, placement and shutdown.
 //! - [`doctor`] looks at a host as a server would, and says what it lacks.
 //! - [`load`] is the instrument. It shares the protocol core and nothing else with the server: an

@@ -2,9 +2,9 @@
 //! thread ends the wait.
 //!
 //! Sockets that are read are edge-triggered: a level-triggered one is asked once more after every
-//! event whether there is still something to read, 1 % of what a small message costs. So a reader
-//! must read until the socket is empty, or ask for the [rest](Poller::report_rest). Sockets that
-//! are to be written as well are level-triggered, until they are not.
+//! event whether there is still something to read. So a reader must read until the socket is empty,
+//! or ask for the [rest](Poller::report_rest). Sockets that are to be written as well are
+//! level-triggered, until they are not.
 
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
