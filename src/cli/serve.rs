@@ -41,7 +41,7 @@ Units: sizes KiB, MiB, GiB; durations ns, us, ms, s, m, h.
 Signals: the first SIGTERM or SIGINT drains, the second stops at once.
 Exit codes: 0 clean, 1 drained with losses, 64 usage, 69 unavailable, 70 internal.")]
 pub struct Serve {
-    /// Addresses to listen on, IPv4 or [IPv6], each with a port; port 0 takes a free one
+    /// Addresses to listen on, IPv4 or IPv6 in brackets, each with a port; port 0 takes a free one
     #[arg(value_name = "ADDR", default_value = Config::DEFAULT_ADDRESS)]
     addresses: Vec<SocketAddr>,
 

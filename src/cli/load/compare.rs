@@ -28,7 +28,7 @@ const MAX_BLOCKS: u64 = 1000;
 /// interval, and beside it a control made of the same runs in which each server stands against
 /// itself. It is inconclusive when the interval covers 1, the difference is below --min-effect, or
 /// the control is as far from 1 as the difference. What is asserted must hold in every valid run of
-/// both servers; it has no part in the result.
+/// both servers; a run that cannot tell it is not valid.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -40,7 +40,8 @@ A command is split into words as a shell would, and run without a shell. {addr} 
 end on SIGTERM with everything it started.
 
 Exit codes: 0 compared, whichever way it came out; 1 nothing could be measured; 2 usage; 3 an
-assertion missed by a server in a run that is valid; 4 the comparison is not valid: more than half of the blocks are not, or a server died or did not stop.")]
+assertion missed by a server in a run that is valid; 4 the comparison is not valid: more than half
+of the blocks are not, or a server died or did not stop.")]
 pub struct Compare {
     /// Starts server A, as in 'ringback serve {addr}'
     #[arg(long, value_name = "CMD", value_parser = ServerCommand::parse)]

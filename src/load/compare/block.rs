@@ -80,6 +80,8 @@ impl fmt::Display for Order {
 pub struct Run {
     /// What the servers are compared by, or why the run has none that may be used.
     pub metric: Result<f64, String>,
+    /// Whether its measurement is; it may have no such metric all the same.
+    pub is_valid: bool,
     /// What became of the assertions, in their order; none if there is no report.
     pub findings: Vec<Finding>,
 }
@@ -156,7 +158,7 @@ mod tests {
                 Side::A => a,
                 Side::B => b,
             };
-            Run { metric: Ok(machine * of_server), findings: Vec::new() }
+            Run { metric: Ok(machine * of_server), is_valid: true, findings: Vec::new() }
         });
         Block { order, runs: runs.collect() }
     }

@@ -1,6 +1,6 @@
 //! What was asserted of the servers, and in how many of its runs each showed it.
 
-use super::block::{Block, Run, Side};
+use super::block::{Block, Side};
 use crate::load::assertion::{Assertion, Measured};
 
 /// An assertion and what became of it over the runs of one server.
@@ -27,8 +27,7 @@ impl Claim {
     }
 
     fn of(place: usize, side: Side, blocks: &[Block]) -> Option<Self> {
-        let valid = |run: &&Run| run.metric.is_ok();
-        let runs = blocks.iter().flat_map(|block| block.runs_of(side)).filter(valid);
+        let runs = blocks.iter().flat_map(|block| block.runs_of(side)).filter(|run| run.is_valid);
         let mut findings: Vec<_> = runs.map(|run| &run.findings[place]).collect();
         findings.sort_by(|one, other| one.measured.value().total_cmp(&other.measured.value()));
         let middle = findings.get(findings.len().saturating_sub(1) / 2)?;
@@ -49,7 +48,7 @@ impl Claim {
 
 #[cfg(test)]
 mod tests {
-    use super::super::block::Order;
+    use super::super::block::{Order, Run};
     use super::*;
     use crate::load::assertion::{Comparison, Finding, Metric};
 
@@ -60,7 +59,7 @@ mod tests {
             measured: Measured::Ns(p99_ns),
             met: p99_ns < 100,
         };
-        Run { metric: Ok(1.0), findings: vec![finding] }
+        Run { metric: Ok(1.0), is_valid: true, findings: vec![finding] }
     }
 
     fn assertion() -> Assertion {
@@ -74,7 +73,7 @@ mod tests {
 
     #[test]
     fn each_server_answers_for_its_own_valid_runs() {
-        let invalid = Run { metric: Err("3 messages were lost".to_owned()), ..run(1_000) };
+        let invalid = Run { is_valid: false, ..run(1_000) };
         let blocks = [
             Block { order: Order::Abba, runs: vec![run(90), run(40), run(50), invalid] },
             Block { order: Order::Baab, runs: vec![run(30), run(99), run(120), run(20)] },
@@ -92,7 +91,8 @@ mod tests {
 
     #[test]
     fn without_a_valid_run_nothing_is_claimed() {
-        let invalid = Run { metric: Err("it died".to_owned()), findings: Vec::new() };
+        let metric = Err("it died".to_owned());
+        let invalid = Run { metric, is_valid: false, findings: Vec::new() };
         let blocks = [Block { order: Order::Abba, runs: vec![invalid] }];
         assert_eq!(Claim::all(&[assertion()], &blocks), []);
     }

@@ -5,7 +5,7 @@ use super::super::recorder::Recorder;
 use super::super::report::Quantile;
 use super::super::report::format::{nanos, percent};
 use super::Circumstances;
-use super::pace::Lateness;
+use super::pace::{Lateness, excused_by_stalls};
 
 /// A generator whose threads want to run for this share of the time is what limits a closed loop:
 /// it was hardly ever the server that it waited for.
@@ -65,11 +65,15 @@ fn limit(circumstances: &Circumstances) -> Option<String> {
 fn late_tail(recorder: &Recorder, circumstances: &Circumstances) -> Option<String> {
     let Load::Open { .. } = circumstances.load else { return None };
     let is_told = |quantile: Quantile| quantile.of(&recorder.latencies.response).is_some();
-    let (name, lateness) = [("p99", Quantile::P99, 0.99), ("p99.9", Quantile::P99_9, 0.999)]
-        .into_iter()
-        .filter(|(_, quantile, _)| is_told(*quantile))
-        .map(|(name, _, share)| (name, Lateness::at(recorder, share)))
-        .find(|(_, lateness)| lateness.exceeds(0))?;
+    let (p99, p99_9) = (Lateness::at(recorder, 0.99), Lateness::at(recorder, 0.999));
+    let is_excused = p99.exceeds(0) && !p99.exceeds(excused_by_stalls(recorder));
+    let (name, lateness) = if is_told(Quantile::P99) && is_excused {
+        ("p99", p99)
+    } else if is_told(Quantile::P99_9) && p99_9.exceeds(0) {
+        ("p99.9", p99_9)
+    } else {
+        return None;
+    };
     Some(format!(
         "the tail is the generator's: without its own delays the {name} response would be {}, not \
          {}; the hiccups tell whether the machine was the cause",

@@ -60,7 +60,7 @@ pub(super) fn lateness(recorder: &Recorder) -> Option<String> {
 }
 
 /// Lateness at the p99 that the machine's own stalls account for.
-fn excused_by_stalls(recorder: &Recorder) -> u64 {
+pub(super) fn excused_by_stalls(recorder: &Recorder) -> u64 {
     let stalled_ns = Quantile::P99.of(&recorder.latencies.hiccup).unwrap_or(0);
     (STALLS_ALLOWED * stalled_ns).min(STALLS_ALLOWED_AT_MOST_NS)
 }

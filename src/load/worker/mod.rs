@@ -95,6 +95,8 @@ pub(super) struct Worker<'run> {
     now_ns: u64,
     /// Open loop: until when replies are polled for.
     poll_until_ns: u64,
+    /// Whether anything was done since the last wait, so that the clock has to be read.
+    has_worked: bool,
     /// Whether whoever watches has seen the measured window end.
     is_released: bool,
     /// Sums over the lanes.
@@ -127,6 +129,7 @@ impl<'run> Worker<'run> {
             clock,
             now_ns: clock.now_ns(),
             poll_until_ns: 0,
+            has_worked: false,
             is_released: false,
             in_flight: 0,
             backlog: 0,
@@ -152,6 +155,7 @@ impl<'run> Worker<'run> {
         }
         while !self.is_done() {
             let events = self.wait()?;
+            self.has_worked = events > 0;
             for place in 0..events {
                 match self.poller.event(&self.events, place) {
                     Readiness::Bell => self.take_orders(),
@@ -199,6 +203,9 @@ impl<'run> Worker<'run> {
     /// is read only when a reply came: a timer on every wait would cost more than the message is
     /// worth.
     fn wait(&mut self) -> io::Result<usize> {
+        if self.has_worked && matches!(self.pace, Pace::Open { .. }) {
+            self.now_ns = self.clock.now_ns();
+        }
         let Some(due_ns) = self.due_ns() else {
             return self.poller.wait(&mut self.events, None);
         };
@@ -251,7 +258,8 @@ impl<'run> Worker<'run> {
             schedule.advance();
             self.recorder.intend(intended_ns);
             self.now_ns = self.clock.now_ns();
-            self.poll_until_ns = self.now_ns + *spin_ns;
+            self.poll_until_ns = self.now_ns.saturating_add(*spin_ns);
+            self.has_worked = true;
             self.send_one(intended_ns);
         }
     }

@@ -13,8 +13,8 @@ const READS_PER_TURN: usize = 8;
 /// Messages that may wait to be recorded. Recording many at once keeps the histograms out of the
 /// way of the sockets, and finds them in the cache.
 const UNRECORDED_LIMIT: usize = 256;
-/// So many bytes are checked in less time than it takes to read the clock twice: what goes out
-/// next counts from when they came.
+/// One reply of so many bytes is checked in less time than it takes to read the clock twice: what
+/// goes out next counts from when it came.
 const CHECKED_AT_ONCE: usize = 1 << 10;
 
 impl Worker<'_> {
@@ -37,7 +37,7 @@ impl Worker<'_> {
             self.recorder.totals.bytes_received += length as u64;
             match received.ending {
                 None => {
-                    if length > CHECKED_AT_ONCE {
+                    if received.completed > 1 || length > CHECKED_AT_ONCE {
                         self.now_ns = self.clock.now_ns();
                     }
                     self.fill_slots(index);
@@ -89,7 +89,10 @@ impl Worker<'_> {
             self.recorder.totals.sent += messages as u64;
             match &self.pace {
                 Pace::Closed => (0..messages).for_each(|_| self.recorder.intend(self.now_ns)),
-                Pace::Open { .. } => self.backlog -= messages,
+                Pace::Open { spin_ns, .. } => {
+                    self.backlog -= messages;
+                    self.poll_until_ns = self.now_ns.saturating_add(*spin_ns);
+                }
             }
             self.flush(index);
             if is_full {
