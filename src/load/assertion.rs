@@ -75,8 +75,7 @@ pub enum Measured {
 impl Assertion {
     /// Whether it would hold as well had response times been shorter and replies more.
     pub(super) fn holds_sooner(&self) -> bool {
-        let is_upper_bound = matches!(self.comparison, Comparison::Below | Comparison::AtMost);
-        is_upper_bound != matches!(self.metric, Metric::Throughput)
+        self.comparison.is_upper() != matches!(self.metric, Metric::Throughput)
     }
 
     /// Compares the report's metric with the limit. What is withheld meets nothing.

@@ -21,8 +21,8 @@ impl Clock {
 }
 
 /// What `CLOCK_MONOTONIC` says, which starts with the machine and never goes back
-/// (clock_gettime(2)). As one number from the start: a difference of `Instant`s costs as much again
-/// as to ask the kernel's page for the time.
+/// (clock_gettime(2)). As one number from the start: a difference of `Instant`s costs half as much
+/// again as asking for the time.
 fn monotonic_ns() -> u64 {
     let time = clock_gettime(ClockId::Monotonic);
     time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64

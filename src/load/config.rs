@@ -46,8 +46,8 @@ pub struct Config {
     pub cpus: Vec<usize>,
     /// Chooses the bytes that are sent, and when, where chance decides.
     pub seed: u64,
-    /// Open loop: how long before a message is due its thread polls instead of sleeping. Zero
-    /// where the thread shares its CPU with the server.
+    /// Open loop: for how long a thread polls instead of sleeping, before a message is due and after
+    /// one was sent. Zero where the thread shares its CPU with the server.
     pub spin: Duration,
     /// What the run is asked to show.
     pub assertions: Vec<Assertion>,

@@ -50,13 +50,13 @@ impl Probe {
         self.outcome.as_ref().is_ok_and(|report| report.verdict.is_rate_reached)
     }
 
-    /// Whether it is not valid although the server kept up and returned everything as it was: the
-    /// generator or the machine is at fault.
+    /// Whether it is not valid although the server kept up, returned everything as it was and missed
+    /// no assertion for certain: the generator or the machine is at fault.
     pub fn is_spoilt(&self) -> bool {
         let Ok(report) = &self.outcome else { return false };
         let totals = &report.totals;
         let is_whole = totals.lost == 0 && totals.corrupted == 0 && totals.connect_errors == 0;
-        !self.is_valid() && self.is_rate_reached() && is_whole
+        !self.is_valid() && self.is_rate_reached() && is_whole && !report.verdict.is_missed
     }
 
     /// Whether it is valid and everything asserted holds.

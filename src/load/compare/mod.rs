@@ -182,7 +182,7 @@ impl Findings {
             ratio,
             control,
             judgement,
-            claims: Claim::all(&comparison.config.assertions, &series.blocks),
+            claims: Claim::all(comparison.config.assertions.len(), &series.blocks),
             invalid,
             notes: notes(comparison, &series, ratios.len()),
             was_interrupted: series.was_interrupted,

@@ -23,7 +23,7 @@ pub use self::json::{SCHEMA, json, json_schema};
 pub use self::merged::{MERGED_SCHEMA, merged_json, merged_json_schema, merged_text};
 pub use self::text::text;
 use self::usage::Usage;
-use super::assertion::{Assertion, Finding};
+use super::assertion::Finding;
 use super::clock::nanos;
 use super::config::{Config, Load, Server};
 use super::host::Host;
@@ -215,17 +215,8 @@ impl Report {
         };
         report.findings =
             config.assertions.iter().map(|assertion| assertion.check(&report)).collect();
-        report.verdict.weigh(&report.findings);
-        let missed: Vec<&Assertion> = config
-            .assertions
-            .iter()
-            .zip(&report.findings)
-            .filter_map(|(assertion, finding)| (!finding.met).then_some(assertion))
-            .collect();
-        // What the server missed for certain is missed, whatever else cannot be told.
-        if is_open_loop && missed.iter().all(|assertion| assertion.would_hold(&punctual)) {
-            missed.into_iter().for_each(|assertion| report.verdict.suspect(assertion));
-        }
+        let punctual = is_open_loop.then_some(&punctual);
+        report.verdict.weigh(&config.assertions, &report.findings, punctual);
         Ok(report)
     }
 }

@@ -36,8 +36,7 @@ fn write_setting(out: &mut String, report: &Report) -> fmt::Result {
     if let Some(reconnect) = reconnect(&report.config) {
         writeln!(out, "  reconnect  {reconnect}")?;
     }
-    writeln!(out, "  host       {}{}", host(&report.host), stolen(report))?;
-    write_began(out, &report.host)?;
+    write_host(out, &report.host, &stolen(report))?;
     report.notes.iter().try_for_each(|note| writeln!(out, "  note       {note}"))
 }
 
@@ -89,17 +88,19 @@ pub(in crate::load) fn reconnect(config: &Config) -> Option<String> {
     Some(format!("each connection carries {messages} message{plural}, then a new one"))
 }
 
-/// The line of a report's head that says when it was measured.
-pub(in crate::load) fn write_began(out: &mut String, host: &Host) -> fmt::Result {
-    began(host).map_or(Ok(()), |began| writeln!(out, "  began      {began}"))
+/// The lines of a report's head that say where it was measured, with what is to be said beside
+/// that, and when, if the machine's clock makes sense.
+pub(in crate::load) fn write_host(out: &mut String, host: &Host, beside: &str) -> fmt::Result {
+    writeln!(out, "  host       {}{beside}", self::host(host))?;
+    minute(host.began).map_or(Ok(()), |began| writeln!(out, "  began      {began}"))
 }
 
-/// When it was measured, if the machine's clock makes sense.
-pub(in crate::load) fn began(host: &Host) -> Option<String> {
-    minute(host.began)
+/// The same for a picture.
+pub(in crate::load) fn host_facts(host: &Host) -> impl Iterator<Item = String> {
+    [self::host(host)].into_iter().chain(minute(host.began))
 }
 
-pub(in crate::load) fn host(host: &Host) -> String {
+fn host(host: &Host) -> String {
     format!(
         "Linux {}, {} × {}",
         host.kernel,

@@ -6,6 +6,8 @@ mod pace;
 #[cfg(test)]
 mod tests;
 
+use hdrhistogram::Histogram;
+
 use super::assertion::{Assertion, Finding, Measured};
 use super::config::Load;
 use super::recorder::Recorder;
@@ -24,6 +26,8 @@ pub struct Verdict {
     /// Whether nothing is wrong but that the generator was late, so that response times are longer
     /// than they would have been, never shorter.
     pub is_merely_late: bool,
+    /// Whether an assertion is missed whatever the generator's delays were.
+    pub is_missed: bool,
 }
 
 impl Verdict {
@@ -32,22 +36,37 @@ impl Verdict {
         self.reasons.is_empty()
     }
 
-    /// An assertion that the samples cannot answer was not tested, and that is not a pass.
-    pub(super) fn weigh(&mut self, findings: &[Finding]) {
-        for Finding { assertion, measured, .. } in findings {
-            if *measured == Measured::Withheld {
-                self.reasons.push(format!(
-                    "{assertion} cannot be told: fewer than ten samples are beyond that \
-                     percentile; measure for longer",
-                ));
-                self.is_merely_late = false;
-            }
+    /// What the assertions say. One that the samples cannot answer was not tested, and that is not a
+    /// pass. One that is missed and would hold of the latencies without the generator's own delays,
+    /// where there are such, is not missed by the server; unless another is, it cannot be told.
+    pub(super) fn weigh(
+        &mut self,
+        assertions: &[Assertion],
+        findings: &[Finding],
+        punctual: Option<&Histogram<u64>>,
+    ) {
+        let missed = assertions.iter().zip(findings).filter(|(_, finding)| !finding.met);
+        let (withheld, told): (Vec<_>, Vec<_>) =
+            missed.partition(|(_, finding)| finding.measured == Measured::Withheld);
+        withheld.into_iter().for_each(|(assertion, _)| self.withhold(assertion));
+        let would_hold =
+            |assertion: &Assertion| punctual.is_some_and(|punctual| assertion.would_hold(punctual));
+        self.is_missed = told.iter().any(|(assertion, _)| !would_hold(assertion));
+        if !self.is_missed {
+            told.into_iter().for_each(|(assertion, _)| self.suspect(assertion));
         }
     }
 
-    /// An assertion was missed that would hold without the generator's own delays: it is not the
-    /// server that missed it.
-    pub(super) fn suspect(&mut self, assertion: &Assertion) {
+    fn withhold(&mut self, assertion: &Assertion) {
+        self.reasons.push(format!(
+            "{} cannot be told: fewer than ten samples are beyond that percentile; measure for \
+             longer",
+            assertion.name,
+        ));
+        self.is_merely_late = false;
+    }
+
+    fn suspect(&mut self, assertion: &Assertion) {
         self.is_merely_late |= self.is_valid();
         self.reasons.push(format!(
             "{} cannot be told: it is missed, and would be met without the generator's own delays; \
@@ -94,5 +113,5 @@ pub(super) fn judge(recorder: &Recorder, circumstances: &Circumstances) -> Verdi
         is_merely_late = is_otherwise_valid && !reasons.is_empty();
     }
     let warnings = advice::of(recorder, circumstances);
-    Verdict { reasons, warnings, is_rate_reached, is_merely_late }
+    Verdict { reasons, warnings, is_rate_reached, is_merely_late, is_missed: false }
 }

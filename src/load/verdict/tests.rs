@@ -61,8 +61,13 @@ fn only_reason(recorder: &Recorder, circumstances: &Circumstances) -> String {
 #[test]
 fn a_calm_run_is_valid() {
     let recorder = open_loop(|_| 1_000, false, |_| 50_000);
-    let expected =
-        Verdict { reasons: vec![], warnings: vec![], is_rate_reached: true, is_merely_late: false };
+    let expected = Verdict {
+        reasons: vec![],
+        warnings: vec![],
+        is_rate_reached: true,
+        is_merely_late: false,
+        is_missed: false,
+    };
     assert_eq!(judge(&recorder, &calm()), expected);
 }
 
@@ -184,18 +189,42 @@ fn what_the_machine_makes_any_thread_late_is_excused_at_the_p99_and_told() {
     );
 }
 
+/// What is said of upper bounds of the largest latency, in nanoseconds, that are all missed: 2 ms
+/// with the generator's delays and 1 ms without.
+fn weighed(bounds: &[u64], measured: Measured) -> Verdict {
+    let mut verdict = judge(&open_loop(|_| 1_000, false, |_| 50_000), &calm());
+    let assertions: Vec<_> = bounds
+        .iter()
+        .map(|limit| Assertion {
+            name: format!("max<{limit}ns"),
+            metric: Metric::Max,
+            comparison: Comparison::Below,
+            limit: *limit,
+        })
+        .collect();
+    let missed =
+        |claim: &Assertion| Finding { assertion: claim.name.clone(), measured, met: false };
+    let findings: Vec<_> = assertions.iter().map(missed).collect();
+    let mut punctual = Histogram::new(3).unwrap();
+    punctual.record(1_000_000).unwrap();
+    verdict.weigh(&assertions, &findings, Some(&punctual));
+    verdict
+}
+
 #[test]
 fn an_assertion_that_only_the_generators_delays_miss_cannot_be_told() {
-    let mut verdict = judge(&open_loop(|_| 1_000, false, |_| 50_000), &calm());
-    assert!(verdict.is_valid() && !verdict.is_merely_late);
-    verdict.suspect(&Assertion {
-        name: "max<1ms".to_owned(),
-        metric: Metric::Max,
-        comparison: Comparison::Below,
-        limit: 1_000_000,
-    });
-    assert!(verdict.reasons[0].starts_with("max<1ms cannot be told: it is missed, and would be"));
-    assert!(!verdict.is_valid() && verdict.is_merely_late);
+    let verdict = weighed(&[1_500_000], Measured::Ns(2_000_000));
+    let [reason] = verdict.reasons.as_slice() else { panic!("{verdict:?}") };
+    assert!(reason.starts_with("max<1500000ns cannot be told: it is missed, and would be"));
+    assert!(verdict.is_merely_late && !verdict.is_missed);
+}
+
+#[test]
+fn a_certain_miss_is_one_whatever_else_cannot_be_told() {
+    let verdict = weighed(&[1_500_000, 500_000], Measured::Ns(2_000_000));
+    assert!(verdict.is_valid() && !verdict.is_merely_late && verdict.is_missed, "{verdict:?}");
+    let withheld = weighed(&[500_000], Measured::Withheld);
+    assert!(!withheld.is_valid() && !withheld.is_merely_late && !withheld.is_missed);
 }
 
 #[test]

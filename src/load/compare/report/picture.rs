@@ -19,10 +19,9 @@ pub fn figure(findings: &Findings) -> Figure {
             format!("a: {}", comparison.a),
             format!("b: {}", comparison.b),
             run_text::load(&comparison.config),
-            run_text::host(&findings.host),
         ]
         .into_iter()
-        .chain(run_text::began(&findings.host))
+        .chain(run_text::host_facts(&findings.host))
         .collect(),
         warnings: findings.invalid.iter().map(|reason| format!("INVALID: {reason}")).collect(),
         panels: panel(findings).into_iter().collect(),

@@ -45,8 +45,7 @@ fn write_setting(out: &mut String, findings: &Findings) -> fmt::Result {
     if let Some(reconnect) = run_text::reconnect(&comparison.config) {
         writeln!(out, "  reconnect  {reconnect}")?;
     }
-    writeln!(out, "  host       {}", run_text::host(&findings.host))?;
-    run_text::write_began(out, &findings.host)?;
+    run_text::write_host(out, &findings.host, "")?;
     findings.notes.iter().try_for_each(|note| writeln!(out, "  note       {note}"))
 }
 

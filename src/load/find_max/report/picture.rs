@@ -25,9 +25,9 @@ pub fn figure(findings: &Findings) -> Figure {
         findings.highest_passed.and_then(|best| probes.keys().position(|rate| *rate == best));
     Figure {
         title,
-        facts: [run_text::load_at(config, "each rate"), run_text::host(&findings.host)]
+        facts: [run_text::load_at(config, "each rate")]
             .into_iter()
-            .chain(run_text::began(&findings.host))
+            .chain(run_text::host_facts(&findings.host))
             .collect(),
         warnings: [findings.invalid_reasons(), findings.warnings()].concat(),
         panels: vec![Panel::Load(LoadCurve {

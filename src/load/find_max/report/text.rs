@@ -51,8 +51,7 @@ fn write_setting(out: &mut String, findings: &Findings) -> fmt::Result {
         writeln!(out, "  reconnect  {reconnect}")?;
     }
     writeln!(out, "  resolution {resolution}")?;
-    writeln!(out, "  host       {}", run_text::host(&findings.host))?;
-    run_text::write_began(out, &findings.host)
+    run_text::write_host(out, &findings.host, "")
 }
 
 fn write_bracket(out: &mut String, findings: &Findings) -> fmt::Result {

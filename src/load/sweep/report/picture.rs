@@ -16,9 +16,9 @@ pub fn figure(findings: &Findings) -> Figure {
     };
     Figure {
         title,
-        facts: [run_text::load_at(config, "each rate"), run_text::host(&findings.host)]
+        facts: [run_text::load_at(config, "each rate")]
             .into_iter()
-            .chain(run_text::began(&findings.host))
+            .chain(run_text::host_facts(&findings.host))
             .collect(),
         warnings: findings.invalid_reasons(),
         panels: vec![Panel::Load(LoadCurve {

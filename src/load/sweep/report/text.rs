@@ -38,8 +38,7 @@ fn write_setting(out: &mut String, findings: &Findings) -> fmt::Result {
     if let Some(reconnect) = run_text::reconnect(config) {
         writeln!(out, "  reconnect  {reconnect}")?;
     }
-    writeln!(out, "  host       {}", run_text::host(&findings.host))?;
-    run_text::write_began(out, &findings.host)?;
+    run_text::write_host(out, &findings.host, "")?;
     if findings.was_interrupted {
         writeln!(out, "  note       interrupted before the last rate")?;
     }
