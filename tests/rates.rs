@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use ringback::load::find_max::{Bounds, Quest, find_max};
+use ringback::load::find_max::{Bounds, Findings, Quest, find_max};
 use ringback::load::{Assertion, Comparison, Config, Metric, Quantile, Target};
 use serde_json::Value;
 
@@ -148,26 +148,34 @@ fn a_search_without_one_valid_probe_is_exit_code_4() {
     assert!(probes[0]["reasons"].to_string().contains("corrupted"), "{json:#}");
 }
 
-#[test]
-fn a_probe_that_says_nothing_of_the_server_is_made_once_more() {
-    let assertion = Assertion {
-        name: "p99.9<1s".to_owned(),
-        metric: Metric::Latency(Quantile::from_micropercents(99_900_000).unwrap()),
+/// An upper bound of a percentile, in millionths of a per cent.
+fn below(micropercents: u64, limit_ns: u64) -> Assertion {
+    Assertion {
+        name: format!("{micropercents}<{limit_ns}ns"),
+        metric: Metric::Latency(Quantile::from_micropercents(micropercents).unwrap()),
         comparison: Comparison::Below,
-        limit: 1_000_000_000,
-    };
+        limit: limit_ns,
+    }
+}
+
+/// A search at a rate that gives too few messages to tell a p99.9, which makes its runs invalid.
+fn too_few(assertions: Vec<Assertion>) -> Findings {
     let quest = Quest {
-        // Too few messages to tell, which makes the run invalid.
         bounds: Bounds { start: 100, least: 100, resolution: 0.5 },
         config: Config {
             connections: 1,
             duration: Duration::from_millis(500),
             warmup: Duration::ZERO,
-            assertions: vec![assertion],
+            assertions,
             ..Config::new(Target::at(paced(100_000)))
         },
     };
-    let found = find_max(&quest, &mut |_| {}).unwrap();
+    find_max(&quest, &mut |_| {}).unwrap()
+}
+
+#[test]
+fn a_probe_that_says_nothing_of_the_server_is_made_once_more() {
+    let found = too_few(vec![below(99_900_000, 1_000_000_000)]);
     let repeated: Vec<bool> = found.trials.iter().map(|trial| trial.is_repeated).collect();
     // On a machine that is busy enough the rate is not reached, which does say something.
     if found.trials.iter().all(|trial| trial.probe.is_spoilt()) {
@@ -176,6 +184,14 @@ fn a_probe_that_says_nothing_of_the_server_is_made_once_more() {
     }
     assert!(found.trials.len() <= 2);
     assert_eq!((found.highest_passed, found.lowest_failed), (None, Some(100)));
+}
+
+#[test]
+fn a_probe_that_is_not_valid_and_misses_for_certain_is_not_made_again() {
+    let found = too_few(vec![below(99_900_000, 1_000_000_000), below(50_000_000, 1)]);
+    let [trial] = found.trials.as_slice() else { panic!("{:?}", found.trials) };
+    assert!(!trial.probe.is_valid() && !trial.probe.is_spoilt() && !trial.is_repeated);
+    assert!(found.warnings().is_empty(), "{:?}", found.warnings());
 }
 
 #[test]
