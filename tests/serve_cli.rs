@@ -119,8 +119,8 @@ fn a_port_in_use_is_refused_whoever_has_it() {
 fn wrong_options_are_usage_errors() {
     for (arguments, cause) in [
         (&["serve", "--nonsense"][..], "--nonsense"),
-        (&["serve", "localhost"], "localhost"),
-        (&["serve", "127.0.0.1:99999"], "127.0.0.1:99999"),
+        (&["serve", "localhost"], "'localhost' for '[ADDR]...': it is not IP:PORT"),
+        (&["serve", "127.0.0.1:99999"], "'127.0.0.1:99999' for '[ADDR]...': it is not IP:PORT"),
         (&["serve", "--protocol", "http"], "raw, framed"),
         (&["serve", "--cpus", "0-x"], "\"0-x\" is not a list of CPUs"),
         (&["serve", "--cpus", "0,3-1"], "the range 3-1 runs backwards: write 1-3"),

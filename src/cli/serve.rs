@@ -42,7 +42,7 @@ Signals: the first SIGTERM or SIGINT drains, the second stops at once.
 Exit codes: 0 clean, 1 drained with losses, 64 usage, 69 unavailable, 70 internal.")]
 pub struct Serve {
     /// Addresses to listen on, IPv4 or IPv6 in brackets, each with a port; port 0 takes a free one
-    #[arg(value_name = "ADDR", default_value = Config::DEFAULT_ADDRESS)]
+    #[arg(value_name = "ADDR", default_value = Config::DEFAULT_ADDRESS, value_parser = parse_address)]
     addresses: Vec<SocketAddr>,
 
     /// What a connection speaks
@@ -191,6 +191,14 @@ impl Serve {
             }),
         }
     }
+}
+
+fn parse_address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| {
+        "it is not IP:PORT with a port up to 65535: write it as 127.0.0.1:65432 or [::1]:65432; \
+         names are not looked up"
+            .to_owned()
+    })
 }
 
 fn parse_cpus(text: &str) -> Result<CpuList, CpusError> {
