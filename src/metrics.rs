@@ -65,8 +65,9 @@ impl Counters {
         self.lost_bytes > 0 || self.unaccepted > 0
     }
 
-    /// Counts a connection that is over, with the bytes of its echo that were not sent.
-    pub(crate) fn count_end(&mut self, connection: &Lifecycle, unsent: usize) {
+    /// Counts a connection that is over, with the bytes of its echo that were not handed to its
+    /// peer's side.
+    pub(crate) fn count_end(&mut self, connection: &Lifecycle, undelivered: usize) {
         self.closed += 1;
         self.partial_bytes += connection.undecided() as u64;
         match connection.cause() {
@@ -81,9 +82,9 @@ impl Counters {
         if connection.answers_for_delivery() {
             let was_unfinished = connection.undecided() + connection.late() > 0;
             let is_abandoned =
-                unsent > 0 || (connection.cause() == Some(Cause::Abandoned) && was_unfinished);
+                undelivered > 0 || (connection.cause() == Some(Cause::Abandoned) && was_unfinished);
             self.abandoned += u64::from(is_abandoned);
-            self.lost_bytes += unsent as u64;
+            self.lost_bytes += undelivered as u64;
             self.late_bytes += connection.late() as u64;
         }
     }

@@ -1,9 +1,9 @@
 //! How a listener goes without resetting anybody.
 
-use std::io;
-use std::net::TcpListener;
-use std::os::fd::OwnedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 
+use rustix::io::Errno;
+use rustix::net::SocketFlags;
 use socket2::{SockFilter, SockRef};
 
 use crate::say;
@@ -21,27 +21,20 @@ const DROP_BARE_SYNS: [(u16, u8, u8, u32); 5] = [
 /// From now on no handshake begins on this listener; those under way complete.
 ///
 /// A kernel that refuses the filter leaves a narrower window: what is queued is still accepted.
-pub(crate) fn hold_off(listener: &TcpListener) {
+pub(crate) fn hold_off(listener: BorrowedFd<'_>) {
     let filter = DROP_BARE_SYNS
         .map(|(code, on_true, on_false, value)| SockFilter::new(code, on_true, on_false, value));
-    if let Err(error) = SockRef::from(listener).attach_filter(&filter) {
+    if let Err(error) = SockRef::from(&listener).attach_filter(&filter) {
         say(format_args!("warning: new connections cannot be held off while draining: {error}"));
     }
 }
 
-/// Accepts what waits in the queue, as far as descriptors go; says whether it is empty now.
-pub(crate) fn take_queue(listener: &TcpListener) -> (Vec<OwnedFd>, bool) {
-    let mut sockets = Vec::new();
-    if listener.set_nonblocking(true).is_err() {
-        return (sockets, false);
-    }
-    loop {
-        match listener.accept() {
-            Ok((stream, _)) => sockets.push(stream.into()),
-            Err(error) => match error.kind() {
-                io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted => {}
-                kind => return (sockets, kind == io::ErrorKind::WouldBlock),
-            },
-        }
-    }
+/// Accepts one of those that wait in the queue, without waiting for one.
+///
+/// # Errors
+///
+/// `AGAIN` when the queue is empty.
+pub(crate) fn accept_queued(listener: BorrowedFd<'_>) -> Result<OwnedFd, Errno> {
+    rustix::io::ioctl_fionbio(listener, true)?;
+    rustix::net::accept_with(listener, SocketFlags::CLOEXEC)
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io;
 
-use super::{Worker, copying, epoll, tokio_uring, uring};
+use super::{Worker, epoll, tokio_uring, uring};
 use crate::metrics::Counters;
 use crate::sys::RingSize;
 
@@ -43,7 +43,7 @@ impl DriverKind {
     pub(crate) fn prepare(self, worker: Worker) -> Result<Serve, String> {
         Ok(match self {
             Self::Uring => {
-                let driver = uring::Driver::new(worker).map_err(|error| error.to_string())?;
+                let driver = uring::on_this_host(worker).map_err(|error| error.to_string())?;
                 Box::new(|| driver.run())
             }
             Self::TokioUring => {
@@ -91,7 +91,7 @@ impl DriverKind {
         match self {
             Self::Uring => uring::CONNECTION_MEMORY,
             Self::TokioUring => tokio_uring::CONNECTION_MEMORY,
-            Self::Epoll => copying::CONNECTION_MEMORY,
+            Self::Epoll => epoll::CONNECTION_MEMORY,
         }
     }
 

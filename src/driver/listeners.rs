@@ -7,10 +7,10 @@ use std::time::Instant;
 use rustix::io::Errno;
 use rustix::net::{SocketFlags, accept_with};
 
-use super::copying::Session;
-use super::handshake;
-use crate::lifecycle::Reception;
-use crate::sys::{Watched, sockopt};
+use super::connections::Connections;
+use super::{failure, handshake};
+use crate::lifecycle::{Accepting, Reception};
+use crate::sys::{Stretch, Watched, sockopt};
 
 /// Connections accepted before those that are there have their turn.
 const ACCEPTS_PER_TURN: usize = 64;
@@ -53,9 +53,9 @@ impl<W: HasListener> Listeners<W> {
     }
 
     /// Whether [`follow`](Self::follow) has something to do that nobody will announce.
-    pub(super) fn has_more(&self, session: &Session) -> bool {
+    pub(super) fn has_more(&self, accepting: &Accepting) -> bool {
         let mut open = self.places.iter().flatten();
-        match session.accepting().reception() {
+        match accepting.reception() {
             Reception::Open => open.any(|listener| listener.may_accept),
             Reception::Closing { .. } => open.next().is_some(),
             Reception::Paused | Reception::ClosingPaused => false,
@@ -77,85 +77,83 @@ impl<W: HasListener> Listeners<W> {
         })
     }
 
-    /// Does with the listeners what the session says of them; gives the sockets of
-    /// those who came to `adopt`.
-    pub(super) fn follow(
+    /// Does with the listeners what the state of accepting calls for; gives the sockets of those who
+    /// came to `adopt`.
+    pub(super) fn follow<L: Stretch, T>(
         &mut self,
         now: Instant,
-        session: &mut Session,
-        adopt: &mut dyn FnMut(&mut Session, OwnedFd),
+        connections: &mut Connections<L, T>,
+        adopt: &mut dyn FnMut(&mut Connections<L, T>, OwnedFd),
     ) {
-        if session.accepting_mut().take_hold_off() {
+        if connections.accepting_mut().take_hold_off() {
             let open = self.places.iter().flatten();
-            open.for_each(|listener| handshake::hold_off(listener.watched.listener()));
+            open.for_each(|listener| handshake::hold_off(listener.watched.listener().as_fd()));
         }
         for place in &mut self.places {
-            match session.accepting().reception() {
-                Reception::Open => {
-                    if let Some(listener) = place {
-                        listener.accept(now, self.flags, session, adopt);
-                    }
-                }
+            let Some(listener) = place else { continue };
+            match connections.accepting().reception() {
+                Reception::Open => listener.accept(now, self.flags, connections, adopt),
                 Reception::Closing { at_any_rate } => {
-                    if let Some(listener) = place.take() {
-                        *place = listener.close(now, at_any_rate, self.flags, session, adopt);
+                    if listener.close(now, at_any_rate, self.flags, connections, adopt) {
+                        *place = None;
                     }
                 }
                 Reception::Paused | Reception::ClosingPaused => {}
             }
         }
         if self.places.iter().all(Option::is_none) {
-            session.accepting_mut().finish();
+            connections.accepting_mut().finish();
         }
     }
 }
 
 impl<W: HasListener> Listener<W> {
-    fn accept(
+    fn accept<L: Stretch, T>(
         &mut self,
         now: Instant,
         flags: SocketFlags,
-        session: &mut Session,
-        adopt: &mut dyn FnMut(&mut Session, OwnedFd),
+        connections: &mut Connections<L, T>,
+        adopt: &mut dyn FnMut(&mut Connections<L, T>, OwnedFd),
     ) {
         for _ in 0..ACCEPTS_PER_TURN {
-            if !self.may_accept || session.accepting().reception() != Reception::Open {
+            if !self.may_accept || connections.accepting().reception() != Reception::Open {
                 return;
             }
             match accept_with(self.watched.listener(), flags) {
-                Ok(socket) => adopt(session, socket),
+                Ok(socket) => adopt(connections, socket),
                 Err(Errno::AGAIN) => self.may_accept = false,
-                Err(error) => session.handle_accept_failure(now, error),
+                Err(error) => connections.handle_accept_failure(now, error),
             }
         }
     }
 
-    /// Closing a listener resets what waits in its queue, so that is accepted first. Comes back if
-    /// descriptors did not suffice.
-    fn close(
-        self,
+    /// Closing a listener resets what waits in its queue, so that is accepted first; says whether
+    /// it may be closed now.
+    fn close<L: Stretch, T>(
+        &mut self,
         now: Instant,
         at_any_rate: bool,
         flags: SocketFlags,
-        session: &mut Session,
-        adopt: &mut dyn FnMut(&mut Session, OwnedFd),
-    ) -> Option<Self> {
+        connections: &mut Connections<L, T>,
+        adopt: &mut dyn FnMut(&mut Connections<L, T>, OwnedFd),
+    ) -> bool {
         let listener = self.watched.listener();
-        let (sockets, is_empty) = handshake::take_queue(listener);
-        for socket in sockets {
-            let may_block = !flags.contains(SocketFlags::NONBLOCK);
-            if may_block || rustix::io::ioctl_fionbio(&socket, true).is_ok() {
-                adopt(session, socket);
+        for _ in 0..ACCEPTS_PER_TURN {
+            match accept_with(listener, flags) {
+                Ok(socket) => adopt(connections, socket),
+                Err(Errno::AGAIN) => return true,
+                Err(error) if !failure::stops_accepting(error) => {}
+                Err(_) if at_any_rate => {
+                    let left = sockopt::accept_queue_length(listener.as_fd());
+                    connections.handle_queue_dropped(left);
+                    return true;
+                }
+                Err(_) => {
+                    connections.pause_accepting(now);
+                    return false;
+                }
             }
         }
-        if is_empty {
-            return None;
-        }
-        if at_any_rate {
-            session.handle_queue_dropped(sockopt::accept_queue_length(listener.as_fd()));
-            return None;
-        }
-        session.pause_accepting(now);
-        Some(self)
+        false
     }
 }

@@ -4,9 +4,10 @@
 //! worker is done. Completion, readiness and future models share the protocol core and the
 //! connection lifecycle, not an abstraction of I/O.
 
+mod buffers;
 mod choice;
-mod closing;
-mod copying;
+mod connection;
+mod connections;
 mod door;
 mod epoll;
 mod failure;
@@ -14,7 +15,8 @@ mod handshake;
 mod kind;
 mod listeners;
 mod peer;
-mod segments;
+mod received;
+mod shared_buffer;
 mod shutdown;
 mod slab;
 mod spill;
@@ -30,8 +32,9 @@ use crate::lifecycle::{Admission, DrainLimits, Limits};
 use crate::protocol;
 use crate::sys::RingSize;
 
+pub(crate) use buffers::Buffers;
 pub use choice::Choice;
-pub(crate) use closing::{Account, Manner};
+pub(crate) use connection::CloseMode;
 pub use kind::DriverKind;
 pub(crate) use kind::Serve;
 pub(crate) use shutdown::{ShutdownSignal, Urgency};

@@ -1,15 +1,21 @@
 //! What drivers do with a connection's socket beside receiving and sending.
 
+use std::io::IoSlice;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
-use rustix::net::Shutdown;
+use rustix::io::Errno;
+use rustix::net::{SendAncillaryBuffer, SendFlags, Shutdown, sendmsg};
 use socket2::SockRef;
 
-use super::{Account, Manner};
+use super::buffers::{Buffers, bytes_of};
+use super::connection::CloseMode;
 use crate::lifecycle::{Admission, Probe};
-use crate::sys::sockopt;
+use crate::sys::{Parts, Stretch, sockopt};
+
+/// Most parts of one [`send`]: far below IOV_MAX (1024).
+pub(super) const MAX_PARTS: usize = 64;
 
 /// The peer's address, where somebody counts by it.
 pub(super) fn address_of(socket: BorrowedFd<'_>, admission: &Admission) -> Option<IpAddr> {
@@ -30,22 +36,37 @@ pub(super) fn probe(socket: BorrowedFd<'_>) -> Probe {
     }
 }
 
+/// Sends what the socket takes at once, of at most [`MAX_PARTS`] parts.
+pub(super) fn send<L: Stretch>(
+    socket: BorrowedFd<'_>,
+    parts: &Parts<L>,
+    buffers: &impl Buffers<Lease = L>,
+) -> Result<usize, Errno> {
+    let mut slices = [IoSlice::new(&[]); MAX_PARTS];
+    for (slice, part) in slices.iter_mut().zip(parts.iter()) {
+        *slice = IoSlice::new(bytes_of(part, buffers));
+    }
+    let mut no_control = SendAncillaryBuffer::default();
+    let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
+    sendmsg(socket, &slices[..parts.count()], &mut no_control, flags)
+}
+
 /// Sends FIN.
 pub(super) fn shut_down_writing(socket: BorrowedFd<'_>) {
     // A peer that is already gone shows in what is received.
     let _ = rustix::net::shutdown(socket, Shutdown::Write);
 }
 
-/// Prepares a socket for being closed; returns what is to be accounted for and how many bytes the
-/// peer has not acknowledged.
-pub(super) fn prepare_close(socket: BorrowedFd<'_>, manner: Manner) -> Option<(Account, usize)> {
-    match manner {
-        Manner::Plain => None,
-        Manner::Accounting(account) => Some((account, sockopt::bytes_queued(socket).unwrap_or(0))),
-        Manner::Reset => {
+/// Prepares a socket for being closed; returns how many bytes its peer has not acknowledged, where
+/// that is accounted for.
+pub(super) fn prepare_close(socket: BorrowedFd<'_>, mode: CloseMode) -> usize {
+    match mode {
+        CloseMode::Plain => 0,
+        CloseMode::Accounting => sockopt::bytes_queued(socket).unwrap_or(0),
+        CloseMode::Reset => {
             // Should it be refused, the kernel keeps the bytes until it gives up by itself.
             let _ = SockRef::from(&socket).set_linger(Some(Duration::ZERO));
-            None
+            0
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
 
 use rustix::event::{EventfdFlags, eventfd};
 
@@ -9,8 +10,8 @@ use rustix::event::{EventfdFlags, eventfd};
 /// watch and whenever they begin.
 #[derive(Debug)]
 pub(crate) struct ShutdownSignal {
-    drain: OwnedFd,
-    stop: OwnedFd,
+    drain: Arc<OwnedFd>,
+    stop: Arc<OwnedFd>,
 }
 
 /// How urgent a shutdown is; each degree follows the one before it.
@@ -28,7 +29,8 @@ impl Urgency {
 
 impl ShutdownSignal {
     pub(crate) fn new() -> io::Result<Self> {
-        let descriptor = || eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK);
+        let descriptor =
+            || eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).map(Arc::new);
         Ok(Self { drain: descriptor()?, stop: descriptor()? })
     }
 
@@ -40,9 +42,18 @@ impl ShutdownSignal {
 
     /// Readable from the moment the signal is raised.
     pub(crate) fn descriptor(&self, urgency: Urgency) -> BorrowedFd<'_> {
+        self.of(urgency).as_fd()
+    }
+
+    /// As [`descriptor`](Self::descriptor), for whoever watches longer than it borrows.
+    pub(crate) fn shared_descriptor(&self, urgency: Urgency) -> Arc<OwnedFd> {
+        Arc::clone(self.of(urgency))
+    }
+
+    fn of(&self, urgency: Urgency) -> &Arc<OwnedFd> {
         match urgency {
-            Urgency::Drain => self.drain.as_fd(),
-            Urgency::Stop => self.stop.as_fd(),
+            Urgency::Drain => &self.drain,
+            Urgency::Stop => &self.stop,
         }
     }
 }

@@ -49,12 +49,6 @@ impl<T> Slab<T> {
         if slot.generation == key.generation { slot.value.as_ref() } else { None }
     }
 
-    /// The key of whatever is in a slot now.
-    pub(super) fn key_in(&self, slot: u32) -> Option<Key> {
-        let entry = self.slots.get(slot as usize)?;
-        entry.value.is_some().then_some(Key { slot, generation: entry.generation })
-    }
-
     pub(super) fn get_mut(&mut self, key: Key) -> Option<&mut T> {
         let slot = self.slots.get_mut(key.slot as usize)?;
         if slot.generation == key.generation { slot.value.as_mut() } else { None }

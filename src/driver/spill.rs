@@ -1,127 +1,154 @@
-//! Memory of our own for bytes that wait while receive buffers are scarce.
+//! Memory of our own for bytes that wait, and who has to go when there is too much of it.
+//!
+//! # The rule
+//!
+//! The connection goes for which bytes × time is largest: the bytes that it keeps in memory of ours,
+//! and how long it has kept some. So neither a peer that begins again and again drives out one that
+//! waits long with little, nor does one that came with much have to wait long for its turn.
+//!
+//! Connections stand in classes by the powers of two of their bytes, in each by age. The first of a
+//! class is its worst, so an eviction compares a few dozen, and finds the worst of all within a
+//! factor of two.
 
-use std::collections::VecDeque;
+use std::collections::BTreeSet;
+use std::time::Instant;
 
 use super::slab::Key;
-use crate::sys::Owned;
 
-/// Who has waited longest with bytes in memory of our own.
-///
-/// A *spell* is the time from a connection's first such byte to its last: entries of spells that
-/// are over are dropped as they come up.
+/// What a worker's connections keep in memory of our own.
 #[derive(Debug)]
 pub(super) struct Spill {
     budget: usize,
-    spells: VecDeque<(Key, u32)>,
+    total: usize,
+    classes: [BTreeSet<(Instant, Key)>; CLASSES],
 }
+
+/// What one connection keeps, as far as the [`Spill`] knows.
+#[derive(Debug, Default)]
+pub(super) struct Holding {
+    bytes: usize,
+    /// Since when it has kept some.
+    since: Option<Instant>,
+    class: Option<u8>,
+}
+
+/// More than memory can have bytes.
+const CLASSES: usize = usize::BITS as usize;
 
 impl Spill {
     pub(super) fn new(budget: usize) -> Self {
-        Self { budget, spells: VecDeque::new() }
+        Self { budget, total: 0, classes: [const { BTreeSet::new() }; CLASSES] }
     }
 
-    /// Whether `more` bytes fit beside those that stay.
-    pub(super) fn has_room(&self, owned: &OwnedTotal, more: usize) -> bool {
-        owned.staying_bytes() + more <= self.budget
+    /// Bytes that all connections keep, those of evicted ones until they are freed.
+    pub(super) fn total(&self) -> usize {
+        self.total
     }
 
-    /// A connection begins a spell.
-    pub(super) fn begin(&mut self, key: Key, spell: u32) {
-        self.spells.push_back((key, spell));
+    pub(super) fn is_over_budget(&self) -> bool {
+        self.total > self.budget
     }
 
-    /// The connection whose spell began first, of those that are not over. It leaves the queue.
-    pub(super) fn take_oldest(&mut self, is_alive: impl Fn(Key, u32) -> bool) -> Option<Key> {
-        while let Some((key, spell)) = self.spells.pop_front() {
-            if is_alive(key, spell) {
-                return Some(key);
-            }
+    /// A connection keeps this many bytes now. One that has ended cannot be evicted any more.
+    pub(super) fn update(
+        &mut self,
+        now: Instant,
+        key: Key,
+        holding: &mut Holding,
+        bytes: usize,
+        has_ended: bool,
+    ) {
+        self.total = self.total - holding.bytes + bytes;
+        holding.bytes = bytes;
+        let class = (bytes > 0 && !has_ended).then(|| bytes.ilog2() as u8);
+        if class == holding.class {
+            return;
         }
-        None
+        if let (Some(class), Some(since)) = (holding.class, holding.since) {
+            let was_there = self.classes[usize::from(class)].remove(&(since, key));
+            assert!(was_there, "a connection stands in the class that it knows");
+        }
+        holding.class = class;
+        if let Some(class) = class {
+            let since = *holding.since.get_or_insert(now);
+            self.classes[usize::from(class)].insert((since, key));
+        } else {
+            holding.since = None;
+        }
     }
 
-    /// Forgets spells that are over, once they may be the greater part.
-    pub(super) fn tidy(&mut self, connections: usize, is_alive: impl Fn(Key, u32) -> bool) {
-        if self.spells.len() > 2 * connections + 64 {
-            self.spells.retain(|(key, spell)| is_alive(*key, *spell));
-        }
+    /// The connection that has to go first.
+    pub(super) fn worst(&self, now: Instant) -> Option<Key> {
+        let first_of_each = self.classes.iter().enumerate().filter_map(|(class, connections)| {
+            let (since, key) = *connections.first()?;
+            // Counted from 1, so that size decides among those that have just come.
+            let age_us = now.saturating_duration_since(since).as_micros() + 1;
+            Some((age_us << class, key))
+        });
+        first_of_each.max().map(|(_, key)| key)
     }
 }
 
-/// Memory of our own that the parts of all connections take.
-#[derive(Debug, Default)]
-pub(super) struct OwnedTotal {
-    bytes: usize,
-    /// Those of evicted connections among them.
-    going_bytes: usize,
-}
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
 
-impl OwnedTotal {
-    pub(super) fn bytes(&self) -> usize {
-        self.bytes
+    use super::*;
+
+    fn key(slot: u32) -> Key {
+        Key { slot, generation: 0 }
     }
 
-    /// Bytes that nobody was told to give up yet.
-    pub(super) fn staying_bytes(&self) -> usize {
-        self.bytes - self.going_bytes
-    }
-}
-
-/// Memory of our own that the parts of one connection take.
-#[derive(Debug, Default)]
-pub(super) struct OwnedMemory {
-    bytes: usize,
-    /// Counts the times that `bytes` left 0.
-    spell: u32,
-    /// Whether somebody asked for the spell.
-    is_spell_known: bool,
-    /// The connection was evicted: what its last operations hold, or its last word, goes soon.
-    is_going: bool,
-}
-
-impl OwnedMemory {
-    /// The number of the spell, while it lasts.
-    pub(super) fn spell(&self) -> Option<u32> {
-        (self.bytes > 0).then_some(self.spell)
+    /// A spill in which the connection in slot N keeps `held[N].0` bytes since `held[N].1` seconds.
+    fn holding(now: Instant, held: &[(usize, u64)]) -> (Spill, Vec<Holding>) {
+        let mut spill = Spill::new(1000);
+        let holdings = (0..).zip(held).map(|(slot, (bytes, seconds))| {
+            let (mut holding, since) = (Holding::default(), now - Duration::from_secs(*seconds));
+            spill.update(since, key(slot), &mut holding, *bytes, false);
+            holding
+        });
+        let holdings = holdings.collect();
+        (spill, holdings)
     }
 
-    /// The number of the spell if it is a new one: said once.
-    pub(super) fn take_new_spell(&mut self) -> Option<u32> {
-        let spell = self.spell()?;
-        (!std::mem::replace(&mut self.is_spell_known, true)).then_some(spell)
+    #[test]
+    fn bytes_and_time_decide_together() {
+        let now = Instant::now() + Duration::from_secs(1000);
+        let worst = |held: &[(usize, u64)]| holding(now, held).0.worst(now).map(|key| key.slot);
+        assert_eq!(worst(&[]), None);
+        assert_eq!(worst(&[(100, 1), (100, 3), (100, 2)]), Some(1), "the oldest of equals");
+        assert_eq!(worst(&[(100, 60), (65_536, 1)]), Some(1), "much for a second");
+        assert_eq!(worst(&[(100, 60), (1000, 1)]), Some(0), "little for a minute");
+        assert_eq!(worst(&[(100, 0), (2000, 0), (1, 0)]), Some(1), "the largest of new ones");
     }
 
-    /// Counts a new part.
-    pub(super) fn add(&mut self, part: &Owned, total: &mut OwnedTotal) {
-        if self.bytes == 0 {
-            self.spell = self.spell.wrapping_add(1);
-            self.is_spell_known = false;
+    #[test]
+    fn the_total_is_what_connections_keep_until_they_are_gone() {
+        let now = Instant::now() + Duration::from_secs(1000);
+        let (mut spill, mut held) = holding(now, &[(600, 9), (500, 1)]);
+        assert!(spill.is_over_budget() && spill.total() == 1100);
+        // It was told to go: nobody else counts for it, but its bytes are still there.
+        spill.update(now, key(0), &mut held[0], 600, true);
+        assert_eq!((spill.worst(now), spill.total()), (Some(key(1)), 1100));
+        spill.update(now, key(0), &mut held[0], 0, true);
+        assert!(!spill.is_over_budget() && spill.total() == 500);
+    }
+
+    #[test]
+    fn a_connection_is_as_old_as_its_oldest_byte() {
+        let now = Instant::now() + Duration::from_secs(1000);
+        let (mut spill, mut held) = holding(now, &[(100, 9), (100, 5)]);
+        // It grows and keeps its age.
+        spill.update(now, key(1), &mut held[1], 120, false);
+        spill.update(now, key(0), &mut held[0], 127, false);
+        assert_eq!(spill.worst(now), Some(key(0)));
+        // It was empty in between: its age begins anew.
+        spill.update(now, key(0), &mut held[0], 0, false);
+        spill.update(now, key(0), &mut held[0], 127, false);
+        assert_eq!(spill.worst(now), Some(key(1)));
+        for (slot, held) in (0..).zip(&mut held) {
+            spill.update(now, key(slot), held, 0, false);
         }
-        self.bytes += part.charge();
-        total.bytes += part.charge();
-        if self.is_going {
-            total.going_bytes += part.charge();
-        }
-    }
-
-    /// The connection is evicted: whatever it holds does not count against others any more.
-    pub(super) fn go(&mut self, total: &mut OwnedTotal) {
-        if !std::mem::replace(&mut self.is_going, true) {
-            total.going_bytes += self.bytes;
-        }
-    }
-
-    /// Some of what was counted is not needed, or not any more.
-    pub(super) fn refund(&mut self, charge: usize, total: &mut OwnedTotal) {
-        self.bytes -= charge;
-        total.bytes -= charge;
-        if self.is_going {
-            total.going_bytes -= charge;
-        }
-    }
-
-    /// A part is given up.
-    pub(super) fn remove(&mut self, part: &Owned, total: &mut OwnedTotal) {
-        self.refund(part.charge(), total);
+        assert_eq!((spill.worst(now), spill.total()), (None, 0));
     }
 }

@@ -58,6 +58,11 @@ impl Admission {
         }
     }
 
+    /// Connections that there are.
+    pub(crate) fn len(&self) -> usize {
+        self.admitted().total
+    }
+
     fn admitted(&self) -> MutexGuard<'_, Admitted> {
         self.admitted.lock().unwrap_or_else(PoisonError::into_inner)
     }

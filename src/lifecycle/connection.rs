@@ -12,17 +12,17 @@ use crate::protocol::CloseReason;
 
 /// What to do with received bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Fate {
+pub(crate) enum OnReceive {
     /// Give them to the protocol.
     Deliver,
     /// Drop them.
-    Ignore,
+    Drop,
 }
 
 /// What a driver has to do now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Step {
-    /// Nothing beyond sending and receiving.
+pub(crate) enum Action {
+    /// Send and receive, nothing else.
     Continue,
     /// Everything is sent: shut the sending side down, then call [`Lifecycle::fin_sent`].
     SendFin,
@@ -74,6 +74,8 @@ pub(crate) struct Lifecycle {
     cause: Option<Cause>,
     peer_finished: bool,
     has_sent_fin: bool,
+    /// The peer took nothing until our patience or memory ended.
+    is_cut: bool,
     /// Bytes given to the protocol that it has not decided on: part of a frame.
     undecided: usize,
     /// Bytes to be sent and not yet known to be sent.
@@ -95,21 +97,32 @@ enum Phase {
         until: Option<Instant>,
         farewell: Farewell,
     },
-    /// Our FIN is sent; input is ignored until the peer's.
+    /// Our FIN is sent; input is dropped until the peer's.
     Lingering {
-        until: Instant,
+        since: Instant,
+        /// When dropping input ends.
+        until: Option<Instant>,
         allowance: usize,
+        then: Then,
     },
     Closed,
 }
 
 /// How to wait for the peer's FIN after ours. Closing before it with unread input would reset the
-/// connection and destroy what the peer has not read.
+/// connection and destroy what the peer's side has not acknowledged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Farewell {
     linger: Linger,
-    /// Bytes of input that are ignored; then the wait is over.
+    /// Bytes of input that are dropped; what comes beyond is not read.
     allowance: usize,
+}
+
+/// What follows when no more input is dropped and the peer has not finished.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Then {
+    Close,
+    /// Nothing more is read, so the window closes, until the peer has acknowledged everything.
+    AwaitDelivery,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -120,8 +133,8 @@ enum Linger {
 
 /// What is known of how the peer takes what is sent.
 ///
-/// A send that waits for a slow reader completes once, at its end. Meanwhile only the kernel knows
-/// whether the peer acknowledges anything, so it is asked several times within the stall timeout.
+/// Only the kernel knows whether the peer acknowledges anything, so it is asked several times
+/// within the stall timeout, and before a peer counts as idle or silent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Progress {
     last: Instant,
@@ -130,6 +143,8 @@ struct Progress {
     /// The kernel has delivered everything that was sent.
     is_delivered: bool,
     probe_is_due: bool,
+    /// The connection ends as idle or silent unless the probe finds progress.
+    decides_the_end: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -142,8 +157,9 @@ struct Drain {
 /// Probes within a stall timeout: a stalled peer is ended at most a quarter of it late.
 const PROBES: u32 = 4;
 
-/// How often a drained connection is asked whether its peer has everything.
-const DELIVERY_PROBE: Duration = Duration::from_millis(10);
+/// How soon a connection is asked whether its peer has everything; then each time after a quarter of
+/// the wait so far, so that one that takes long costs little.
+const MIN_DELIVERY_PROBE_INTERVAL: Duration = Duration::from_millis(10);
 
 impl Lifecycle {
     pub(crate) fn new(now: Instant) -> Self {
@@ -152,6 +168,7 @@ impl Lifecycle {
             cause: None,
             peer_finished: false,
             has_sent_fin: false,
+            is_cut: false,
             undecided: 0,
             unsent: 0,
             late: 0,
@@ -163,6 +180,7 @@ impl Lifecycle {
                 acknowledged: None,
                 is_delivered: false,
                 probe_is_due: false,
+                decides_the_end: false,
             },
             drain: None,
         }
@@ -188,11 +206,21 @@ impl Lifecycle {
         self.phase == Phase::Closed
     }
 
+    /// Whether the high-water mark was reached and the low-water mark not since.
+    pub(crate) fn is_throttled(&self) -> bool {
+        self.throttled
+    }
+
     /// Whether a byte that the kernel has not delivered counts as lost: a server that shuts down
     /// will not be there to see it delivered.
     pub(crate) fn answers_for_delivery(&self) -> bool {
         self.drain.is_some()
             && !matches!(self.cause, Some(Cause::Reset | Cause::Refused | Cause::Busy))
+    }
+
+    /// Whether the peer is to be reset, so that what it does not take costs the kernel nothing.
+    pub(crate) fn is_cut(&self) -> bool {
+        self.is_cut
     }
 
     /// Whether our FIN was sent.
@@ -221,20 +249,20 @@ impl Lifecycle {
     }
 
     /// What to do next besides sending and receiving.
-    pub(crate) fn step(&self) -> Step {
+    pub(crate) fn action(&self) -> Action {
         match self.phase {
-            Phase::Open => Step::Continue,
-            Phase::Flushing { .. } if self.unsent > 0 => Step::Continue,
+            Phase::Open => Action::Continue,
+            Phase::Flushing { .. } if self.unsent > 0 => Action::Continue,
             // Closing sends FIN as well.
             Phase::Flushing { .. } if self.peer_finished && !self.answers_for_delivery() => {
-                Step::Close
+                Action::Close
             }
-            Phase::Flushing { .. } => Step::SendFin,
-            Phase::Lingering { .. } if self.awaits_delivery() => Step::Continue,
+            Phase::Flushing { .. } => Action::SendFin,
+            Phase::Lingering { .. } if self.awaits_delivery() => Action::Continue,
             Phase::Lingering { allowance, .. } if allowance > 0 && !self.peer_finished => {
-                Step::Continue
+                Action::Continue
             }
-            Phase::Lingering { .. } | Phase::Closed => Step::Close,
+            Phase::Lingering { .. } | Phase::Closed => Action::Close,
         }
     }
 
@@ -246,24 +274,30 @@ impl Lifecycle {
 
     /// When to call [`handle_timeout`](Self::handle_timeout).
     pub(crate) fn deadline(&self, limits: &Limits) -> Option<Instant> {
-        let deadlines = [self.ending_deadline(), self.idle_deadline(limits), self.drain_deadline()];
-        deadlines.into_iter().chain([self.probe_deadline(limits)]).flatten().min()
+        let deadlines = [
+            self.ending_deadline(),
+            self.linger_deadline(),
+            self.idle_deadline(limits),
+            self.drain_deadline(),
+            self.probe_deadline(limits),
+        ];
+        deadlines.into_iter().flatten().min()
     }
 
     /// Bytes arrived.
-    pub(crate) fn received(&mut self, now: Instant, length: usize) -> Fate {
+    pub(crate) fn received(&mut self, now: Instant, length: usize) -> OnReceive {
         self.last_activity = now;
         match &mut self.phase {
             Phase::Open => {
                 self.undecided += length;
-                return Fate::Deliver;
+                return OnReceive::Deliver;
             }
             Phase::Flushing { farewell: Farewell { allowance, .. }, .. }
             | Phase::Lingering { allowance, .. } => *allowance = allowance.saturating_sub(length),
             Phase::Closed => {}
         }
         self.late += length;
-        Fate::Ignore
+        OnReceive::Drop
     }
 
     /// The peer's FIN arrived.
@@ -302,21 +336,29 @@ impl Lifecycle {
 
     /// The kernel answered a probe.
     pub(crate) fn probed(&mut self, now: Instant, probe: Probe, limits: &Limits) {
-        let progress = &mut self.progress;
         let fin = usize::from(self.has_sent_fin);
         if probe.is_over && probe.queued > fin {
-            // Nothing is outstanding that would say so, and what came before may have another end.
+            // Nothing is outstanding that would report it, and what came before may have another
+            // end.
             self.cause = Some(Cause::Reset);
             self.phase = Phase::Closed;
             return;
         }
-        progress.is_delivered = probe.queued <= fin && self.unsent == 0;
-        let before = progress.acknowledged.replace(probe.acknowledged);
-        if before.is_some_and(|before| before < probe.acknowledged) {
-            progress.last = now;
-            self.last_activity = now;
-        } else if self.unsent > 0 && now >= progress.last + limits.stall_timeout {
+        self.progress.is_delivered = probe.queued <= fin && self.unsent == 0;
+        match self.progress.acknowledged.replace(probe.acknowledged) {
+            Some(before) if before == probe.acknowledged => {}
+            None if probe.queued <= fin => {}
+            // Without an earlier answer nobody knows whether the peer takes anything.
+            _ => {
+                self.progress.last = now;
+                self.last_activity = now;
+            }
+        }
+        let is_pending = self.unsent > 0 || self.awaits_delivery();
+        if is_pending && now >= self.progress.last + limits.stall_timeout {
             self.close(Cause::Stalled);
+        } else if std::mem::take(&mut self.progress.decides_the_end) {
+            self.end_if_due(now, limits);
         }
     }
 
@@ -332,19 +374,21 @@ impl Lifecycle {
     /// Our FIN went out.
     pub(crate) fn fin_sent(&mut self, now: Instant) {
         if let Phase::Flushing { farewell: Farewell { linger, allowance }, .. } = self.phase {
-            let until = match linger {
-                Linger::For(limit) => now + limit,
-                Linger::Until(time) => time,
+            let (until, then) = match linger {
+                Linger::For(limit) => (now + limit, Then::AwaitDelivery),
+                Linger::Until(time) => (time, Then::Close),
             };
-            self.phase = Phase::Lingering { until, allowance };
+            self.phase = Phase::Lingering { since: now, until: Some(until), allowance, then };
             self.has_sent_fin = true;
             self.progress.is_delivered = false;
+            self.progress.last = now;
         }
     }
 
     /// The connection is closed without ceremony.
     pub(crate) fn close(&mut self, cause: Cause) {
         self.cause.get_or_insert(cause);
+        self.is_cut |= matches!(cause, Cause::Stalled | Cause::Evicted);
         self.phase = Phase::Closed;
     }
 
@@ -365,17 +409,38 @@ impl Lifecycle {
 
     /// Acts on the deadlines that have passed.
     pub(crate) fn handle_timeout(&mut self, now: Instant, limits: &Limits) {
-        let has_passed = |deadline: Option<Instant>| deadline.is_some_and(|time| time <= now);
-        if has_passed(self.probe_deadline(limits)) {
+        if has_passed(now, self.probe_deadline(limits)) {
             self.progress.last_probe = now;
             self.progress.probe_is_due = true;
         }
-        if has_passed(self.ending_deadline()) {
+        if has_passed(now, self.ending_deadline()) {
             self.close(Cause::Abandoned);
-        } else if has_passed(self.idle_deadline(limits)) {
+        } else if has_passed(now, self.linger_deadline()) {
+            self.end_of_linger();
+        } else if has_passed(now, self.idle_deadline(limits))
+            || has_passed(now, self.drain_deadline())
+        {
+            // Peers that take what the kernel still has for them are neither idle nor silent.
+            self.progress.last_probe = now;
+            self.progress.probe_is_due = true;
+            self.progress.decides_the_end = true;
+        }
+    }
+
+    fn end_if_due(&mut self, now: Instant, limits: &Limits) {
+        if has_passed(now, self.idle_deadline(limits)) {
             self.flush(Cause::Idle, None, Farewell::to_a_refused_peer(limits));
-        } else if has_passed(self.drain_deadline()) {
+        } else if has_passed(now, self.drain_deadline()) {
             self.end_of_drain(now);
+        }
+    }
+
+    fn end_of_linger(&mut self) {
+        match &mut self.phase {
+            Phase::Lingering { then: Then::AwaitDelivery, until, allowance, .. } => {
+                (*until, *allowance) = (None, 0);
+            }
+            _ => self.close(Cause::Abandoned),
         }
     }
 
@@ -397,15 +462,22 @@ impl Lifecycle {
         }
     }
 
-    /// The end of flushing or lingering.
+    /// When flushing or lingering ends, whatever is left.
     fn ending_deadline(&self) -> Option<Instant> {
         let until = match self.phase {
             Phase::Flushing { until, .. } => until,
-            Phase::Lingering { until, .. } => Some(until),
+            Phase::Lingering { .. } => None,
             Phase::Open | Phase::Closed => return None,
         };
         let of_drain = self.drain.map(|drain| drain.deadline + drain.flush);
         until.into_iter().chain(of_drain).min()
+    }
+
+    fn linger_deadline(&self) -> Option<Instant> {
+        match self.phase {
+            Phase::Lingering { until, .. } => until,
+            _ => None,
+        }
     }
 
     fn idle_deadline(&self, limits: &Limits) -> Option<Instant> {
@@ -426,16 +498,32 @@ impl Lifecycle {
             Phase::Open | Phase::Flushing { .. } if self.unsent > 0 => {
                 limits.stall_timeout / PROBES
             }
-            Phase::Lingering { .. } if self.awaits_delivery() => DELIVERY_PROBE,
+            Phase::Lingering { since, .. } if self.awaits_delivery() => {
+                let waited = self.progress.last_probe.saturating_duration_since(since);
+                (waited / 4).clamp(
+                    MIN_DELIVERY_PROBE_INTERVAL,
+                    (limits.stall_timeout / PROBES).max(MIN_DELIVERY_PROBE_INTERVAL),
+                )
+            }
             _ => return None,
         };
         Some(self.progress.last.max(self.progress.last_probe) + interval)
     }
 
-    /// The peer has finished and all is sent, but not yet delivered.
+    /// All is sent, no more is read, and the peer has not acknowledged everything.
     fn awaits_delivery(&self) -> bool {
-        self.answers_for_delivery() && self.peer_finished && !self.progress.is_delivered
+        let Phase::Lingering { allowance, then, .. } = self.phase else { return false };
+        let is_awaited = if self.peer_finished {
+            self.answers_for_delivery()
+        } else {
+            allowance == 0 && then == Then::AwaitDelivery
+        };
+        is_awaited && !self.progress.is_delivered
     }
+}
+
+fn has_passed(now: Instant, deadline: Option<Instant>) -> bool {
+    deadline.is_some_and(|time| time <= now)
 }
 
 impl Farewell {

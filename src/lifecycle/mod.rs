@@ -11,6 +11,6 @@ mod timers;
 
 pub(crate) use accepting::{Accepting, Reception};
 pub(crate) use admission::Admission;
-pub(crate) use connection::{Cause, Fate, Lifecycle, Probe, Step};
+pub(crate) use connection::{Action, Cause, Lifecycle, OnReceive, Probe};
 pub(crate) use limits::{DrainLimits, Limits};
 pub(crate) use timers::{Alarm, Timers};

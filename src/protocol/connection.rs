@@ -61,7 +61,7 @@ impl Connection {
     /// Tells the connection what happened, and when.
     ///
     /// Returns how many bytes of [`Input::Data`] were consumed: fewer than given when the output
-    /// queue is full, never none when it was polled empty before. 0 for every other input. After
+    /// queue is full or eight frames were answered, never none when it was polled empty before. 0 for every other input. After
     /// an error or [`Input::Eof`] all data is consumed and ignored.
     ///
     /// # Errors

@@ -40,6 +40,10 @@ pub struct FramedConnection {
     ending: Ending,
 }
 
+/// Frames answered in one call, so that a driver can share its time among connections whatever the
+/// size of their frames.
+const MAX_FRAMES_PER_CALL: usize = 8;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum GoAway {
     Unasked,
@@ -126,7 +130,10 @@ impl FramedConnection {
 
     fn handle_data(&mut self, now: Instant, bytes: &[u8]) -> Result<usize, ProtocolError> {
         let mut consumed = 0;
-        while consumed < bytes.len() && self.queue.has_room_for_frame() {
+        for _ in 0..MAX_FRAMES_PER_CALL {
+            if consumed == bytes.len() || !self.queue.has_room_for_frame() {
+                break;
+            }
             let (taken, progress) = self.reader.read(&bytes[consumed..]);
             consumed += taken;
             self.accepted += taken as u64;

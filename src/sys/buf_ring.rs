@@ -82,12 +82,26 @@ impl BufRing {
         self.leases.grant(buffer, length)
     }
 
-    /// Takes a lease back; says whether its buffer is free again.
-    pub(super) fn recycle(&mut self, lease: Lease) -> bool {
+    /// Takes a lease back; its buffer is free again when that was the last of it.
+    pub(super) fn recycle(&mut self, lease: Lease) {
         let freed = self.leases.take_back(lease);
         self.spare.extend(freed);
         self.fill_window();
-        freed.is_some()
+    }
+
+    /// How many buffers there are.
+    pub(super) fn count(&self) -> usize {
+        usize::from(self.count)
+    }
+
+    /// Bytes of each buffer.
+    pub(super) fn buffer_size(&self) -> usize {
+        self.buffer_size as usize
+    }
+
+    /// Buffers that no lease keeps from the kernel.
+    pub(super) fn free_buffers(&self) -> usize {
+        self.count() - self.leases.leased_buffers()
     }
 
     /// The kernel picked a buffer and received nothing into it.

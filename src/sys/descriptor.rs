@@ -3,6 +3,7 @@
 use std::io;
 use std::net::TcpListener;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use tokio::io::Interest;
@@ -36,6 +37,25 @@ impl Watched<OwnedFd> {
         // SAFETY: as above.
         let watch = unsafe { AsyncFd::register_with_interest(descriptor, Interest::READABLE) };
         Ok(Self(watch?))
+    }
+}
+
+impl Watched<Rc<TcpStream>> {
+    /// Watches whether a stream can be written; to be called inside a tokio runtime.
+    pub(crate) fn writable(stream: Rc<TcpStream>) -> io::Result<Self> {
+        // SAFETY: a stream keeps its one descriptor open until it is dropped, which does not
+        // happen before this share of it is.
+        let watch = unsafe { AsyncFd::register_with_interest(stream, Interest::WRITABLE) };
+        Ok(Self(watch?))
+    }
+
+    /// Ready once for each time that there may be room to write into.
+    pub(crate) fn poll_writable(&self, context: &mut Context<'_>) -> io::Result<Poll<()>> {
+        match self.0.poll_write_ready(context) {
+            Poll::Ready(ready) => ready?.clear_ready(),
+            Poll::Pending => return Ok(Poll::Pending),
+        }
+        Ok(Poll::Ready(()))
     }
 }
 

@@ -44,13 +44,15 @@ impl Lease {
 pub(crate) struct LeaseTable {
     identity: u32,
     outstanding: Vec<u32>,
+    /// Buffers of which at least one byte is out.
+    leased_buffers: usize,
 }
 
 impl LeaseTable {
     pub(crate) fn new(buffers: u16) -> Self {
         static NEXT_IDENTITY: AtomicU32 = AtomicU32::new(0);
         let identity = NEXT_IDENTITY.fetch_add(1, Ordering::Relaxed);
-        Self { identity, outstanding: vec![0; usize::from(buffers)] }
+        Self { identity, outstanding: vec![0; usize::from(buffers)], leased_buffers: 0 }
     }
 
     /// Leases out the first `length` bytes of a buffer.
@@ -63,6 +65,7 @@ impl LeaseTable {
         assert!(*outstanding == 0, "buffer {buffer} was given out twice");
         assert!(length > 0, "a lease holds bytes");
         *outstanding = length;
+        self.leased_buffers += 1;
         Lease { table: self.identity, buffer, start: 0, length }
     }
 
@@ -71,8 +74,13 @@ impl LeaseTable {
     pub(crate) fn take_back(&mut self, lease: Lease) -> Option<u16> {
         self.check(&lease);
         let outstanding = &mut self.outstanding[usize::from(lease.buffer)];
+        assert!(*outstanding >= lease.length, "no more comes back than was given out");
         *outstanding -= lease.length;
-        (*outstanding == 0).then_some(lease.buffer)
+        if *outstanding > 0 {
+            return None;
+        }
+        self.leased_buffers -= 1;
+        Some(lease.buffer)
     }
 
     /// Where the bytes of a lease are: buffer, first byte, length.
@@ -83,7 +91,7 @@ impl LeaseTable {
 
     /// Buffers of which at least one byte is out.
     pub(crate) fn leased_buffers(&self) -> usize {
-        self.outstanding.iter().filter(|bytes| **bytes > 0).count()
+        self.leased_buffers
     }
 
     fn check(&self, lease: &Lease) {

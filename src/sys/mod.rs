@@ -9,34 +9,41 @@
 //! 1. [`Ring`] maps the buffers and provides them to the kernel.
 //! 2. A receive completion takes one buffer back and hands it out as a [`Lease`]: a value that
 //!    cannot be copied, only split. [`Ring::bytes`] reads it.
-//! 3. A send takes leases (and owned bytes) by value: a [`SendBatch`] moves into the ring and
-//!    comes back with its completion. Nobody else can name them meanwhile.
+//! 3. A send takes leases (and owned bytes) by value: they move into the ring as [`Parts`] and come
+//!    back with its completion. Nobody else can name them meanwhile.
 //! 4. [`Ring::recycle`] takes a lease for good. When every byte of a buffer has come back, the
 //!    buffer is free and may be provided to the kernel again.
-//! 5. A ring that is dropped while operations are in flight gives its memory up instead of
+//! 5. The ring owns its sockets: one that is closed stays open until the kernel has seen what was
+//!    submitted for it.
+//! 6. A ring that is dropped while operations are in flight gives its memory up instead of
 //!    freeing it.
 
 #![allow(unsafe_code)]
 
 mod buf_ring;
 mod descriptor;
+mod in_flight;
 mod kernel;
 mod lease;
 mod mmap;
+mod owned;
+mod parts;
 mod probe;
 pub(crate) mod process;
 mod refusal;
 mod ring;
-mod send;
+mod setup;
 pub(crate) mod sockopt;
 mod token;
 
 pub(crate) use descriptor::{Watched, descriptor_of};
 pub(crate) use kernel::Release;
 pub(crate) use lease::{Lease, LeaseTable};
+pub(crate) use owned::Owned;
+pub(crate) use parts::{Part, Parts, Stretch};
 pub(crate) use probe::{Feature, Need, examine, try_native_ring, try_plain_ring, try_rings};
 pub(crate) use refusal::Refusal;
-pub use ring::RingSize;
-pub(crate) use ring::{Completion, Mode, Outcome, Ring, RingError, Wait};
-pub(crate) use send::{Detached, Owned, Part, SendBatch};
+pub(crate) use ring::{Completion, Outcome, Ring, Wait, limit_kernel_workers};
+pub use setup::RingSize;
+pub(crate) use setup::{Mode, RingError};
 pub(crate) use token::{GENERATION_BITS, Operation, Token};

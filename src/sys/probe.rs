@@ -5,7 +5,6 @@
 
 use std::io::{Read, Write};
 use std::net::Shutdown;
-use std::os::fd::AsFd;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::time::Duration;
 
@@ -14,9 +13,10 @@ use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 
 use super::buf_ring::BufRing;
+use super::parts::{Part, Parts};
 use super::refusal::{Refusal, Surroundings};
-use super::ring::{Completion, Mode, Outcome, Ring, RingSize, Wait, errno_of};
-use super::send::{Part, SendBatch};
+use super::ring::{Completion, Outcome, Ring, Wait};
+use super::setup::{Mode, RingSize, errno_of};
 use super::token::{Operation, Token};
 
 /// Something of io_uring that a driver uses.
@@ -178,6 +178,9 @@ fn present(is_present: bool) -> Result<(), Errno> {
     if is_present { Ok(()) } else { Err(Errno::INVAL) }
 }
 
+/// The listener's number and the connection's slot.
+const SLOT: u32 = 0;
+
 /// A connection accepted, one message there and back, the peer's FIN: through the real thing.
 fn try_echo() -> Result<Mode, Errno> {
     const MESSAGE: &[u8] = b"ringback";
@@ -187,20 +190,20 @@ fn try_echo() -> Result<Mode, Errno> {
     let (listener, mut peer) = connected()?;
     peer.write_all(MESSAGE).map_err(errno_of)?;
     let mut ring = Ring::new(SMALL).map_err(|error| error.errno())?;
-    ring.accept(token(Operation::Accept), listener.as_fd());
-    let mut ours = None;
+    ring.attach_listener(listener.into());
+    ring.accept(token(Operation::Accept));
     for _ in 0..TURNS {
         ring.submit(Wait::AtMost(PATIENCE)).map_err(errno_of)?;
         while let Some(Completion { outcome, .. }) = ring.next_completion() {
             match outcome {
                 Outcome::Accepted(socket) => {
-                    ring.receive_many(token(Operation::Receive), ours.insert(socket?).as_fd());
+                    ring.attach(SLOT, socket?);
+                    ring.receive_many(token(Operation::Receive));
                 }
                 Outcome::Received(Ok(Some(lease))) => {
-                    let mut batch = SendBatch::default();
-                    batch.push(Part::Leased(lease));
-                    let socket = ours.as_ref().expect("what receives was accepted");
-                    ring.send(token(Operation::Send), socket.as_fd(), batch);
+                    let mut parts = Parts::default();
+                    parts.push(Part::Leased(lease));
+                    ring.send(token(Operation::Send), parts);
                 }
                 Outcome::Sent(_, sent) => {
                     sent?;
@@ -212,7 +215,7 @@ fn try_echo() -> Result<Mode, Errno> {
                     peer.read_exact(&mut echo).map_err(errno_of)?;
                     return present(echo == MESSAGE).map(|()| ring.mode());
                 }
-                Outcome::Cancelled | Outcome::Readable(_) => {}
+                Outcome::Cancelled(_) | Outcome::Readable(_) | Outcome::Writable(_) => {}
             }
         }
     }
@@ -220,7 +223,7 @@ fn try_echo() -> Result<Mode, Errno> {
 }
 
 fn token(operation: Operation) -> Token {
-    Token::new(operation, 0, 0)
+    Token::new(operation, SLOT, 0)
 }
 
 /// A listener without a name, and a peer in its queue that never waits.

@@ -1,10 +1,12 @@
-//! One io_uring with its receive buffers, and every buffer that an operation in flight names.
+//! One io_uring with its receive buffers, its sockets, and every buffer that an operation in flight
+//! names.
 
 use std::collections::VecDeque;
 use std::io;
 use std::mem::ManuallyDrop;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::ptr;
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
@@ -13,97 +15,11 @@ use io_uring::{IoUring, cqueue, opcode, squeue};
 use rustix::io::Errno;
 
 use super::buf_ring::BufRing;
+use super::in_flight::Sends;
 use super::lease::Lease;
-use super::refusal::{Refusal, Surroundings};
-use super::send::{Part, SendBatch};
-use super::token::{Operation, Token};
-
-/// Sizes of a worker's ring and of its pool of receive buffers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RingSize {
-    /// Submissions that can wait for the next system call; a power of two.
-    pub submissions: u32,
-    /// Completions that the kernel can post before it has to keep them aside; a power of two,
-    /// more than the submissions.
-    pub completions: u32,
-    /// Receive buffers; a power of two, at most 32768.
-    pub buffers: u16,
-    /// Bytes of each receive buffer.
-    pub buffer_size: u32,
-}
-
-impl Default for RingSize {
-    /// Sizes that measured well: a buffer holds the bulk of a fast peer, and there are enough for
-    /// everything that arrives in one turn.
-    fn default() -> Self {
-        Self { submissions: 1024, completions: 8192, buffers: 128, buffer_size: 128 << 10 }
-    }
-}
-
-impl RingSize {
-    /// Whether the kernel can make such a ring.
-    pub(crate) fn is_possible(&self) -> bool {
-        self.buffers.is_power_of_two()
-            && self.buffers <= 1 << 15
-            && self.buffer_size > 0
-            && self.submissions.is_power_of_two()
-            && self.completions.is_power_of_two()
-            && self.submissions < self.completions
-    }
-
-    /// Bytes of memory that kernels from 6.14 on count as locked: the queues and the ring of buffer
-    /// entries, each in whole pages, as seen with 6.18.
-    pub(crate) fn locked_memory(&self) -> usize {
-        const PAGE: usize = 4096;
-        /// Heads, tails and flags of the queues.
-        const HEADER: usize = 64;
-        let queues = HEADER + self.completions as usize * 16 + self.submissions as usize * 4;
-        let parts = [queues, self.submissions as usize * 64, usize::from(self.buffers) * 16];
-        parts.iter().map(|bytes| bytes.next_multiple_of(PAGE)).sum()
-    }
-
-    /// Bytes of memory: the buffers and their ring of entries (16 bytes each), submissions of 64
-    /// bytes with their index, completions of 16 bytes twice (the kernel's queue and our copy).
-    pub fn memory(&self) -> usize {
-        usize::from(self.buffers) * (self.buffer_size as usize + 16)
-            + self.submissions as usize * 68
-            + self.completions as usize * 32
-    }
-}
-
-/// Why there is no ring, with what to do about it.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum RingError {
-    #[error("io_uring_setup: {errno}: {}", explain(*errno))]
-    Setup { errno: Errno },
-    #[error("this kernel's io_uring lacks {0}: boot Linux 6.0 or newer")]
-    Lacks(&'static str),
-    #[error("receive buffers: {errno}: {}", explain(*errno))]
-    Buffers { errno: Errno },
-}
-
-impl RingError {
-    /// What the kernel answered, or would have.
-    pub(super) fn errno(&self) -> Errno {
-        match self {
-            Self::Setup { errno } | Self::Buffers { errno } => *errno,
-            Self::Lacks(_) => Errno::INVAL,
-        }
-    }
-}
-
-fn explain(errno: Errno) -> Refusal {
-    Refusal::explain(errno, &Surroundings::look())
-}
-
-/// When the kernel handles completions.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Mode {
-    /// Inside our own system calls (6.1).
-    Deferred,
-    /// Whenever our thread enters the kernel.
-    Cooperative,
-}
+use super::parts::Parts;
+use super::setup::{Mode, RingError, RingSize, build, errno_of};
+use super::token::{Operation, Subject, Token};
 
 /// How long [`Ring::submit`] waits for a completion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -116,64 +32,71 @@ pub(crate) enum Wait {
     AtMost(Duration),
 }
 
-/// What became of a submission.
+/// What became of a submission. `S` is what an accepted connection is.
 #[derive(Debug)]
-pub(crate) struct Completion {
+pub(crate) struct Completion<S = OwnedFd> {
     pub(crate) token: Token,
     /// More completions of the same submission will follow.
     pub(crate) more: bool,
-    pub(crate) outcome: Outcome,
+    pub(crate) outcome: Outcome<S>,
 }
 
 #[derive(Debug)]
-pub(crate) enum Outcome {
-    Accepted(Result<OwnedFd, Errno>),
+pub(crate) enum Outcome<S = OwnedFd> {
+    Accepted(Result<S, Errno>),
     /// Received bytes; `None` is the peer's FIN.
     Received(Result<Option<Lease>, Errno>),
-    /// The batch comes back whole; the number says how many of its bytes were sent.
-    Sent(SendBatch, Result<usize, Errno>),
-    /// The target's own completion says what became of it.
-    Cancelled,
+    /// The parts come back whole; the number says how many of their bytes were sent.
+    Sent(Parts, Result<usize, Errno>),
+    /// Something of a socket changed: whether it can be sent on now. Spurious ones say that it
+    /// cannot.
+    Writable(Result<bool, Errno>),
     Readable(Result<(), Errno>),
+    /// A cancellation ended; the token is that of its target. After `Ok` the target's own
+    /// completion follows. Any other end can leave the target in flight: the kernel overlooks one
+    /// that it is just about to run (ENOENT) and cannot stop one that runs (EALREADY).
+    Cancelled(Result<(), Errno>),
 }
 
-/// A ring and the memory that the kernel may be using on its behalf.
+/// A ring, its sockets, and the memory that the kernel may be using on its behalf.
 ///
-/// Descriptors are borrowed for the call only: the kernel looks them up when the submission
-/// reaches it, so the caller keeps them open until the next [`submit`](Self::submit).
+/// The kernel looks a descriptor up when the submission reaches it. So the ring owns the
+/// descriptors, and closes none for which something is in flight.
 pub(crate) struct Ring {
     uring: IoUring,
     mode: Mode,
+    /// By slot.
+    sockets: Vec<Option<Descriptor>>,
+    /// By number.
+    listeners: Vec<Option<Descriptor>>,
+    /// What is watched until it can be read.
+    watched: Vec<Arc<OwnedFd>>,
     /// Freed only when the kernel can no longer use it, see `drop`.
     memory: ManuallyDrop<Memory>,
+    /// Submissions that found the queue full.
+    deferred: VecDeque<squeue::Entry>,
     completed: VecDeque<cqueue::Entry>,
     in_flight: usize,
 }
 
 struct Memory {
     buffers: BufRing,
-    /// By slot: a connection has at most one send in flight.
-    sends: Vec<SendSlot>,
+    sends: Sends,
 }
 
-#[derive(Default)]
-struct SendSlot {
-    batch: Option<SendBatch>,
-    /// Made at the first batch of several parts and kept: it is where `sendmsg` finds them.
-    scatter: Option<Box<Scatter>>,
-}
-
-struct Scatter {
-    header: libc::msghdr,
-    vectors: Vec<libc::iovec>,
+/// A descriptor and how many operations in flight name it.
+struct Descriptor {
+    fd: OwnedFd,
+    in_flight: u32,
 }
 
 const BUFFER_GROUP: u16 = 0;
 const ENTER_GETEVENTS: u32 = 1;
-/// WAITALL lets the kernel resume a short send by itself.
-const SEND_FLAGS: i32 = libc::MSG_NOSIGNAL | libc::MSG_WAITALL;
 
 impl Ring {
+    /// Most parts of one send.
+    pub(crate) const MAX_PARTS: usize = Sends::MAX_PARTS;
+
     /// Makes a ring for the calling thread, which must be the one that submits.
     ///
     /// A ring that was closed gives its locked memory back only a while later, that of a process
@@ -199,13 +122,18 @@ impl Ring {
         if !uring.params().is_feature_ext_arg() {
             return Err(RingError::Lacks("FEAT_EXT_ARG"));
         }
+        limit_workers_of(&uring);
         let buffers =
             BufRing::register(&uring.submitter(), BUFFER_GROUP, size.buffers, size.buffer_size)
                 .map_err(|error| RingError::Buffers { errno: errno_of(error) })?;
         Ok(Self {
             uring,
             mode,
-            memory: ManuallyDrop::new(Memory { buffers, sends: Vec::new() }),
+            sockets: Vec::new(),
+            listeners: Vec::new(),
+            watched: Vec::new(),
+            memory: ManuallyDrop::new(Memory { buffers, sends: Sends::default() }),
+            deferred: VecDeque::new(),
             completed: VecDeque::with_capacity(size.completions as usize),
             in_flight: 0,
         })
@@ -216,16 +144,66 @@ impl Ring {
         self.mode
     }
 
-    /// Accepts connections until cancelled; one completion for each.
-    pub(crate) fn accept(&mut self, token: Token, listener: BorrowedFd<'_>) {
-        let entry = opcode::AcceptMulti::new(Fd(listener.as_raw_fd())).flags(libc::SOCK_CLOEXEC);
+    /// Takes over the listener with the next number, from 0.
+    pub(crate) fn attach_listener(&mut self, listener: OwnedFd) {
+        self.listeners.push(Some(Descriptor { fd: listener, in_flight: 0 }));
+    }
+
+    /// # Panics
+    ///
+    /// When it was closed.
+    pub(crate) fn listener(&self, number: u32) -> BorrowedFd<'_> {
+        let listener = self.listeners[number as usize].as_ref();
+        listener.expect("a listener is used until it is closed").fd.as_fd()
+    }
+
+    /// Closes a listener.
+    ///
+    /// # Panics
+    ///
+    /// When something is in flight for it.
+    pub(crate) fn close_listener(&mut self, number: u32) {
+        close(&mut self.listeners[number as usize]);
+    }
+
+    /// Takes over the socket of the connection in a slot.
+    pub(crate) fn attach(&mut self, slot: u32, socket: OwnedFd) {
+        let slot = slot as usize;
+        if self.sockets.len() <= slot {
+            self.sockets.resize_with(slot + 1, || None);
+        }
+        let earlier = self.sockets[slot].replace(Descriptor { fd: socket, in_flight: 0 });
+        assert!(earlier.is_none(), "a slot has one socket");
+    }
+
+    /// # Panics
+    ///
+    /// When there is none.
+    pub(crate) fn socket(&self, slot: u32) -> BorrowedFd<'_> {
+        let socket = self.sockets[slot as usize].as_ref();
+        socket.expect("a connection has a socket until it is closed").fd.as_fd()
+    }
+
+    /// Closes the socket of a slot.
+    ///
+    /// # Panics
+    ///
+    /// When something is in flight for it.
+    pub(crate) fn close(&mut self, slot: u32) {
+        close(&mut self.sockets[slot as usize]);
+    }
+
+    /// Accepts connections of a listener until cancelled; one completion for each.
+    pub(crate) fn accept(&mut self, token: Token) {
+        let listener = Fd(self.listener(token.slot).as_raw_fd());
+        let entry = opcode::AcceptMulti::new(listener).flags(libc::SOCK_CLOEXEC);
         self.push(token, Operation::Accept, entry.build());
     }
 
     /// Receives once, into a buffer of the ring.
-    pub(crate) fn receive_one(&mut self, token: Token, socket: BorrowedFd<'_>) {
+    pub(crate) fn receive_one(&mut self, token: Token) {
         // Without a length of its own a receive takes what the buffer holds.
-        let entry = opcode::Recv::new(Fd(socket.as_raw_fd()), ptr::null_mut(), 0)
+        let entry = opcode::Recv::new(self.fd(token), ptr::null_mut(), 0)
             .buf_group(BUFFER_GROUP)
             .build()
             .flags(squeue::Flags::BUFFER_SELECT);
@@ -233,31 +211,42 @@ impl Ring {
     }
 
     /// Receives into buffers of the ring until cancelled, the peer's FIN, or an error.
-    pub(crate) fn receive_many(&mut self, token: Token, socket: BorrowedFd<'_>) {
-        let entry = opcode::RecvMulti::new(Fd(socket.as_raw_fd()), BUFFER_GROUP);
+    pub(crate) fn receive_many(&mut self, token: Token) {
+        let entry = opcode::RecvMulti::new(self.fd(token), BUFFER_GROUP);
         self.push(token, Operation::Receive, entry.build());
     }
 
-    /// Sends a batch that is not empty.
+    /// Sends what the socket takes at once. Completes before the submit that follows returns.
     ///
     /// # Panics
     ///
-    /// When a send of the same slot is in flight.
-    pub(crate) fn send(&mut self, token: Token, socket: BorrowedFd<'_>, batch: SendBatch) {
-        let entry = self.memory.stow(token.slot, Fd(socket.as_raw_fd()), batch);
+    /// When a send of the same slot is in flight, or there are no parts or more than
+    /// [`MAX_PARTS`](Self::MAX_PARTS).
+    pub(crate) fn send(&mut self, token: Token, parts: Parts) {
+        let socket = self.fd(token);
+        let Memory { buffers, sends } = &mut *self.memory;
+        let entry = sends.begin(token.slot, socket, parts, buffers);
         self.push(token, Operation::Send, entry);
     }
 
-    /// Asks for the end of what was submitted with the token `target`.
-    pub(crate) fn cancel(&mut self, token: Token, target: Token) {
-        let entry = opcode::AsyncCancel::new(target.to_user_data()).build();
-        self.push(token, Operation::Cancel, entry);
+    /// Completes whenever the socket may have become writable, until cancelled: with each edge, so
+    /// that a peer's FIN, which stays, does not complete it again and again.
+    pub(crate) fn watch_writable(&mut self, token: Token) {
+        let entry = opcode::PollAdd::new(self.fd(token), libc::POLLOUT as u32).multi(true);
+        self.push(token, Operation::Writable, entry.build());
     }
 
     /// Completes once, when the descriptor can be read.
-    pub(crate) fn watch_readable(&mut self, token: Token, descriptor: BorrowedFd<'_>) {
+    pub(crate) fn watch_readable(&mut self, token: Token, descriptor: Arc<OwnedFd>) {
         let entry = opcode::PollAdd::new(Fd(descriptor.as_raw_fd()), libc::POLLIN as u32);
+        self.watched.push(descriptor);
         self.push(token, Operation::Readable, entry.build());
+    }
+
+    /// Asks for the end of the operation with this token. See [`Outcome::Cancelled`].
+    pub(crate) fn cancel(&mut self, target: Token) {
+        let entry = opcode::AsyncCancel::new(target.to_user_data()).build();
+        self.enqueue(entry.user_data(target.to_cancellation()));
     }
 
     /// Hands what was pushed to the kernel, lets it do deferred work, and waits.
@@ -265,22 +254,27 @@ impl Ring {
     /// # Errors
     ///
     /// None that passes: an interrupted call or a full completion queue only ends the wait.
+    /// `EBADR` when the kernel had no memory to keep a completion: what it was of is unknown.
     pub(crate) fn submit(&mut self, wait: Wait) -> io::Result<()> {
-        let wait = if self.completed.is_empty() { wait } else { Wait::Poll };
-        let submitter = self.uring.submitter();
-        let entered = match wait {
-            Wait::Poll => self.enter_without_waiting(),
-            Wait::Forever => submitter.submit_and_wait(1),
+        while self.has_deferred() {
+            let left = self.deferred.len();
+            self.enter_without_waiting()?;
+            self.reap();
+            if self.has_deferred() && self.deferred.len() == left {
+                // The kernel takes nothing just now: its completions are to be handled first.
+                return Ok(());
+            }
+        }
+        match if self.completed.is_empty() { wait } else { Wait::Poll } {
+            Wait::Poll => self.enter_without_waiting()?,
+            Wait::Forever => unless_it_passes(self.uring.submitter().submit_and_wait(1))?,
             Wait::AtMost(limit) => {
                 let limit = Timespec::from(limit);
-                submitter.submit_with_args(1, &SubmitArgs::new().timespec(&limit))
+                let arguments = SubmitArgs::new().timespec(&limit);
+                unless_it_passes(self.uring.submitter().submit_with_args(1, &arguments))?;
             }
-        };
-        match entered {
-            Ok(_) => Ok(()),
-            Err(error) if passes(&error) => Ok(()),
-            Err(error) => Err(error),
         }
+        Ok(())
     }
 
     /// Whether there is a completion to take. Looks into memory only, unless there is work that the
@@ -299,7 +293,7 @@ impl Ring {
     /// The next completion that an earlier [`submit`](Self::submit) brought.
     pub(crate) fn next_completion(&mut self) -> Option<Completion> {
         if self.completed.is_empty() {
-            self.completed.extend(self.uring.completion());
+            self.reap();
         }
         self.completed.pop_front().map(|entry| self.interpret(&entry))
     }
@@ -309,62 +303,114 @@ impl Ring {
         self.memory.buffers.bytes(lease)
     }
 
-    /// Takes a lease back; says whether that freed a buffer.
-    pub(crate) fn recycle(&mut self, lease: Lease) -> bool {
-        self.memory.buffers.recycle(lease)
+    /// Takes a lease back.
+    pub(crate) fn recycle(&mut self, lease: Lease) {
+        self.memory.buffers.recycle(lease);
+    }
+
+    /// Receive buffers that no lease keeps from the kernel, and all there are.
+    pub(crate) fn free_buffers(&self) -> (usize, usize) {
+        (self.memory.buffers.free_buffers(), self.memory.buffers.count())
+    }
+
+    /// Bytes of each receive buffer.
+    pub(crate) fn buffer_size(&self) -> usize {
+        self.memory.buffers.buffer_size()
+    }
+
+    fn fd(&self, token: Token) -> Fd {
+        Fd(self.socket(token.slot).as_raw_fd())
     }
 
     fn push(&mut self, token: Token, operation: Operation, entry: squeue::Entry) {
         assert_eq!(token.operation, operation, "a token names the operation it is used for");
-        let entry = entry.user_data(token.to_user_data());
-        loop {
-            // SAFETY: what the entry points to stays valid and unmoved until its completion:
-            // receive buffers and parts of sends are owned by `memory`, scatter lists are boxed
-            // there, and nothing else here points anywhere.
-            if unsafe { self.uring.submission().push(&entry) }.is_ok() {
-                break;
-            }
-            let entered = self.enter_without_waiting();
-            assert!(
-                entered.as_ref().map_or_else(passes, |_| true),
-                "the kernel takes submissions: {entered:?}"
-            );
-            self.completed.extend(self.uring.completion());
+        if let Some(descriptor) = self.descriptor(token) {
+            descriptor.in_flight += 1;
         }
-        self.in_flight += 1;
+        self.enqueue(entry.user_data(token.to_user_data()));
     }
 
-    fn enter_without_waiting(&self) -> io::Result<usize> {
+    /// The descriptor that an operation names, of those that can be closed.
+    fn descriptor(&mut self, token: Token) -> Option<&mut Descriptor> {
+        let slot = token.slot as usize;
+        match token.operation {
+            Operation::Accept => self.listeners[slot].as_mut(),
+            Operation::Receive | Operation::Send | Operation::Writable => {
+                self.sockets[slot].as_mut()
+            }
+            Operation::Readable => None,
+        }
+    }
+
+    fn enqueue(&mut self, entry: squeue::Entry) {
+        self.in_flight += 1;
+        if !self.deferred.is_empty() || !self.offer(&entry) {
+            self.deferred.push_back(entry);
+        }
+    }
+
+    /// Puts an entry into the submission queue, unless that is full.
+    fn offer(&mut self, entry: &squeue::Entry) -> bool {
+        // SAFETY: what the entry points to stays valid and unmoved until its completion: receive
+        // buffers and parts of sends are owned by `memory`, scatter lists are boxed there, and
+        // nothing else here points anywhere.
+        unsafe { self.uring.submission().push(entry) }.is_ok()
+    }
+
+    /// Moves what was deferred into the queue as far as it goes; says whether some is left.
+    fn has_deferred(&mut self) -> bool {
+        while let Some(entry) = self.deferred.pop_front() {
+            if !self.offer(&entry) {
+                self.deferred.push_front(entry);
+                return true;
+            }
+        }
+        false
+    }
+
+    fn reap(&mut self) {
+        self.completed.extend(self.uring.completion());
+    }
+
+    fn enter_without_waiting(&self) -> io::Result<()> {
         // The crate keeps the queue's tail private; `submission_shared` reads it.
         // SAFETY: no other submission queue is alive: every use of one ends in its statement.
         let waiting = unsafe { self.uring.submission_shared() }.len() as u32;
+        let submitter = self.uring.submitter();
         // SAFETY: no argument is passed, and the flag allows that.
-        unsafe { self.uring.submitter().enter::<libc::sigset_t>(waiting, 0, ENTER_GETEVENTS, None) }
+        unless_it_passes(unsafe {
+            submitter.enter::<libc::sigset_t>(waiting, 0, ENTER_GETEVENTS, None)
+        })
     }
 
     fn interpret(&mut self, entry: &cqueue::Entry) -> Completion {
-        let token = Token::from_user_data(entry.user_data());
+        let (token, subject) = Token::of_completion(entry.user_data());
         let more = cqueue::more(entry.flags());
         if !more {
             self.in_flight -= 1;
+            if subject == Subject::Operation
+                && let Some(descriptor) = self.descriptor(token)
+            {
+                descriptor.in_flight -= 1;
+            }
         }
         let result = match entry.result() {
             negative @ ..0 => Err(Errno::from_raw_os_error(-negative)),
             count => Ok(count as u32),
         };
-        let outcome = match token.operation {
-            Operation::Accept => Outcome::Accepted(result.map(|descriptor| {
+        let outcome = match (subject, token.operation) {
+            (Subject::Cancellation, _) => Outcome::Cancelled(result.map(drop)),
+            (_, Operation::Accept) => Outcome::Accepted(result.map(|descriptor| {
                 // SAFETY: the kernel just made this descriptor and tells nobody else.
                 unsafe { OwnedFd::from_raw_fd(descriptor as i32) }
             })),
-            Operation::Receive => Outcome::Received(self.received(entry, result)),
-            Operation::Send => {
-                let batch = self.memory.sends[token.slot as usize].batch.take();
-                let batch = batch.expect("a send completes once");
-                Outcome::Sent(batch, result.map(|length| length as usize))
+            (_, Operation::Receive) => Outcome::Received(self.received(entry, result)),
+            (_, Operation::Send) => {
+                let parts = self.memory.sends.finish(token.slot);
+                Outcome::Sent(parts, result.map(|length| length as usize))
             }
-            Operation::Cancel => Outcome::Cancelled,
-            Operation::Readable => Outcome::Readable(result.map(|_| ())),
+            (_, Operation::Writable) => Outcome::Writable(result.map(can_be_sent_on)),
+            (_, Operation::Readable) => Outcome::Readable(result.map(drop)),
         };
         Completion { token, more, outcome }
     }
@@ -390,37 +436,17 @@ impl Ring {
     }
 
     fn quiesce(&mut self) {
+        const PASSES: usize = 100;
+        const PASS: Duration = Duration::from_millis(10);
+        self.in_flight -= self.deferred.drain(..).count();
         let _ = self.submit(Wait::Poll);
         let limit = Timespec::new().sec(1);
         let _ = self.uring.submitter().register_sync_cancel(Some(limit), CancelBuilder::any());
-        for _ in 0..100 {
+        for _ in 0..PASSES {
             while self.next_completion().is_some() {}
-            if self.in_flight == 0 {
+            if self.in_flight == 0 || self.submit(Wait::AtMost(PASS)).is_err() {
                 return;
             }
-            if self.submit(Wait::AtMost(Duration::from_millis(10))).is_err() {
-                return;
-            }
-        }
-    }
-}
-
-impl Memory {
-    /// Keeps a batch until its completion; returns the operation that sends it.
-    fn stow(&mut self, slot: u32, socket: Fd, batch: SendBatch) -> squeue::Entry {
-        let index = slot as usize;
-        if self.sends.len() <= index {
-            self.sends.resize_with(index + 1, SendSlot::default);
-        }
-        let slot = &mut self.sends[index];
-        assert!(slot.batch.is_none(), "a slot has one send in flight");
-        let mut parts = slot.batch.insert(batch).parts().map(|part| bytes_of(&self.buffers, part));
-        if parts.len() == 1 {
-            let bytes = parts.next().expect("there is one part");
-            opcode::Send::new(socket, bytes.as_ptr(), bytes.len() as u32).flags(SEND_FLAGS).build()
-        } else {
-            let message = slot.scatter.get_or_insert_with(Scatter::new).point_to(parts);
-            opcode::SendMsg::new(socket, message).flags(SEND_FLAGS as u32).build()
         }
     }
 }
@@ -438,61 +464,47 @@ impl Drop for Ring {
     }
 }
 
-impl Scatter {
-    fn new() -> Box<Self> {
-        // SAFETY: a msghdr of zeroes is an empty message.
-        let header = unsafe { std::mem::zeroed() };
-        Box::new(Self { header, vectors: Vec::new() })
-    }
+fn close(descriptor: &mut Option<Descriptor>) {
+    let Descriptor { fd, in_flight } = descriptor.take().expect("it is closed once");
+    assert_eq!(in_flight, 0, "a descriptor is closed after its last completion");
+    drop(fd);
+}
 
-    fn point_to<'a>(&mut self, parts: impl Iterator<Item = &'a [u8]>) -> *const libc::msghdr {
-        self.vectors.clear();
-        self.vectors.extend(parts.map(|bytes| libc::iovec {
-            iov_base: bytes.as_ptr().cast_mut().cast(),
-            iov_len: bytes.len(),
-        }));
-        self.header.msg_iov = self.vectors.as_mut_ptr();
-        self.header.msg_iovlen = self.vectors.len() as _;
-        &raw const self.header
+/// Limits the kernel threads (`io-wq`) for the rings of the calling thread, where it has one already.
+///
+/// No operation of ours is meant to run on one. Should a peer bring that about all the same, one
+/// thread is the most it gets: the kernel keeps the limit with the thread, not with a ring. An older
+/// kernel than 5.15 knows none.
+pub(crate) fn limit_kernel_workers() {
+    if let Ok(uring) = IoUring::new(1) {
+        limit_workers_of(&uring);
     }
 }
 
-fn bytes_of<'a>(buffers: &'a BufRing, part: &'a Part) -> &'a [u8] {
-    match part {
-        Part::Leased(lease) => buffers.bytes(lease),
-        Part::Owned(owned) => owned.bytes(),
-    }
+fn limit_workers_of(uring: &IoUring) {
+    let mut bounded_and_unbounded = [1, 1];
+    let _ = uring.submitter().register_iowq_max_workers(&mut bounded_and_unbounded);
 }
 
-/// Tries the cheapest mode first. Both need SINGLE_ISSUER, which came with 6.0 as multishot receive
-/// did.
-fn build(size: RingSize) -> Result<(IoUring, Mode), RingError> {
-    let mut builder = IoUring::builder();
-    builder.setup_submit_all().setup_single_issuer().setup_cqsize(size.completions);
-    // Lets a worker that polls see in memory when there is something to enter the kernel for.
-    builder.setup_taskrun_flag();
-    let mut cooperative = builder.clone();
-    cooperative.setup_coop_taskrun();
-    builder.setup_defer_taskrun();
-    let deferred = builder.build(size.submissions).map(|uring| (uring, Mode::Deferred));
-    deferred
-        .or_else(|error| match error.raw_os_error() {
-            Some(libc::EINVAL) => {
-                cooperative.build(size.submissions).map(|uring| (uring, Mode::Cooperative))
-            }
-            _ => Err(error),
-        })
-        .map_err(|error| RingError::Setup { errno: errno_of(error) })
-}
-
-/// Errors of other than the kernel's making count as an argument it would not take.
-#[expect(clippy::needless_pass_by_value, reason = "it is what `map_err` passes")]
-pub(super) fn errno_of(error: io::Error) -> Errno {
-    Errno::from_io_error(&error).unwrap_or(Errno::INVAL)
+/// What a poll for writing found: room, or an end that a send will tell of.
+fn can_be_sent_on(events: u32) -> bool {
+    const SENDABLE: i16 = libc::POLLOUT | libc::POLLERR | libc::POLLHUP;
+    events & SENDABLE as u32 != 0
 }
 
 /// Failures of `io_uring_enter` that say «later», not «never»: interrupted, timed out, completions
 /// to be reaped first, no memory for a request right now.
-fn passes(error: &io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(libc::EINTR | libc::ETIME | libc::EBUSY | libc::EAGAIN))
+fn unless_it_passes(entered: io::Result<usize>) -> io::Result<()> {
+    match entered {
+        Err(error) => match error.raw_os_error() {
+            Some(libc::EINTR | libc::ETIME | libc::EBUSY | libc::EAGAIN) => Ok(()),
+            Some(libc::EBADR) => Err(io::Error::new(
+                io::ErrorKind::OutOfMemory,
+                "the kernel dropped completions for want of memory (EBADR): give the host or the \
+                 container more",
+            )),
+            _ => Err(error),
+        },
+        Ok(_) => Ok(()),
+    }
 }

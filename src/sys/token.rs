@@ -1,7 +1,8 @@
 //! What a submission carries so that its completion can be told from every other: the operation,
 //! the slot it is for, and the generation of that slot.
 
-/// `user_data` of a submission: operation in bits 56..64, generation in 32..56, slot in 0..32.
+/// `user_data` of a submission: operation in bits 56..63, generation in 32..56, slot in 0..32. Bit
+/// 63 marks the cancellation of the operation that the rest names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Token {
     pub(crate) operation: Operation,
@@ -18,12 +19,26 @@ pub(crate) enum Operation {
     Accept = 1,
     Receive = 2,
     Send = 3,
-    Cancel = 4,
+    Writable = 4,
     Readable = 5,
+}
+
+/// What a completion is of: an operation itself, or the request to cancel it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Subject {
+    Operation,
+    Cancellation,
 }
 
 /// Bits that a generation has on its way through the kernel.
 pub(crate) const GENERATION_BITS: u32 = 24;
+
+const CANCELLATION: u64 = 1 << 63;
+
+impl Operation {
+    const ALL: [Self; 5] =
+        [Self::Accept, Self::Receive, Self::Send, Self::Writable, Self::Readable];
+}
 
 impl Token {
     pub(crate) fn new(operation: Operation, slot: u32, generation: u32) -> Self {
@@ -34,20 +49,26 @@ impl Token {
         (self.operation as u64) << 56 | u64::from(self.generation) << 32 | u64::from(self.slot)
     }
 
+    /// `user_data` of the request to cancel the operation with this token.
+    pub(super) fn to_cancellation(self) -> u64 {
+        self.to_user_data() | CANCELLATION
+    }
+
     /// # Panics
     ///
-    /// When `user_data` was not made by [`to_user_data`](Self::to_user_data): what we give the
-    /// kernel is, and it returns it unchanged.
+    /// When `user_data` is of no token: what we give the kernel is, and it returns it unchanged.
     pub(crate) fn from_user_data(user_data: u64) -> Self {
-        let operation = match (user_data >> 56) as u8 {
-            1 => Operation::Accept,
-            2 => Operation::Receive,
-            3 => Operation::Send,
-            4 => Operation::Cancel,
-            5 => Operation::Readable,
-            other => unreachable!("completion of unknown operation {other}"),
-        };
+        let number = (user_data >> 56) as u8;
+        let operation = Operation::ALL.into_iter().find(|operation| *operation as u8 == number);
+        let operation = operation.expect("the kernel completes operations that were submitted");
         Self::new(operation, user_data as u32, (user_data >> 32) as u32)
+    }
+
+    /// The token that a completion names, and what the completion is of.
+    pub(super) fn of_completion(user_data: u64) -> (Self, Subject) {
+        let subject =
+            if user_data & CANCELLATION == 0 { Subject::Operation } else { Subject::Cancellation };
+        (Self::from_user_data(user_data & !CANCELLATION), subject)
     }
 }
 
@@ -57,16 +78,12 @@ mod tests {
 
     #[test]
     fn survives_the_kernel() {
-        for operation in [
-            Operation::Accept,
-            Operation::Receive,
-            Operation::Send,
-            Operation::Cancel,
-            Operation::Readable,
-        ] {
+        for operation in Operation::ALL {
             for (slot, generation) in [(0, 0), (u32::MAX, 0), (0, 0x00ff_ffff), (7, 9)] {
                 let token = Token::new(operation, slot, generation);
-                assert_eq!(Token::from_user_data(token.to_user_data()), token);
+                let (own, cancellation) = (token.to_user_data(), token.to_cancellation());
+                assert_eq!(Token::of_completion(own), (token, Subject::Operation));
+                assert_eq!(Token::of_completion(cancellation), (token, Subject::Cancellation));
             }
         }
     }

@@ -1,16 +1,15 @@
 //! The driver of futures: a tokio-uring runtime for each worker, a task for each connection.
 //!
-//! The session decides, as for the readiness driver; a task carries out what it says of its
-//! connection, and the *reception*, the runtime's main future, sees to listeners, time and
-//! shutdown. They ring each other's [`Bell`].
+//! A task carries out what its connection needs; the accept task, the runtime's main future, sees to
+//! listeners, time and shutdown. They wake each other by their [`Waker`]s.
 //!
 //! Dropping a future of tokio-uring neither cancels its operation nor returns its buffer, so none
 //! is dropped: an operation that is to end is unblocked by shutting the socket down, and awaited.
 
-mod bell;
-mod buffer;
+mod accept_task;
 mod connection;
-mod reception;
+mod receive_buffer;
+mod waker;
 
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -21,12 +20,13 @@ use std::time::Instant;
 use ::tokio_uring::Runtime;
 use rustix::io::Errno;
 
-use self::bell::Bell;
-pub(crate) use self::buffer::{LARGE as BUFFER_SIZE, LARGE_BUFFERS_MEMORY};
-use self::reception::Reception;
-use super::Worker;
-use super::copying::Session;
+use self::accept_task::AcceptTask;
+pub(crate) use self::receive_buffer::{LARGE as BUFFER_SIZE, LARGE_BUFFERS_MEMORY};
+use self::waker::Waker;
+use super::shared_buffer::Span;
+use super::{Worker, connections};
 use crate::metrics::Counters;
+use crate::sys;
 
 /// Bytes of memory that a connection takes beside what waits in it: its receive buffer, its task,
 /// the operations in flight. Measured with 10,000 connections after one echo each, rounded up.
@@ -43,9 +43,11 @@ const COMPLETIONS: u32 = 8192;
 /// remembers of its operations.
 pub(crate) const RING_MEMORY: usize = 2 * (SUBMISSIONS as usize * 64 + COMPLETIONS as usize * 16);
 
+type Connections = connections::Connections<Span, Rc<Waker>>;
+
 /// A worker whose runtime exists and whose listeners are about to be served.
 pub(crate) struct Driver {
-    reception: Reception,
+    accept_task: AcceptTask,
     runtime: Runtime,
 }
 
@@ -56,8 +58,9 @@ impl Driver {
             listener.set_nonblocking(true)?;
         }
         let runtime = build_runtime()?;
-        let reception = runtime.block_on(async { Reception::new(worker) })?;
-        Ok(Self { reception, runtime })
+        sys::limit_kernel_workers();
+        let accept_task = runtime.block_on(async { AcceptTask::new(worker) })?;
+        Ok(Self { accept_task, runtime })
     }
 
     /// Serves until shut down.
@@ -66,8 +69,8 @@ impl Driver {
     ///
     /// When the kernel refuses to watch; connections that fail are counted, not errors.
     pub(crate) fn run(self) -> io::Result<Counters> {
-        let Self { reception, runtime } = self;
-        runtime.block_on(reception.run())
+        let Self { accept_task, runtime } = self;
+        runtime.block_on(accept_task.run())
     }
 }
 
@@ -93,37 +96,35 @@ fn errno_of(error: &io::Error) -> Errno {
 
 /// What the tasks of a worker share.
 struct Shared {
-    session: RefCell<Session>,
-    /// By slot: how to call the task of a connection.
-    bells: RefCell<Vec<Rc<Bell>>>,
-    /// Calls the reception.
-    reception: Bell,
-    /// When the reception wakes by itself.
+    connections: RefCell<Connections>,
+    accept_task: Waker,
+    /// When the accept task wakes by itself.
     alarm: Cell<Option<Instant>>,
     large_buffers: Cell<usize>,
 }
 
 impl Shared {
     fn new(worker: &Worker) -> Self {
+        let connections = Connections::new(worker.settings, Arc::clone(&worker.admission));
         Self {
-            session: RefCell::new(Session::new(worker.settings, Arc::clone(&worker.admission))),
-            bells: RefCell::default(),
-            reception: Bell::default(),
+            connections: RefCell::new(connections),
+            accept_task: Waker::default(),
             alarm: Cell::new(None),
             large_buffers: Cell::new(0),
         }
     }
 
-    /// Calls the tasks of those that something happened to, and the reception if it would sleep too
-    /// long.
+    /// Wakes the tasks of those that something happened to, and the accept task if it would sleep
+    /// too long.
     fn wake_others(&self) {
-        let mut session = self.session.borrow_mut();
-        while let Some(key) = session.next_dirty() {
-            self.bells.borrow()[key.slot as usize].ring();
+        let mut connections = self.connections.borrow_mut();
+        connections.begin_turn();
+        while let Some(key) = connections.next_dirty() {
+            connections.get(key).expect("who is dirty is there").transport.wake();
         }
-        let deadline = session.deadline();
+        let deadline = connections.deadline();
         if deadline.is_some_and(|time| self.alarm.get().is_none_or(|alarm| time < alarm)) {
-            self.reception.ring();
+            self.accept_task.wake();
         }
     }
 }

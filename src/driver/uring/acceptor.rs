@@ -1,14 +1,9 @@
 //! The listeners of a worker: which of them have an accept outstanding.
 
-use std::time::{Duration, Instant};
-
-use super::outbox::{Outbox, Submission};
 use crate::lifecycle::{Accepting, Reception};
-use crate::sys::{Operation, Token};
 
 #[derive(Debug)]
 pub(super) struct Acceptor {
-    accepting: Accepting,
     listeners: Vec<Accept>,
 }
 
@@ -21,74 +16,90 @@ enum Accept {
     Closed,
 }
 
+/// What to do with a listener.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Request {
+    Accept,
+    Cancel,
+    /// Accept who waits in the queue, then close: at any rate, or only once nobody is left.
+    Close {
+        at_any_rate: bool,
+    },
+}
+
 impl Acceptor {
     pub(super) fn new(listeners: usize) -> Self {
-        Self { accepting: Accepting::default(), listeners: vec![Accept::Idle; listeners] }
+        Self { listeners: vec![Accept::Idle; listeners] }
+    }
+
+    /// The numbers of all listeners.
+    pub(super) fn numbers(&self) -> std::ops::Range<u32> {
+        0..self.listeners.len() as u32
     }
 
     pub(super) fn is_closed(&self) -> bool {
         self.listeners.iter().all(|accept| *accept == Accept::Closed)
     }
 
-    pub(super) fn deadline(&self) -> Option<Instant> {
-        self.accepting.deadline().filter(|_| !self.is_closed())
-    }
-
     /// The accept of this listener ended; another may be armed.
-    pub(super) fn accept_ended(&mut self, token: Token) {
-        self.listeners[token.slot as usize] = Accept::Idle;
+    pub(super) fn ended(&mut self, number: u32) {
+        self.listeners[number as usize] = Accept::Idle;
     }
 
-    /// See [`Accepting::pause`].
-    pub(super) fn pause(&mut self, now: Instant) {
-        self.accepting.pause(now);
+    /// A cancellation missed its target, which may still be out.
+    pub(super) fn cancel_missed(&mut self, number: u32) {
+        let accept = &mut self.listeners[number as usize];
+        if *accept == Accept::Cancelling {
+            *accept = Accept::Armed;
+        }
     }
 
-    /// See [`Accepting::resume`].
-    pub(super) fn resume(&mut self) {
-        self.accepting.resume();
+    pub(super) fn closed(&mut self, number: u32) {
+        self.listeners[number as usize] = Accept::Closed;
     }
 
-    /// See [`Accepting::close`].
-    pub(super) fn close(&mut self, now: Instant, grace: Duration, limit: Duration) {
-        self.accepting.close(now, grace, limit);
-    }
-
-    /// Some still wait in the queue of this listener: tries again when a descriptor may be there.
-    pub(super) fn queue_left(&mut self, now: Instant, index: u32) {
-        self.listeners[index as usize] = Accept::Idle;
-        self.pause(now);
-    }
-
-    pub(super) fn handle_timeout(&mut self, now: Instant) {
-        self.accepting.handle_timeout(now);
-    }
-
-    /// Submits what the state calls for.
-    pub(super) fn advance(&mut self, outbox: &mut Outbox) {
-        if self.accepting.take_hold_off() {
-            for index in 0..self.listeners.len() as u32 {
-                outbox.push(Submission::HoldOff { index });
+    /// What the state of a listener calls for.
+    pub(super) fn advance(&mut self, number: u32, accepting: &Accepting) -> Option<Request> {
+        let accept = &mut self.listeners[number as usize];
+        match (*accept, accepting.reception()) {
+            (Accept::Idle, Reception::Open) => {
+                *accept = Accept::Armed;
+                Some(Request::Accept)
             }
-        }
-        for index in 0..self.listeners.len() {
-            self.advance_listener(index, outbox);
-        }
-    }
-
-    fn advance_listener(&mut self, index: usize, outbox: &mut Outbox) {
-        let token = Token::new(Operation::Accept, index as u32, 0);
-        let (submission, state) = match (self.listeners[index], self.accepting.reception()) {
-            (Accept::Idle, Reception::Open) => (Submission::Accept(token), Accept::Armed),
             (Accept::Idle, Reception::Closing { at_any_rate }) => {
-                (Submission::CloseListener { index: token.slot, at_any_rate }, Accept::Closed)
+                Some(Request::Close { at_any_rate })
             }
             (Accept::Armed, Reception::Closing { .. } | Reception::ClosingPaused) => {
-                (Submission::Cancel(token), Accept::Cancelling)
+                *accept = Accept::Cancelling;
+                Some(Request::Cancel)
             }
-            _ => return,
-        };
-        outbox.push(submission);
-        self.listeners[index] = state;
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::*;
+
+    #[test]
+    fn a_listener_closes_once_its_accept_has_ended() {
+        let now = Instant::now();
+        let (mut acceptor, mut accepting) = (Acceptor::new(1), Accepting::default());
+        assert_eq!(acceptor.advance(0, &accepting), Some(Request::Accept));
+        assert_eq!(acceptor.advance(0, &accepting), None);
+        accepting.close(now, Duration::ZERO, Duration::from_secs(1));
+        assert_eq!(acceptor.advance(0, &accepting), Some(Request::Cancel));
+        assert_eq!(acceptor.advance(0, &accepting), None);
+        acceptor.cancel_missed(0);
+        assert_eq!(acceptor.advance(0, &accepting), Some(Request::Cancel));
+        acceptor.ended(0);
+        acceptor.cancel_missed(0);
+        let close = Some(Request::Close { at_any_rate: false });
+        assert_eq!(acceptor.advance(0, &accepting), close);
+        acceptor.closed(0);
+        assert!(acceptor.is_closed() && acceptor.advance(0, &accepting).is_none());
     }
 }

@@ -1,68 +1,103 @@
 //! The native driver: one io_uring, one pool of receive buffers and one slab of connections for
 //! each worker, all made on the worker's own thread.
 //!
-//! [`session`] decides, `sys::Ring` carries out, the loop in [`Driver::run`] is between them.
+//! [`Driver::turn`] is the loop: it waits, takes completions, acts on deadlines, and lets every
+//! connection that something happened to go on. It runs over a [`Kernel`], the real one or that of
+//! the simulation.
 
 mod acceptor;
-mod connection;
-pub(crate) mod outbox;
+pub(crate) mod kernel;
+mod parked;
 pub(crate) mod receiving;
-pub(crate) mod session;
+mod sending;
 
 use std::io;
-use std::net::TcpListener;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Instant;
 
 use rustix::io::Errno;
 
-use self::outbox::Submission;
-use self::receiving::Amount;
-use self::session::Session;
+use self::acceptor::{Acceptor, Request as ListenerRequest};
+use self::kernel::{Host, Kernel};
+use self::parked::Parked;
+use self::receiving::{Receiving, Request as ReceiveRequest};
+use self::sending::{Request as SendRequest, Sending};
+use super::connection::{Action, CloseMode, Interest};
+use super::connections::Connections;
+use super::slab::Key;
 use super::spin::Spinner;
-use super::{Manner, ShutdownSignal, Urgency, Worker, handshake, peer};
+use super::{Settings, Urgency, Worker, failure};
+use crate::lifecycle::Admission;
 use crate::metrics::Counters;
-use crate::sys::{Completion, Operation, Outcome, Ring, RingError, Token, Wait, sockopt};
+use crate::sys::{Completion, Lease, Operation, Outcome, Parts, Ring, RingError, Token, Wait};
 
-/// Buffers that one multishot receive fills at most before anybody looks
-/// (`MULTISHOT_MAX_RETRY` in the kernel's `io_uring/net.c`).
-pub(crate) const BUFFERS_IN_ONE_TURN: usize = 32;
+/// Buffers that one multishot receive can fill before anybody looks: 33 while it is submitted or
+/// polled, and as many from task work (`MULTISHOT_MAX_RETRY` in the kernel's `io_uring/net.c`; seen
+/// on 6.18).
+pub(crate) const BUFFERS_IN_ONE_TURN: usize = 66;
 
 /// Bytes of memory that a connection takes beside its share of the buffers: its state, the queues
 /// of its parts, its place in slabs, timers and the ring. Measured with 10,000 connections after
 /// one echo each, rounded up.
 pub(crate) const CONNECTION_MEMORY: usize = 4 << 10;
 
+/// Passes over what has arrived before a deadline is acted on: each runs some 20 of the operations
+/// that are ready (`IO_LOCAL_TW_DEFAULT_MAX`), so this is enough for thousands.
+const MAX_PASSES_BEFORE_DEADLINES: usize = 256;
+
+/// Connections accepted from the queue of a closing listener in one turn.
+const MAX_QUEUED_ACCEPTS_PER_TURN: usize = 64;
+
 /// A worker whose ring exists and whose listeners are about to be served.
-pub(crate) struct Driver {
-    ring: Ring,
-    session: Session,
-    sockets: Vec<Option<OwnedFd>>,
-    listeners: Vec<Option<TcpListener>>,
+pub(crate) struct Driver<K> {
+    kernel: K,
+    connections: Connections<Lease, Operations>,
+    acceptor: Acceptor,
+    parked: Parked,
     spinner: Spinner,
-    worker: Worker,
+    /// A queue of a closing listener was not emptied in this turn.
+    has_queue_left: bool,
 }
 
-impl Driver {
-    /// Makes the ring for the calling thread.
-    pub(crate) fn new(mut worker: Worker) -> Result<Self, RingError> {
-        let listeners: Vec<_> =
-            std::mem::take(&mut worker.listeners).into_iter().map(Some).collect();
-        let ring = Ring::new(worker.settings.ring)?;
-        Ok(Self {
-            ring,
-            session: Session::new(
-                worker.settings,
-                Arc::clone(&worker.admission),
-                listeners.len(),
-                usize::from(worker.settings.ring.buffers),
-            ),
-            sockets: Vec::new(),
-            listeners,
-            spinner: Spinner::new(worker.settings.spin),
-            worker,
-        })
+/// What is out for one connection.
+#[derive(Debug)]
+struct Operations {
+    receiving: Receiving,
+    sending: Sending,
+}
+
+/// Makes the ring for the calling thread.
+pub(crate) fn on_this_host(mut worker: Worker) -> Result<Driver<impl Kernel>, RingError> {
+    let mut ring = Ring::new(worker.settings.ring)?;
+    let listeners = std::mem::take(&mut worker.listeners);
+    let count = listeners.len();
+    listeners.into_iter().for_each(|listener| ring.attach_listener(listener.into()));
+    let host = Host::new(ring, Arc::clone(&worker.admission), worker.shutdown);
+    Ok(Driver::new(host, count, worker.settings, worker.admission))
+}
+
+impl<K: Kernel> Driver<K> {
+    /// A driver that serves the kernel's listeners, which are numbered from 0.
+    pub(crate) fn new(
+        mut kernel: K,
+        listeners: usize,
+        settings: Settings,
+        admission: Arc<Admission>,
+    ) -> Self {
+        for urgency in Urgency::ALL {
+            let token = Token::new(Operation::Readable, urgency as u32, 0);
+            kernel.watch_signal(token, urgency);
+        }
+        let mut driver = Self {
+            kernel,
+            connections: Connections::new(settings, admission),
+            acceptor: Acceptor::new(listeners),
+            parked: Parked::default(),
+            spinner: Spinner::new(settings.spin),
+            has_queue_left: false,
+        };
+        driver.settle(driver.kernel.now());
+        driver
     }
 
     /// Serves until shut down.
@@ -72,183 +107,343 @@ impl Driver {
     /// When the kernel refuses the ring's work as a whole; single operations that fail are the
     /// business of their connection.
     pub(crate) fn run(mut self) -> io::Result<Counters> {
-        for urgency in Urgency::ALL {
-            self.watch(urgency);
+        while !self.is_finished() {
+            self.turn()?;
         }
-        let mut now = Instant::now();
-        self.session.settle(now);
-        loop {
-            self.carry_out_submissions(now);
-            if self.session.is_finished() {
-                return Ok(self.session.counters());
-            }
-            self.wait()?;
-            now = Instant::now();
-            while let Some(completion) = self.ring.next_completion() {
-                self.handle(now, completion);
-            }
-            self.session.handle_timeout(now);
-            self.session.settle(now);
-        }
+        Ok(self.connections.counters())
+    }
+
+    /// Whether the worker was shut down and nothing is left of it.
+    pub(crate) fn is_finished(&self) -> bool {
+        self.connections.is_finished()
+    }
+
+    /// Waits until something happens, and acts on it.
+    ///
+    /// # Errors
+    ///
+    /// As [`run`](Self::run).
+    pub(crate) fn turn(&mut self) -> io::Result<()> {
+        self.wait()?;
+        let now = self.kernel.now();
+        self.handle_completions(now);
+        self.handle_deadlines(now)?;
+        self.settle(now);
+        Ok(())
+    }
+
+    pub(crate) fn kernel(&self) -> &K {
+        &self.kernel
+    }
+
+    pub(crate) fn kernel_mut(&mut self) -> &mut K {
+        &mut self.kernel
+    }
+
+    pub(crate) fn counters(&self) -> Counters {
+        self.connections.counters()
+    }
+
+    pub(crate) fn connection_count(&self) -> usize {
+        self.connections.len()
+    }
+
+    /// Bytes in memory of our own.
+    pub(crate) fn spilled_bytes(&self) -> usize {
+        self.connections.spilled_bytes()
     }
 
     /// Hands submissions to the kernel and waits for completions: polling first, where that pays.
     fn wait(&mut self) -> io::Result<()> {
-        let patience = self.patience();
-        if patience != Wait::Poll
-            && let Some(end) = self.spinner.poll_until(Instant::now(), self.session.deadline())
+        let wait = self.patience();
+        if wait != Wait::Poll
+            && let Some(end) =
+                self.spinner.poll_until(self.kernel.now(), self.connections.deadline())
         {
-            self.ring.submit(Wait::Poll)?;
-            if self.ring.has_completion()? || self.poll_until(end)? {
+            self.kernel.submit(Wait::Poll)?;
+            if self.kernel.has_completion()? || self.poll_until(end)? {
                 return Ok(());
             }
         }
-        self.ring.submit(patience)
+        self.kernel.submit(wait)
     }
 
     /// Whether a completion came in time.
     fn poll_until(&mut self, end: Instant) -> io::Result<bool> {
         let mut has_found = false;
-        while !has_found && Instant::now() < end {
+        while !has_found && self.kernel.now() < end {
             std::hint::spin_loop();
-            has_found = self.ring.has_completion()?;
+            has_found = self.kernel.has_completion()?;
         }
         self.spinner.polled(has_found);
         Ok(has_found)
     }
 
     fn patience(&self) -> Wait {
-        if self.session.wants_turn() {
+        let can_unpark = self.parked.len() > 0 && self.kernel.free_buffers() > 0;
+        if self.connections.has_work() || self.has_queue_left || can_unpark {
             return Wait::Poll;
         }
-        self.session.deadline().map_or(Wait::Forever, |deadline| {
-            Wait::AtMost(deadline.saturating_duration_since(Instant::now()))
+        self.connections.deadline().map_or(Wait::Forever, |deadline| {
+            Wait::AtMost(deadline.saturating_duration_since(self.kernel.now()))
         })
     }
 
-    fn handle(&mut self, now: Instant, completion: Completion) {
+    /// Takes what completed; says whether anything did.
+    fn handle_completions(&mut self, now: Instant) -> bool {
+        let mut has_any = false;
+        while let Some(completion) = self.kernel.next_completion() {
+            self.handle(now, completion);
+            has_any = true;
+        }
+        has_any
+    }
+
+    /// Acts on the deadlines that have passed by `now`, once all that had arrived by then is seen:
+    /// the process may have stood still, and its peers were in time.
+    fn handle_deadlines(&mut self, now: Instant) -> io::Result<()> {
+        if self.connections.deadline().is_none_or(|deadline| now < deadline) {
+            return Ok(());
+        }
+        for _ in 0..MAX_PASSES_BEFORE_DEADLINES {
+            self.settle(now);
+            self.kernel.submit(Wait::Poll)?;
+            if !self.handle_completions(now) {
+                break;
+            }
+        }
+        self.connections.handle_timeout(now, &mut self.kernel);
+        Ok(())
+    }
+
+    fn handle(&mut self, now: Instant, completion: Completion<K::Socket>) {
         let Completion { token, more, outcome } = completion;
+        let key = Key { slot: token.slot, generation: token.generation };
         match outcome {
-            Outcome::Accepted(Ok(socket)) => {
-                let address = peer::address_of(socket.as_fd(), &self.worker.admission);
-                let slot = self.session.handle_accepted(now, token, more, Ok(address));
-                self.adopt(slot, socket);
+            Outcome::Accepted(result) => self.handle_accepted(now, token.slot, more, result),
+            Outcome::Received(result) => self.handle_received(now, key, more, result),
+            Outcome::Sent(parts, result) => self.handle_sent(now, key, parts, result),
+            Outcome::Writable(result) => {
+                self.operations(key).sending.handle_writable(more, result);
+                self.connections.mark(key);
             }
-            Outcome::Accepted(Err(error)) => {
-                self.session.handle_accepted(now, token, more, Err(error));
+            Outcome::Readable(result) => {
+                result.expect("a descriptor that is open for the worker's life can be watched");
+                let urgency = Urgency::ALL[token.slot as usize];
+                self.connections.shut_down(now, urgency, &mut self.kernel);
             }
-            Outcome::Received(result) => {
-                let result = result.map(|lease| {
-                    lease.map(|lease| {
-                        let bytes = self.ring.bytes(&lease);
-                        (lease, bytes)
-                    })
-                });
-                self.session.handle_received(now, token, more, result);
-            }
-            Outcome::Sent(batch, result) => self.session.handle_sent(now, token, batch, result),
-            Outcome::Cancelled => {}
-            Outcome::Readable(result) => self.handle_signal(now, token, result),
+            Outcome::Cancelled(Ok(())) => {}
+            Outcome::Cancelled(Err(_)) => self.handle_missed_cancel(token, key),
         }
     }
 
-    fn adopt(&mut self, slot: Option<u32>, socket: OwnedFd) {
-        let Some(slot) = slot else { return };
-        let slot = slot as usize;
-        if self.sockets.len() <= slot {
-            self.sockets.resize_with(slot + 1, || None);
+    fn handle_accepted(
+        &mut self,
+        now: Instant,
+        listener: u32,
+        more: bool,
+        result: Result<K::Socket, Errno>,
+    ) {
+        if !more {
+            self.acceptor.ended(listener);
         }
-        self.sockets[slot] = Some(socket);
-    }
-
-    fn handle_signal(&mut self, now: Instant, token: Token, result: Result<(), Errno>) {
-        result.expect("a descriptor that is open for the worker's life can be watched");
-        match Urgency::ALL[token.slot as usize] {
-            Urgency::Drain => self.session.drain(now),
-            Urgency::Stop => self.session.stop(now),
+        match result {
+            Ok(socket) => self.admit(now, socket),
+            Err(error) => self.connections.handle_accept_failure(now, error),
         }
     }
 
-    fn watch(&mut self, urgency: Urgency) {
-        let token = Token::new(Operation::Readable, urgency as u32, 0);
-        let shutdown: &ShutdownSignal = &self.worker.shutdown;
-        self.ring.watch_readable(token, shutdown.descriptor(urgency));
+    fn admit(&mut self, now: Instant, socket: K::Socket) {
+        let address = self.kernel.address_of(&socket);
+        let operations = Operations { receiving: Receiving::new(), sending: Sending::default() };
+        let admitted = self.connections.admit(now, address, operations, &mut self.kernel);
+        if let Some(key) = admitted {
+            self.kernel.adopt(key.slot, socket);
+        }
     }
 
-    fn carry_out_submissions(&mut self, now: Instant) {
-        while let Some(submission) = self.session.poll_submission() {
-            match submission {
-                Submission::Accept(token) => {
-                    self.ring.accept(token, listener(&self.listeners, token.slot).as_fd());
+    fn handle_received(
+        &mut self,
+        now: Instant,
+        key: Key,
+        more: bool,
+        result: Result<Option<Lease>, Errno>,
+    ) {
+        let receiving = &mut self.operations(key).receiving;
+        if !more {
+            receiving.ended();
+        }
+        match result {
+            Ok(Some(lease)) => {
+                receiving.took(lease.len());
+                self.connections.handle_received(now, key, lease, &mut self.kernel);
+            }
+            Ok(None) => self.connections.handle_eof(key),
+            Err(Errno::NOBUFS) => self.park(key),
+            Err(error) => self.connections.handle_failure(key, error),
+        }
+    }
+
+    fn park(&mut self, key: Key) {
+        let connection = self.connections.get_mut(key).expect(OUTLIVES);
+        let receiving = &mut connection.transport.receiving;
+        receiving.park();
+        self.parked.insert(key, &mut receiving.ticket);
+        self.connections.counters_mut().buffer_waits += 1;
+        self.connections.mark(key);
+    }
+
+    fn handle_sent(&mut self, now: Instant, key: Key, parts: Parts, result: Result<usize, Errno>) {
+        self.operations(key).sending.ended(parts.len(), result);
+        self.connections.handle_sent(now, key, parts, result, &mut self.kernel);
+    }
+
+    /// The operation that was to be cancelled may still be out: it is asked for again.
+    fn handle_missed_cancel(&mut self, target: Token, key: Key) {
+        if target.operation == Operation::Accept {
+            self.acceptor.cancel_missed(target.slot);
+        } else if let Some(connection) = self.connections.get_mut(key) {
+            match target.operation {
+                Operation::Receive => connection.transport.receiving.cancel_missed(),
+                _ => connection.transport.sending.cancel_missed(),
+            }
+            self.connections.mark(key);
+        }
+    }
+
+    fn operations(&mut self, key: Key) -> &mut Operations {
+        &mut self.connections.get_mut(key).expect(OUTLIVES).transport
+    }
+
+    /// Lets everything that something happened to go on.
+    fn settle(&mut self, now: Instant) {
+        self.connections.begin_turn();
+        self.unpark();
+        while let Some(key) = self.connections.next_dirty() {
+            self.advance(now, key);
+        }
+        self.advance_listeners(now);
+        // Whoever was admitted just now receives in this turn.
+        while let Some(key) = self.connections.next_dirty() {
+            self.advance(now, key);
+        }
+    }
+
+    /// Lets as many connections receive again as there are free buffers. One that finds none left
+    /// is parked anew; one that has nothing to receive leaves its buffer to the next turn.
+    fn unpark(&mut self) {
+        for _ in 0..self.kernel.free_buffers().min(self.parked.len()) {
+            let key = self.parked.pop().expect("no more are taken than there are");
+            self.operations(key).receiving.unpark();
+            self.connections.mark(key);
+        }
+    }
+
+    /// Does what a connection needs until it has to wait.
+    fn advance(&mut self, now: Instant, key: Key) {
+        while let Some(action) = self.connections.advance(now, key, &mut self.kernel) {
+            match action {
+                Action::Probe => {
+                    let probe = self.kernel.probe(key.slot);
+                    self.operations(key).sending.try_again();
+                    self.connections.handle_probe(now, key, probe);
                 }
-                Submission::Receive(token, Amount::One) => {
-                    self.ring.receive_one(token, socket(&self.sockets, token.slot));
+                Action::SendFin => self.kernel.shut_down_write(key.slot),
+                Action::Wait(interest) => {
+                    let is_reading = self.submit(key, interest);
+                    return self.connections.settle(now, key, is_reading, &mut self.kernel);
                 }
-                Submission::Receive(token, Amount::Many) => {
-                    self.ring.receive_many(token, socket(&self.sockets, token.slot));
-                }
-                Submission::Send(token, batch) => {
-                    self.ring.send(token, socket(&self.sockets, token.slot), batch);
-                }
-                Submission::Cancel(target) => {
-                    let token = Token::new(Operation::Cancel, target.slot, target.generation);
-                    self.ring.cancel(token, target);
-                }
-                Submission::Probe { slot } => {
-                    let probe = peer::probe(socket(&self.sockets, slot));
-                    self.session.handle_probe(now, slot, probe);
-                }
-                Submission::ShutdownWrite { slot } => {
-                    peer::shut_down_writing(socket(&self.sockets, slot));
-                }
-                Submission::Close { slot, manner } => self.close(slot, manner),
-                Submission::HoldOff { index } => {
-                    handshake::hold_off(listener(&self.listeners, index));
-                }
-                Submission::CloseListener { index, at_any_rate } => {
-                    self.close_listener(now, index, at_any_rate);
-                }
-                Submission::Recycle(lease) => {
-                    if self.ring.recycle(lease) {
-                        self.session.handle_buffer_returned();
-                    }
-                }
+                Action::Close(mode) => return self.close(now, key, mode),
             }
         }
     }
 
-    fn close(&mut self, slot: u32, manner: Manner) {
-        let socket = self.sockets[slot as usize].take().expect("a connection is closed once");
-        if let Some((account, queued)) = peer::prepare_close(socket.as_fd(), manner) {
-            self.session.handle_left_behind(account, queued);
+    /// Submits what the interest calls for; says whether the peer is being read.
+    fn submit(&mut self, key: Key, interest: Interest) -> bool {
+        let connection = self.connections.get_mut(key).expect("it was just advanced");
+        if interest.write && connection.transport.sending.may_send() {
+            let parts = connection.take_outgoing(Ring::MAX_PARTS);
+            connection.transport.sending.submitted();
+            self.kernel.send(token(Operation::Send, key), parts);
+        }
+        let Operations { receiving, sending } = &mut connection.transport;
+        if let Some(SendRequest::WatchWritable) = sending.advance() {
+            self.kernel.watch_writable(token(Operation::Writable, key));
+        }
+        match receiving.advance(interest.read) {
+            Some(ReceiveRequest::Receive(amount)) => {
+                self.kernel.receive(token(Operation::Receive, key), amount);
+            }
+            Some(ReceiveRequest::Cancel) => self.kernel.cancel(token(Operation::Receive, key)),
+            None => {}
+        }
+        receiving.is_armed()
+    }
+
+    /// Cancels what is in flight; once nothing is, closes the socket.
+    fn close(&mut self, now: Instant, key: Key, mode: CloseMode) {
+        let Operations { receiving, sending } = self.operations(key);
+        let (receive, watch) = (receiving.cancel(), sending.cancel());
+        let is_in_flight = receiving.is_in_flight() || sending.is_in_flight();
+        if receive.is_some() {
+            self.kernel.cancel(token(Operation::Receive, key));
+        }
+        if watch.is_some() {
+            self.kernel.cancel(token(Operation::Writable, key));
+        }
+        if is_in_flight {
+            return self.connections.settle(now, key, false, &mut self.kernel);
+        }
+        let unacknowledged = self.kernel.close(key.slot, mode);
+        let Operations { receiving, .. } = self.connections.remove(now, key, unacknowledged);
+        self.parked.remove(receiving.ticket);
+    }
+
+    fn advance_listeners(&mut self, now: Instant) {
+        if self.connections.accepting_mut().take_hold_off() {
+            self.acceptor.numbers().for_each(|number| self.kernel.hold_off(number));
+        }
+        self.has_queue_left = false;
+        for number in self.acceptor.numbers() {
+            let accept = Token::new(Operation::Accept, number, 0);
+            match self.acceptor.advance(number, self.connections.accepting()) {
+                Some(ListenerRequest::Accept) => self.kernel.accept(accept),
+                Some(ListenerRequest::Cancel) => self.kernel.cancel(accept),
+                Some(ListenerRequest::Close { at_any_rate }) => {
+                    self.close_listener(now, number, at_any_rate);
+                }
+                None => {}
+            }
+        }
+        if self.acceptor.is_closed() {
+            self.connections.accepting_mut().finish();
         }
     }
 
     /// Closing a listener resets what waits in its queue, so that is accepted first.
-    fn close_listener(&mut self, now: Instant, index: u32, at_any_rate: bool) {
-        let listener = self.listeners[index as usize].take().expect("a listener is closed once");
-        let (sockets, is_empty) = handshake::take_queue(&listener);
-        for socket in sockets {
-            let address = peer::address_of(socket.as_fd(), &self.worker.admission);
-            let slot = self.session.handle_last_accepted(now, address);
-            self.adopt(slot, socket);
+    fn close_listener(&mut self, now: Instant, number: u32, at_any_rate: bool) {
+        for _ in 0..MAX_QUEUED_ACCEPTS_PER_TURN {
+            match self.kernel.accept_queued(number) {
+                Ok(socket) => self.admit(now, socket),
+                Err(Errno::AGAIN) => {
+                    self.kernel.close_listener(number);
+                    return self.acceptor.closed(number);
+                }
+                Err(error) if !failure::stops_accepting(error) => {}
+                Err(_) if at_any_rate => {
+                    let left = self.kernel.close_listener(number);
+                    self.connections.handle_queue_dropped(left);
+                    return self.acceptor.closed(number);
+                }
+                Err(_) => return self.connections.pause_accepting(now),
+            }
         }
-        if is_empty {
-            return;
-        }
-        if at_any_rate {
-            self.session.handle_queue_dropped(sockopt::accept_queue_length(listener.as_fd()));
-        } else {
-            self.listeners[index as usize] = Some(listener);
-            self.session.handle_queue_left(now, index);
-        }
+        self.has_queue_left = true;
     }
 }
 
-fn socket(sockets: &[Option<OwnedFd>], slot: u32) -> BorrowedFd<'_> {
-    sockets[slot as usize].as_ref().expect("a slot has a socket until it is closed").as_fd()
-}
+const OUTLIVES: &str = "a connection outlives its operations";
 
-fn listener(listeners: &[Option<TcpListener>], index: u32) -> &TcpListener {
-    listeners[index as usize].as_ref().expect("a listener is closed after its last accept")
+fn token(operation: Operation, key: Key) -> Token {
+    Token::new(operation, key.slot, key.generation)
 }

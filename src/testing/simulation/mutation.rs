@@ -20,11 +20,19 @@ pub enum Mutation {
     TwoSendsInFlight,
     /// Every seventh lease that is given up is lost.
     LeakALease,
+    /// A buffer that is free is handed out twice.
+    FreeABufferTwice,
+    /// The driver never learns that a full socket has room.
+    MissWritableSockets,
+    /// The driver takes a cancellation that missed for one that did not.
+    HideMissedCancels,
+    /// What the peer had not acknowledged at the end does not count.
+    ForgetUnacknowledgedBytes,
 }
 
 impl Mutation {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 12] = [
         Self::RecycleBeforeSendCompletes,
         Self::IgnoreTheEndOfAMultishot,
         Self::DropTheRestOfAShortSend,
@@ -33,6 +41,10 @@ impl Mutation {
         Self::SkipTheGenerationCheck,
         Self::TwoSendsInFlight,
         Self::LeakALease,
+        Self::FreeABufferTwice,
+        Self::MissWritableSockets,
+        Self::HideMissedCancels,
+        Self::ForgetUnacknowledgedBytes,
     ];
 
     /// What the simulation says when it catches this one: some part of it.
@@ -47,6 +59,9 @@ impl Mutation {
             Self::SkipTheGenerationCheck => &["one receive in flight", "freed"],
             Self::TwoSendsInFlight => &["one send in flight"],
             Self::LeakALease => &["never came back"],
+            Self::FreeABufferTwice => &["given out twice"],
+            Self::MissWritableSockets | Self::HideMissedCancels => &["stuck"],
+            Self::ForgetUnacknowledgedBytes => &["counted as lost"],
         }
     }
 }

@@ -1,26 +1,26 @@
-//! Calls a task from another task of the same thread.
+//! Wakes a task from another task of the same thread.
 
 use std::cell::Cell;
-use std::task::{Context, Poll, Waker};
+use std::task::{self, Context, Poll};
 
-/// Remembers one ring until it is heard.
+/// Remembers one wake-up until it is polled.
 #[derive(Default)]
-pub(super) struct Bell {
-    is_rung: Cell<bool>,
-    waker: Cell<Option<Waker>>,
+pub(super) struct Waker {
+    is_woken: Cell<bool>,
+    waker: Cell<Option<task::Waker>>,
 }
 
-impl Bell {
-    pub(super) fn ring(&self) {
-        self.is_rung.set(true);
+impl Waker {
+    pub(super) fn wake(&self) {
+        self.is_woken.set(true);
         if let Some(waker) = self.waker.take() {
             waker.wake();
         }
     }
 
-    /// Ready when it was rung since the last time.
+    /// Ready when it was woken since the last time.
     pub(super) fn poll(&self, context: &mut Context<'_>) -> Poll<()> {
-        if self.is_rung.replace(false) {
+        if self.is_woken.replace(false) {
             return Poll::Ready(());
         }
         let waker = self.waker.take();

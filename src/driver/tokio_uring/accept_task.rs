@@ -8,22 +8,29 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rustix::net::SocketFlags;
 use tokio::time::{Sleep, sleep_until};
 
-use super::bell::Bell;
 use super::connection::Connection;
-use super::{Shared, Worker};
-use crate::driver::copying::Session;
+use super::{Connections, Shared, Worker};
 use crate::driver::listeners::Listeners;
+use crate::driver::shared_buffer::SharedBuffer;
 use crate::driver::{Urgency, peer};
 use crate::lifecycle::Admission;
 use crate::metrics::Counters;
 use crate::sys::Watched;
 
-pub(super) struct Reception {
+/// Turns of the runtime before a deadline is acted on: one in which it sees what the kernel
+/// completed, one in which the tasks take it, and those for what a second receive brings.
+const TURNS_BEFORE_DEADLINES: usize = 8;
+
+/// The runtime hands submissions over when it goes to sleep, and does not look whether the kernel took
+/// them. Where it did not (EAGAIN, EINTR of `io_uring_enter(2)`) they lie there until it sleeps again.
+const RESUBMISSION_INTERVAL: Duration = Duration::from_millis(100);
+
+pub(super) struct AcceptTask {
     shared: Rc<Shared>,
     admission: Arc<Admission>,
     listeners: Listeners<Watched<TcpListener>>,
@@ -32,7 +39,7 @@ pub(super) struct Reception {
     alarm: Pin<Box<Sleep>>,
 }
 
-impl Reception {
+impl AcceptTask {
     /// Watches what there is; to be called inside the runtime.
     pub(super) fn new(mut worker: Worker) -> io::Result<Self> {
         let mut listeners = Vec::new();
@@ -54,34 +61,48 @@ impl Reception {
     }
 
     pub(super) async fn run(mut self) -> io::Result<Counters> {
-        loop {
+        while !self.shared.connections.borrow().is_finished() {
+            self.act_on_deadlines().await;
             self.turn();
             self.shared.wake_others();
-            if self.shared.session.borrow().is_finished() {
-                return Ok(self.shared.session.borrow().counters());
-            }
-            if !self.listeners.has_more(&self.shared.session.borrow()) {
+            let has_more = {
+                let connections = self.shared.connections.borrow();
+                connections.is_finished() || self.listeners.has_more(connections.accepting())
+            };
+            if !has_more {
                 poll_fn(|context| self.poll_event(context)).await?;
             }
-            // What has arrived by now is seen before deadlines are.
             tokio::task::yield_now().await;
         }
+        Ok(self.shared.connections.borrow().counters())
+    }
+
+    /// Acts on the deadlines that have passed, once all that had arrived by then is seen: the process
+    /// may have stood still, and its peers were in time.
+    async fn act_on_deadlines(&self) {
+        let now = Instant::now();
+        if self.shared.connections.borrow().deadline().is_none_or(|deadline| now < deadline) {
+            return;
+        }
+        for _ in 0..TURNS_BEFORE_DEADLINES {
+            tokio::task::yield_now().await;
+        }
+        self.shared.connections.borrow_mut().handle_timeout(now, &mut SharedBuffer::default());
     }
 
     fn turn(&mut self) {
-        let mut session = self.shared.session.borrow_mut();
+        let mut connections = self.shared.connections.borrow_mut();
         let now = Instant::now();
-        session.handle_timeout(now);
         let (shared, admission) = (&self.shared, &self.admission);
-        self.listeners.follow(now, &mut session, &mut |session, socket| {
-            adopt(now, session, admission, shared, socket);
+        self.listeners.follow(now, &mut connections, &mut |connections, socket| {
+            adopt(now, connections, admission, shared, socket);
         });
     }
 
     /// Ready when there is something to do.
     fn poll_event(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let has_time_come = self.poll_alarm(context).is_ready();
-        let is_called = self.shared.reception.poll(context).is_ready();
+        let is_called = self.shared.accept_task.poll(context).is_ready();
         let is_signalled = self.poll_signals(context)?.is_ready();
         let is_visited = self.poll_listeners(context)?.is_ready();
         if has_time_come || is_called || is_signalled || is_visited {
@@ -92,7 +113,9 @@ impl Reception {
     }
 
     fn poll_alarm(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        let deadline = self.shared.session.borrow().deadline();
+        let connections = self.shared.connections.borrow();
+        let resubmission = (connections.len() > 0).then(|| Instant::now() + RESUBMISSION_INTERVAL);
+        let deadline = connections.deadline().into_iter().chain(resubmission).min();
         self.shared.alarm.set(deadline);
         let Some(deadline) = deadline else { return Poll::Pending };
         if self.alarm.deadline() != deadline.into() {
@@ -108,11 +131,9 @@ impl Reception {
                 Poll::Pending => self.signals.push((urgency, signal)),
                 Poll::Ready(_) => {
                     raised = Poll::Ready(());
-                    let mut session = self.shared.session.borrow_mut();
-                    match urgency {
-                        Urgency::Drain => session.drain(Instant::now()),
-                        Urgency::Stop => session.stop(Instant::now()),
-                    }
+                    let mut connections = self.shared.connections.borrow_mut();
+                    let nothing = &mut SharedBuffer::default();
+                    connections.shut_down(Instant::now(), urgency, nothing);
                 }
             }
         }
@@ -134,19 +155,13 @@ impl Reception {
 /// Gives a connection its task.
 fn adopt(
     now: Instant,
-    session: &mut Session,
+    connections: &mut Connections,
     admission: &Admission,
     shared: &Rc<Shared>,
     socket: OwnedFd,
 ) {
-    let address = peer::address_of(socket.as_fd(), admission);
-    let Some(key) = session.admit(now, address) else { return };
-    let bell = Rc::new(Bell::default());
-    let mut bells = shared.bells.borrow_mut();
-    let slot = key.slot as usize;
-    if bells.len() <= slot {
-        bells.resize_with(slot + 1, Rc::default);
-    }
-    bells[slot] = Rc::clone(&bell);
-    ::tokio_uring::spawn(Connection::new(Rc::clone(shared), key, bell, socket).serve());
+    let (address, waker) = (peer::address_of(socket.as_fd(), admission), Rc::default());
+    let nothing = &mut SharedBuffer::default();
+    let Some(key) = connections.admit(now, address, Rc::clone(&waker), nothing) else { return };
+    ::tokio_uring::spawn(Connection::new(Rc::clone(shared), key, waker, socket).serve());
 }

@@ -1,0 +1,432 @@
+//! One connection, whatever its driver: which bytes wait for what, and what to do next.
+//!
+//! # The life of a received byte
+//!
+//! 1. The driver receives it into a buffer; it arrives as a lease and joins `received`.
+//! 2. When the connection has its turn the protocol core sees it, and forwards or discards ranges
+//!    of the stream. A turn has a budget, so that one peer's many small frames do not make others
+//!    wait.
+//! 3. Discarded parts are released. Forwarded ones move to `outgoing`.
+//! 4. The driver takes parts from `outgoing` and sends what the socket takes at once.
+//! 5. What was sent is released, what was not goes back to the front of `outgoing`. What then waits
+//!    for the peer is copied out of its buffer, unless it fills a good part of that.
+
+use std::time::Instant;
+
+use rustix::io::Errno;
+
+use super::buffers::Buffers;
+use super::door::Place;
+use super::received::Received;
+use super::spill::Holding;
+use super::{Settings, failure};
+use crate::lifecycle::{Action as Step, Alarm, Cause, Lifecycle, OnReceive, Probe};
+use crate::protocol::{self, Input, Output};
+use crate::sys::{Owned, Part, Parts, Stretch};
+
+/// A connection. `L` is a lease of the driver's buffers, `T` what the driver knows of its socket.
+#[derive(Debug)]
+pub(super) struct Connection<L, T> {
+    pub(super) transport: T,
+    place: Place,
+    protocol: protocol::Connection,
+    lifecycle: Lifecycle,
+    received: Received<L>,
+    /// The peer's FIN arrived, and the core learns of it after what came before.
+    is_eof_due: bool,
+    outgoing: Parts<L>,
+    sending: Sending,
+    /// Since when the peer has not been read.
+    paused_since: Option<Instant>,
+    unsent_at_end: usize,
+    pub(super) holding: Holding,
+    /// Whether the worker already knows that [`Self::advance`] has something to do.
+    pub(super) is_dirty: bool,
+    pub(super) alarm: Alarm,
+}
+
+/// What the driver took to send and has not reported on.
+#[derive(Debug, Default)]
+struct Sending {
+    parts: usize,
+    charge: usize,
+}
+
+/// What a connection needs of its driver.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Action {
+    /// Nothing but this, until something happens.
+    Wait(Interest),
+    /// Ask the kernel how the peer takes what is sent.
+    Probe,
+    /// Send FIN.
+    SendFin,
+    /// Close the socket, once nothing is in flight for it.
+    Close(CloseMode),
+}
+
+/// What a connection waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Interest {
+    pub(super) read: bool,
+    pub(super) write: bool,
+}
+
+/// How to close a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum CloseMode {
+    /// The kernel goes on delivering what it has.
+    Plain,
+    /// As [`Plain`](Self::Plain), and unacknowledged bytes count as lost: the server will not be
+    /// there to see them delivered.
+    Accounting,
+    /// Reset, so that a peer that takes nothing costs the kernel nothing.
+    Reset,
+}
+
+/// Calls of the core in one turn. With eight frames a call, the smallest ones of a turn take some
+/// 25 µs.
+const MAX_CALLS_PER_TURN: usize = 64;
+
+impl<L: Stretch, T> Connection<L, T> {
+    pub(super) fn new(transport: T, place: Place, now: Instant, settings: &Settings) -> Self {
+        Self {
+            transport,
+            place,
+            protocol: settings.protocol.connection(),
+            lifecycle: Lifecycle::new(now),
+            received: Received::default(),
+            is_eof_due: false,
+            outgoing: Parts::default(),
+            sending: Sending::default(),
+            paused_since: None,
+            unsent_at_end: 0,
+            holding: Holding::default(),
+            is_dirty: false,
+            alarm: Alarm::default(),
+        }
+    }
+
+    pub(super) fn place(&self) -> Place {
+        self.place
+    }
+
+    pub(super) fn lifecycle(&self) -> &Lifecycle {
+        &self.lifecycle
+    }
+
+    /// Received bytes that were to be sent back and were not, once the connection is over.
+    pub(super) fn unsent_at_end(&self) -> usize {
+        self.unsent_at_end
+    }
+
+    /// Bytes of our own memory that the connection keeps.
+    pub(super) fn charge(&self) -> usize {
+        self.received.parts().charge() + self.outgoing.charge() + self.sending.charge
+    }
+
+    /// When [`Self::handle_timeout`] is due. A frame's time does not run while we do not read.
+    pub(super) fn deadline(&self, settings: &Settings) -> Option<Instant> {
+        let of_protocol = self.protocol.deadline().filter(|_| self.is_reading());
+        self.lifecycle.deadline(&settings.limits).into_iter().chain(of_protocol).min()
+    }
+
+    /// Whether the budget of the last turn left something to do.
+    pub(super) fn has_work_left(&self) -> bool {
+        self.may_work() && !self.lifecycle.is_throttled()
+    }
+
+    /// Bytes were received.
+    pub(super) fn handle_received(
+        &mut self,
+        now: Instant,
+        lease: L,
+        buffers: &mut impl Buffers<Lease = L>,
+    ) {
+        match self.lifecycle.received(now, lease.len()) {
+            OnReceive::Deliver => self.received.push(Part::Leased(lease)),
+            OnReceive::Drop => buffers.release(lease),
+        }
+    }
+
+    /// The peer's FIN arrived.
+    pub(super) fn handle_eof(&mut self) {
+        self.lifecycle.peer_finished();
+        self.is_eof_due = true;
+    }
+
+    /// Takes the front of what waits to be sent, at most `max_parts` parts of it.
+    pub(super) fn take_outgoing(&mut self, max_parts: usize) -> Parts<L> {
+        assert!(self.sending.parts == 0, "one send at a time");
+        let parts = self.outgoing.take(max_parts);
+        self.sending = Sending { parts: parts.count(), charge: parts.charge() };
+        parts
+    }
+
+    /// The send of these parts ended; returns how many of their bytes were sent.
+    pub(super) fn handle_sent(
+        &mut self,
+        now: Instant,
+        mut parts: Parts<L>,
+        result: Result<usize, Errno>,
+        buffers: &mut impl Buffers<Lease = L>,
+    ) -> usize {
+        self.sending = Sending::default();
+        let sent = result.unwrap_or(0);
+        parts.discard_front(sent, |lease| buffers.release(lease));
+        self.outgoing.prepend(parts);
+        self.lifecycle.sent(now, sent);
+        if let Err(error) = result {
+            self.handle_failure(error);
+        }
+        sent
+    }
+
+    /// An operation failed. Some failures only say «again».
+    pub(super) fn handle_failure(&mut self, error: Errno) {
+        if let Some(cause) = failure::cause_of(error) {
+            self.lifecycle.close(cause);
+        }
+    }
+
+    /// The kernel reports how the peer takes what is sent.
+    pub(super) fn handle_probe(&mut self, now: Instant, probe: Probe, settings: &Settings) {
+        self.lifecycle.probed(now, probe, &settings.limits);
+    }
+
+    /// Whether the peer is being read from now on: a pause is added to its frame's time.
+    pub(super) fn set_reading(&mut self, now: Instant, is_reading: bool) {
+        if !is_reading {
+            self.paused_since.get_or_insert(now);
+        } else if let Some(since) = self.paused_since.take() {
+            self.protocol.postpone_deadline(now.saturating_duration_since(since));
+        }
+    }
+
+    /// The server shuts down, since `started`.
+    pub(super) fn drain(
+        &mut self,
+        now: Instant,
+        started: Instant,
+        settings: &Settings,
+        buffers: &mut impl Buffers<Lease = L>,
+    ) {
+        self.lifecycle.drain(now, started, &settings.drain);
+        self.notify(now, Input::Drain, settings, buffers);
+    }
+
+    /// There is no room for the connection, or none any more.
+    pub(super) fn refuse(
+        &mut self,
+        now: Instant,
+        cause: Cause,
+        settings: &Settings,
+        buffers: &mut impl Buffers<Lease = L>,
+    ) {
+        self.lifecycle.refuse(cause);
+        self.notify(now, Input::Busy, settings, buffers);
+    }
+
+    /// Ends the connection as it is.
+    pub(super) fn abandon(
+        &mut self,
+        now: Instant,
+        settings: &Settings,
+        buffers: &mut impl Buffers<Lease = L>,
+    ) {
+        // What the core would have sent back counts as lost.
+        self.work(now, usize::MAX, settings, buffers);
+        self.lifecycle.close(Cause::Abandoned);
+    }
+
+    /// Ends the connection for want of memory: with a word, unless its peer would not read that
+    /// either, or had it. Says whether it is the first time.
+    pub(super) fn evict(
+        &mut self,
+        now: Instant,
+        settings: &Settings,
+        buffers: &mut impl Buffers<Lease = L>,
+    ) -> bool {
+        let is_first = self.lifecycle.cause() != Some(Cause::Evicted);
+        if self.lifecycle.is_open() && self.lifecycle.unsent() == 0 {
+            self.refuse(now, Cause::Evicted, settings, buffers);
+        } else {
+            self.lifecycle.close(Cause::Evicted);
+            self.give_up(buffers);
+        }
+        is_first
+    }
+
+    /// Acts on the deadlines that have passed.
+    pub(super) fn handle_timeout(
+        &mut self,
+        now: Instant,
+        settings: &Settings,
+        buffers: &mut impl Buffers<Lease = L>,
+    ) {
+        // What arrived in time is looked at before the time is.
+        self.work(now, usize::MAX, settings, buffers);
+        self.lifecycle.handle_timeout(now, &settings.limits);
+        if self.is_reading() {
+            self.notify(now, Input::Timeout, settings, buffers);
+        }
+    }
+
+    /// What the driver has to do next. To be asked again until it is to wait or to close.
+    pub(super) fn advance(
+        &mut self,
+        now: Instant,
+        settings: &Settings,
+        buffers: &mut impl Buffers<Lease = L>,
+    ) -> Action {
+        self.work(now, MAX_CALLS_PER_TURN, settings, buffers);
+        match self.lifecycle.action() {
+            Step::Continue => {}
+            Step::SendFin => {
+                self.lifecycle.fin_sent(now);
+                return Action::SendFin;
+            }
+            Step::Close => {
+                self.give_up(buffers);
+                return Action::Close(self.close_mode());
+            }
+        }
+        if self.lifecycle.take_probe() {
+            return Action::Probe;
+        }
+        Action::Wait(Interest {
+            read: self.lifecycle.wants_input() && !self.may_work(),
+            write: !self.outgoing.is_empty(),
+        })
+    }
+
+    /// Copies what waits out of the buffers that it may not stay in.
+    pub(super) fn copy_out(&mut self, buffers: &mut impl Buffers<Lease = L>) {
+        for parts in [self.received.parts_mut(), &mut self.outgoing] {
+            let must_go = |part: &Part<L>| match part {
+                Part::Leased(lease) => !buffers.may_stay(lease.len()),
+                Part::Owned(_) => false,
+            };
+            if !parts.iter().any(must_go) {
+                continue;
+            }
+            parts.replace(|part| match part {
+                Part::Leased(lease) if !buffers.may_stay(lease.len()) => {
+                    let copy = Owned::copy_of(buffers.bytes(&lease));
+                    buffers.release(lease);
+                    Part::Owned(copy)
+                }
+                part => part,
+            });
+        }
+    }
+
+    fn is_reading(&self) -> bool {
+        self.lifecycle.is_open() && self.paused_since.is_none()
+    }
+
+    /// Whether the core has not seen everything.
+    fn may_work(&self) -> bool {
+        self.lifecycle.is_open() && self.received.has_unseen()
+    }
+
+    /// Shows the core what it has not seen, in at most `max_calls` calls, and carries out what it
+    /// answers. A limited turn stops at the high-water mark as well.
+    fn work(
+        &mut self,
+        now: Instant,
+        max_calls: usize,
+        settings: &Settings,
+        buffers: &mut impl Buffers<Lease = L>,
+    ) {
+        self.lifecycle.throttle(self.backlog(), &settings.limits);
+        let mut calls = 0;
+        while self.may_work() {
+            if calls == max_calls || (max_calls < usize::MAX && self.lifecycle.is_throttled()) {
+                return;
+            }
+            calls += 1;
+            let bytes = self.received.unseen(buffers);
+            let outcome = self.protocol.handle_input(now, Input::Data(bytes));
+            self.received.advance(outcome.unwrap_or(0));
+            self.carry_out(now, settings, buffers);
+            if outcome.is_err() {
+                self.received.clear(|lease| buffers.release(lease));
+            }
+            self.lifecycle.throttle(self.backlog(), &settings.limits);
+        }
+        if std::mem::take(&mut self.is_eof_due) {
+            self.notify(now, Input::Eof, settings, buffers);
+        }
+    }
+
+    /// Tells the core, unless it has ended, something that is not data.
+    fn notify(
+        &mut self,
+        now: Instant,
+        input: Input<'_>,
+        settings: &Settings,
+        buffers: &mut impl Buffers<Lease = L>,
+    ) {
+        if !self.lifecycle.is_open() {
+            return;
+        }
+        let outcome = self.protocol.handle_input(now, input);
+        self.carry_out(now, settings, buffers);
+        if outcome.is_err() {
+            self.received.clear(|lease| buffers.release(lease));
+        }
+    }
+
+    fn carry_out(
+        &mut self,
+        now: Instant,
+        settings: &Settings,
+        buffers: &mut impl Buffers<Lease = L>,
+    ) {
+        while let Some(output) = self.protocol.poll_output() {
+            match output {
+                Output::Forward(range) => {
+                    let length = (range.end - range.start) as usize;
+                    self.lifecycle.decided(length);
+                    self.lifecycle.queued(now, length);
+                    self.received.take(range, |part| self.outgoing.push(part));
+                }
+                Output::Discard(range) => {
+                    self.lifecycle.decided((range.end - range.start) as usize);
+                    self.received.discard(range, |lease| buffers.release(lease));
+                }
+                Output::Emit(bytes) => {
+                    self.lifecycle.queued(now, bytes.len());
+                    self.outgoing.push(Part::Owned(Owned::control(&bytes)));
+                }
+                Output::Close(reason) => self.lifecycle.end(reason, &settings.limits),
+            }
+        }
+    }
+
+    /// What waits to be sent, with what it costs to remember it.
+    fn backlog(&self) -> usize {
+        let parts = self.outgoing.count() + self.sending.parts;
+        self.lifecycle.unsent() + parts * Owned::OVERHEAD
+    }
+
+    fn close_mode(&self) -> CloseMode {
+        if self.lifecycle.answers_for_delivery() {
+            CloseMode::Accounting
+        } else if self.lifecycle.is_cut() {
+            CloseMode::Reset
+        } else {
+            CloseMode::Plain
+        }
+    }
+
+    /// Frees what waits; what of it was to be sent back counts as not sent.
+    fn give_up(&mut self, buffers: &mut impl Buffers<Lease = L>) {
+        let is_echo = |part: &&Part<L>| !matches!(part, Part::Owned(owned) if owned.is_control());
+        self.unsent_at_end += self.outgoing.iter().filter(is_echo).map(Part::len).sum::<usize>();
+        let length = self.outgoing.len();
+        self.outgoing.discard_front(length, |lease| buffers.release(lease));
+        self.received.clear(|lease| buffers.release(lease));
+    }
+}

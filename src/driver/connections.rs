@@ -1,0 +1,357 @@
+//! All connections of a worker, whatever its driver: admission, turns, deadlines, memory, shutdown,
+//! counters.
+//!
+//! Nothing here performs I/O, reads a clock or holds a descriptor. A driver reports what happened
+//! to a connection, which makes it dirty; once per turn it takes each dirty connection with
+//! [`Connections::next_dirty`] and does what [`Connections::advance`] answers until that is to
+//! wait. When a socket is closed it calls [`Connections::remove`].
+
+use std::collections::VecDeque;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rustix::io::Errno;
+
+use super::buffers::Buffers;
+use super::connection::{Action, Connection};
+use super::door::{Door, Place};
+use super::slab::{Key, Slab};
+use super::spill::Spill;
+use super::{Settings, Urgency, failure};
+use crate::lifecycle::{Accepting, Admission, Cause, Probe, Timers};
+use crate::metrics::Counters;
+use crate::sys::{Parts, Stretch};
+
+/// The connections of one worker. `L` is a lease of its buffers, `T` what its driver knows of a
+/// socket.
+#[derive(Debug)]
+pub(super) struct Connections<L, T> {
+    settings: Settings,
+    door: Door,
+    accepting: Accepting,
+    slab: Slab<Connection<L, T>>,
+    dirty: VecDeque<Key>,
+    /// Those whose budget ended before their work.
+    next_turn: Vec<Key>,
+    timers: Timers<Key>,
+    spill: Spill,
+    shutdown: Option<Shutdown>,
+    counters: Counters,
+}
+
+/// What the worker was told of its end.
+#[derive(Debug, Clone, Copy)]
+struct Shutdown {
+    urgency: Urgency,
+    started: Instant,
+}
+
+impl<L: Stretch, T> Connections<L, T> {
+    pub(super) fn new(settings: Settings, admission: Arc<Admission>) -> Self {
+        Self {
+            settings,
+            door: Door::new(admission),
+            accepting: Accepting::default(),
+            slab: Slab::new(),
+            dirty: VecDeque::new(),
+            next_turn: Vec::new(),
+            timers: Timers::new(),
+            spill: Spill::new(settings.spill_budget),
+            shutdown: None,
+            counters: Counters::default(),
+        }
+    }
+
+    /// Number of connections.
+    pub(super) fn len(&self) -> usize {
+        self.slab.len()
+    }
+
+    /// Whether the worker was shut down, every listener is closed and every connection gone.
+    pub(super) fn is_finished(&self) -> bool {
+        self.accepting.is_finished() && self.slab.len() == 0
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) is due at the latest.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.timers.next().into_iter().chain(self.accepting.deadline()).min()
+    }
+
+    /// Whether some connection has something to do although nothing happened.
+    pub(super) fn has_work(&self) -> bool {
+        !self.dirty.is_empty() || !self.next_turn.is_empty()
+    }
+
+    pub(super) fn counters(&self) -> Counters {
+        self.counters
+    }
+
+    pub(super) fn counters_mut(&mut self) -> &mut Counters {
+        &mut self.counters
+    }
+
+    /// Bytes in memory of our own.
+    pub(super) fn spilled_bytes(&self) -> usize {
+        self.spill.total()
+    }
+
+    pub(super) fn accepting(&self) -> &Accepting {
+        &self.accepting
+    }
+
+    pub(super) fn accepting_mut(&mut self) -> &mut Accepting {
+        &mut self.accepting
+    }
+
+    /// A connection, unless it is gone.
+    pub(super) fn get(&self, key: Key) -> Option<&Connection<L, T>> {
+        self.slab.get(key)
+    }
+
+    /// A connection, unless it is gone.
+    pub(super) fn get_mut(&mut self, key: Key) -> Option<&mut Connection<L, T>> {
+        self.slab.get_mut(key)
+    }
+
+    /// A connection was accepted. `None`: close it at once.
+    pub(super) fn admit(
+        &mut self,
+        now: Instant,
+        address: Option<IpAddr>,
+        transport: T,
+        buffers: &mut impl Buffers<Lease = L>,
+    ) -> Option<Key> {
+        let place = self.door.enter(address, &mut self.counters)?;
+        let settings = self.settings;
+        let key = self.slab.insert_with(|_| Connection::new(transport, place, now, &settings));
+        let connection = self.slab.get_mut(key).expect("just inserted");
+        if let Some(shutdown) = self.shutdown {
+            connection.drain(now, shutdown.started, &settings, buffers);
+            if shutdown.urgency == Urgency::Stop {
+                connection.abandon(now, &settings, buffers);
+            }
+        }
+        if place == Place::Surplus {
+            connection.refuse(now, Cause::Busy, &settings, buffers);
+        }
+        self.mark(key);
+        Some(key)
+    }
+
+    /// An accept failed.
+    pub(super) fn handle_accept_failure(&mut self, now: Instant, error: Errno) {
+        if failure::stops_accepting(error) {
+            self.pause_accepting(now);
+        }
+    }
+
+    /// Descriptors or memory ran out while somebody waits to be accepted.
+    pub(super) fn pause_accepting(&mut self, now: Instant) {
+        self.counters.accept_pauses += 1;
+        self.accepting.pause(now);
+    }
+
+    /// So many connections were never accepted, because descriptors ran out to the end.
+    pub(super) fn handle_queue_dropped(&mut self, connections: usize) {
+        self.counters.unaccepted += connections as u64;
+    }
+
+    /// Bytes were received.
+    pub(super) fn handle_received(
+        &mut self,
+        now: Instant,
+        key: Key,
+        lease: L,
+        buffers: &mut impl Buffers<Lease = L>,
+    ) {
+        self.counters.bytes_received += lease.len() as u64;
+        let connection = self.slab.get_mut(key).expect("who receives is there");
+        connection.handle_received(now, lease, buffers);
+        self.mark(key);
+    }
+
+    /// The peer's FIN arrived.
+    pub(super) fn handle_eof(&mut self, key: Key) {
+        self.with(key, |connection, _| connection.handle_eof());
+    }
+
+    /// An operation failed.
+    pub(super) fn handle_failure(&mut self, key: Key, error: Errno) {
+        self.with(key, |connection, _| connection.handle_failure(error));
+    }
+
+    /// A send of parts that were taken ended.
+    pub(super) fn handle_sent(
+        &mut self,
+        now: Instant,
+        key: Key,
+        parts: Parts<L>,
+        result: Result<usize, Errno>,
+        buffers: &mut impl Buffers<Lease = L>,
+    ) {
+        let connection = self.slab.get_mut(key).expect("who sends is there");
+        let sent = connection.handle_sent(now, parts, result, buffers);
+        self.counters.bytes_sent += sent as u64;
+        self.mark(key);
+    }
+
+    /// The kernel answered a probe.
+    pub(super) fn handle_probe(&mut self, now: Instant, key: Key, probe: Probe) {
+        self.with(key, |connection, settings| connection.handle_probe(now, probe, settings));
+    }
+
+    /// Something happened to a connection that changes what it has to do.
+    pub(super) fn mark(&mut self, key: Key) {
+        let Some(connection) = self.slab.get_mut(key) else { return };
+        if !connection.is_dirty {
+            connection.is_dirty = true;
+            self.dirty.push_back(key);
+        }
+    }
+
+    /// A connection is not done, but it is the turn of others.
+    pub(super) fn leave_to_next_turn(&mut self, key: Key) {
+        self.next_turn.push(key);
+    }
+
+    /// Some deadline may have passed. What arrived before `now` has been reported.
+    pub(super) fn handle_timeout(&mut self, now: Instant, buffers: &mut impl Buffers<Lease = L>) {
+        self.accepting.handle_timeout(now);
+        while let Some(key) = self.timers.pop(now) {
+            self.with(key, |connection, settings| {
+                connection.alarm.went_off();
+                connection.handle_timeout(now, settings, buffers);
+            });
+        }
+    }
+
+    /// Shuts down: see [`drain`](Self::drain) and [`stop`](Self::stop).
+    pub(super) fn shut_down(
+        &mut self,
+        now: Instant,
+        urgency: Urgency,
+        buffers: &mut impl Buffers<Lease = L>,
+    ) {
+        match urgency {
+            Urgency::Drain => self.drain(now, buffers),
+            Urgency::Stop => self.stop(now, buffers),
+        }
+    }
+
+    /// Stops accepting and lets every connection finish.
+    fn drain(&mut self, now: Instant, buffers: &mut impl Buffers<Lease = L>) {
+        if self.shutdown.is_some() {
+            return;
+        }
+        self.shutdown = Some(Shutdown { urgency: Urgency::Drain, started: now });
+        let limits = self.settings.drain;
+        self.accepting.close(now, limits.accept_grace, limits.timeout);
+        for key in self.slab.keys() {
+            self.with(key, |connection, settings| connection.drain(now, now, settings, buffers));
+        }
+    }
+
+    /// Stops accepting and ends every connection as it is.
+    fn stop(&mut self, now: Instant, buffers: &mut impl Buffers<Lease = L>) {
+        self.drain(now, buffers);
+        self.shutdown = Some(Shutdown { urgency: Urgency::Stop, started: now });
+        self.accepting.close(now, Duration::ZERO, Duration::ZERO);
+        for key in self.slab.keys() {
+            self.with(key, |connection, settings| connection.abandon(now, settings, buffers));
+        }
+    }
+
+    /// A turn begins: those that were left over have theirs.
+    pub(super) fn begin_turn(&mut self) {
+        for key in std::mem::take(&mut self.next_turn) {
+            self.mark(key);
+        }
+    }
+
+    /// A connection to advance.
+    pub(super) fn next_dirty(&mut self) -> Option<Key> {
+        while let Some(key) = self.dirty.pop_front() {
+            if let Some(connection) = self.slab.get_mut(key)
+                && std::mem::take(&mut connection.is_dirty)
+            {
+                return Some(key);
+            }
+        }
+        None
+    }
+
+    /// What a connection needs next.
+    pub(super) fn advance(
+        &mut self,
+        now: Instant,
+        key: Key,
+        buffers: &mut impl Buffers<Lease = L>,
+    ) -> Option<Action> {
+        Some(self.slab.get_mut(key)?.advance(now, &self.settings, buffers))
+    }
+
+    /// A connection has had its turn: what waits in it is kept, its deadline and memory are known.
+    pub(super) fn settle(
+        &mut self,
+        now: Instant,
+        key: Key,
+        is_reading: bool,
+        buffers: &mut impl Buffers<Lease = L>,
+    ) {
+        let Some(connection) = self.slab.get_mut(key) else { return };
+        connection.is_dirty = false;
+        connection.set_reading(now, is_reading);
+        connection.copy_out(buffers);
+        let deadline = connection.deadline(&self.settings);
+        self.timers.schedule(&mut connection.alarm, key, deadline);
+        if connection.has_work_left() {
+            self.leave_to_next_turn(key);
+        }
+        self.account(now, key);
+        self.make_room(now, buffers);
+    }
+
+    /// A connection's socket was closed while its peer had not acknowledged so many bytes that are
+    /// accounted for, our FIN among them.
+    pub(super) fn remove(&mut self, now: Instant, key: Key, unacknowledged: usize) -> T {
+        self.account(now, key);
+        let mut connection = self.slab.remove(key).expect("it was there to be closed");
+        assert!(connection.charge() == 0, "a connection that is gone keeps nothing");
+        self.timers.cancel(&mut connection.alarm, key);
+        self.door.leave(connection.place());
+        let fin = usize::from(connection.lifecycle().has_sent_fin());
+        let undelivered = connection.unsent_at_end() + unacknowledged.saturating_sub(fin);
+        self.counters.count_end(connection.lifecycle(), undelivered);
+        self.accepting.resume();
+        connection.transport
+    }
+
+    fn with<R: Default>(
+        &mut self,
+        key: Key,
+        act: impl FnOnce(&mut Connection<L, T>, &Settings) -> R,
+    ) -> R {
+        let Some(connection) = self.slab.get_mut(key) else { return R::default() };
+        let result = act(connection, &self.settings);
+        self.mark(key);
+        result
+    }
+
+    fn account(&mut self, now: Instant, key: Key) {
+        let connection = self.slab.get_mut(key).expect("it has just had its turn");
+        let (charge, has_ended) = (connection.charge(), connection.lifecycle().is_closed());
+        self.spill.update(now, key, &mut connection.holding, charge, has_ended);
+    }
+
+    /// Ends connections until what is kept fits the budget, or nothing more can be freed now.
+    fn make_room(&mut self, now: Instant, buffers: &mut impl Buffers<Lease = L>) {
+        while self.spill.is_over_budget() {
+            let Some(key) = self.spill.worst(now) else { return };
+            let is_first =
+                self.with(key, |connection, settings| connection.evict(now, settings, buffers));
+            self.counters.evicted += u64::from(is_first);
+            self.account(now, key);
+        }
+    }
+}

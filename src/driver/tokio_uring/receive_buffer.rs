@@ -1,0 +1,74 @@
+//! Receive buffers. A receive in flight owns one, so each connection has its own: a small one, or
+//! a large one while it receives in bulk and there are some.
+
+use std::rc::Rc;
+
+use super::Shared;
+use crate::driver::shared_buffer::SharedBuffer;
+
+/// Bytes of the buffer that every connection has.
+pub(crate) const SMALL: usize = 4 << 10;
+/// Bytes of the buffer of a connection that fills its small one.
+pub(crate) const LARGE: usize = 64 << 10;
+/// Large buffers of a worker at the same time.
+const MAX_LARGE: usize = 256;
+/// Bytes of memory that large buffers take at most.
+pub(crate) const LARGE_BUFFERS_MEMORY: usize = MAX_LARGE * LARGE;
+
+/// The buffer of one connection.
+pub(super) struct ReceiveBuffer {
+    buffer: SharedBuffer,
+    /// Whether the next receive gets a large one.
+    is_large: bool,
+    shared: Rc<Shared>,
+}
+
+impl ReceiveBuffer {
+    pub(super) fn new(shared: Rc<Shared>) -> Self {
+        Self { buffer: SharedBuffer::default(), is_large: false, shared }
+    }
+
+    /// What was received last.
+    pub(super) fn shared(&mut self) -> &mut SharedBuffer {
+        &mut self.buffer
+    }
+
+    /// Gives the memory to a receive.
+    pub(super) fn lend(&mut self) -> Vec<u8> {
+        let size = if self.is_large { LARGE } else { SMALL };
+        let mut memory = std::mem::take(self.buffer.memory());
+        if memory.capacity() != size {
+            memory = Vec::with_capacity(size);
+        }
+        memory.clear();
+        memory
+    }
+
+    /// Takes it back from the receive.
+    pub(super) fn take_back(&mut self, memory: Vec<u8>) {
+        *self.buffer.memory() = memory;
+    }
+
+    /// So many bytes were received: the next receive gets what suits them.
+    pub(super) fn fit(&mut self, length: usize) {
+        let large = self.shared.large_buffers.get();
+        if !self.is_large && length == SMALL && large < MAX_LARGE {
+            self.shared.large_buffers.set(large + 1);
+            self.is_large = true;
+        } else if self.is_large && length <= SMALL {
+            self.give_large_up();
+        }
+    }
+
+    fn give_large_up(&mut self) {
+        if std::mem::take(&mut self.is_large) {
+            self.shared.large_buffers.set(self.shared.large_buffers.get() - 1);
+        }
+    }
+}
+
+impl Drop for ReceiveBuffer {
+    fn drop(&mut self) {
+        self.give_large_up();
+    }
+}

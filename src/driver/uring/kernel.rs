@@ -1,0 +1,223 @@
+//! What the native driver asks of the kernel.
+
+use std::io;
+use std::net::IpAddr;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+use std::time::Instant;
+
+use rustix::io::Errno;
+
+use super::receiving::Amount;
+use crate::driver::buffers::Buffers;
+use crate::driver::connection::CloseMode;
+use crate::driver::{ShutdownSignal, Urgency, handshake, peer};
+use crate::lifecycle::{Admission, Probe};
+use crate::sys::{Completion, Lease, Parts, Ring, Token, Wait, sockopt};
+
+/// A kernel with a ring and sockets: the real one here, a fake one in the simulation.
+///
+/// Operations with a token are submitted and complete later, at the earliest in the
+/// [`submit`](Self::submit) that follows. All others are done at once.
+pub(crate) trait Kernel: Buffers<Lease = Lease> {
+    /// An accepted connection that has no slot yet. Dropping it closes it.
+    type Socket;
+
+    /// The time.
+    fn now(&self) -> Instant;
+
+    /// Receive buffers that no lease keeps from the kernel.
+    fn free_buffers(&self) -> usize;
+
+    /// Accepts on the listener in the token's slot until cancelled; a completion for each.
+    fn accept(&mut self, token: Token);
+
+    /// Receives on the connection in the token's slot, once or until cancelled.
+    fn receive(&mut self, token: Token, amount: Amount);
+
+    /// Sends what the socket in the token's slot takes at once.
+    fn send(&mut self, token: Token, parts: Parts);
+
+    /// Reports, until cancelled, when the socket in the token's slot may have become writable.
+    fn watch_writable(&mut self, token: Token);
+
+    /// Reports once when the shutdown of this urgency was asked for.
+    fn watch_signal(&mut self, token: Token, urgency: Urgency);
+
+    /// Asks for the end of the operation with this token.
+    fn cancel(&mut self, target: Token);
+
+    /// Hands over what was submitted and waits for completions.
+    ///
+    /// # Errors
+    ///
+    /// When the ring cannot go on.
+    fn submit(&mut self, wait: Wait) -> io::Result<()>;
+
+    /// Whether there is a completion to take, at little cost.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`submit`](Self::submit).
+    fn has_completion(&mut self) -> io::Result<bool>;
+
+    /// The next completion that a submit brought.
+    fn next_completion(&mut self) -> Option<Completion<Self::Socket>>;
+
+    /// The peer's address, where somebody counts by it.
+    fn address_of(&self, socket: &Self::Socket) -> Option<IpAddr>;
+
+    /// Gives a socket its slot.
+    fn adopt(&mut self, slot: u32, socket: Self::Socket);
+
+    /// How the peer takes what is sent.
+    fn probe(&self, slot: u32) -> Probe;
+
+    /// Sends FIN.
+    fn shut_down_write(&mut self, slot: u32);
+
+    /// Closes a socket for which nothing is in flight; returns how many bytes its peer has not
+    /// acknowledged.
+    fn close(&mut self, slot: u32, mode: CloseMode) -> usize;
+
+    /// Lets no new handshake begin on a listener; those under way complete.
+    fn hold_off(&mut self, listener: u32);
+
+    /// Accepts from the queue of a listener for which no accept is in flight.
+    ///
+    /// # Errors
+    ///
+    /// `AGAIN` when the queue is empty, others when it cannot be emptied now.
+    fn accept_queued(&mut self, listener: u32) -> Result<Self::Socket, Errno>;
+
+    /// Closes a listener for which nothing is in flight; returns how many wait in its queue.
+    fn close_listener(&mut self, listener: u32) -> usize;
+}
+
+/// The kernel that this process runs on.
+pub(super) struct Host {
+    ring: Ring,
+    admission: Arc<Admission>,
+    shutdown: Arc<ShutdownSignal>,
+}
+
+impl Host {
+    pub(super) fn new(
+        ring: Ring,
+        admission: Arc<Admission>,
+        shutdown: Arc<ShutdownSignal>,
+    ) -> Self {
+        Self { ring, admission, shutdown }
+    }
+}
+
+impl Buffers for Host {
+    type Lease = Lease;
+
+    fn bytes<'a>(&'a self, lease: &'a Lease) -> &'a [u8] {
+        self.ring.bytes(lease)
+    }
+
+    fn release(&mut self, lease: Lease) {
+        self.ring.recycle(lease);
+    }
+
+    fn may_stay(&self, length: usize) -> bool {
+        let (free, all) = self.ring.free_buffers();
+        may_stay(length, self.ring.buffer_size(), free, all)
+    }
+}
+
+/// What fills less than an eighth of its buffer is copied out, or a peer could pin buffers with a
+/// byte each. With a quarter of them left so is all else that waits: peers that do not read, or do
+/// not finish their frames, pin the rest, never the last quarter.
+pub(crate) fn may_stay(length: usize, buffer_size: usize, free: usize, all: usize) -> bool {
+    8 * length >= buffer_size && free >= all.div_ceil(4)
+}
+
+impl Kernel for Host {
+    type Socket = OwnedFd;
+
+    fn now(&self) -> Instant {
+        Instant::now()
+    }
+
+    fn free_buffers(&self) -> usize {
+        self.ring.free_buffers().0
+    }
+
+    fn accept(&mut self, token: Token) {
+        self.ring.accept(token);
+    }
+
+    fn receive(&mut self, token: Token, amount: Amount) {
+        match amount {
+            Amount::One => self.ring.receive_one(token),
+            Amount::Many => self.ring.receive_many(token),
+        }
+    }
+
+    fn send(&mut self, token: Token, parts: Parts) {
+        self.ring.send(token, parts);
+    }
+
+    fn watch_writable(&mut self, token: Token) {
+        self.ring.watch_writable(token);
+    }
+
+    fn watch_signal(&mut self, token: Token, urgency: Urgency) {
+        self.ring.watch_readable(token, self.shutdown.shared_descriptor(urgency));
+    }
+
+    fn cancel(&mut self, target: Token) {
+        self.ring.cancel(target);
+    }
+
+    fn submit(&mut self, wait: Wait) -> io::Result<()> {
+        self.ring.submit(wait)
+    }
+
+    fn has_completion(&mut self) -> io::Result<bool> {
+        self.ring.has_completion()
+    }
+
+    fn next_completion(&mut self) -> Option<Completion> {
+        self.ring.next_completion()
+    }
+
+    fn address_of(&self, socket: &OwnedFd) -> Option<IpAddr> {
+        peer::address_of(socket.as_fd(), &self.admission)
+    }
+
+    fn adopt(&mut self, slot: u32, socket: OwnedFd) {
+        self.ring.attach(slot, socket);
+    }
+
+    fn probe(&self, slot: u32) -> Probe {
+        peer::probe(self.ring.socket(slot))
+    }
+
+    fn shut_down_write(&mut self, slot: u32) {
+        peer::shut_down_writing(self.ring.socket(slot));
+    }
+
+    fn close(&mut self, slot: u32, mode: CloseMode) -> usize {
+        let unacknowledged = peer::prepare_close(self.ring.socket(slot), mode);
+        self.ring.close(slot);
+        unacknowledged
+    }
+
+    fn hold_off(&mut self, listener: u32) {
+        handshake::hold_off(self.ring.listener(listener));
+    }
+
+    fn accept_queued(&mut self, listener: u32) -> Result<OwnedFd, Errno> {
+        handshake::accept_queued(self.ring.listener(listener))
+    }
+
+    fn close_listener(&mut self, listener: u32) -> usize {
+        let left = sockopt::accept_queue_length(self.ring.listener(listener));
+        self.ring.close_listener(listener);
+        left
+    }
+}

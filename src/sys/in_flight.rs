@@ -1,0 +1,102 @@
+//! Sends in flight: the bytes that the kernel reads, and the lists that tell it where they lie.
+
+use io_uring::types::Fd;
+use io_uring::{opcode, squeue};
+
+use super::buf_ring::BufRing;
+use super::lease::Lease;
+use super::parts::{Part, Parts};
+
+/// The parts that each slot is sending; a slot has at most one send in flight.
+#[derive(Default)]
+pub(super) struct Sends {
+    slots: Vec<Option<InFlight>>,
+    /// Lists of earlier sends. No more sends are in flight than the submission queue holds, since
+    /// a send ends inside the call that submits it.
+    spare: Vec<Box<Scatter>>,
+}
+
+struct InFlight {
+    parts: Parts,
+    scatter: Option<Box<Scatter>>,
+}
+
+/// Where the bytes of a `sendmsg` lie. Boxed: the kernel is told its address.
+struct Scatter {
+    header: libc::msghdr,
+    vectors: Vec<libc::iovec>,
+}
+
+/// A send never waits in the kernel: what a socket does not take at once is left to us. One that
+/// waits moves to a kernel thread as soon as its poll is always ready, which a peer's FIN or urgent
+/// byte brings about (`io_uring/poll.c`, APOLL_MAX_RETRY).
+const SEND_FLAGS: i32 = libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT;
+
+impl Sends {
+    /// Most parts of one send. Far below IOV_MAX (1024): past some dozens the cost of a system
+    /// call is spread thin enough.
+    pub(super) const MAX_PARTS: usize = 64;
+
+    /// Keeps parts until [`finish`](Self::finish); returns the operation that sends them.
+    ///
+    /// # Panics
+    ///
+    /// When a send of the same slot is in flight, or there are no parts or too many.
+    pub(super) fn begin(
+        &mut self,
+        slot: u32,
+        socket: Fd,
+        parts: Parts,
+        buffers: &BufRing,
+    ) -> squeue::Entry {
+        assert!((1..=Self::MAX_PARTS).contains(&parts.count()), "a send has some parts");
+        let index = slot as usize;
+        if self.slots.len() <= index {
+            self.slots.resize_with(index + 1, || None);
+        }
+        assert!(self.slots[index].is_none(), "a slot has one send in flight");
+        let sending = self.slots[index].insert(InFlight { parts, scatter: None });
+        let mut bytes = sending.parts.iter().map(|part| bytes_of(buffers, part));
+        if bytes.len() == 1 {
+            let bytes = bytes.next().expect("there is one part");
+            opcode::Send::new(socket, bytes.as_ptr(), bytes.len() as u32).flags(SEND_FLAGS).build()
+        } else {
+            let scatter = sending.scatter.insert(self.spare.pop().unwrap_or_else(Scatter::new));
+            let header = scatter.point_to(bytes);
+            opcode::SendMsg::new(socket, header).flags(SEND_FLAGS as u32).build()
+        }
+    }
+
+    /// The send of this slot completed: its parts come back.
+    pub(super) fn finish(&mut self, slot: u32) -> Parts {
+        let sending = self.slots[slot as usize].take().expect("a send completes once");
+        self.spare.extend(sending.scatter);
+        sending.parts
+    }
+}
+
+impl Scatter {
+    fn new() -> Box<Self> {
+        // SAFETY: a msghdr of zeroes is an empty message.
+        let header = unsafe { std::mem::zeroed() };
+        Box::new(Self { header, vectors: Vec::new() })
+    }
+
+    fn point_to<'a>(&mut self, parts: impl Iterator<Item = &'a [u8]>) -> *const libc::msghdr {
+        self.vectors.clear();
+        self.vectors.extend(parts.map(|bytes| libc::iovec {
+            iov_base: bytes.as_ptr().cast_mut().cast(),
+            iov_len: bytes.len(),
+        }));
+        self.header.msg_iov = self.vectors.as_mut_ptr();
+        self.header.msg_iovlen = self.vectors.len() as _;
+        &raw const self.header
+    }
+}
+
+fn bytes_of<'a>(buffers: &'a BufRing, part: &'a Part<Lease>) -> &'a [u8] {
+    match part {
+        Part::Leased(lease) => buffers.bytes(lease),
+        Part::Owned(owned) => owned.bytes(),
+    }
+}

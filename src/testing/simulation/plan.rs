@@ -1,0 +1,150 @@
+//! What happens to a simulated world from outside: who comes, when it calms down, when the server is
+//! told to end, and what that one may do therefore.
+
+use std::time::{Duration, Instant};
+
+use super::conditions::{DRAIN, Scarcity};
+use super::peer::Peer;
+use super::rng::Rng;
+use crate::driver::Urgency;
+
+#[derive(Debug)]
+pub(super) struct Plan {
+    pub(super) is_framed: bool,
+    pub(super) peers_reset: bool,
+    pub(super) scarcity: Scarcity,
+    peers_to_come: usize,
+    /// Steps of hostile time.
+    steps: usize,
+    drain_at: Option<usize>,
+    stop_at: Option<usize>,
+    is_calm: bool,
+    /// Whether the server was told to end, and the world was calm then; it learns of it later.
+    told: Option<Told>,
+    shutdown: Option<Shutdown>,
+}
+
+/// The world at the time when the server was told to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Told {
+    InHostility,
+    InCalm,
+}
+
+/// What the server knows of its end.
+#[derive(Debug, Clone, Copy)]
+struct Shutdown {
+    deadline: Instant,
+    urgency: Urgency,
+}
+
+/// What happens now.
+#[derive(Debug)]
+pub(super) enum Event {
+    Connect(Box<Peer>),
+    CalmDown,
+    Signal(Urgency),
+}
+
+impl Plan {
+    pub(super) fn random(rng: &mut Rng, steps: usize) -> Self {
+        Self {
+            is_framed: rng.chance(50),
+            peers_reset: rng.chance(50),
+            scarcity: Scarcity::random(rng),
+            peers_to_come: rng.between(1, 25),
+            steps,
+            drain_at: rng.chance(40).then(|| rng.below(steps)),
+            stop_at: rng.chance(15).then(|| rng.below(steps)),
+            is_calm: false,
+            told: None,
+            shutdown: None,
+        }
+    }
+
+    /// What happens in this step. In the end everything calms down, every peer finishes, and the
+    /// server is told to drain.
+    pub(super) fn events(&mut self, rng: &mut Rng, step: usize, is_served: bool) -> Vec<Event> {
+        let mut events = Vec::new();
+        if !self.is_calm && step >= self.steps && !self.is_stopped() {
+            self.is_calm = true;
+            events.push(Event::CalmDown);
+        }
+        if self.peers_to_come > 0 && (rng.chance(5) || self.is_calm) {
+            self.peers_to_come -= 1;
+            let peer = Peer::new(rng, self.is_framed, self.peers_reset);
+            events.push(Event::Connect(Box::new(peer)));
+        }
+        let is_done = self.is_calm && self.peers_to_come == 0 && is_served;
+        let told = if self.is_calm { Told::InCalm } else { Told::InHostility };
+        if self.told.is_none() && (self.drain_at == Some(step) || is_done) {
+            self.told = Some(told);
+            events.push(Event::Signal(Urgency::Drain));
+        }
+        if self.stop_at == Some(step) && !self.is_calm {
+            self.told = Some(told);
+            events.push(Event::Signal(Urgency::Stop));
+        }
+        events
+    }
+
+    /// The server learns that it is to end.
+    pub(super) fn shut_down(&mut self, now: Instant, urgency: Urgency) {
+        let deadline = match urgency {
+            Urgency::Drain => now + DRAIN.timeout,
+            Urgency::Stop => now,
+        };
+        if !self.is_stopped() {
+            self.shutdown = Some(Shutdown { deadline, urgency });
+        }
+    }
+
+    pub(super) fn is_framed(&self) -> bool {
+        self.is_framed
+    }
+
+    /// Whether nothing more comes of itself.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.is_calm && self.peers_to_come == 0
+    }
+
+    /// Whether the server was told to end at once: it does, in no time.
+    pub(super) fn is_frozen(&self) -> bool {
+        self.is_stopped()
+    }
+
+    pub(super) fn is_stopped(&self) -> bool {
+        self.shutdown.is_some_and(|shutdown| shutdown.urgency == Urgency::Stop)
+    }
+
+    /// Whether the shutdown began while the world was hostile.
+    pub(super) fn had_hostile_shutdown(&self) -> bool {
+        self.told == Some(Told::InHostility)
+    }
+
+    /// Whether the server may end connections before they are finished.
+    pub(super) fn may_abandon(&self, now: Instant) -> bool {
+        self.scarcity != Scarcity::NONE
+            || self.shutdown.is_some_and(|shutdown| shutdown.deadline <= now)
+    }
+
+    /// Whether the server may leave a peer that it refused with what that has not taken.
+    pub(super) fn may_reset_refused(&self, now: Instant) -> bool {
+        let is_over = |shutdown: Shutdown| shutdown.deadline + DRAIN.flush <= now;
+        self.is_stopped() || self.shutdown.is_some_and(is_over)
+    }
+
+    /// Whether the server may close a connection whose peer still sends: one that got its FIN
+    /// before the drain deadline at that, another a flush later.
+    pub(super) fn may_reset(&self, now: Instant, fin_sent: Option<Instant>) -> bool {
+        let is_over = |shutdown: Shutdown| {
+            let was_early = fin_sent.is_some_and(|time| time < shutdown.deadline);
+            let grace = if was_early { Duration::ZERO } else { DRAIN.flush };
+            shutdown.deadline + grace <= now
+        };
+        self.scarcity != Scarcity::NONE
+            || self.is_framed
+            || self.is_stopped()
+            || self.shutdown.is_some_and(is_over)
+    }
+}
