@@ -60,6 +60,13 @@
 //! [`Output::Forward`]: protocol::Output::Forward
 //! [`Output::Discard`]: protocol::Output::Discard
 
+// Sizes in bytes are multiplied and added as `usize`, tokens carry 64 bits.
+#[cfg(not(target_pointer_width = "64"))]
+compile_error!(
+    "ringback reckons sizes with 64 bits, which this target does not have: \
+     build for a 64-bit one, such as x86_64-unknown-linux-gnu or aarch64-unknown-linux-gnu"
+);
+
 mod cgroup;
 pub mod cli;
 pub mod cpus;
