@@ -4,8 +4,10 @@ mod support;
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
+use std::process::Command;
 
 use rustix::process::Signal;
+use support::tools::has_tool;
 use support::{Program, connect, exchange, noise, run};
 
 #[test]
@@ -137,6 +139,7 @@ fn wrong_options_are_usage_errors() {
         (&["serve", "--max-frame", "17MiB"], "from 1 byte to 16MiB"),
         (&["serve", "--spin", "1s"], "longer than 10ms costs more"),
         (&["serve", "--max-connections", "0"], "at least 1"),
+        (&["serve", "--max-connections-per-ip", "0"], "at least 1"),
         (&["serve", "--stall-timeout", "30"], "it has no unit"),
         (&["dance"], "dance"),
         (&[], "Usage"),
@@ -180,6 +183,41 @@ fn a_low_descriptor_limit_is_a_warning() {
     let program = Program::spawn(command.args(["serve", "127.0.0.1:0", "--workers", "1"]), 1);
     let warning = "warning: the descriptor limit leaves room for ";
     assert!(program.lines.iter().any(|line| line.starts_with(warning)), "{:?}", program.lines);
+}
+
+/// What `ringback` says with these arguments where the kernel does not tell its limits.
+fn without_limits(arguments: &[&str]) -> (Option<i32>, String) {
+    let output = Command::new("strace")
+        .args(["-D", "-f", "-o", "/dev/null", "-e", "trace=prlimit64,getrlimit"])
+        .args(["-e", "inject=prlimit64,getrlimit:error=EPERM"])
+        .arg(env!("CARGO_BIN_EXE_ringback"))
+        .args(arguments)
+        .output()
+        .expect("strace starts");
+    let text = [output.stderr, output.stdout].concat();
+    (output.status.code(), String::from_utf8_lossy(&text).into_owned())
+}
+
+#[test]
+fn limits_that_cannot_be_read_are_said_to_be_unknown() {
+    if !has_tool("strace") {
+        return;
+    }
+    let (code, text) = without_limits(&["serve", "--check", "--workers", "1", "--driver", "epoll"]);
+    assert_eq!(code, Some(0), "{text}");
+    assert!(text.contains("the descriptor limit cannot be read: "), "{text}");
+    // 1024 without streams, signals, what a worker has, and refusals.
+    assert!(text.contains(" 941 connections x "), "{text}");
+    let (_, text) = without_limits(&["doctor"]);
+    assert_eq!(text.matches("unknown: the limit cannot be read: ").count(), 2, "{text}");
+}
+
+#[test]
+fn a_bound_beyond_what_the_host_has_says_what_would_fit() {
+    let (code, text) = run(&["serve", "--check", "--max-connections", "1G"]);
+    assert_eq!(code, Some(0), "{text}");
+    assert!(text.contains(" MiB may be needed by 1000000000 connections, but "), "{text}");
+    assert!(text.contains("lower --max-connections (to "), "{text}");
 }
 
 #[test]

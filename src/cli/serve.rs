@@ -1,6 +1,7 @@
 //! The command line of `ringback`.
 
 use std::net::SocketAddr;
+use std::num::NonZero;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -80,9 +81,10 @@ pub struct Serve {
     #[arg(long, value_name = "N", value_parser = parse_positive)]
     max_connections: Option<u64>,
 
-    /// Connections at the same time from one address [default: no limit]
-    #[arg(long, value_name = "N", value_parser = parse_positive)]
-    max_connections_per_ip: Option<u64>,
+    /// Connections at the same time from one IPv4 address or one IPv6 /64 network [default: no
+    /// limit]
+    #[arg(long, value_name = "N", value_parser = parse_positive_usize)]
+    max_connections_per_ip: Option<NonZero<usize>>,
 
     /// End a connection on which nothing happens for this long [default: never]
     #[arg(long, value_name = "TIME", value_parser = parse_positive_duration)]
@@ -148,9 +150,10 @@ impl Serve {
         config.spin = self.spin;
         config.share_port = self.share_port;
         config.protocol = self.protocol();
-        config.max_connections =
-            self.max_connections.map_or_else(|| config.connections_within_descriptors(), to_usize);
-        config.max_connections_per_ip = self.max_connections_per_ip.map(to_usize);
+        config.max_connections = self
+            .max_connections
+            .map_or_else(|| config.connections_within_descriptors().max(1), to_usize);
+        config.max_connections_per_ip = self.max_connections_per_ip;
         let least = config.least_memory().max(Config::DEFAULT_MEMORY);
         config.memory = self.memory.map_or(least, to_usize);
         config.idle_timeout = self.idle_timeout;
@@ -218,6 +221,11 @@ fn parse_positive(text: &str) -> Result<u64, String> {
         0 => Err("it must be at least 1".to_owned()),
         count => Ok(count),
     }
+}
+
+fn parse_positive_usize(text: &str) -> Result<NonZero<usize>, String> {
+    let count = to_usize(parse_positive(text)?);
+    Ok(NonZero::new(count).expect("it is positive"))
 }
 
 fn parse_positive_duration(text: &str) -> Result<Duration, String> {

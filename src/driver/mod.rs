@@ -7,7 +7,6 @@
 mod choice;
 mod closing;
 mod copying;
-mod door;
 mod epoll;
 mod failure;
 mod handshake;

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::num::NonZero;
 use std::path::Path;
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use super::{limits, placement};
 use crate::cgroup::MemoryLimit;
 use crate::cpus::{self, CpusError};
 use crate::driver::{Choice, DriverKind, Settings};
-use crate::lifecycle::{DrainLimits, Limits};
+use crate::lifecycle::{AdmissionLimits, DrainLimits, Limits};
 use crate::protocol::{self, MAX_FRAME_CEILING};
 use crate::sys::RingSize;
 
@@ -28,8 +29,9 @@ pub struct Config {
     pub cpus: Vec<usize>,
     /// Connections there may be at the same time.
     pub max_connections: usize,
-    /// Connections there may be at the same time from one address; `None` is no limit.
-    pub max_connections_per_ip: Option<usize>,
+    /// Connections there may be at the same time from one IPv4 address or one IPv6 /64; `None` is
+    /// no limit.
+    pub max_connections_per_ip: Option<NonZero<usize>>,
     /// Bytes of memory, over all workers, for what waits while receive buffers are scarce.
     pub memory: usize,
     /// Sizes of each worker's ring.
@@ -124,7 +126,7 @@ impl Config {
             drain_quiet: drain.quiet,
             drain_timeout: drain.timeout,
         };
-        config.max_connections = config.connections_within_descriptors();
+        config.max_connections = config.connections_within_descriptors().max(1);
         config.memory = config.memory.max(config.least_memory());
         config
     }
@@ -136,11 +138,21 @@ impl Config {
         choice
     }
 
-    /// How many connections the descriptor limit allows, which is raised as far as it can be.
+    /// How many connections the descriptor limit allows, which is raised as far as it can be; 0 if
+    /// none. A limit that cannot be read is taken for 1024, and one of the
+    /// [`warnings`](Self::warnings) says so.
     pub fn connections_within_descriptors(&self) -> usize {
-        let descriptors = limits::raise_descriptor_limit();
-        let of_worker = self.driver.worker_descriptors() + self.addresses.len();
-        limits::connections_within(descriptors, self.cpus.len() * of_worker)
+        // And one for a connection that is accepted and has no place yet.
+        let of_worker = self.driver.worker_descriptors() + self.addresses.len() + 1;
+        limits::connections_within(descriptors(), self.cpus.len() * of_worker)
+    }
+
+    pub(super) fn admission_limits(&self) -> AdmissionLimits {
+        AdmissionLimits {
+            max_connections: self.max_connections,
+            max_per_peer: self.max_connections_per_ip,
+            max_overflow: limits::overflow_within(descriptors()),
+        }
     }
 
     /// Whether the parts of the configuration fit together.
@@ -190,18 +202,7 @@ impl Config {
 
     /// What an operator should know about a configuration that is valid all the same.
     pub fn warnings(&self) -> Vec<String> {
-        let possible = self.connections_within_descriptors();
-        let mut warnings = Vec::new();
-        if self.max_connections > possible {
-            warnings.push(format!(
-                "{} connections are allowed, but descriptors go for {possible}: raise ulimit -n",
-                self.max_connections
-            ));
-        } else if possible < FEW_CONNECTIONS {
-            warnings.push(format!(
-                "the descriptor limit leaves room for {possible} connections: raise ulimit -n"
-            ));
-        }
+        let mut warnings: Vec<_> = self.warn_of_descriptors().into_iter().collect();
         if !self.spin.is_zero() && !self.driver.can_spin() {
             warnings.push(format!(
                 "--spin does nothing with the {} driver, whose runtime does the waiting",
@@ -213,15 +214,51 @@ impl Config {
         warnings
     }
 
+    fn warn_of_descriptors(&self) -> Option<String> {
+        let possible = self.connections_within_descriptors();
+        let Self { max_connections, .. } = self;
+        if let Err(error) = limits::raise_descriptor_limit() {
+            Some(format!(
+                "the descriptor limit cannot be read: {error}; {} is assumed, which leaves room \
+                 for {possible} connections: allow the system call prlimit64 (in the seccomp \
+                 profile of the container or service), or give --max-connections",
+                limits::DEFAULT_DESCRIPTORS
+            ))
+        } else if *max_connections > possible.max(1) {
+            Some(format!(
+                "{max_connections} connections are allowed, but descriptors go for {possible}: \
+                 raise ulimit -n"
+            ))
+        } else if possible < FEW_CONNECTIONS {
+            Some(format!(
+                "the descriptor limit leaves room for {} connections: raise ulimit -n",
+                if possible == 0 { "next to no".to_owned() } else { possible.to_string() }
+            ))
+        } else {
+            None
+        }
+    }
+
     fn warn_beyond_memory(&self, limit: Option<&MemoryLimit>) -> Option<String> {
         let (limit, bound) = (limit?, self.memory_bound().bytes());
         (bound as u64 > limit.bytes).then(|| {
             format!(
-                "up to {} MiB may be needed, but the limit here is {limit}: past it the kernel \
-                 kills the server; lower --max-connections or --memory, or raise the limit",
-                bound.div_ceil(1 << 20)
+                "up to {} MiB may be needed by {} connections, but the limit here is {limit}: past \
+                 it the kernel kills the server; lower --max-connections{} or --memory, or raise \
+                 the limit",
+                bound.div_ceil(1 << 20),
+                self.max_connections,
+                self.affordable_connections(limit.bytes)
             )
         })
+    }
+
+    /// How many connections would do, for a hint; nothing if even none does not.
+    fn affordable_connections(&self, bytes: u64) -> String {
+        match self.memory_bound().connections_within(bytes as usize) {
+            0 => String::new(),
+            connections => format!(" (to {connections})"),
+        }
     }
 
     /// The most memory that a server with this configuration takes.
@@ -253,6 +290,10 @@ impl Config {
             spill_budget: self.memory / self.cpus.len().max(1),
         }
     }
+}
+
+fn descriptors() -> usize {
+    limits::raise_descriptor_limit().unwrap_or(limits::DEFAULT_DESCRIPTORS)
 }
 
 fn check_addresses(addresses: &[SocketAddr]) -> Result<(), ConfigError> {

@@ -75,6 +75,12 @@ pub enum StartError {
         /// Cause and fix.
         reason: String,
     },
+    /// Everything started, but no connection could be accepted.
+    #[error(
+        "no descriptor is left for a connection: {0}; raise the limit: ulimit -n 1024 (docker run \
+         --ulimit nofile=1024, in a systemd unit LimitNOFILE=1024)"
+    )]
+    NoDescriptor(io::Error),
     /// The kernel refused a descriptor or a thread.
     #[error("cannot start: {}", listener::explain(_0))]
     System(#[from] io::Error),
@@ -136,8 +142,7 @@ impl Server {
             say(format_args!("note: {remark}"));
         }
         let shutdown = Arc::new(ShutdownSignal::new()?);
-        let admission =
-            Arc::new(Admission::new(config.max_connections, config.max_connections_per_ip));
+        let admission = Arc::new(Admission::new(config.admission_limits()));
         let options =
             SocketOptions { share_port: config.share_port, send_buffer: config.send_buffer };
         let listeners = listener::listen(&config.addresses, config.cpus.len(), options)?;
@@ -145,7 +150,11 @@ impl Server {
         let shared = Shared { driver, settings: config.settings(), admission, shutdown };
         let workers = Workers::start(&config.cpus, listeners.of_workers, &shared)?;
         let shutdown = shared.shutdown;
-        Ok(Self { driver, cpus: config.cpus.clone(), local_addresses, workers, shutdown })
+        let server = Self { driver, cpus: config.cpus.clone(), local_addresses, workers, shutdown };
+        // Refused only now, since drivers open some of theirs when they start.
+        limits::try_descriptors(server.shutdown.descriptor(Urgency::Drain))
+            .map_err(StartError::NoDescriptor)?;
+        Ok(server)
     }
 
     /// The addresses listened on, in the order asked for, ports resolved.

@@ -12,6 +12,7 @@ use socket2::{Domain, Socket, Type};
 use super::DRIVER;
 use crate::support::framed::{final_error, frame};
 use crate::support::peers::{Flood, Witness, connect_with_small_buffers};
+use crate::support::tools::has_tool;
 use crate::support::{PATIENCE, Program, connect, noise};
 
 fn start(arguments: &[&str]) -> (Program, SocketAddr) {
@@ -146,6 +147,25 @@ fn each_address_has_its_own_share() {
     assert!(admitted.iter_mut().all(|stream| is_served(stream, b"message")));
     drop((again, admitted));
     last_words(program);
+}
+
+#[test]
+fn an_address_beyond_its_share_takes_no_descriptors_from_others() {
+    if !has_tool("prlimit") {
+        return;
+    }
+    let mut command = Command::new("prlimit");
+    command.arg("--nofile=256:256").arg(env!("CARGO_BIN_EXE_ringback"));
+    command.args(["serve", "127.0.0.1:0", "--driver", DRIVER.name(), "--workers", "8"]);
+    let program = Program::spawn(command.args(["--max-connections-per-ip", "5"]), 1);
+    let address = program.addresses[0];
+    // They stay: those who are told that there is no room, and those who are not.
+    let greedy: Vec<_> = (0..400).map(|_| connect_from([127, 0, 0, 66], address)).collect();
+    let mut modest: Vec<_> = (0..50).map(|last| connect_from([127, 0, 1, last], address)).collect();
+    assert!(modest.iter_mut().all(|stream| is_served(stream, b"message")));
+    drop((greedy, modest));
+    let lines = last_words(program);
+    assert!(!lines.contains("pauses of accepting"), "{lines}");
 }
 
 #[test]
@@ -308,6 +328,27 @@ fn as_many_as_are_let_in_by_default_can_be_served() {
     drop(peers);
     let lines = last_words(program);
     assert!(!lines.contains("pauses of accepting"), "{lines}");
+}
+
+#[test]
+fn whatever_the_descriptor_limit_it_serves_or_does_not_start() {
+    if !has_tool("prlimit") {
+        return;
+    }
+    for limit in 8..26 {
+        let mut command = Command::new("prlimit");
+        command.arg(format!("--nofile={limit}:{limit}")).arg(env!("CARGO_BIN_EXE_ringback"));
+        command.args(["serve", "127.0.0.1:0", "--driver", DRIVER.name(), "--workers", "2"]);
+        let mut program = Program::spawn(&mut command, 0);
+        let address = std::iter::from_fn(|| program.next_line())
+            .find_map(|line| line.strip_prefix("listening on ")?.parse().ok());
+        if let Some(address) = address {
+            Witness::new(address, b"message").echo();
+        } else {
+            let (status, lines) = program.wait();
+            assert_eq!(status.code(), Some(69), "{limit} descriptors: {lines}");
+        }
+    }
 }
 
 #[test]

@@ -15,11 +15,10 @@ use std::time::{Duration, Instant};
 use rustix::io::Errno;
 
 use super::{Act, Interest};
-use crate::driver::door::Place;
 use crate::driver::segments::{Segments, append};
 use crate::driver::spill::{OwnedMemory, OwnedTotal};
 use crate::driver::{Account, Manner, Settings, failure};
-use crate::lifecycle::{Alarm, Cause, Fate, Lifecycle, Probe, Step};
+use crate::lifecycle::{Alarm, Cause, Fate, Lifecycle, Permit, Probe, Step};
 use crate::protocol::{self, Input, Output};
 use crate::sys::Owned;
 
@@ -28,7 +27,7 @@ pub(in crate::driver) type Send<'a> = &'a mut dyn FnMut(&[u8]) -> Result<usize, 
 
 #[derive(Debug)]
 pub(super) struct Connection {
-    place: Place,
+    permit: Permit,
     protocol: protocol::Connection,
     lifecycle: Lifecycle,
     undecided: Segments<Owned>,
@@ -61,9 +60,9 @@ impl Operations {
 }
 
 impl Connection {
-    pub(super) fn new(place: Place, now: Instant, settings: &Settings) -> Self {
+    pub(super) fn new(permit: Permit, now: Instant, settings: &Settings) -> Self {
         Self {
-            place,
+            permit,
             protocol: settings.protocol.connection(),
             lifecycle: Lifecycle::new(now),
             undecided: Segments::default(),
@@ -77,8 +76,8 @@ impl Connection {
         }
     }
 
-    pub(super) fn place(&self) -> Place {
-        self.place
+    pub(super) fn permit(&self) -> Permit {
+        self.permit
     }
 
     pub(super) fn lifecycle(&self) -> &Lifecycle {

@@ -23,11 +23,10 @@ use rustix::io::Errno;
 
 use self::connection::Connection;
 pub(super) use self::connection::Send;
-use super::door::{Door, Place};
 use super::slab::{Key, Slab};
 use super::spill::{OwnedTotal, Spill};
 use super::{Account, Manner, Settings, Urgency, failure};
-use crate::lifecycle::{Accepting, Admission, Cause, Probe, Timers};
+use crate::lifecycle::{Accepting, Admission, Cause, Permit, Probe, Timers};
 use crate::metrics::Counters;
 use crate::sys::Owned;
 
@@ -39,7 +38,7 @@ pub(crate) const CONNECTION_MEMORY: usize = 2 << 10;
 #[derive(Debug)]
 pub(super) struct Session {
     settings: Settings,
-    door: Door,
+    admission: Arc<Admission>,
     accepting: Accepting,
     connections: Slab<Connection>,
     /// Connections to advance that nobody told of.
@@ -88,7 +87,7 @@ impl Session {
     pub(super) fn new(settings: Settings, admission: Arc<Admission>) -> Self {
         Self {
             settings,
-            door: Door::new(admission),
+            admission,
             accepting: Accepting::default(),
             connections: Slab::new(),
             dirty: Vec::new(),
@@ -129,9 +128,11 @@ impl Session {
 
     /// A connection was accepted, and is dirty. `None` says to close it at once.
     pub(super) fn admit(&mut self, now: Instant, address: Option<IpAddr>) -> Option<Key> {
-        let place = self.door.enter(address, &mut self.counters)?;
+        let permit = self.admission.admit(address);
+        self.counters.count_accepted(permit);
+        let permit = permit?;
         let settings = self.settings;
-        let key = self.connections.insert_with(|_| Connection::new(place, now, &settings));
+        let key = self.connections.insert_with(|_| Connection::new(permit, now, &settings));
         let connection = self.connections.get_mut(key).expect("just inserted");
         if let Some(shutdown) = self.shutdown {
             connection.drain(now, shutdown.begun, &settings, &mut self.owned);
@@ -139,7 +140,7 @@ impl Session {
                 connection.close_for(Cause::Abandoned, &mut self.owned);
             }
         }
-        if place == Place::Surplus {
+        if permit == Permit::Overflow {
             connection.refuse(now, Cause::Busy, &settings, &mut self.owned);
         }
         self.mark(key);
@@ -326,7 +327,7 @@ impl Session {
     fn remove(&mut self, key: Key) {
         let mut connection = self.connections.remove(key).expect("it was just advanced");
         self.timers.cancel(&mut connection.alarm, key);
-        self.door.leave(connection.place());
+        self.admission.release(connection.permit());
         self.counters.count_end(connection.lifecycle(), connection.unsent_at_end());
         self.accepting.resume();
     }

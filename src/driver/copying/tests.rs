@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use proptest::prelude::*;
 
 use super::*;
-use crate::lifecycle::{DrainLimits, Limits};
+use crate::lifecycle::{AdmissionLimits, DrainLimits, Limits};
 use crate::protocol::{Config, FramedConfig, Input, Kind, Output};
 use crate::sys::RingSize;
 use crate::testing::wire;
@@ -64,7 +64,11 @@ impl World {
             spin: Duration::ZERO,
             spill_budget: budget,
         };
-        let admission = Arc::new(Admission::new(100, None));
+        let admission = Arc::new(Admission::new(AdmissionLimits {
+            max_connections: 100,
+            max_per_peer: None,
+            max_overflow: 64,
+        }));
         let session = Session::new(settings, admission);
         let dice = Dice(dice.into_iter());
         Self { session, style, dice, now: Instant::now(), peers: Vec::new() }

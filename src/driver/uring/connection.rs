@@ -17,19 +17,18 @@ use rustix::io::Errno;
 
 use super::outbox::{Outbox, Submission};
 use super::receiving::Receiving;
-use crate::driver::door::Place;
 use crate::driver::segments::{Segments, append};
 use crate::driver::slab::Key;
 use crate::driver::spill::OwnedMemory;
 use crate::driver::{Account, Manner, Settings, failure};
-use crate::lifecycle::{Alarm, Cause, Fate, Lifecycle, Probe, Step};
+use crate::lifecycle::{Alarm, Cause, Fate, Lifecycle, Permit, Probe, Step};
 use crate::protocol::{self, Input, Output};
 use crate::sys::{Operation, Owned, Part, SendBatch, Token};
 
 #[derive(Debug)]
 pub(super) struct Connection {
     key: Key,
-    place: Place,
+    permit: Permit,
     protocol: protocol::Connection,
     lifecycle: Lifecycle,
     undecided: Segments,
@@ -62,10 +61,10 @@ pub(super) enum Progress {
 }
 
 impl Connection {
-    pub(super) fn new(key: Key, place: Place, now: Instant, settings: &Settings) -> Self {
+    pub(super) fn new(key: Key, permit: Permit, now: Instant, settings: &Settings) -> Self {
         Self {
             key,
-            place,
+            permit,
             protocol: settings.protocol.connection(),
             lifecycle: Lifecycle::new(now),
             undecided: Segments::default(),
@@ -81,8 +80,8 @@ impl Connection {
         }
     }
 
-    pub(super) fn place(&self) -> Place {
-        self.place
+    pub(super) fn permit(&self) -> Permit {
+        self.permit
     }
 
     pub(super) fn lifecycle(&self) -> &Lifecycle {

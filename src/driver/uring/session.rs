@@ -17,11 +17,10 @@ use rustix::io::Errno;
 use super::acceptor::Acceptor;
 use super::connection::{Connection, Progress};
 use super::outbox::{Outbox, Submission};
-use crate::driver::door::{Door, Place};
 use crate::driver::slab::{Key, Slab};
 use crate::driver::spill::Spill;
 use crate::driver::{Account, Settings, Urgency, failure};
-use crate::lifecycle::{Admission, Cause, Probe, Timers};
+use crate::lifecycle::{Admission, Cause, Permit, Probe, Timers};
 use crate::metrics::Counters;
 use crate::sys::{Lease, Owned, Part, SendBatch, Token};
 
@@ -29,7 +28,7 @@ use crate::sys::{Lease, Owned, Part, SendBatch, Token};
 #[derive(Debug)]
 pub(crate) struct Session {
     settings: Settings,
-    door: Door,
+    admission: Arc<Admission>,
     acceptor: Acceptor,
     connections: Slab<Connection>,
     /// Connections to advance when the turn settles.
@@ -76,7 +75,7 @@ impl Session {
     ) -> Self {
         Self {
             settings,
-            door: Door::new(admission),
+            admission,
             acceptor: Acceptor::new(listeners),
             connections: Slab::new(),
             dirty: Vec::new(),
@@ -291,18 +290,20 @@ impl Session {
     }
 
     fn admit(&mut self, now: Instant, address: Option<IpAddr>) -> Option<u32> {
-        let place = self.door.enter(address, &mut self.counters)?;
-        let key = self.add_connection(now, place);
-        if place == Place::Surplus {
+        let permit = self.admission.admit(address);
+        self.counters.count_accepted(permit);
+        let permit = permit?;
+        let key = self.add_connection(now, permit);
+        if permit == Permit::Overflow {
             let connection = self.connections.get_mut(key).expect("just added");
             connection.refuse(now, Cause::Busy, &self.settings, &mut self.outbox);
         }
         Some(key.slot)
     }
 
-    fn add_connection(&mut self, now: Instant, place: Place) -> Key {
+    fn add_connection(&mut self, now: Instant, permit: Permit) -> Key {
         let settings = self.settings;
-        let key = self.connections.insert_with(|key| Connection::new(key, place, now, &settings));
+        let key = self.connections.insert_with(|key| Connection::new(key, permit, now, &settings));
         let connection = self.connections.get_mut(key).expect("just inserted");
         if let Some(shutdown) = self.shutdown {
             connection.drain(now, shutdown.begun, &settings, &mut self.outbox);
@@ -391,7 +392,7 @@ impl Session {
         }
         let mut connection = self.connections.remove(key).expect("it was just advanced");
         self.timers.cancel(&mut connection.alarm, key);
-        self.door.leave(connection.place());
+        self.admission.release(connection.permit());
         self.counters.count_end(connection.lifecycle(), connection.unsent_at_end());
         self.acceptor.resume();
     }

@@ -25,7 +25,7 @@ use self::ring::{Completion, FakeRing, Flow, Outcome};
 use self::rng::Rng;
 use crate::driver::uring::outbox::Submission;
 use crate::driver::uring::session::Session;
-use crate::lifecycle::{Admission, Probe};
+use crate::lifecycle::{Admission, AdmissionLimits, Probe};
 use crate::metrics::Counters;
 use crate::sys::{Operation, SendBatch};
 
@@ -123,7 +123,11 @@ impl World {
         let is_framed = rng.chance(50);
         let scarcity = Scarcity::random(&mut rng);
         let settings = settings(&mut rng, is_framed, scarcity);
-        let admission = Arc::new(Admission::new(scarcity.places, None));
+        let admission = Arc::new(Admission::new(AdmissionLimits {
+            max_connections: scarcity.places,
+            max_per_peer: None,
+            max_overflow: 64,
+        }));
         Self {
             options,
             now: Instant::now(),
