@@ -5,7 +5,7 @@
 
 use std::io::{Read, Write};
 use std::net::Shutdown;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::time::Duration;
 
@@ -180,43 +180,69 @@ fn present(is_present: bool) -> Result<(), Errno> {
 
 /// A connection accepted, one message there and back, the peer's FIN: through the real thing.
 fn try_echo() -> Result<Mode, Errno> {
-    const MESSAGE: &[u8] = b"ringback";
     /// Generous: sockets of one host answer at once, so only what does not work comes so far.
-    const TURNS: usize = 16;
-    const PATIENCE: Duration = Duration::from_millis(250);
-    let (listener, mut peer) = connected()?;
-    peer.write_all(MESSAGE).map_err(errno_of)?;
-    let mut ring = Ring::new(SMALL).map_err(|error| error.errno())?;
-    ring.accept(token(Operation::Accept), listener.as_fd());
-    let mut ours = None;
-    for _ in 0..TURNS {
-        ring.submit(Wait::AtMost(PATIENCE)).map_err(errno_of)?;
-        while let Some(Completion { outcome, .. }) = ring.next_completion() {
-            match outcome {
-                Outcome::Accepted(socket) => {
-                    ring.receive_many(token(Operation::Receive), ours.insert(socket?).as_fd());
-                }
-                Outcome::Received(Ok(Some(lease))) => {
-                    let mut batch = SendBatch::default();
-                    batch.push(Part::Leased(lease));
-                    let socket = ours.as_ref().expect("what receives was accepted");
-                    ring.send(token(Operation::Send), socket.as_fd(), batch);
-                }
-                Outcome::Sent(_, sent) => {
-                    sent?;
-                    peer.shutdown(Shutdown::Write).map_err(errno_of)?;
-                }
-                Outcome::Received(end) => {
-                    end?;
-                    let mut echo = [0; MESSAGE.len()];
-                    peer.read_exact(&mut echo).map_err(errno_of)?;
-                    return present(echo == MESSAGE).map(|()| ring.mode());
-                }
-                Outcome::Cancelled | Outcome::Readable(_) => {}
+    const MAX_TURNS: usize = 16;
+    const TURN_TIMEOUT: Duration = Duration::from_millis(250);
+    let mut echo = Echo::start()?;
+    for _ in 0..MAX_TURNS {
+        echo.ring.submit(Wait::AtMost(TURN_TIMEOUT)).map_err(errno_of)?;
+        while let Some(Completion { outcome, .. }) = echo.ring.next_completion() {
+            if echo.handle(outcome)? {
+                return Ok(echo.ring.mode());
             }
         }
     }
     Err(Errno::TIMEDOUT)
+}
+
+/// An echo under way. Fields are dropped in their order: the ring comes first, so that it has
+/// quiesced before a socket is closed that its operations name.
+struct Echo {
+    ring: Ring,
+    listener: UnixListener,
+    accepted: Option<OwnedFd>,
+    peer: UnixStream,
+}
+
+impl Echo {
+    const MESSAGE: &[u8] = b"ringback";
+
+    fn start() -> Result<Self, Errno> {
+        let (listener, mut peer) = connected()?;
+        peer.write_all(Self::MESSAGE).map_err(errno_of)?;
+        let ring = Ring::new(SMALL).map_err(|error| error.errno())?;
+        let mut echo = Self { ring, listener, accepted: None, peer };
+        echo.ring.accept(token(Operation::Accept), echo.listener.as_fd());
+        Ok(echo)
+    }
+
+    /// Says whether the message and then the FIN made their way.
+    fn handle(&mut self, outcome: Outcome) -> Result<bool, Errno> {
+        match outcome {
+            Outcome::Accepted(socket) => {
+                let socket = self.accepted.insert(socket?);
+                self.ring.receive_many(token(Operation::Receive), socket.as_fd());
+            }
+            Outcome::Received(Ok(Some(lease))) => {
+                let mut batch = SendBatch::default();
+                batch.push(Part::Leased(lease));
+                let socket = self.accepted.as_ref().expect("what receives was accepted");
+                self.ring.send(token(Operation::Send), socket.as_fd(), batch);
+            }
+            Outcome::Sent(_, sent) => {
+                sent?;
+                self.peer.shutdown(Shutdown::Write).map_err(errno_of)?;
+            }
+            Outcome::Received(end) => {
+                end?;
+                let mut echo = [0; Self::MESSAGE.len()];
+                self.peer.read_exact(&mut echo).map_err(errno_of)?;
+                return present(echo == Self::MESSAGE).map(|()| true);
+            }
+            Outcome::Cancelled | Outcome::Readable(_) => {}
+        }
+        Ok(false)
+    }
 }
 
 fn token(operation: Operation) -> Token {
