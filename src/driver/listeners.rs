@@ -8,7 +8,7 @@ use rustix::io::Errno;
 use rustix::net::{SocketFlags, accept_with};
 
 use super::copying::Session;
-use super::handshake;
+use super::handshake::{self, BACKLOG, Remainder};
 use crate::lifecycle::Reception;
 use crate::sys::{Watched, sockopt};
 
@@ -131,7 +131,7 @@ impl<W: HasListener> Listener<W> {
     }
 
     /// Closing a listener resets what waits in its queue, so that is accepted first. Comes back if
-    /// descriptors did not suffice.
+    /// there are more than one turn accepts, or descriptors did not suffice.
     fn close(
         self,
         now: Instant,
@@ -141,21 +141,21 @@ impl<W: HasListener> Listener<W> {
         adopt: &mut dyn FnMut(&mut Session, OwnedFd),
     ) -> Option<Self> {
         let listener = self.watched.listener();
-        let (sockets, is_empty) = handshake::take_queue(listener);
-        for socket in sockets {
-            let may_block = !flags.contains(SocketFlags::NONBLOCK);
-            if may_block || rustix::io::ioctl_fionbio(&socket, true).is_ok() {
-                adopt(session, socket);
+        // There is no later turn at any rate, so all who can wait have theirs now.
+        let limit = if at_any_rate { usize::from(BACKLOG) } else { ACCEPTS_PER_TURN };
+        let remainder =
+            handshake::take_queue(listener, flags, limit, |socket| adopt(session, socket));
+        match remainder {
+            Remainder::Nobody => None,
+            Remainder::More | Remainder::OutOfDescriptors if at_any_rate => {
+                session.handle_queue_dropped(sockopt::accept_queue_length(listener.as_fd()));
+                None
+            }
+            Remainder::More => Some(self),
+            Remainder::OutOfDescriptors => {
+                session.pause_accepting(now);
+                Some(self)
             }
         }
-        if is_empty {
-            return None;
-        }
-        if at_any_rate {
-            session.handle_queue_dropped(sockopt::accept_queue_length(listener.as_fd()));
-            return None;
-        }
-        session.pause_accepting(now);
-        Some(self)
     }
 }

@@ -31,6 +31,7 @@ use crate::sys::RingSize;
 
 pub use choice::Choice;
 pub(crate) use closing::{Account, Manner};
+pub(crate) use handshake::BACKLOG;
 pub use kind::DriverKind;
 pub(crate) use kind::Serve;
 pub(crate) use shutdown::{ShutdownSignal, Urgency};

@@ -6,9 +6,7 @@ use std::net::{SocketAddr, TcpListener};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::StartError;
-
-/// The kernel lowers it to `net.core.somaxconn`.
-pub(crate) const BACKLOG: i32 = 4096;
+use crate::driver::BACKLOG;
 
 /// What is not the same for every server.
 #[derive(Debug, Clone, Copy)]
@@ -76,7 +74,7 @@ fn listen_in_group(
         first.set_reuse_port(true)?;
     }
     first.bind(&address.into())?;
-    first.listen(BACKLOG)?;
+    first.listen(BACKLOG.into())?;
     first.set_reuse_port(true)?;
     let first = TcpListener::from(first);
     let resolved = first.local_addr()?;
@@ -85,7 +83,7 @@ fn listen_in_group(
         let socket = socket_for(address, options)?;
         socket.set_reuse_port(true)?;
         socket.bind(&resolved.into())?;
-        socket.listen(BACKLOG)?;
+        socket.listen(BACKLOG.into())?;
         group.push(TcpListener::from(socket));
     }
     Ok(group)

@@ -32,8 +32,8 @@ use crate::lifecycle::Admission;
 use crate::metrics::Counters;
 use crate::say;
 
+pub(crate) use crate::driver::BACKLOG;
 pub(crate) use config::FEW_CONNECTIONS;
-pub(crate) use listener::BACKLOG;
 use listener::SocketOptions;
 pub use placement::{default_cpus, workers_on};
 pub use signals::shut_down_on_signals;

@@ -16,12 +16,14 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use rustix::io::Errno;
+use rustix::net::SocketFlags;
 
 use self::outbox::Submission;
 use self::receiving::Amount;
 use self::session::Session;
+use super::handshake::{self, BACKLOG, Remainder};
 use super::spin::Spinner;
-use super::{Manner, ShutdownSignal, Urgency, Worker, handshake, peer};
+use super::{Manner, ShutdownSignal, Urgency, Worker, peer};
 use crate::metrics::Counters;
 use crate::sys::{Completion, Operation, Outcome, Ring, RingError, Token, Wait, sockopt};
 
@@ -227,13 +229,13 @@ impl Driver {
     /// Closing a listener resets what waits in its queue, so that is accepted first.
     fn close_listener(&mut self, now: Instant, index: u32, at_any_rate: bool) {
         let listener = self.listeners[index as usize].take().expect("a listener is closed once");
-        let (sockets, is_empty) = handshake::take_queue(&listener);
-        for socket in sockets {
+        let (flags, limit) = (SocketFlags::CLOEXEC, usize::from(BACKLOG));
+        let remainder = handshake::take_queue(&listener, flags, limit, |socket| {
             let address = peer::address_of(socket.as_fd(), &self.worker.admission);
             let slot = self.session.handle_last_accepted(now, address);
             self.adopt(slot, socket);
-        }
-        if is_empty {
+        });
+        if remainder == Remainder::Nobody {
             return;
         }
         if at_any_rate {
