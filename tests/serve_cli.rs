@@ -141,6 +141,8 @@ fn wrong_options_are_usage_errors() {
         (&["serve", "--max-connections", "0"], "at least 1"),
         (&["serve", "--max-connections-per-ip", "0"], "at least 1"),
         (&["serve", "--stall-timeout", "30"], "it has no unit"),
+        (&["serve", "--keepalive", "0s"], "longer than 0, or write off"),
+        (&["serve", "--keepalive", "10h"], "at most 32767s"),
         (&["dance"], "dance"),
         (&[], "Usage"),
     ] {

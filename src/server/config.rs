@@ -6,6 +6,7 @@ use std::num::NonZero;
 use std::path::Path;
 use std::time::Duration;
 
+use super::keepalive::MAX_KEEPALIVE;
 use super::{limits, placement};
 use crate::cgroup::MemoryLimit;
 use crate::cpus::{self, CpusError};
@@ -42,6 +43,10 @@ pub struct Config {
     /// Bytes of each connection's send buffer in the kernel (SO_SNDBUF, which `socket(7)` doubles);
     /// `None` leaves it to the kernel's own tuning.
     pub send_buffer: Option<usize>,
+    /// A peer that says nothing for this long is asked whether it is still there, then four times
+    /// more, a quarter of it apart, and taken for gone if it never answers. In whole seconds,
+    /// rounded up, at most 32,767; `None` is never.
+    pub keepalive: Option<Duration>,
     /// A connection on which nothing happens for this long is ended; `None` is never.
     pub idle_timeout: Option<Duration>,
     /// A peer that acknowledges nothing for this long while bytes wait for it is ended.
@@ -89,6 +94,12 @@ pub enum ConfigError {
              completions than submissions; not {0:?}"
     )]
     Ring(RingSize),
+    /// The kernel takes no such time.
+    #[error(
+        "a keepalive time of {0:?} is none that the kernel takes: give more than 0 s and at most \
+         {MAX_KEEPALIVE:?}, or turn it off"
+    )]
+    Keepalive(Duration),
     /// No frame of the wire format is that long.
     #[error("a frame limit of {0} bytes is outside 1 to {MAX_FRAME_CEILING}")]
     FrameLimit(u32),
@@ -104,6 +115,9 @@ impl Config {
     pub const DEFAULT_ADDRESS: &str = "127.0.0.1:65432";
     /// Default of [`memory`](Self::memory): 256 MiB.
     pub const DEFAULT_MEMORY: usize = 256 << 20;
+    /// Default of [`keepalive`](Self::keepalive): a minute, well within the time after which
+    /// middleboxes forget a connection.
+    pub const DEFAULT_KEEPALIVE: Duration = Duration::from_secs(60);
 
     /// The raw protocol on these addresses, one worker on each of the
     /// [`default_cpus`](super::default_cpus), as many connections as the descriptor limit allows.
@@ -121,6 +135,7 @@ impl Config {
             ring: RingSize::default(),
             spin: Duration::ZERO,
             send_buffer: None,
+            keepalive: Some(Self::DEFAULT_KEEPALIVE),
             idle_timeout: limits.idle_timeout,
             stall_timeout: limits.stall_timeout,
             drain_quiet: drain.quiet,
@@ -177,6 +192,11 @@ impl Config {
             && !(1..=MAX_FRAME_CEILING).contains(&framed.max_frame)
         {
             return Err(ConfigError::FrameLimit(framed.max_frame));
+        }
+        if let Some(time) = self.keepalive
+            && (time.is_zero() || time > MAX_KEEPALIVE)
+        {
+            return Err(ConfigError::Keepalive(time));
         }
         let least = self.least_memory();
         if self.memory < least {
@@ -399,6 +419,19 @@ mod tests {
         for limit in [0, MAX_FRAME_CEILING + 1] {
             let error = framed(limit, usize::MAX).check();
             assert_eq!(error, Err(ConfigError::FrameLimit(limit)));
+        }
+    }
+
+    #[test]
+    fn a_keepalive_time_that_the_kernel_does_not_take_is_refused() {
+        for (time, is_taken) in [
+            (Duration::ZERO, false),
+            (Duration::from_nanos(1), true),
+            (MAX_KEEPALIVE, true),
+            (MAX_KEEPALIVE + Duration::from_nanos(1), false),
+        ] {
+            let config = Config { keepalive: Some(time), ..framed(1000, usize::MAX >> 1) };
+            assert_eq!(config.check().is_ok(), is_taken, "{time:?}");
         }
     }
 

@@ -6,6 +6,7 @@ use std::net::{SocketAddr, TcpListener};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::StartError;
+use super::keepalive::Keepalive;
 use crate::driver::BACKLOG;
 
 /// What is not the same for every server.
@@ -13,6 +14,7 @@ use crate::driver::BACKLOG;
 pub(super) struct SocketOptions {
     pub(super) share_port: bool,
     pub(super) send_buffer: Option<usize>,
+    pub(super) keepalive: Option<Keepalive>,
 }
 
 pub(super) struct Listeners {
@@ -97,6 +99,9 @@ fn socket_for(address: SocketAddr, options: SocketOptions) -> io::Result<Socket>
     socket.set_tcp_nodelay(true)?;
     // Every byte comes back, urgent ones too.
     socket.set_out_of_band_inline(true)?;
+    if let Some(keepalive) = options.keepalive {
+        socket.set_tcp_keepalive(&keepalive.option())?;
+    }
     if let Some(bytes) = options.send_buffer {
         socket.set_send_buffer_size(bytes)?;
     }

@@ -17,6 +17,7 @@
 //! ```
 
 mod config;
+mod keepalive;
 mod limits;
 mod listener;
 mod placement;
@@ -34,6 +35,7 @@ use crate::say;
 
 pub(crate) use crate::driver::BACKLOG;
 pub(crate) use config::FEW_CONNECTIONS;
+use keepalive::Keepalive;
 use listener::SocketOptions;
 pub use placement::{default_cpus, workers_on};
 pub use signals::shut_down_on_signals;
@@ -143,8 +145,11 @@ impl Server {
         }
         let shutdown = Arc::new(ShutdownSignal::new()?);
         let admission = Arc::new(Admission::new(config.admission_limits()));
-        let options =
-            SocketOptions { share_port: config.share_port, send_buffer: config.send_buffer };
+        let options = SocketOptions {
+            share_port: config.share_port,
+            send_buffer: config.send_buffer,
+            keepalive: config.keepalive.map(Keepalive::after),
+        };
         let listeners = listener::listen(&config.addresses, config.cpus.len(), options)?;
         let local_addresses = listeners.local_addresses;
         let shared = Shared { driver, settings: config.settings(), admission, shutdown };

@@ -12,7 +12,7 @@ use socket2::{Domain, Socket, Type};
 use super::DRIVER;
 use crate::support::framed::{final_error, frame};
 use crate::support::peers::{Flood, Witness, connect_with_small_buffers};
-use crate::support::tools::has_tool;
+use crate::support::tools::{has_tool, is_root};
 use crate::support::{PATIENCE, Program, connect, noise};
 
 fn start(arguments: &[&str]) -> (Program, SocketAddr) {
@@ -185,6 +185,63 @@ fn an_idle_peer_is_ended_and_a_busy_one_is_not() {
             thread::sleep(timeout / 6);
         }
     });
+}
+
+/// The keepalive timer of each connection that the server has accepted on this IPv4 address, in
+/// seconds; `None` where there is none (`proc_net_tcp`: USER_HZ is 100 everywhere).
+fn keepalive_timers(address: SocketAddr) -> Vec<Option<u64>> {
+    const ESTABLISHED: &str = "01";
+    let table = std::fs::read_to_string("/proc/net/tcp").expect("it is mounted");
+    let local = format!(":{:04X}", address.port());
+    table
+        .lines()
+        .map(|line| line.split_whitespace().collect::<Vec<_>>())
+        .filter(|fields| fields[1].ends_with(&local) && fields[3] == ESTABLISHED)
+        .map(|fields| {
+            let hundredths = fields[5].strip_prefix("02:")?;
+            Some(u64::from_str_radix(hundredths, 16).expect("a number").div_ceil(100))
+        })
+        .collect()
+}
+
+#[test]
+fn silent_peers_are_probed_unless_that_is_off() {
+    for (arguments, expected_s) in [
+        (&[][..], Some(50..=60)),
+        (&["--keepalive", "1000s"], Some(900..=1000)),
+        (&["--keepalive", "off"], None),
+    ] {
+        let (_program, address) = start(arguments);
+        let mut peers: Vec<_> = (0..4).map(|_| connect(address)).collect();
+        assert!(peers.iter_mut().all(|peer| is_served(peer, b"message")));
+        let timers = keepalive_timers(address);
+        assert_eq!(timers.len(), 4);
+        for timer in timers {
+            match &expected_s {
+                None => assert_eq!(timer, None, "{arguments:?}"),
+                Some(range) => assert!(
+                    timer.is_some_and(|timer| range.contains(&timer)),
+                    "{arguments:?}: {timer:?}"
+                ),
+            }
+        }
+    }
+}
+
+#[test]
+fn peers_that_vanished_do_not_keep_their_places() {
+    if !is_root() || !has_tool("python3") {
+        return;
+    }
+    let (program, address) = start(&["--keepalive", "1s", "--max-connections", "3"]);
+    let vanished = Command::new("python3")
+        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/vanish.py"))
+        .args([address.ip().to_string(), address.port().to_string(), "3".to_owned()])
+        .status();
+    assert!(vanished.expect("python3 starts").success(), "they were not served");
+    drop(connect_until_served(|| connect(address), b"message"));
+    let lines = last_words(program);
+    assert!(lines.contains("; 3 connections reset"), "{lines}");
 }
 
 #[test]
