@@ -106,18 +106,6 @@ fn a_restart_finds_its_port_free_right_after_a_drain() {
 }
 
 #[test]
-fn a_port_in_use_is_refused_whoever_has_it() {
-    let other = TcpListener::bind("127.0.0.1:0").expect("a port is free");
-    let ours = Program::start(&["serve", "127.0.0.1:0", "--workers", "2"], 1);
-    for address in [other.local_addr().expect("bound"), ours.addresses[0]] {
-        let (code, text) = run(&["serve", &address.to_string()]);
-        assert_eq!(code, Some(69), "{text}");
-        assert!(text.contains(&format!("cannot listen on {address}")), "{text}");
-        assert!(text.contains("the port is in use"), "{text}");
-    }
-}
-
-#[test]
 fn wrong_options_are_usage_errors() {
     for (arguments, cause) in [
         (&["serve", "--nonsense"][..], "--nonsense"),

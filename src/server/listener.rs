@@ -2,12 +2,17 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::os::fd::AsFd;
+use std::thread;
+use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::StartError;
 use super::keepalive::Keepalive;
 use crate::driver::BACKLOG;
+use crate::say;
+use crate::sys::sockopt;
 
 /// What is not the same for every server.
 #[derive(Debug, Clone, Copy)]
@@ -35,7 +40,8 @@ pub(super) fn listen(
     let mut of_workers: Vec<Vec<TcpListener>> = (0..workers).map(|_| Vec::new()).collect();
     for &address in addresses {
         let error = |source| StartError::Listen { address, source };
-        let mut group = listen_in_group(address, workers, options).map_err(error)?;
+        let group = retry_while_in_use(|| listen_in_group(address, workers, options));
+        let mut group = group.map_err(error)?;
         local_addresses.push(group[0].local_addr().map_err(error)?);
         for (of_worker, listener) in of_workers.iter_mut().zip(group.drain(..)) {
             of_worker.push(listener);
@@ -63,12 +69,48 @@ pub(super) fn explain(error: &io::Error) -> String {
     format!("{error}: {hint}")
 }
 
-/// The first socket binds and listens alone, so that a port somebody else has is refused even if
-/// they share it. Only then does it admit ours. With `share_port` it joins them
-/// instead.
+/// The kernel closes the sockets of a ring only a while after its process was killed, so a restart
+/// finds its port taken, briefly.
+fn retry_while_in_use<T>(mut listen: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    /// Ten times as long as that was seen to take.
+    const MAX_RETRIES: usize = 20;
+    const RETRY_INTERVAL: Duration = Duration::from_millis(5);
+    for _ in 0..MAX_RETRIES {
+        match listen() {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => thread::sleep(RETRY_INTERVAL),
+            listening_or_refused => return listening_or_refused,
+        }
+    }
+    listen()
+}
+
+/// The sockets of all workers on one address. With `share_port` they join those that others have
+/// there; without it the port is ours alone, and others are kept out as [`open_group`] says.
 fn listen_in_group(
     address: SocketAddr,
-    sockets: usize,
+    workers: usize,
+    options: SocketOptions,
+) -> io::Result<Vec<TcpListener>> {
+    let group = open_group(address, workers, options)?;
+    if options.share_port {
+        // Of a server that does not share its port, to which this one was told to be added.
+        let _ = sockopt::distribute_over_all(group[0].as_fd());
+    } else if workers > 1
+        && let Err(error) = sockopt::distribute_over_first(group[0].as_fd(), workers as u32)
+    {
+        say(format_args!(
+            "warning: other processes of this user can take connections to {address}: {error}"
+        ));
+    }
+    Ok(group)
+}
+
+/// The first socket binds and listens alone, so that a port somebody else has is refused even if
+/// they share it. Where there are others of ours, only then does it admit them, and with them,
+/// since the kernel knows no difference, every process of this user.
+fn open_group(
+    address: SocketAddr,
+    workers: usize,
     options: SocketOptions,
 ) -> io::Result<Vec<TcpListener>> {
     let first = socket_for(address, options)?;
@@ -77,11 +119,13 @@ fn listen_in_group(
     }
     first.bind(&address.into())?;
     first.listen(BACKLOG.into())?;
-    first.set_reuse_port(true)?;
+    if workers > 1 {
+        first.set_reuse_port(true)?;
+    }
     let first = TcpListener::from(first);
     let resolved = first.local_addr()?;
     let mut group = vec![first];
-    for _ in 1..sockets {
+    for _ in 1..workers {
         let socket = socket_for(address, options)?;
         socket.set_reuse_port(true)?;
         socket.bind(&resolved.into())?;
@@ -109,4 +153,47 @@ fn socket_for(address: SocketAddr, options: SocketOptions) -> io::Result<Socket>
         socket.set_only_v6(true)?;
     }
     Ok(socket)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpStream;
+
+    use super::*;
+
+    const OPTIONS: SocketOptions =
+        SocketOptions { share_port: false, send_buffer: None, keepalive: None };
+
+    fn count_accepted(listener: &TcpListener) -> usize {
+        listener.set_nonblocking(true).expect("an option can be set");
+        std::iter::from_fn(|| listener.accept().ok()).count()
+    }
+
+    #[test]
+    fn every_worker_gets_its_share_of_connections() {
+        for address in ["127.0.0.1:0", "[::1]:0"] {
+            let address = address.parse().expect("an address");
+            let group = listen_in_group(address, 4, OPTIONS).expect("a port is free");
+            let address = group[0].local_addr().expect("bound");
+            let peers: Vec<_> =
+                (0..400).map(|_| TcpStream::connect(address).expect("queued")).collect();
+            let shares: Vec<_> = group.iter().map(count_accepted).collect();
+            assert_eq!(shares.iter().sum::<usize>(), peers.len());
+            // By chance, so by more than six standard deviations less is a fault.
+            assert!(shares.iter().all(|share| (45..=155).contains(share)), "{shares:?}");
+        }
+    }
+
+    #[test]
+    fn a_port_that_is_taken_is_tried_again_and_given_up() {
+        let in_use = || io::Error::from(io::ErrorKind::AddrInUse);
+        let mut tries = 0;
+        let freed = retry_while_in_use(|| {
+            tries += 1;
+            if tries < 4 { Err(in_use()) } else { Ok(tries) }
+        });
+        assert_eq!(freed.expect("it is free at last"), 4);
+        let refused = retry_while_in_use(|| Err::<(), _>(in_use()));
+        assert_eq!(refused.expect_err("it stays taken").kind(), io::ErrorKind::AddrInUse);
+    }
 }
