@@ -1,7 +1,8 @@
 //! What to serve, where, and within which limits.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::num::NonZero;
 use std::path::Path;
 use std::time::Duration;
@@ -72,6 +73,12 @@ pub enum ConfigError {
     /// An IPv4 address in the clothes of an IPv6 one.
     #[error("[{0}] is an IPv4 address: write it as {1}")]
     MappedAddress(Ipv6Addr, Ipv4Addr),
+    /// Nobody can connect to it: TCP is between two hosts.
+    #[error(
+        "{0} is a multicast or broadcast address, and TCP connects to single hosts: give one \
+             that an interface has, or 0.0.0.0 or [::] for all"
+    )]
+    NotUnicast(IpAddr),
     /// There is no worker to start.
     #[error("no CPU for a worker: give at least one")]
     NoWorker,
@@ -323,6 +330,9 @@ fn check_addresses(addresses: &[SocketAddr]) -> Result<(), ConfigError> {
         {
             return Err(ConfigError::MappedAddress(ip, mapped));
         }
+        if is_of_many(address.ip()) {
+            return Err(ConfigError::NotUnicast(address.ip()));
+        }
         if let Some(&other) = addresses[..index].iter().find(|other| overlap(**other, address)) {
             return Err(ConfigError::Overlap(other, address));
         }
@@ -330,10 +340,29 @@ fn check_addresses(addresses: &[SocketAddr]) -> Result<(), ConfigError> {
     Ok(())
 }
 
+fn is_of_many(ip: IpAddr) -> bool {
+    ip.is_multicast() || matches!(ip, IpAddr::V4(ip) if ip.is_broadcast() || is_of_network(ip))
+}
+
+/// Whether it is the broadcast address of a network that this host is in, such as 127.255.255.255.
+/// The kernel tells by refusing it as the destination of a socket without SO_BROADCAST (`ip(7)`);
+/// nothing is sent.
+fn is_of_network(ip: Ipv4Addr) -> bool {
+    UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))
+        .and_then(|socket| socket.connect((ip, 7)))
+        .is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied)
+}
+
 /// IPv6 listeners take IPv6 only, so families never overlap.
 fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
-    let same_interface =
-        one.ip() == other.ip() || one.ip().is_unspecified() || other.ip().is_unspecified();
+    let same_interface = match (one, other) {
+        _ if one.ip().is_unspecified() || other.ip().is_unspecified() => true,
+        // A link-local address is one of each interface.
+        (SocketAddr::V6(one), SocketAddr::V6(other)) => {
+            one.ip() == other.ip() && one.scope_id() == other.scope_id()
+        }
+        _ => one.ip() == other.ip(),
+    };
     one.port() == other.port()
         && one.port() != 0
         && one.is_ipv4() == other.is_ipv4()
@@ -444,6 +473,15 @@ mod tests {
         assert_eq!(check(&["127.0.0.1:0", "127.0.0.1:0", "[::]:7", "0.0.0.0:7"]), Ok(()));
         let error = check(&["0.0.0.0:7", "127.0.0.1:7"]).expect_err("they overlap");
         assert!(error.contains("0.0.0.0:7 and 127.0.0.1:7 overlap"), "{error}");
+        assert_eq!(check(&["[fe80::1%2]:7", "[fe80::1%3]:7"]), Ok(()));
+        for other in ["[fe80::1%2]:7", "[::]:7"] {
+            let error = check(&["[fe80::1%2]:7", other]).expect_err("they overlap");
+            assert!(error.contains("overlap"), "{error}");
+        }
+        for address in ["224.0.0.1:7", "255.255.255.255:7", "127.255.255.255:7", "[ff02::1]:7"] {
+            let error = check(&[address]).expect_err("nobody can connect to it");
+            assert!(error.contains("is a multicast or broadcast address"), "{error}");
+        }
         let error = check(&["[::ffff:127.0.0.1]:7"]).expect_err("it is mapped");
         assert!(error.contains("write it as 127.0.0.1"), "{error}");
     }
