@@ -33,6 +33,8 @@
 //! - [`load`] is the instrument. It shares the protocol core and nothing else with the server: an
 //!   instrument must not share the bugs of what it measures. (Of `sys` it uses what its own sockets
 //!   and the processes that it starts need and no safe wrapper has.)
+//! - `cgroup`, [`cpus`] and `sockets` are facts about the host, read from the kernel's files; every
+//!   layer may ask them.
 //! - [`cli`] turns words into configurations and carries them out, for both programs. It is above
 //!   everything else, and the only place that knows both server and instrument: the server that
 //!   `ringback-load` embeds is started there.
@@ -78,6 +80,7 @@ pub mod metrics;
 pub mod protocol;
 mod say;
 pub mod server;
+mod sockets;
 mod sys;
 #[doc(hidden)]
 pub mod testing;

@@ -2,12 +2,14 @@
 
 mod support;
 
-use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::io::{self, BufRead, BufReader};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::process::{Command, Stdio};
 
 use ringback::server::DriverKind;
 use rustix::process::Signal;
 use socket2::{Domain, Socket, Type};
+use support::tools::{has_tool, is_root};
 use support::{Program, connect, exchange, run};
 
 const ADDRESSES: [&str; 4] = ["127.0.0.1:0", "0.0.0.0:0", "[::1]:0", "[::]:0"];
@@ -92,14 +94,70 @@ fn a_server_that_was_killed_can_be_started_again_at_once() {
     }
 }
 
+/// What a server says that is refused this address.
+fn refusal(address: SocketAddr, arguments: &[&str]) -> String {
+    let (code, text) = run(&[&["serve", &address.to_string()], arguments].concat());
+    assert_eq!(code, Some(69), "{text}");
+    assert!(text.contains(&format!("cannot listen on {address}: ")), "{text}");
+    assert!(text.contains("the port is in use: "), "{text}");
+    text
+}
+
 #[test]
-fn a_port_in_use_is_refused_whoever_has_it() {
-    let other = TcpListener::bind("127.0.0.1:0").expect("a port is free");
-    let ours = Program::start(&["serve", "127.0.0.1:0", "--workers", "2"], 1);
-    for address in [other.local_addr().expect("bound"), ours.addresses[0]] {
-        let (code, text) = run(&["serve", &address.to_string()]);
-        assert_eq!(code, Some(69), "{text}");
-        assert!(text.contains(&format!("cannot listen on {address}")), "{text}");
-        assert!(text.contains("the port is in use"), "{text}");
+fn who_listens_on_a_port_is_named_and_what_was_given_is_not_proposed() {
+    let uid = rustix::process::geteuid().as_raw();
+    let program = Program::start(&["serve", "127.0.0.1:0", "--workers", "1"], 1);
+    let address = program.addresses[0];
+    let owner = format!("ringback (process {} of user {uid}) listens on {address}", program.id());
+    let text = refusal(address, &[]);
+    assert!(text.contains(&owner) && text.contains("start both with --share-port"), "{text}");
+    let text = refusal(address, &["--share-port"]);
+    assert!(text.contains(&owner) && text.contains("it does not share its port"), "{text}");
+}
+
+#[test]
+fn an_outgoing_connection_that_has_the_port_is_named() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    let outgoing = TcpStream::connect(listener.local_addr().expect("bound")).expect("queued");
+    let address = outgoing.local_addr().expect("connected");
+    for arguments in [&[][..], &["--share-port"]] {
+        let text = refusal(address, arguments);
+        let connection = format!("has an outgoing connection from port {}", address.port());
+        assert!(text.contains(&format!("(process {} of user ", std::process::id())), "{text}");
+        assert!(text.contains(&connection) && !text.contains("--share-port"), "{text}");
     }
+}
+
+/// Listens as user 65534 on a free port, says which, and waits for the end of its input.
+const LISTENER_OF_ANOTHER_USER: &str = "\
+import os, socket, sys
+os.setuid(65534)
+listener = socket.socket()
+listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+listener.bind(('127.0.0.1', 0))
+listener.listen()
+print(listener.getsockname()[1], flush=True)
+sys.stdin.read()
+";
+
+#[test]
+fn a_port_of_another_user_cannot_be_shared_and_that_is_said() {
+    if !is_root() || !has_tool("python3") {
+        return;
+    }
+    let mut other = Command::new("python3")
+        .args(["-c", LISTENER_OF_ANOTHER_USER])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("python3 starts");
+    let mut line = String::new();
+    let stdout = other.stdout.take().expect("it is piped");
+    BufReader::new(stdout).read_line(&mut line).expect("it says its port");
+    let port: u16 = line.trim().parse().expect("a port");
+    let text = refusal(SocketAddr::from(([127, 0, 0, 1], port)), &["--share-port"]);
+    assert!(text.contains(&format!("(process {} of user 65534) listens", other.id())), "{text}");
+    assert!(text.contains("only processes of one user can share a port"), "{text}");
+    drop(other.stdin.take());
+    assert!(other.wait().expect("it is a child").success());
 }

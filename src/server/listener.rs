@@ -10,6 +10,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use super::StartError;
 use super::keepalive::Keepalive;
+use super::refusal::explain_listen;
 use crate::driver::BACKLOG;
 use crate::say;
 use crate::sys::sockopt;
@@ -39,7 +40,10 @@ pub(super) fn listen(
     let mut local_addresses = Vec::with_capacity(addresses.len());
     let mut of_workers: Vec<Vec<TcpListener>> = (0..workers).map(|_| Vec::new()).collect();
     for &address in addresses {
-        let error = |source| StartError::Listen { address, source };
+        let error = |source| {
+            let reason = explain_listen(&source, address, options.share_port);
+            StartError::Listen { address, reason, source }
+        };
         let group = retry_while_in_use(|| listen_in_group(address, workers, options));
         let mut group = group.map_err(error)?;
         local_addresses.push(group[0].local_addr().map_err(error)?);
@@ -48,25 +52,6 @@ pub(super) fn listen(
         }
     }
     Ok(Listeners { local_addresses, of_workers })
-}
-
-/// What to do about a failure to listen.
-pub(super) fn explain(error: &io::Error) -> String {
-    let hint = match error.raw_os_error() {
-        Some(libc::EADDRINUSE) => {
-            "the port is in use, perhaps by another ringback: stop it, listen on another port, \
-             or share this one (--share-port) for an overlapping restart"
-        }
-        Some(libc::EADDRNOTAVAIL) => "no interface of this host has that address",
-        Some(libc::EACCES) => {
-            "ports below net.ipv4.ip_unprivileged_port_start (1024) need CAP_NET_BIND_SERVICE"
-        }
-        Some(libc::EMFILE | libc::ENFILE) => "no descriptor is left: raise ulimit -n",
-        Some(libc::ENOMEM | libc::ENOBUFS) => "the kernel has no memory left for it",
-        Some(libc::EAGAIN) => "no more threads are allowed: raise ulimit -u",
-        _ => return error.to_string(),
-    };
-    format!("{error}: {hint}")
 }
 
 /// The kernel closes the sockets of a ring only a while after its process was killed, so a restart

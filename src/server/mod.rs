@@ -21,6 +21,7 @@ mod keepalive;
 mod limits;
 mod listener;
 mod placement;
+mod refusal;
 mod signals;
 mod worker;
 
@@ -52,10 +53,12 @@ pub enum StartError {
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// An address could not be listened on.
-    #[error("cannot listen on {address}: {}", listener::explain(source))]
+    #[error("cannot listen on {address}: {reason}")]
     Listen {
         /// The address as asked for.
         address: SocketAddr,
+        /// Cause and fix.
+        reason: String,
         /// What the kernel said.
         source: io::Error,
     },
@@ -84,7 +87,7 @@ pub enum StartError {
     )]
     NoDescriptor(io::Error),
     /// The kernel refused a descriptor or a thread.
-    #[error("cannot start: {}", listener::explain(_0))]
+    #[error("cannot start: {}", refusal::explain(_0))]
     System(#[from] io::Error),
 }
 
