@@ -80,6 +80,28 @@ fn a_port_that_is_shared_can_be_joined() {
 }
 
 #[test]
+fn a_restart_finds_its_port_free_right_after_a_drain() {
+    for (before, after) in [("1", "1"), ("1", "2"), ("2", "1"), ("2", "2")] {
+        let serve = |address: &str, workers| {
+            let arguments = ["serve", address, "--workers", workers, "--drain-timeout", "1s"];
+            Program::start(&arguments, 1)
+        };
+        let program = serve("127.0.0.1:0", before);
+        let address = program.addresses[0];
+        // The server ends their connections, so it is on its side that they wait: for the peer's
+        // FIN, or that it is over (FIN_WAIT2, TIME_WAIT).
+        let mut clients: Vec<_> = (0..10).map(|_| connect(address)).collect();
+        program.signal(Signal::TERM);
+        let (status, lines) = program.wait();
+        assert_eq!(status.code(), Some(0), "{lines}");
+        clients.truncate(5);
+        let again = serve(&address.to_string(), after);
+        assert_eq!(exchange(connect(again.addresses[0]), b"back"), b"back");
+        drop(clients);
+    }
+}
+
+#[test]
 fn a_server_that_was_killed_can_be_started_again_at_once() {
     for driver in DriverKind::ALL {
         let serve =

@@ -93,19 +93,6 @@ fn a_second_signal_ends_it_at_once_and_losses_are_told() {
 }
 
 #[test]
-fn a_restart_finds_its_port_free_right_after_a_drain() {
-    let program = Program::start(&["serve", "127.0.0.1:0"], 1);
-    let address = program.addresses[0];
-    let clients: Vec<_> = (0..10).map(|_| connect(address)).collect();
-    program.signal(Signal::TERM);
-    let (status, lines) = program.wait();
-    assert_eq!(status.code(), Some(0), "{lines}");
-    let again = Program::start(&["serve", &address.to_string()], 1);
-    assert_eq!(exchange(connect(again.addresses[0]), b"back"), b"back");
-    drop(clients);
-}
-
-#[test]
 fn wrong_options_are_usage_errors() {
     for (arguments, cause) in [
         (&["serve", "--nonsense"][..], "--nonsense"),
