@@ -70,7 +70,9 @@ fn retry_while_in_use<T>(mut listen: impl FnMut() -> io::Result<T>) -> io::Resul
 }
 
 /// The sockets of all workers on one address. With `share_port` they join those that others have
-/// there; without it the port is ours alone, and others are kept out as [`open_group`] says.
+/// there. Without it others of this user are refused by a single socket, and given nothing beside
+/// several; but on one address of those that a wildcard stands for the kernel prefers who listens
+/// there alone.
 fn listen_in_group(
     address: SocketAddr,
     workers: usize,
