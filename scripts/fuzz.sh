@@ -47,7 +47,7 @@ fuzz() {
     local target=$1 found=fuzz/target/corpus/$1
     mkdir -p "$found"
     # The first directory is written to, the second only read.
-    cargo +nightly fuzz run "$target" "$found" "fuzz/corpus/$target" -- \
+    cargo +nightly fuzz run "$target" "$found" "tests/fuzz_corpus/$target" -- \
         -max_total_time="$SECONDS_EACH" -max_len="$MAX_INPUT_BYTES" -dict=fuzz/frames.dict \
         -timeout=10 -print_final_stats=1 >"$LOGS/$target" 2>&1
 }
@@ -80,7 +80,7 @@ explain_crash() {
     echo "whole log: $LOGS/$1"
     if [[ -n "$artifact" ]]; then
         echo "run it again: cargo +nightly fuzz run $1 $artifact"
-        echo "keep it: cp $artifact fuzz/corpus/$1/WHAT-IT-SHOWS (cargo test then replays it)"
+        echo "keep it: cp $artifact tests/fuzz_corpus/$1/WHAT-IT-SHOWS (cargo test then replays it)"
     fi
 }
 

@@ -88,13 +88,23 @@ impl fmt::Display for CpuQuota {
 }
 
 impl MemoryLimit {
-    /// The tightest limit of this process's groups, as the files below `root` have it.
+    /// The tightest limit of this process's groups, as the files below `root` have it; the host's
+    /// memory where that is less.
     pub(crate) fn detect(root: &Path) -> Option<Self> {
         groups(root, "memory")
             .iter()
             .flat_map(|group| ["memory.max", "memory.limit_in_bytes"].map(|file| group.join(file)))
             .filter_map(Self::read)
+            .chain(Self::of_host(root))
             .min_by_key(|limit| limit.bytes)
+    }
+
+    fn of_host(root: &Path) -> Option<Self> {
+        let file = Path::new("/proc/meminfo");
+        let text = fs::read_to_string(root.join("proc/meminfo")).ok()?;
+        let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
+        let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+        Some(Self { bytes: kib << 10, file: file.to_owned() })
     }
 
     #[cfg(test)]
@@ -210,6 +220,16 @@ mod tests {
         "22 1 0:5 / /proc rw - proc proc rw\n\
          41 31 0:38 / /sys/fs/cgroup rw,relatime shared:4 - cgroup2 cgroup2 rw,nsdelegate\n",
     );
+
+    #[test]
+    fn the_host_has_no_more_memory_than_it_has() {
+        let meminfo = ("proc/meminfo", "MemTotal:  2048 kB\nMemFree: 1 kB\n");
+        let limit = MemoryLimit::detect(root(&[meminfo]).path()).expect("it is read");
+        assert_eq!(limit.to_string(), "2 MiB (/proc/meminfo)");
+        let group =
+            [meminfo, V2, ("proc/self/cgroup", "0::/\n"), ("sys/fs/cgroup/memory.max", "9")];
+        assert_eq!(MemoryLimit::detect(root(&group).path()).map(|limit| limit.bytes), Some(9));
+    }
 
     #[test]
     fn a_container_of_version_2_sees_its_own_group_at_the_top() {

@@ -33,6 +33,8 @@
 //! - [`load`] is the instrument. It shares the protocol core and nothing else with the server: an
 //!   instrument must not share the bugs of what it measures. (Of `sys` it uses what its own sockets
 //!   and the processes that it starts need and no safe wrapper has.)
+//! - `cgroup`, [`cpus`] and `sockets` are facts about the host, read from the kernel's files; every
+//!   layer may ask them.
 //! - [`cli`] turns words into configurations and carries them out, for both programs. It is above
 //!   everything else, and the only place that knows both server and instrument: the server that
 //!   `ringback-load` embeds is started there.
@@ -60,6 +62,13 @@
 //! [`Output::Forward`]: protocol::Output::Forward
 //! [`Output::Discard`]: protocol::Output::Discard
 
+// Sizes in bytes are multiplied and added as `usize`, tokens carry 64 bits.
+#[cfg(not(target_pointer_width = "64"))]
+compile_error!(
+    "ringback reckons sizes with 64 bits, which this target does not have: \
+     build for a 64-bit one, such as x86_64-unknown-linux-gnu or aarch64-unknown-linux-gnu"
+);
+
 mod cgroup;
 pub mod cli;
 pub mod cpus;
@@ -71,6 +80,7 @@ pub mod metrics;
 pub mod protocol;
 mod say;
 pub mod server;
+mod sockets;
 mod sys;
 #[doc(hidden)]
 pub mod testing;

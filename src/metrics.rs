@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::lifecycle::{Cause, Lifecycle};
+use crate::lifecycle::{Cause, Lifecycle, Permit};
 
 macro_rules! counters {
     ($($(#[$doc:meta])* $name:ident,)*) => {
@@ -63,6 +63,13 @@ impl Counters {
     /// Whether the shutdown kept something from its peer that it should have had.
     pub fn has_losses(&self) -> bool {
         self.lost_bytes > 0 || self.unaccepted > 0
+    }
+
+    /// Counts a connection that was accepted; without a permit it is closed at once.
+    pub(crate) fn count_accepted(&mut self, permit: Option<Permit>) {
+        self.accepted += 1;
+        self.refused += u64::from(!matches!(permit, Some(Permit::Admitted(_))));
+        self.closed += u64::from(permit.is_none());
     }
 
     /// Counts a connection that is over, with the bytes of its echo that were not handed to its

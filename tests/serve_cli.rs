@@ -4,8 +4,10 @@ mod support;
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
+use std::process::Command;
 
 use rustix::process::Signal;
+use support::tools::has_tool;
 use support::{Program, connect, exchange, noise, run};
 
 #[test]
@@ -91,31 +93,6 @@ fn a_second_signal_ends_it_at_once_and_losses_are_told() {
 }
 
 #[test]
-fn a_restart_finds_its_port_free_right_after_a_drain() {
-    let program = Program::start(&["serve", "127.0.0.1:0"], 1);
-    let address = program.addresses[0];
-    let clients: Vec<_> = (0..10).map(|_| connect(address)).collect();
-    program.signal(Signal::TERM);
-    let (status, lines) = program.wait();
-    assert_eq!(status.code(), Some(0), "{lines}");
-    let again = Program::start(&["serve", &address.to_string()], 1);
-    assert_eq!(exchange(connect(again.addresses[0]), b"back"), b"back");
-    drop(clients);
-}
-
-#[test]
-fn a_port_in_use_is_refused_whoever_has_it() {
-    let other = TcpListener::bind("127.0.0.1:0").expect("a port is free");
-    let ours = Program::start(&["serve", "127.0.0.1:0", "--workers", "2"], 1);
-    for address in [other.local_addr().expect("bound"), ours.addresses[0]] {
-        let (code, text) = run(&["serve", &address.to_string()]);
-        assert_eq!(code, Some(69), "{text}");
-        assert!(text.contains(&format!("cannot listen on {address}")), "{text}");
-        assert!(text.contains("the port is in use"), "{text}");
-    }
-}
-
-#[test]
 fn wrong_options_are_usage_errors() {
     for (arguments, cause) in [
         (&["serve", "--nonsense"][..], "--nonsense"),
@@ -132,12 +109,19 @@ fn wrong_options_are_usage_errors() {
         (&["serve", "--check", "--cpus", "1000"], "CPU 1000 is not one this process may use"),
         (&["serve", "--workers", "0"], "--workers"),
         (&["serve", "127.0.0.1:7", "127.0.0.1:7"], "overlap"),
+        (&["serve", "[fe80::1%2]:7", "[fe80::1%2]:7"], "overlap"),
         (&["serve", "[::ffff:127.0.0.1]:0"], "write it as 127.0.0.1"),
+        (&["serve", "224.0.0.1:7"], "224.0.0.1 is a multicast or broadcast address"),
+        (&["serve", "255.255.255.255:7"], "255.255.255.255 is a multicast or broadcast address"),
+        (&["serve", "[ff02::1%1]:7"], "ff02::1 is a multicast or broadcast address"),
         (&["serve", "--memory", "10"], "--memory of 10 bytes is too little"),
         (&["serve", "--max-frame", "17MiB"], "from 1 byte to 16MiB"),
         (&["serve", "--spin", "1s"], "longer than 10ms costs more"),
         (&["serve", "--max-connections", "0"], "at least 1"),
+        (&["serve", "--max-connections-per-ip", "0"], "at least 1"),
         (&["serve", "--stall-timeout", "30"], "it has no unit"),
+        (&["serve", "--keepalive", "0s"], "longer than 0, or write off"),
+        (&["serve", "--keepalive", "10h"], "at most 32767s"),
         (&["dance"], "dance"),
         (&[], "Usage"),
     ] {
@@ -180,6 +164,41 @@ fn a_low_descriptor_limit_is_a_warning() {
     let program = Program::spawn(command.args(["serve", "127.0.0.1:0", "--workers", "1"]), 1);
     let warning = "warning: the descriptor limit leaves room for ";
     assert!(program.lines.iter().any(|line| line.starts_with(warning)), "{:?}", program.lines);
+}
+
+/// What `ringback` says with these arguments where the kernel does not tell its limits.
+fn without_limits(arguments: &[&str]) -> (Option<i32>, String) {
+    let output = Command::new("strace")
+        .args(["-D", "-f", "-o", "/dev/null", "-e", "trace=prlimit64,getrlimit"])
+        .args(["-e", "inject=prlimit64,getrlimit:error=EPERM"])
+        .arg(env!("CARGO_BIN_EXE_ringback"))
+        .args(arguments)
+        .output()
+        .expect("strace starts");
+    let text = [output.stderr, output.stdout].concat();
+    (output.status.code(), String::from_utf8_lossy(&text).into_owned())
+}
+
+#[test]
+fn limits_that_cannot_be_read_are_said_to_be_unknown() {
+    if !has_tool("strace") {
+        return;
+    }
+    let (code, text) = without_limits(&["serve", "--check", "--workers", "1", "--driver", "epoll"]);
+    assert_eq!(code, Some(0), "{text}");
+    assert!(text.contains("the descriptor limit cannot be read: "), "{text}");
+    // 1024 without streams, signals, what a worker has, and refusals.
+    assert!(text.contains(" 941 connections x "), "{text}");
+    let (_, text) = without_limits(&["doctor"]);
+    assert_eq!(text.matches("unknown: the limit cannot be read: ").count(), 2, "{text}");
+}
+
+#[test]
+fn a_bound_beyond_what_the_host_has_says_what_would_fit() {
+    let (code, text) = run(&["serve", "--check", "--max-connections", "1G"]);
+    assert_eq!(code, Some(0), "{text}");
+    assert!(text.contains(" MiB may be needed by 1000000000 connections, but "), "{text}");
+    assert!(text.contains("lower --max-connections (to "), "{text}");
 }
 
 #[test]

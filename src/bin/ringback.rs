@@ -87,6 +87,7 @@ fn exit_code_of(error: &StartError) -> u8 {
         StartError::Driver { .. }
         | StartError::Listen { .. }
         | StartError::Worker { .. }
+        | StartError::NoDescriptor(_)
         | StartError::System(_) => exit::UNAVAILABLE,
     }
 }

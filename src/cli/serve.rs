@@ -1,6 +1,7 @@
 //! The command line of `ringback`.
 
 use std::net::SocketAddr;
+use std::num::NonZero;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -80,9 +81,15 @@ pub struct Serve {
     #[arg(long, value_name = "N", value_parser = parse_positive)]
     max_connections: Option<u64>,
 
-    /// Connections at the same time from one address [default: no limit]
-    #[arg(long, value_name = "N", value_parser = parse_positive)]
-    max_connections_per_ip: Option<u64>,
+    /// Connections at the same time from one IPv4 address or one IPv6 /64 network [default: no
+    /// limit]
+    #[arg(long, value_name = "N", value_parser = parse_positive_usize)]
+    max_connections_per_ip: Option<NonZero<usize>>,
+
+    /// Ask a peer that says nothing for this long whether it is still there, then four times more, a
+    /// quarter of it apart; end its connection if it never answers
+    #[arg(long, value_name = "TIME|off", default_value = "60s", value_parser = parse_time_or_off)]
+    keepalive: TimeOrOff,
 
     /// End a connection on which nothing happens for this long [default: never]
     #[arg(long, value_name = "TIME", value_parser = parse_positive_duration)]
@@ -135,6 +142,10 @@ enum Driver {
     Epoll,
 }
 
+/// One value to clap, which would take a plain option for one that may be left out.
+#[derive(Debug, Clone, Copy)]
+struct TimeOrOff(Option<Duration>);
+
 /// One value to clap, which would take a plain vector for many.
 #[derive(Debug, Clone)]
 struct CpuList(Vec<usize>);
@@ -148,11 +159,13 @@ impl Serve {
         config.spin = self.spin;
         config.share_port = self.share_port;
         config.protocol = self.protocol();
-        config.max_connections =
-            self.max_connections.map_or_else(|| config.connections_within_descriptors(), to_usize);
-        config.max_connections_per_ip = self.max_connections_per_ip.map(to_usize);
+        config.max_connections = self
+            .max_connections
+            .map_or_else(|| config.connections_within_descriptors().max(1), to_usize);
+        config.max_connections_per_ip = self.max_connections_per_ip;
         let least = config.least_memory().max(Config::DEFAULT_MEMORY);
         config.memory = self.memory.map_or(least, to_usize);
+        config.keepalive = self.keepalive.0;
         config.idle_timeout = self.idle_timeout;
         config.stall_timeout = self.stall_timeout;
         config.drain_quiet = self.drain_quiet;
@@ -220,10 +233,25 @@ fn parse_positive(text: &str) -> Result<u64, String> {
     }
 }
 
+fn parse_positive_usize(text: &str) -> Result<NonZero<usize>, String> {
+    let count = to_usize(parse_positive(text)?);
+    Ok(NonZero::new(count).expect("it is positive"))
+}
+
 fn parse_positive_duration(text: &str) -> Result<Duration, String> {
     match parse_duration(text).map_err(|error| error.to_string())? {
         Duration::ZERO => Err("it must be longer than 0".to_owned()),
         duration => Ok(duration),
+    }
+}
+
+fn parse_time_or_off(text: &str) -> Result<TimeOrOff, String> {
+    match text {
+        "off" => Ok(TimeOrOff(None)),
+        time => match parse_positive_duration(time) {
+            Ok(time) => Ok(TimeOrOff(Some(time))),
+            Err(error) => Err(format!("{error}, or write off")),
+        },
     }
 }
 

@@ -11,7 +11,7 @@ mod report;
 
 use std::net::SocketAddr;
 
-use rustix::process::{Resource, getrlimit};
+use rlimit::Resource;
 
 use crate::server::{Config, DriverKind};
 
@@ -31,7 +31,7 @@ impl Diagnosis {
     /// descriptors, as that does.
     pub fn of_this_host() -> Self {
         // Before there is a configuration: making one raises the soft limit.
-        let descriptors = getrlimit(Resource::Nofile);
+        let descriptors = Resource::NOFILE.get();
         let address: SocketAddr = Config::DEFAULT_ADDRESS.parse().expect("it is an address");
         let mut config = Config::new(vec![address]);
         let choice = config.choose_driver();
@@ -42,7 +42,7 @@ impl Diagnosis {
             checks::ring::switch(&host, choice.driver == DriverKind::Uring),
             checks::serving::driver(&choice),
             checks::serving::try_out(&config),
-            checks::limits::descriptors(descriptors, &config),
+            checks::limits::descriptors(&descriptors, &config),
             checks::limits::memlock(&config),
             checks::cpu::affinity(),
             checks::cpu::quota(&host),

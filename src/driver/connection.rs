@@ -16,11 +16,10 @@ use std::time::Instant;
 use rustix::io::Errno;
 
 use super::buffers::Buffers;
-use super::door::Place;
 use super::received::Received;
 use super::spill::Holding;
 use super::{Settings, failure};
-use crate::lifecycle::{Action as Step, Alarm, Cause, Lifecycle, OnReceive, Probe};
+use crate::lifecycle::{Action as Step, Alarm, Cause, Lifecycle, OnReceive, Permit, Probe};
 use crate::protocol::{self, Input, Output};
 use crate::sys::{Owned, Part, Parts, Stretch};
 
@@ -28,7 +27,7 @@ use crate::sys::{Owned, Part, Parts, Stretch};
 #[derive(Debug)]
 pub(super) struct Connection<L, T> {
     pub(super) transport: T,
-    place: Place,
+    permit: Permit,
     protocol: protocol::Connection,
     lifecycle: Lifecycle,
     received: Received<L>,
@@ -89,10 +88,10 @@ pub(crate) enum CloseMode {
 const MAX_CALLS_PER_TURN: usize = 64;
 
 impl<L: Stretch, T> Connection<L, T> {
-    pub(super) fn new(transport: T, place: Place, now: Instant, settings: &Settings) -> Self {
+    pub(super) fn new(transport: T, permit: Permit, now: Instant, settings: &Settings) -> Self {
         Self {
             transport,
-            place,
+            permit,
             protocol: settings.protocol.connection(),
             lifecycle: Lifecycle::new(now),
             received: Received::default(),
@@ -107,8 +106,8 @@ impl<L: Stretch, T> Connection<L, T> {
         }
     }
 
-    pub(super) fn place(&self) -> Place {
-        self.place
+    pub(super) fn permit(&self) -> Permit {
+        self.permit
     }
 
     pub(super) fn lifecycle(&self) -> &Lifecycle {

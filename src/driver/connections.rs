@@ -15,11 +15,10 @@ use rustix::io::Errno;
 
 use super::buffers::Buffers;
 use super::connection::{Action, Connection};
-use super::door::{Door, Place};
 use super::slab::{Key, Slab};
 use super::spill::Spill;
 use super::{Settings, Urgency, failure};
-use crate::lifecycle::{Accepting, Admission, Cause, Probe, Timers};
+use crate::lifecycle::{Accepting, Admission, Cause, Permit, Probe, Timers};
 use crate::metrics::Counters;
 use crate::sys::{Parts, Stretch};
 
@@ -28,7 +27,7 @@ use crate::sys::{Parts, Stretch};
 #[derive(Debug)]
 pub(super) struct Connections<L, T> {
     settings: Settings,
-    door: Door,
+    admission: Arc<Admission>,
     accepting: Accepting,
     slab: Slab<Connection<L, T>>,
     dirty: VecDeque<Key>,
@@ -51,7 +50,7 @@ impl<L: Stretch, T> Connections<L, T> {
     pub(super) fn new(settings: Settings, admission: Arc<Admission>) -> Self {
         Self {
             settings,
-            door: Door::new(admission),
+            admission,
             accepting: Accepting::default(),
             slab: Slab::new(),
             dirty: VecDeque::new(),
@@ -122,9 +121,10 @@ impl<L: Stretch, T> Connections<L, T> {
         transport: T,
         buffers: &mut impl Buffers<Lease = L>,
     ) -> Option<Key> {
-        let place = self.door.enter(address, &mut self.counters)?;
-        let settings = self.settings;
-        let key = self.slab.insert_with(|_| Connection::new(transport, place, now, &settings));
+        let permit = self.admission.admit(address);
+        self.counters.count_accepted(permit);
+        let (permit, settings) = (permit?, self.settings);
+        let key = self.slab.insert_with(|_| Connection::new(transport, permit, now, &settings));
         let connection = self.slab.get_mut(key).expect("just inserted");
         if let Some(shutdown) = self.shutdown {
             connection.drain(now, shutdown.started, &settings, buffers);
@@ -132,7 +132,7 @@ impl<L: Stretch, T> Connections<L, T> {
                 connection.abandon(now, &settings, buffers);
             }
         }
-        if place == Place::Surplus {
+        if permit == Permit::Overflow {
             connection.refuse(now, Cause::Busy, &settings, buffers);
         }
         self.mark(key);
@@ -319,7 +319,7 @@ impl<L: Stretch, T> Connections<L, T> {
         let mut connection = self.slab.remove(key).expect("it was there to be closed");
         assert!(connection.charge() == 0, "a connection that is gone keeps nothing");
         self.timers.cancel(&mut connection.alarm, key);
-        self.door.leave(connection.place());
+        self.admission.release(connection.permit());
         let fin = usize::from(connection.lifecycle().has_sent_fin());
         let undelivered = connection.unsent_at_end() + unacknowledged.saturating_sub(fin);
         self.counters.count_end(connection.lifecycle(), undelivered);

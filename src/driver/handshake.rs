@@ -1,12 +1,18 @@
 //! How a listener goes without resetting anybody.
 
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::BorrowedFd;
 
 use rustix::io::Errno;
-use rustix::net::SocketFlags;
 use socket2::{SockFilter, SockRef};
 
+use super::failure;
 use crate::say;
+
+/// Connections that a listener lets wait to be accepted; the kernel lowers it to
+/// `net.core.somaxconn`.
+pub(crate) const BACKLOG: u16 = 4096;
+/// Connections accepted before those that are there have their turn.
+pub(super) const MAX_ACCEPTS_PER_TURN: usize = 64;
 
 /// Classic BPF over the TCP header: drop a segment whose flags are SYN without ACK, keep the rest.
 /// A client whose SYN is dropped sends another to whoever listens next.
@@ -29,12 +35,61 @@ pub(crate) fn hold_off(listener: BorrowedFd<'_>) {
     }
 }
 
-/// Accepts one of those that wait in the queue, without waiting for one.
-///
-/// # Errors
-///
-/// `AGAIN` when the queue is empty.
-pub(crate) fn accept_queued(listener: BorrowedFd<'_>) -> Result<OwnedFd, Errno> {
-    rustix::io::ioctl_fionbio(listener, true)?;
-    rustix::net::accept_with(listener, SocketFlags::CLOEXEC)
+/// What is left in the queue of a listener that is to close.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Remainder {
+    /// Nobody waits any more: closing resets nobody.
+    Nobody,
+    /// As many as may be were accepted, and others may wait.
+    More,
+    /// Descriptors or memory ran out before it was empty.
+    OutOfDescriptors,
+}
+
+/// Lets `accept` take in who waits in a queue, one with each call: those of one turn, or all who can
+/// wait if there is no later one.
+pub(super) fn take_queue(
+    is_last_turn: bool,
+    mut accept: impl FnMut() -> Result<(), Errno>,
+) -> Remainder {
+    let limit = if is_last_turn { usize::from(BACKLOG) } else { MAX_ACCEPTS_PER_TURN };
+    for _ in 0..limit {
+        match accept() {
+            Err(Errno::AGAIN) => return Remainder::Nobody,
+            Err(error) if failure::stops_accepting(error) => return Remainder::OutOfDescriptors,
+            // Others are of the connection that was to be accepted, which is gone.
+            Ok(()) | Err(_) => {}
+        }
+    }
+    Remainder::More
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is left of a queue that answers so, and how often it was asked.
+    fn take(is_last_turn: bool, answer: impl Fn(usize) -> Result<(), Errno>) -> (Remainder, usize) {
+        let mut calls = 0;
+        let remainder = take_queue(is_last_turn, || {
+            calls += 1;
+            answer(calls)
+        });
+        (remainder, calls)
+    }
+
+    #[test]
+    fn a_queue_is_taken_in_batches_until_nobody_waits() {
+        let five = |call| if call <= 5 { Ok(()) } else { Err(Errno::AGAIN) };
+        assert_eq!(take(false, five), (Remainder::Nobody, 6));
+        let endless = |_| Ok(());
+        assert_eq!(take(false, endless), (Remainder::More, MAX_ACCEPTS_PER_TURN));
+        assert_eq!(take(true, endless), (Remainder::More, usize::from(BACKLOG)));
+    }
+
+    #[test]
+    fn a_connection_that_is_gone_is_passed_over_and_a_lack_of_descriptors_is_not() {
+        let faults = [Err(Errno::CONNABORTED), Ok(()), Err(Errno::MFILE)];
+        assert_eq!(take(false, |call| faults[call - 1]), (Remainder::OutOfDescriptors, 3));
+    }
 }

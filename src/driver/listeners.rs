@@ -8,12 +8,9 @@ use rustix::io::Errno;
 use rustix::net::{SocketFlags, accept_with};
 
 use super::connections::Connections;
-use super::{failure, handshake};
+use super::handshake::{self, MAX_ACCEPTS_PER_TURN, Remainder};
 use crate::lifecycle::{Accepting, Reception};
 use crate::sys::{Stretch, Watched, sockopt};
-
-/// Connections accepted before those that are there have their turn.
-const ACCEPTS_PER_TURN: usize = 64;
 
 /// Listeners and whatever watches them; both go when a listener closes.
 pub(super) struct Listeners<W> {
@@ -115,7 +112,7 @@ impl<W: HasListener> Listener<W> {
         connections: &mut Connections<L, T>,
         adopt: &mut dyn FnMut(&mut Connections<L, T>, OwnedFd),
     ) {
-        for _ in 0..ACCEPTS_PER_TURN {
+        for _ in 0..MAX_ACCEPTS_PER_TURN {
             if !self.may_accept || connections.accepting().reception() != Reception::Open {
                 return;
             }
@@ -138,22 +135,21 @@ impl<W: HasListener> Listener<W> {
         adopt: &mut dyn FnMut(&mut Connections<L, T>, OwnedFd),
     ) -> bool {
         let listener = self.watched.listener();
-        for _ in 0..ACCEPTS_PER_TURN {
-            match accept_with(listener, flags) {
-                Ok(socket) => adopt(connections, socket),
-                Err(Errno::AGAIN) => return true,
-                Err(error) if !failure::stops_accepting(error) => {}
-                Err(_) if at_any_rate => {
-                    let left = sockopt::accept_queue_length(listener.as_fd());
-                    connections.handle_queue_dropped(left);
-                    return true;
-                }
-                Err(_) => {
-                    connections.pause_accepting(now);
-                    return false;
-                }
+        let remainder = handshake::take_queue(at_any_rate, || {
+            adopt(connections, accept_with(listener, flags)?);
+            Ok(())
+        });
+        match remainder {
+            Remainder::Nobody => true,
+            Remainder::More | Remainder::OutOfDescriptors if at_any_rate => {
+                connections.handle_queue_dropped(sockopt::accept_queue_length(listener.as_fd()));
+                true
+            }
+            Remainder::More => false,
+            Remainder::OutOfDescriptors => {
+                connections.pause_accepting(now);
+                false
             }
         }
-        false
     }
 }

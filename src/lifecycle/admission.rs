@@ -1,66 +1,87 @@
-//! How many connections there may be, in all and from one address.
+//! How many connections there may be, in all and from one peer, and how many beyond that are told
+//! that there is no room.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
+use std::num::NonZero;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Shared by all workers of a server.
 #[derive(Debug)]
 pub(crate) struct Admission {
-    max_connections: usize,
-    max_per_address: Option<usize>,
+    limits: AdmissionLimits,
     admitted: Mutex<Admitted>,
 }
+
+/// Connections at the same time, over all workers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct AdmissionLimits {
+    pub(crate) max_connections: usize,
+    /// From one peer: an IPv4 address or an IPv6 /64. `None` is no limit.
+    pub(crate) max_per_peer: Option<NonZero<usize>>,
+    /// Beyond the others: accepted only to be told that there is no room.
+    pub(crate) max_overflow: usize,
+}
+
+/// Permission to have a connection. Each that was given is given back with
+/// [`release`](Admission::release).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Permit {
+    /// Within the limits; with the peer, where somebody counts by it.
+    Admitted(Option<Peer>),
+    /// Beyond them: only to be told that there is no room.
+    Overflow,
+}
+
+/// Whom the limit per address counts as one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Peer(IpAddr);
 
 #[derive(Debug, Default)]
 struct Admitted {
     total: usize,
-    by_address: HashMap<IpAddr, usize>,
+    overflow: usize,
+    by_peer: HashMap<Peer, usize>,
 }
 
 impl Admission {
-    pub(crate) fn new(max_connections: usize, max_per_address: Option<usize>) -> Self {
-        Self { max_connections, max_per_address, admitted: Mutex::default() }
+    pub(crate) fn new(limits: AdmissionLimits) -> Self {
+        Self { limits, admitted: Mutex::default() }
     }
 
     /// Whether [`admit`](Self::admit) needs to know the peer's address.
     pub(crate) fn asks_for_address(&self) -> bool {
-        self.max_per_address.is_some()
+        self.limits.max_per_peer.is_some()
     }
 
-    /// Takes a place for a connection, if there is one. Every place taken is given back with
-    /// [`release`](Self::release) and the same address.
-    pub(crate) fn admit(&self, address: Option<IpAddr>) -> bool {
+    /// Permits a connection that was accepted from this address; `None` if it is to be closed at
+    /// once.
+    pub(crate) fn admit(&self, address: Option<IpAddr>) -> Option<Permit> {
+        let peer = address.filter(|_| self.asks_for_address()).map(Peer::at);
         let mut admitted = self.admitted();
-        if admitted.total >= self.max_connections {
-            return false;
+        if admitted.has_room(&self.limits, peer) {
+            admitted.add(peer);
+            return Some(Permit::Admitted(peer));
         }
-        if let (Some(limit), Some(address)) = (self.max_per_address, address) {
-            let count = admitted.by_address.entry(address).or_default();
-            if *count >= limit {
-                return false;
-            }
-            *count += 1;
-        }
-        admitted.total += 1;
-        true
+        (admitted.overflow < self.limits.max_overflow).then(|| {
+            admitted.overflow += 1;
+            Permit::Overflow
+        })
     }
 
-    /// Gives a place back.
-    pub(crate) fn release(&self, address: Option<IpAddr>) {
+    /// A connection is gone: another may come in its place.
+    pub(crate) fn release(&self, permit: Permit) {
         let mut admitted = self.admitted();
-        admitted.total -= 1;
-        let Some(address) = address.filter(|_| self.asks_for_address()) else { return };
-        let count = admitted.by_address.get_mut(&address).expect("it was admitted");
-        *count -= 1;
-        if *count == 0 {
-            admitted.by_address.remove(&address);
+        match permit {
+            Permit::Admitted(peer) => admitted.remove(peer),
+            Permit::Overflow => decrease(&mut admitted.overflow),
         }
     }
 
-    /// Connections that there are.
-    pub(crate) fn len(&self) -> usize {
-        self.admitted().total
+    /// Permits that were given and not given back.
+    pub(crate) fn permits(&self) -> usize {
+        let admitted = self.admitted();
+        admitted.total + admitted.overflow
     }
 
     fn admitted(&self) -> MutexGuard<'_, Admitted> {
@@ -68,25 +89,100 @@ impl Admission {
     }
 }
 
+impl Admitted {
+    fn has_room(&self, limits: &AdmissionLimits, peer: Option<Peer>) -> bool {
+        let of_peer = peer.and_then(|peer| self.by_peer.get(&peer)).copied().unwrap_or(0);
+        let max_of_peer = limits.max_per_peer.map_or(usize::MAX, NonZero::get);
+        self.total < limits.max_connections && of_peer < max_of_peer
+    }
+
+    fn add(&mut self, peer: Option<Peer>) {
+        self.total += 1;
+        if let Some(peer) = peer {
+            *self.by_peer.entry(peer).or_default() += 1;
+        }
+    }
+
+    fn remove(&mut self, peer: Option<Peer>) {
+        decrease(&mut self.total);
+        let Some(peer) = peer else { return };
+        let count = self.by_peer.get_mut(&peer).expect("it was added");
+        decrease(count);
+        if *count == 0 {
+            self.by_peer.remove(&peer);
+        }
+    }
+}
+
+fn decrease(count: &mut usize) {
+    *count = count.checked_sub(1).expect("every permit is released once");
+}
+
+impl Peer {
+    /// An IPv6 host has a /64 at least, and takes any of its addresses (RFC 4291, RFC 8981).
+    fn at(address: IpAddr) -> Self {
+        const NETWORK: u128 = !0 << 64;
+        match address {
+            IpAddr::V4(_) => Self(address),
+            IpAddr::V6(ip) => Self(Ipv6Addr::from_bits(ip.to_bits() & NETWORK).into()),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const A: Option<IpAddr> = Some(IpAddr::V4(std::net::Ipv4Addr::new(127, 0, 0, 1)));
-    const B: Option<IpAddr> = Some(IpAddr::V4(std::net::Ipv4Addr::new(127, 0, 0, 2)));
+    const LIMITS: AdmissionLimits =
+        AdmissionLimits { max_connections: 3, max_per_peer: NonZero::new(2), max_overflow: 1 };
+
+    fn at(address: &str) -> Option<IpAddr> {
+        Some(address.parse().expect("an address"))
+    }
+
+    fn admitted(permit: Option<Permit>) -> Permit {
+        permit.filter(|permit| *permit != Permit::Overflow).expect("there is room")
+    }
 
     #[test]
-    fn places_are_limited_in_all_and_for_each_address() {
-        let admission = Admission::new(3, Some(2));
-        assert!(admission.admit(A) && admission.admit(A));
-        assert!(!admission.admit(A), "two from one address");
-        assert!(admission.admit(B));
-        assert!(!admission.admit(B), "three in all");
-        admission.release(A);
-        assert!(admission.admit(B) && !admission.admit(A));
-        for address in [A, B, B] {
-            admission.release(address);
+    fn connections_are_limited_in_all_and_for_each_peer() {
+        let admission = Admission::new(LIMITS);
+        let (a, b) = (at("127.0.0.1"), at("127.0.0.2"));
+        let mut permits = vec![admitted(admission.admit(a)), admitted(admission.admit(a))];
+        assert_eq!(admission.admit(a), Some(Permit::Overflow), "two from one address");
+        permits.push(admitted(admission.admit(b)));
+        assert_eq!(admission.admit(b), None, "three in all, and one is told so already");
+        admission.release(Permit::Overflow);
+        assert_eq!(admission.admit(b), Some(Permit::Overflow));
+        admission.release(permits.remove(0));
+        permits.push(admitted(admission.admit(b)));
+        permits.into_iter().chain([Permit::Overflow]).for_each(|permit| admission.release(permit));
+        let left = admission.admitted();
+        assert_eq!((left.total, left.overflow, left.by_peer.len()), (0, 0, 0));
+    }
+
+    #[test]
+    fn an_ipv6_network_is_one_peer() {
+        let admission = Admission::new(LIMITS);
+        for address in ["2001:db8::1", "2001:db8::ffff:ffff:ffff:ffff"] {
+            admitted(admission.admit(at(address)));
         }
-        assert!(admission.admitted().by_address.is_empty());
+        assert_eq!(admission.admit(at("2001:db8::2")), Some(Permit::Overflow));
+        admitted(admission.admit(at("2001:db8:0:1::1")));
+    }
+
+    #[test]
+    fn who_is_refused_leaves_no_entry() {
+        let admission = Admission::new(AdmissionLimits { max_connections: 0, ..LIMITS });
+        for last in 0..100 {
+            admission.admit(Some([127, 0, 0, last].into()));
+        }
+        assert!(admission.admitted().by_peer.is_empty());
+    }
+
+    #[test]
+    #[should_panic(expected = "every permit is released once")]
+    fn a_permit_that_was_never_given_cannot_be_released() {
+        Admission::new(LIMITS).release(Permit::Overflow);
     }
 }

@@ -10,7 +10,7 @@ mod limits;
 mod timers;
 
 pub(crate) use accepting::{Accepting, Reception};
-pub(crate) use admission::Admission;
+pub(crate) use admission::{Admission, AdmissionLimits, Permit};
 pub(crate) use connection::{Action, Cause, Lifecycle, OnReceive, Probe};
 pub(crate) use limits::{DrainLimits, Limits};
 pub(crate) use timers::{Alarm, Timers};

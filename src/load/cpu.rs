@@ -8,8 +8,8 @@ use std::path::Path;
 use rustix::process::Pid;
 
 use super::clock::nanos;
-use super::listeners::Listeners;
 use super::process_table;
+use crate::sockets::Listeners;
 use crate::sys;
 
 /// Threads of this process, by kernel thread id.

@@ -1,6 +1,6 @@
 //! The limit on open descriptors.
 
-use rustix::process::{Resource, getrlimit, setrlimit};
+use rlimit::Resource;
 
 /// The process may not open as many descriptors as the run needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -22,19 +22,14 @@ pub struct DescriptorLimitError {
 ///
 /// When the hard limit is lower; nothing changes then.
 pub fn allow_descriptors(needed: u64) -> Result<(), DescriptorLimitError> {
-    let mut limit = getrlimit(Resource::Nofile);
-    // None is no limit.
-    if limit.current.is_none_or(|soft| soft >= needed) {
+    // A limit that the kernel does not tell shows when it is met.
+    let Ok((soft, hard)) = Resource::NOFILE.get() else { return Ok(()) };
+    if soft >= needed {
         return Ok(());
     }
-    if let Some(hard) = limit.maximum
-        && hard < needed
-    {
+    if hard < needed {
         return Err(DescriptorLimitError { needed, limit: hard });
     }
-    limit.current = limit.maximum;
-    setrlimit(Resource::Nofile, limit).map_err(|_| DescriptorLimitError {
-        needed,
-        limit: getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX),
-    })
+    let raised = Resource::NOFILE.set(hard, hard);
+    raised.map_err(|_| DescriptorLimitError { needed, limit: soft })
 }

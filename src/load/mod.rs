@@ -40,7 +40,6 @@ mod intervals;
 mod lane;
 mod latencies;
 mod limits;
-mod listeners;
 mod observer;
 mod orders;
 mod pattern;

@@ -2,11 +2,12 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
-use std::path::Path;
 use std::time::Duration;
 
 use rustix::param::clock_ticks_per_second;
 use rustix::process::Pid;
+
+use crate::sockets::numbers_in;
 
 /// A process at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -99,15 +100,6 @@ pub(super) fn closure(table: &[Process], is_seed: impl Fn(&Process) -> bool) -> 
         }
     }
     found
-}
-
-/// The entries of a directory whose names are numbers.
-pub(super) fn numbers_in(directory: &Path) -> impl Iterator<Item = u32> + use<> {
-    fs::read_dir(directory)
-        .into_iter()
-        .flatten()
-        .flatten()
-        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
 }
 
 #[cfg(test)]

@@ -1,15 +1,18 @@
 //! What to serve, where, and within which limits.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::num::NonZero;
 use std::path::Path;
 use std::time::Duration;
 
+use super::keepalive::MAX_KEEPALIVE;
 use super::{limits, placement};
 use crate::cgroup::MemoryLimit;
 use crate::cpus::{self, CpusError};
 use crate::driver::{Choice, DriverKind, Settings};
-use crate::lifecycle::{DrainLimits, Limits};
+use crate::lifecycle::{AdmissionLimits, DrainLimits, Limits};
 use crate::protocol::{self, MAX_FRAME_CEILING};
 use crate::sys::RingSize;
 
@@ -28,8 +31,9 @@ pub struct Config {
     pub cpus: Vec<usize>,
     /// Connections there may be at the same time.
     pub max_connections: usize,
-    /// Connections there may be at the same time from one address; `None` is no limit.
-    pub max_connections_per_ip: Option<usize>,
+    /// Connections there may be at the same time from one IPv4 address or one IPv6 /64; `None` is
+    /// no limit.
+    pub max_connections_per_ip: Option<NonZero<usize>>,
     /// Bytes of memory, over all workers, for what waits while receive buffers are scarce.
     pub memory: usize,
     /// Sizes of each worker's ring.
@@ -40,6 +44,10 @@ pub struct Config {
     /// Bytes of each connection's send buffer in the kernel (SO_SNDBUF, which `socket(7)` doubles);
     /// `None` leaves it to the kernel's own tuning.
     pub send_buffer: Option<usize>,
+    /// A peer that says nothing for this long is asked whether it is still there, then four times
+    /// more, a quarter of it apart, and taken for gone if it never answers. In whole seconds,
+    /// rounded up, at most 32,767; `None` is never.
+    pub keepalive: Option<Duration>,
     /// A connection on which nothing happens for this long is ended; `None` is never.
     pub idle_timeout: Option<Duration>,
     /// A peer that acknowledges nothing for this long while bytes wait for it is ended.
@@ -65,6 +73,12 @@ pub enum ConfigError {
     /// An IPv4 address in the clothes of an IPv6 one.
     #[error("[{0}] is an IPv4 address: write it as {1}")]
     MappedAddress(Ipv6Addr, Ipv4Addr),
+    /// Nobody can connect to it: TCP is between two hosts.
+    #[error(
+        "{0} is a multicast or broadcast address, and TCP connects to single hosts: give one \
+             that an interface has, or 0.0.0.0 or [::] for all"
+    )]
+    NotUnicast(IpAddr),
     /// There is no worker to start.
     #[error("no CPU for a worker: give at least one")]
     NoWorker,
@@ -87,6 +101,12 @@ pub enum ConfigError {
              completions than submissions; not {0:?}"
     )]
     Ring(RingSize),
+    /// The kernel takes no such time.
+    #[error(
+        "a keepalive time of {0:?} is none that the kernel takes: give more than 0 s and at most \
+         {MAX_KEEPALIVE:?}, or turn it off"
+    )]
+    Keepalive(Duration),
     /// No frame of the wire format is that long.
     #[error("a frame limit of {0} bytes is outside 1 to {MAX_FRAME_CEILING}")]
     FrameLimit(u32),
@@ -102,6 +122,9 @@ impl Config {
     pub const DEFAULT_ADDRESS: &str = "127.0.0.1:65432";
     /// Default of [`memory`](Self::memory): 256 MiB.
     pub const DEFAULT_MEMORY: usize = 256 << 20;
+    /// Default of [`keepalive`](Self::keepalive): a minute, well within the time after which
+    /// middleboxes forget a connection.
+    pub const DEFAULT_KEEPALIVE: Duration = Duration::from_secs(60);
 
     /// The raw protocol on these addresses, one worker on each of the
     /// [`default_cpus`](super::default_cpus), as many connections as the descriptor limit allows.
@@ -119,12 +142,13 @@ impl Config {
             ring: RingSize::default(),
             spin: Duration::ZERO,
             send_buffer: None,
+            keepalive: Some(Self::DEFAULT_KEEPALIVE),
             idle_timeout: limits.idle_timeout,
             stall_timeout: limits.stall_timeout,
             drain_quiet: drain.quiet,
             drain_timeout: drain.timeout,
         };
-        config.max_connections = config.connections_within_descriptors();
+        config.max_connections = config.connections_within_descriptors().max(1);
         config.memory = config.memory.max(config.least_memory());
         config
     }
@@ -136,11 +160,21 @@ impl Config {
         choice
     }
 
-    /// How many connections the descriptor limit allows, which is raised as far as it can be.
+    /// How many connections the descriptor limit allows, which is raised as far as it can be; 0 if
+    /// none. A limit that cannot be read is taken for 1024, and one of the
+    /// [`warnings`](Self::warnings) says so.
     pub fn connections_within_descriptors(&self) -> usize {
-        let descriptors = limits::raise_descriptor_limit();
-        let of_worker = self.driver.worker_descriptors() + self.addresses.len();
-        limits::connections_within(descriptors, self.cpus.len() * of_worker)
+        // And one for a connection that is accepted and has no place yet.
+        let of_worker = self.driver.worker_descriptors() + self.addresses.len() + 1;
+        limits::connections_within(descriptors(), self.cpus.len() * of_worker)
+    }
+
+    pub(super) fn admission_limits(&self) -> AdmissionLimits {
+        AdmissionLimits {
+            max_connections: self.max_connections,
+            max_per_peer: self.max_connections_per_ip,
+            max_overflow: limits::overflow_within(descriptors()),
+        }
     }
 
     /// Whether the parts of the configuration fit together.
@@ -166,6 +200,11 @@ impl Config {
         {
             return Err(ConfigError::FrameLimit(framed.max_frame));
         }
+        if let Some(time) = self.keepalive
+            && (time.is_zero() || time > MAX_KEEPALIVE)
+        {
+            return Err(ConfigError::Keepalive(time));
+        }
         let least = self.least_memory();
         if self.memory < least {
             return Err(ConfigError::MemoryTooSmall { memory: self.memory, workers, least });
@@ -190,18 +229,7 @@ impl Config {
 
     /// What an operator should know about a configuration that is valid all the same.
     pub fn warnings(&self) -> Vec<String> {
-        let possible = self.connections_within_descriptors();
-        let mut warnings = Vec::new();
-        if self.max_connections > possible {
-            warnings.push(format!(
-                "{} connections are allowed, but descriptors go for {possible}: raise ulimit -n",
-                self.max_connections
-            ));
-        } else if possible < FEW_CONNECTIONS {
-            warnings.push(format!(
-                "the descriptor limit leaves room for {possible} connections: raise ulimit -n"
-            ));
-        }
+        let mut warnings: Vec<_> = self.warn_of_descriptors().into_iter().collect();
         if !self.spin.is_zero() && !self.driver.can_spin() {
             warnings.push(format!(
                 "--spin does nothing with the {} driver, whose runtime does the waiting",
@@ -213,15 +241,51 @@ impl Config {
         warnings
     }
 
+    fn warn_of_descriptors(&self) -> Option<String> {
+        let possible = self.connections_within_descriptors();
+        let Self { max_connections, .. } = self;
+        if let Err(error) = limits::raise_descriptor_limit() {
+            Some(format!(
+                "the descriptor limit cannot be read: {error}; {} is assumed, which leaves room \
+                 for {possible} connections: allow the system call prlimit64 (in the seccomp \
+                 profile of the container or service), or give --max-connections",
+                limits::DEFAULT_DESCRIPTORS
+            ))
+        } else if *max_connections > possible.max(1) {
+            Some(format!(
+                "{max_connections} connections are allowed, but descriptors go for {possible}: \
+                 raise ulimit -n"
+            ))
+        } else if possible < FEW_CONNECTIONS {
+            Some(format!(
+                "the descriptor limit leaves room for {} connections: raise ulimit -n",
+                if possible == 0 { "next to no".to_owned() } else { possible.to_string() }
+            ))
+        } else {
+            None
+        }
+    }
+
     fn warn_beyond_memory(&self, limit: Option<&MemoryLimit>) -> Option<String> {
         let (limit, bound) = (limit?, self.memory_bound().bytes());
         (bound as u64 > limit.bytes).then(|| {
             format!(
-                "up to {} MiB may be needed, but the limit here is {limit}: past it the kernel \
-                 kills the server; lower --max-connections or --memory, or raise the limit",
-                bound.div_ceil(1 << 20)
+                "up to {} MiB may be needed by {} connections, but the limit here is {limit}: past \
+                 it the kernel kills the server; lower --max-connections{} or --memory, or raise \
+                 the limit",
+                bound.div_ceil(1 << 20),
+                self.max_connections,
+                self.affordable_connections(limit.bytes)
             )
         })
+    }
+
+    /// How many connections would do, for a hint; nothing if even none does not.
+    fn affordable_connections(&self, bytes: u64) -> String {
+        match self.memory_bound().connections_within(bytes as usize) {
+            0 => String::new(),
+            connections => format!(" (to {connections})"),
+        }
     }
 
     /// The most memory that a server with this configuration takes.
@@ -255,12 +319,19 @@ impl Config {
     }
 }
 
+fn descriptors() -> usize {
+    limits::raise_descriptor_limit().unwrap_or(limits::DEFAULT_DESCRIPTORS)
+}
+
 fn check_addresses(addresses: &[SocketAddr]) -> Result<(), ConfigError> {
     for (index, &address) in addresses.iter().enumerate() {
         if let IpAddr::V6(ip) = address.ip()
             && let Some(mapped) = ip.to_ipv4_mapped()
         {
             return Err(ConfigError::MappedAddress(ip, mapped));
+        }
+        if is_of_many(address.ip()) {
+            return Err(ConfigError::NotUnicast(address.ip()));
         }
         if let Some(&other) = addresses[..index].iter().find(|other| overlap(**other, address)) {
             return Err(ConfigError::Overlap(other, address));
@@ -269,10 +340,29 @@ fn check_addresses(addresses: &[SocketAddr]) -> Result<(), ConfigError> {
     Ok(())
 }
 
+fn is_of_many(ip: IpAddr) -> bool {
+    ip.is_multicast() || matches!(ip, IpAddr::V4(ip) if ip.is_broadcast() || is_of_network(ip))
+}
+
+/// Whether it is the broadcast address of a network that this host is in, such as 127.255.255.255.
+/// The kernel tells by refusing it as the destination of a socket without SO_BROADCAST (`ip(7)`);
+/// nothing is sent.
+fn is_of_network(ip: Ipv4Addr) -> bool {
+    UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))
+        .and_then(|socket| socket.connect((ip, 7)))
+        .is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied)
+}
+
 /// IPv6 listeners take IPv6 only, so families never overlap.
 fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
-    let same_interface =
-        one.ip() == other.ip() || one.ip().is_unspecified() || other.ip().is_unspecified();
+    let same_interface = match (one, other) {
+        _ if one.ip().is_unspecified() || other.ip().is_unspecified() => true,
+        // A link-local address is one of each interface.
+        (SocketAddr::V6(one), SocketAddr::V6(other)) => {
+            one.ip() == other.ip() && one.scope_id() == other.scope_id()
+        }
+        _ => one.ip() == other.ip(),
+    };
     one.port() == other.port()
         && one.port() != 0
         && one.is_ipv4() == other.is_ipv4()
@@ -362,6 +452,19 @@ mod tests {
     }
 
     #[test]
+    fn a_keepalive_time_that_the_kernel_does_not_take_is_refused() {
+        for (time, is_taken) in [
+            (Duration::ZERO, false),
+            (Duration::from_nanos(1), true),
+            (MAX_KEEPALIVE, true),
+            (MAX_KEEPALIVE + Duration::from_nanos(1), false),
+        ] {
+            let config = Config { keepalive: Some(time), ..framed(1000, usize::MAX >> 1) };
+            assert_eq!(config.check().is_ok(), is_taken, "{time:?}");
+        }
+    }
+
+    #[test]
     fn addresses_that_cannot_all_be_had_are_refused() {
         let check = |texts: &[&str]| {
             let addresses = texts.iter().map(|text| text.parse().expect("an address"));
@@ -370,6 +473,15 @@ mod tests {
         assert_eq!(check(&["127.0.0.1:0", "127.0.0.1:0", "[::]:7", "0.0.0.0:7"]), Ok(()));
         let error = check(&["0.0.0.0:7", "127.0.0.1:7"]).expect_err("they overlap");
         assert!(error.contains("0.0.0.0:7 and 127.0.0.1:7 overlap"), "{error}");
+        assert_eq!(check(&["[fe80::1%2]:7", "[fe80::1%3]:7"]), Ok(()));
+        for other in ["[fe80::1%2]:7", "[::]:7"] {
+            let error = check(&["[fe80::1%2]:7", other]).expect_err("they overlap");
+            assert!(error.contains("overlap"), "{error}");
+        }
+        for address in ["224.0.0.1:7", "255.255.255.255:7", "127.255.255.255:7", "[ff02::1]:7"] {
+            let error = check(&[address]).expect_err("nobody can connect to it");
+            assert!(error.contains("is a multicast or broadcast address"), "{error}");
+        }
         let error = check(&["[::ffff:127.0.0.1]:7"]).expect_err("it is mapped");
         assert!(error.contains("write it as 127.0.0.1"), "{error}");
     }

@@ -1,24 +1,55 @@
-//! What the host lets this process have.
+//! The descriptors that the host lets this process have, and what they are needed for.
 
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use std::io;
+use std::os::fd::BorrowedFd;
+
+use rlimit::Resource;
+use rustix::io::fcntl_dupfd_cloexec;
+
+/// Connections beyond the limits that are accepted at the same time to be told that there is no
+/// room, over all workers; more are closed without a word.
+const MAX_OVERFLOW_CONNECTIONS: usize = 64;
+
+/// What the kernel gives a process where nobody says otherwise (`INR_OPEN_CUR` of `linux/fs.h`).
+pub(super) const DEFAULT_DESCRIPTORS: usize = 1024;
 
 /// Raises the soft descriptor limit to the hard one; returns what holds then.
-pub(super) fn raise_descriptor_limit() -> usize {
-    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+///
+/// # Errors
+///
+/// When the kernel does not tell the limit: seccomp filters refuse that.
+pub(super) fn raise_descriptor_limit() -> io::Result<usize> {
+    let (soft, hard) = Resource::NOFILE.get()?;
     // A soft limit that cannot be raised is one that holds.
-    let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
-    let current = getrlimit(Resource::Nofile).current.or(current);
-    current.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX))
+    let limit = Resource::NOFILE.set(hard, hard).map_or(soft, |()| hard);
+    Ok(usize::try_from(limit).unwrap_or(usize::MAX))
 }
 
 /// How many connections leave room for everything else that needs a descriptor: standard streams,
-/// signals and shutdown, what the workers have of their own and their listeners, and surplus
-/// connections that are told that there is no room.
+/// signals and shutdown, what the workers have of their own and their listeners, and connections
+/// that are told that there is no room.
 pub(super) fn connections_within(descriptors: usize, of_workers: usize) -> usize {
     const STREAMS_AND_SIGNALS: usize = 16;
-    let surplus = (descriptors / 8).min(64);
-    let reserve = STREAMS_AND_SIGNALS + of_workers + surplus;
-    descriptors.saturating_sub(reserve).max(1)
+    let reserve = STREAMS_AND_SIGNALS + of_workers + overflow_within(descriptors);
+    descriptors.saturating_sub(reserve)
+}
+
+/// How many connections may be told at the same time that there is no room.
+pub(super) fn overflow_within(descriptors: usize) -> usize {
+    (descriptors / 8).min(MAX_OVERFLOW_CONNECTIONS)
+}
+
+/// Whether a server that has everything it starts with can accept a connection, tried with copies
+/// of a descriptor of its own.
+///
+/// # Errors
+///
+/// When no descriptor is left for one.
+pub(super) fn try_descriptors(own: BorrowedFd<'_>) -> io::Result<()> {
+    /// A connection; the two ends by which signals reach the program; one that is refused.
+    const NEEDED: usize = 4;
+    let spare: io::Result<Vec<_>> = (0..NEEDED).map(|_| Ok(fcntl_dupfd_cloexec(own, 0)?)).collect();
+    spare.map(drop)
 }
 
 #[cfg(test)]
@@ -26,16 +57,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_low_limit_leaves_at_least_one_connection() {
-        assert_eq!(connections_within(10, 4), 1);
+    fn what_else_needs_descriptors_is_kept_back() {
+        assert_eq!(connections_within(10, 4), 0);
         assert_eq!(connections_within(1024, 12), 1024 - 16 - 12 - 64);
         assert!(connections_within(usize::MAX, 2) > 1 << 40);
     }
 
     #[test]
+    fn the_lane_for_refusals_is_never_more_than_an_eighth() {
+        assert_eq!(overflow_within(256), 32);
+        assert_eq!(overflow_within(usize::MAX), MAX_OVERFLOW_CONNECTIONS);
+    }
+
+    #[test]
     fn the_soft_limit_becomes_the_hard_one() {
-        let limit = raise_descriptor_limit();
-        let hard = getrlimit(Resource::Nofile).maximum;
-        assert_eq!(limit as u64, hard.unwrap_or(u64::MAX));
+        let limit = raise_descriptor_limit().expect("it can be read");
+        let (_, hard) = Resource::NOFILE.get().expect("it can be read");
+        assert_eq!(limit as u64, hard);
     }
 }

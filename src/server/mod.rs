@@ -17,9 +17,11 @@
 //! ```
 
 mod config;
+mod keepalive;
 mod limits;
 mod listener;
 mod placement;
+mod refusal;
 mod signals;
 mod worker;
 
@@ -32,8 +34,9 @@ use crate::lifecycle::Admission;
 use crate::metrics::Counters;
 use crate::say;
 
+pub(crate) use crate::driver::BACKLOG;
 pub(crate) use config::FEW_CONNECTIONS;
-pub(crate) use listener::BACKLOG;
+use keepalive::Keepalive;
 use listener::SocketOptions;
 pub use placement::{default_cpus, workers_on};
 pub use signals::shut_down_on_signals;
@@ -50,10 +53,12 @@ pub enum StartError {
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// An address could not be listened on.
-    #[error("cannot listen on {address}: {}", listener::explain(source))]
+    #[error("cannot listen on {address}: {reason}")]
     Listen {
         /// The address as asked for.
         address: SocketAddr,
+        /// Cause and fix.
+        reason: String,
         /// What the kernel said.
         source: io::Error,
     },
@@ -75,8 +80,14 @@ pub enum StartError {
         /// Cause and fix.
         reason: String,
     },
+    /// Everything started, but no connection could be accepted.
+    #[error(
+        "no descriptor is left for a connection: {0}; raise the limit: ulimit -n 1024 (docker run \
+         --ulimit nofile=1024, in a systemd unit LimitNOFILE=1024)"
+    )]
+    NoDescriptor(io::Error),
     /// The kernel refused a descriptor or a thread.
-    #[error("cannot start: {}", listener::explain(_0))]
+    #[error("cannot start: {}", refusal::explain(_0))]
     System(#[from] io::Error),
 }
 
@@ -136,16 +147,22 @@ impl Server {
             say(format_args!("note: {remark}"));
         }
         let shutdown = Arc::new(ShutdownSignal::new()?);
-        let admission =
-            Arc::new(Admission::new(config.max_connections, config.max_connections_per_ip));
-        let options =
-            SocketOptions { share_port: config.share_port, send_buffer: config.send_buffer };
+        let admission = Arc::new(Admission::new(config.admission_limits()));
+        let options = SocketOptions {
+            share_port: config.share_port,
+            send_buffer: config.send_buffer,
+            keepalive: config.keepalive.map(Keepalive::after),
+        };
         let listeners = listener::listen(&config.addresses, config.cpus.len(), options)?;
         let local_addresses = listeners.local_addresses;
         let shared = Shared { driver, settings: config.settings(), admission, shutdown };
         let workers = Workers::start(&config.cpus, listeners.of_workers, &shared)?;
         let shutdown = shared.shutdown;
-        Ok(Self { driver, cpus: config.cpus.clone(), local_addresses, workers, shutdown })
+        let server = Self { driver, cpus: config.cpus.clone(), local_addresses, workers, shutdown };
+        // Refused only now, since drivers open some of theirs when they start.
+        limits::try_descriptors(server.shutdown.descriptor(Urgency::Drain))
+            .map_err(StartError::NoDescriptor)?;
+        Ok(server)
     }
 
     /// The addresses listened on, in the order asked for, ports resolved.

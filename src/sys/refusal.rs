@@ -7,8 +7,8 @@
 use std::fmt;
 use std::fs;
 
+use rlimit::{INFINITY, Resource};
 use rustix::io::Errno;
-use rustix::process::{Resource, getrlimit};
 
 use super::kernel::Release;
 
@@ -30,7 +30,7 @@ pub(crate) struct Surroundings {
     is_privileged: bool,
     /// Whether a seccomp filter is in force.
     is_filtered: bool,
-    /// RLIMIT_MEMLOCK in bytes; `None` is no limit.
+    /// RLIMIT_MEMLOCK in bytes; `None` is no limit, or none that can be read.
     memlock: Option<u64>,
 }
 
@@ -153,9 +153,14 @@ impl Surroundings {
             is_privileged: status.has_sys_admin()
                 || number("io_uring_group").is_some_and(|group| status.is_member_of(group)),
             is_filtered: status.is_filtered(),
-            memlock: getrlimit(Resource::Memlock).current,
+            memlock: limit(Resource::MEMLOCK),
         }
     }
+}
+
+fn limit(resource: Resource) -> Option<u64> {
+    let (soft, _) = resource.get().ok()?;
+    (soft != INFINITY).then_some(soft)
 }
 
 /// `/proc/self/status` (`proc_pid_status(5)`).

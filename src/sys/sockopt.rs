@@ -69,18 +69,60 @@ pub(crate) fn bytes_queued(socket: BorrowedFd<'_>) -> io::Result<usize> {
     Ok(usize::try_from(queued).unwrap_or(0))
 }
 
+/// Gives new connections to the first `sockets` of the listeners that share this one's port
+/// (SO_REUSEPORT), to each as often: whoever joins them later gets none
+/// (`SO_ATTACH_REUSEPORT_CBPF`, `socket(7)`, since 4.5).
+pub(crate) fn distribute_over_first(listener: BorrowedFd<'_>, sockets: u32) -> io::Result<()> {
+    let instruction = |code: u32, k| libc::sock_filter { code: code as u16, jt: 0, jf: 0, k };
+    let random = (libc::SKF_AD_OFF + libc::SKF_AD_RANDOM) as u32;
+    let mut program = [
+        instruction(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, random),
+        instruction(libc::BPF_ALU | libc::BPF_MOD | libc::BPF_K, sockets),
+        instruction(libc::BPF_RET | libc::BPF_A, 0),
+    ];
+    let program = libc::sock_fprog { len: program.len() as u16, filter: program.as_mut_ptr() };
+    // SAFETY: the kernel reads a `sock_fprog`, and as many instructions as it says from where it
+    // points, which is an array that lives until the end of this function.
+    unsafe { set(listener, libc::SOL_SOCKET, libc::SO_ATTACH_REUSEPORT_CBPF, &program) }
+}
+
+/// Gives new connections to all listeners that share this one's port, as the kernel does where
+/// nobody says otherwise (`SO_DETACH_REUSEPORT_BPF`, `socket(7)`, since 5.3).
+///
+/// # Errors
+///
+/// ENOENT where nobody did.
+pub(crate) fn distribute_over_all(listener: BorrowedFd<'_>) -> io::Result<()> {
+    // SAFETY: the kernel wants an int, and does not look at it.
+    unsafe { set::<libc::c_int>(listener, libc::SOL_SOCKET, libc::SO_DETACH_REUSEPORT_BPF, &0) }
+}
+
 /// Lets `bind` to port 0 choose an address alone: the port comes with `connect`
 /// (`IP_BIND_ADDRESS_NO_PORT`, `ip(7)`, since 4.2). Of IPv6 sockets too.
 pub(crate) fn bind_address_without_port(socket: BorrowedFd<'_>) -> io::Result<()> {
-    let enabled: libc::c_int = 1;
-    // SAFETY: the kernel reads one int, which `enabled` is.
+    // SAFETY: the kernel reads one int.
+    unsafe { set::<libc::c_int>(socket, libc::IPPROTO_IP, libc::IP_BIND_ADDRESS_NO_PORT, &1) }
+}
+
+/// # Safety
+///
+/// The option takes a `T`, and whatever that points to may be read.
+unsafe fn set<T>(
+    socket: BorrowedFd<'_>,
+    level: libc::c_int,
+    option: libc::c_int,
+    value: &T,
+) -> io::Result<()> {
+    let length = size_of::<T>() as libc::socklen_t;
+    // SAFETY: the kernel reads `length` bytes from `value`, which has as many; the caller answers
+    // for what they mean.
     let result = unsafe {
         libc::setsockopt(
             socket.as_raw_fd(),
-            libc::IPPROTO_IP,
-            libc::IP_BIND_ADDRESS_NO_PORT,
-            (&raw const enabled).cast(),
-            size_of_val(&enabled) as libc::socklen_t,
+            level,
+            option,
+            std::ptr::from_ref(value).cast(),
+            length,
         )
     };
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }

@@ -12,6 +12,7 @@ use socket2::{Domain, Socket, Type};
 use super::DRIVER;
 use crate::support::framed::{final_error, frame};
 use crate::support::peers::{Flood, Witness, connect_with_small_buffers};
+use crate::support::tools::{has_tool, is_root};
 use crate::support::{PATIENCE, Program, connect, noise};
 
 fn start(arguments: &[&str]) -> (Program, SocketAddr) {
@@ -149,6 +150,25 @@ fn each_address_has_its_own_share() {
 }
 
 #[test]
+fn an_address_beyond_its_share_takes_no_descriptors_from_others() {
+    if !has_tool("prlimit") {
+        return;
+    }
+    let mut command = Command::new("prlimit");
+    command.arg("--nofile=256:256").arg(env!("CARGO_BIN_EXE_ringback"));
+    command.args(["serve", "127.0.0.1:0", "--driver", DRIVER.name(), "--workers", "8"]);
+    let program = Program::spawn(command.args(["--max-connections-per-ip", "5"]), 1);
+    let address = program.addresses[0];
+    // They stay: those who are told that there is no room, and those who are not.
+    let greedy: Vec<_> = (0..400).map(|_| connect_from([127, 0, 0, 66], address)).collect();
+    let mut modest: Vec<_> = (0..50).map(|last| connect_from([127, 0, 1, last], address)).collect();
+    assert!(modest.iter_mut().all(|stream| is_served(stream, b"message")));
+    drop((greedy, modest));
+    let lines = last_words(program);
+    assert!(!lines.contains("pauses of accepting"), "{lines}");
+}
+
+#[test]
 fn an_idle_peer_is_ended_and_a_busy_one_is_not() {
     let timeout = Duration::from_millis(600);
     let (_program, address) = start(&["--idle-timeout", "600ms"]);
@@ -165,6 +185,63 @@ fn an_idle_peer_is_ended_and_a_busy_one_is_not() {
             thread::sleep(timeout / 6);
         }
     });
+}
+
+/// The keepalive timer of each connection that the server has accepted on this IPv4 address, in
+/// seconds; `None` where there is none (`proc_net_tcp`: USER_HZ is 100 everywhere).
+fn keepalive_timers(address: SocketAddr) -> Vec<Option<u64>> {
+    const ESTABLISHED: &str = "01";
+    let table = std::fs::read_to_string("/proc/net/tcp").expect("it is mounted");
+    let local = format!(":{:04X}", address.port());
+    table
+        .lines()
+        .map(|line| line.split_whitespace().collect::<Vec<_>>())
+        .filter(|fields| fields[1].ends_with(&local) && fields[3] == ESTABLISHED)
+        .map(|fields| {
+            let hundredths = fields[5].strip_prefix("02:")?;
+            Some(u64::from_str_radix(hundredths, 16).expect("a number").div_ceil(100))
+        })
+        .collect()
+}
+
+#[test]
+fn silent_peers_are_probed_unless_that_is_off() {
+    for (arguments, expected_s) in [
+        (&[][..], Some(50..=60)),
+        (&["--keepalive", "1000s"], Some(900..=1000)),
+        (&["--keepalive", "off"], None),
+    ] {
+        let (_program, address) = start(arguments);
+        let mut peers: Vec<_> = (0..4).map(|_| connect(address)).collect();
+        assert!(peers.iter_mut().all(|peer| is_served(peer, b"message")));
+        let timers = keepalive_timers(address);
+        assert_eq!(timers.len(), 4);
+        for timer in timers {
+            match &expected_s {
+                None => assert_eq!(timer, None, "{arguments:?}"),
+                Some(range) => assert!(
+                    timer.is_some_and(|timer| range.contains(&timer)),
+                    "{arguments:?}: {timer:?}"
+                ),
+            }
+        }
+    }
+}
+
+#[test]
+fn peers_that_vanished_do_not_keep_their_places() {
+    if !is_root() || !has_tool("python3") {
+        return;
+    }
+    let (program, address) = start(&["--keepalive", "1s", "--max-connections", "3"]);
+    let vanished = Command::new("python3")
+        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/vanish.py"))
+        .args([address.ip().to_string(), address.port().to_string(), "3".to_owned()])
+        .status();
+    assert!(vanished.expect("python3 starts").success(), "they were not served");
+    drop(connect_until_served(|| connect(address), b"message"));
+    let lines = last_words(program);
+    assert!(lines.contains("; 3 connections reset"), "{lines}");
 }
 
 #[test]
@@ -308,6 +385,27 @@ fn as_many_as_are_let_in_by_default_can_be_served() {
     drop(peers);
     let lines = last_words(program);
     assert!(!lines.contains("pauses of accepting"), "{lines}");
+}
+
+#[test]
+fn whatever_the_descriptor_limit_it_serves_or_does_not_start() {
+    if !has_tool("prlimit") {
+        return;
+    }
+    for limit in 8..26 {
+        let mut command = Command::new("prlimit");
+        command.arg(format!("--nofile={limit}:{limit}")).arg(env!("CARGO_BIN_EXE_ringback"));
+        command.args(["serve", "127.0.0.1:0", "--driver", DRIVER.name(), "--workers", "2"]);
+        let mut program = Program::spawn(&mut command, 0);
+        let address = std::iter::from_fn(|| program.next_line())
+            .find_map(|line| line.strip_prefix("listening on ")?.parse().ok());
+        if let Some(address) = address {
+            Witness::new(address, b"message").echo();
+        } else {
+            let (status, lines) = program.wait();
+            assert_eq!(status.code(), Some(69), "{limit} descriptors: {lines}");
+        }
+    }
 }
 
 #[test]

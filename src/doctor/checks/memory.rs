@@ -10,25 +10,15 @@ pub(crate) fn bound(host: &Host, config: &Config) -> Check {
     let bound = config.memory_bound();
     let formula = bound.to_string();
     let formula = formula.strip_prefix("memory: ").unwrap_or(&formula);
-    let limit = MemoryLimit::detect(host.root());
-    let limit = limit.map(|limit| (limit.bytes, limit.to_string()));
-    match limit.into_iter().chain(total(host)).min() {
-        Some((bytes, there_is)) if bound.bytes() as u64 > bytes => Check::warn(
+    match MemoryLimit::detect(host.root()) {
+        Some(limit) if bound.bytes() as u64 > limit.bytes => Check::warn(
             NAME,
-            format!("{formula}; but there is only {there_is}"),
-            fix(&bound, bytes),
+            format!("{formula}; but there is only {limit}"),
+            fix(&bound, limit.bytes),
         ),
-        Some((_, there_is)) => Check::ok(NAME, format!("{formula}; there is {there_is}")),
+        Some(limit) => Check::ok(NAME, format!("{formula}; there is {limit}")),
         None => Check::ok(NAME, formula),
     }
-}
-
-/// All of the host's memory, in bytes, and where that is written.
-fn total(host: &Host) -> Option<(u64, String)> {
-    let text = host.read("/proc/meminfo").ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
-    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some((kib << 10, format!("{} MiB (/proc/meminfo)", kib >> 10)))
 }
 
 /// Fewer connections, if that is enough.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use rustix::io::Errno;
+use rustix::net::{SocketFlags, accept_with};
 
 use super::receiving::Amount;
 use crate::driver::buffers::Buffers;
@@ -212,7 +213,9 @@ impl Kernel for Host {
     }
 
     fn accept_queued(&mut self, listener: u32) -> Result<OwnedFd, Errno> {
-        handshake::accept_queued(self.ring.listener(listener))
+        let listener = self.ring.listener(listener);
+        rustix::io::ioctl_fionbio(listener, true)?;
+        accept_with(listener, SocketFlags::CLOEXEC)
     }
 
     fn close_listener(&mut self, listener: u32) -> usize {

@@ -24,9 +24,10 @@ use self::receiving::{Receiving, Request as ReceiveRequest};
 use self::sending::{Request as SendRequest, Sending};
 use super::connection::{Action, CloseMode, Interest};
 use super::connections::Connections;
+use super::handshake::{self, Remainder};
 use super::slab::Key;
 use super::spin::Spinner;
-use super::{Settings, Urgency, Worker, failure};
+use super::{Settings, Urgency, Worker};
 use crate::lifecycle::Admission;
 use crate::metrics::Counters;
 use crate::sys::{Completion, Lease, Operation, Outcome, Parts, Ring, RingError, Token, Wait};
@@ -44,9 +45,6 @@ pub(crate) const CONNECTION_MEMORY: usize = 4 << 10;
 /// Passes over what has arrived before a deadline is acted on: each runs some 20 of the operations
 /// that are ready (`IO_LOCAL_TW_DEFAULT_MAX`), so this is enough for thousands.
 const MAX_PASSES_BEFORE_DEADLINES: usize = 256;
-
-/// Connections accepted from the queue of a closing listener in one turn.
-const MAX_QUEUED_ACCEPTS_PER_TURN: usize = 64;
 
 /// A worker whose ring exists and whose listeners are about to be served.
 pub(crate) struct Driver<K> {
@@ -422,23 +420,24 @@ impl<K: Kernel> Driver<K> {
 
     /// Closing a listener resets what waits in its queue, so that is accepted first.
     fn close_listener(&mut self, now: Instant, number: u32, at_any_rate: bool) {
-        for _ in 0..MAX_QUEUED_ACCEPTS_PER_TURN {
-            match self.kernel.accept_queued(number) {
-                Ok(socket) => self.admit(now, socket),
-                Err(Errno::AGAIN) => {
-                    self.kernel.close_listener(number);
-                    return self.acceptor.closed(number);
-                }
-                Err(error) if !failure::stops_accepting(error) => {}
-                Err(_) if at_any_rate => {
-                    let left = self.kernel.close_listener(number);
-                    self.connections.handle_queue_dropped(left);
-                    return self.acceptor.closed(number);
-                }
-                Err(_) => return self.connections.pause_accepting(now),
+        let remainder = handshake::take_queue(at_any_rate, || {
+            let socket = self.kernel.accept_queued(number)?;
+            self.admit(now, socket);
+            Ok(())
+        });
+        match remainder {
+            Remainder::Nobody => {
+                self.kernel.close_listener(number);
+                self.acceptor.closed(number);
             }
+            Remainder::More | Remainder::OutOfDescriptors if at_any_rate => {
+                let left = self.kernel.close_listener(number);
+                self.connections.handle_queue_dropped(left);
+                self.acceptor.closed(number);
+            }
+            Remainder::More => self.has_queue_left = true,
+            Remainder::OutOfDescriptors => self.connections.pause_accepting(now),
         }
-        self.has_queue_left = true;
     }
 }
 

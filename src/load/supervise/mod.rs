@@ -31,8 +31,8 @@ pub use self::error::{Fault, ServerError};
 use self::family::{Family, Strangers, adopt_orphans};
 use self::output::Output;
 use super::interrupt::Interrupt;
-use super::listeners::Listeners;
 use super::process_table::Process;
+use crate::sockets::Listeners;
 use crate::sys;
 
 /// How often a server that starts or stops is looked at.

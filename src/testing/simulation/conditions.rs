@@ -1,5 +1,6 @@
 //! How hard a seed makes it for the session: faults of the ring, and limits that it reaches.
 
+use std::num::NonZero;
 use std::time::Duration;
 
 use super::rng::Rng;
@@ -43,7 +44,7 @@ impl Hostility {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Scarcity {
     pub(super) places: usize,
-    pub(super) places_per_address: Option<usize>,
+    pub(super) places_per_peer: Option<NonZero<usize>>,
     pub(super) memory: usize,
     pub(super) stall_timeout: Duration,
     pub(super) idle_timeout: Option<Duration>,
@@ -54,7 +55,7 @@ impl Scarcity {
     /// Limits that are never reached.
     pub(super) const NONE: Self = Self {
         places: usize::MAX,
-        places_per_address: None,
+        places_per_peer: None,
         memory: usize::MAX >> 1,
         stall_timeout: Duration::from_secs(3600),
         idle_timeout: None,
@@ -67,7 +68,7 @@ impl Scarcity {
         }
         Self {
             places: if rng.chance(50) { rng.between(1, 8) } else { usize::MAX },
-            places_per_address: rng.chance(30).then(|| rng.between(1, 4)),
+            places_per_peer: NonZero::new(if rng.chance(30) { rng.between(1, 4) } else { 0 }),
             memory: if rng.chance(50) { rng.between(1, 20_000) } else { usize::MAX >> 1 },
             stall_timeout: Duration::from_millis(rng.between(1, 1_000) as u64),
             idle_timeout: rng.chance(50).then(|| Duration::from_millis(rng.between(1, 500) as u64)),

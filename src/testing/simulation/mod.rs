@@ -24,7 +24,7 @@ pub use self::mutation::Mutation;
 use self::plan::Plan;
 use self::rng::Rng;
 use crate::driver::uring::Driver;
-use crate::lifecycle::Admission;
+use crate::lifecycle::{Admission, AdmissionLimits};
 use crate::metrics::Counters;
 
 /// What to run.
@@ -89,8 +89,11 @@ impl World {
         let listeners = rng.between(1, 2);
         let plan = Plan::random(&mut rng, options.steps);
         let settings = settings(&mut rng, plan.is_framed, plan.scarcity);
-        let (places, per_address) = (plan.scarcity.places, plan.scarcity.places_per_address);
-        let admission = Arc::new(Admission::new(places, per_address));
+        let admission = Arc::new(Admission::new(AdmissionLimits {
+            max_connections: plan.scarcity.places,
+            max_per_peer: plan.scarcity.places_per_peer,
+            max_overflow: 64,
+        }));
         let kernel = FakeKernel::new(rng, hostility, options.mutation, plan, listeners);
         let driver = Driver::new(kernel, listeners, settings, Arc::clone(&admission));
         Self { driver, admission }
@@ -129,7 +132,7 @@ impl World {
 
     fn check_nothing_is_left(&self) -> Result<(), String> {
         let leased = self.kernel().leased_buffers();
-        let (spilled, admitted) = (self.driver.spilled_bytes(), self.admission.len());
+        let (spilled, admitted) = (self.driver.spilled_bytes(), self.admission.permits());
         match (leased, spilled, admitted) {
             (0, 0, 0) => Ok(()),
             (0, ..) => Err(format!("{spilled} bytes and {admitted} permits never came back")),

@@ -1,0 +1,87 @@
+//! Which processes of this host listen on an address.
+
+use std::collections::HashSet;
+use std::fs;
+use std::io;
+use std::net::SocketAddr;
+
+use super::owner::{has_one_of, numbers_in};
+use super::table::{self, Entry, State};
+
+/// The sockets that listen on an address of this host.
+pub(crate) struct Listeners {
+    inodes: HashSet<u64>,
+}
+
+impl Listeners {
+    pub(crate) fn at(address: SocketAddr) -> Self {
+        let entries = table::read().into_iter().filter(|entry| accepts(entry, address));
+        Self { inodes: entries.map(|entry| entry.inode).collect() }
+    }
+
+    /// Whether the kernel shows any.
+    pub(crate) fn are_seen(&self) -> bool {
+        !self.inodes.is_empty()
+    }
+
+    /// Whether this process has one of them, as far as we may see its descriptors.
+    pub(crate) fn are_held_by(&self, pid: u32) -> bool {
+        has_one_of(pid, &self.inodes)
+    }
+
+    /// The same, but what we may not see may be.
+    pub(crate) fn may_be_held_by(&self, pid: u32) -> bool {
+        let is_hidden = fs::read_dir(format!("/proc/{pid}/fd"))
+            .is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied);
+        is_hidden || self.are_held_by(pid)
+    }
+
+    /// All processes that have one, this process excepted.
+    pub(crate) fn processes(&self) -> Vec<u32> {
+        numbers_in("/proc".as_ref())
+            .filter(|pid| *pid != std::process::id() && self.are_held_by(*pid))
+            .collect()
+    }
+}
+
+fn accepts(entry: &Entry, address: SocketAddr) -> bool {
+    let ip = entry.local.ip();
+    entry.state == State::Listening
+        && entry.local.port() == address.port()
+        && (ip == address.ip() || (ip.is_unspecified() && (ip.is_ipv6() || address.is_ipv4())))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+
+    #[test]
+    fn a_wildcard_listener_accepts_every_address_of_its_family() {
+        let listener = |ip: &str| Entry {
+            local: SocketAddr::new(ip.parse().unwrap(), 80),
+            state: State::Listening,
+            uid: 0,
+            inode: 1,
+        };
+        let v4 = "10.0.0.1:80".parse().unwrap();
+        let v6 = "[::1]:80".parse().unwrap();
+        assert!(accepts(&listener("0.0.0.0"), v4) && !accepts(&listener("0.0.0.0"), v6));
+        assert!(accepts(&listener("::"), v4) && accepts(&listener("::"), v6));
+        assert!(accepts(&listener("10.0.0.1"), v4) && !accepts(&listener("10.0.0.2"), v4));
+        assert!(!accepts(&listener("10.0.0.1"), "10.0.0.1:81".parse().unwrap()));
+        assert!(!accepts(&Entry { state: State::Connected, ..listener("10.0.0.1") }, v4));
+    }
+
+    #[test]
+    fn our_own_listener_is_in_the_table_but_is_not_another_process() {
+        for address in ["127.0.0.1:0", "[::1]:0"] {
+            let Ok(listener) = TcpListener::bind(address) else { continue };
+            let listeners = Listeners::at(listener.local_addr().unwrap());
+            assert_eq!(listeners.inodes.len(), 1);
+            assert!(listeners.are_held_by(std::process::id()));
+            assert_eq!(listeners.processes(), Vec::<u32>::new());
+        }
+    }
+}

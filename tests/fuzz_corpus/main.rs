@@ -1,0 +1,61 @@
+//! Replays the committed fuzz corpus: what the fuzzers start from, and what they once found.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use ringback::testing::fuzz;
+
+/// Beside the test, since cargo packages nothing of `fuzz`, which is a package of its own.
+const CORPUS: &str = "tests/fuzz_corpus";
+
+#[test]
+fn raw_corpus_passes() {
+    replay("raw", fuzz::raw);
+}
+
+#[test]
+fn framed_corpus_passes() {
+    replay("framed", fuzz::framed);
+}
+
+#[test]
+fn client_corpus_passes() {
+    replay("client", fuzz::client);
+}
+
+#[test]
+fn session_corpus_passes() {
+    replay("session", fuzz::session);
+}
+
+#[test]
+fn the_corpus_is_packaged_with_its_test() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    if root.join("Cargo.toml.orig").exists() {
+        eprintln!("skipped: this is the packaged crate, which cannot be packaged again");
+        return;
+    }
+    let listing = Command::new(env!("CARGO"))
+        .args(["package", "--list", "--allow-dirty", "--offline"])
+        .current_dir(root)
+        .output()
+        .expect("cargo runs");
+    let files = String::from_utf8_lossy(&listing.stdout);
+    for entry in fs::read_dir(root.join(CORPUS)).expect("it is part of the repository") {
+        let name = entry.expect("it can be listed").file_name().into_string().expect("UTF-8");
+        assert!(files.contains(&format!("{CORPUS}/{name}")), "{name} is left out: {files}");
+    }
+}
+
+fn replay(target: &str, body: fn(&[u8])) {
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join(CORPUS).join(target);
+    let mut replayed = 0;
+    for entry in fs::read_dir(&corpus).expect("the corpus is part of the repository") {
+        let path = entry.expect("the corpus can be listed").path();
+        eprintln!("{}", path.display());
+        body(&fs::read(&path).expect("a corpus file can be read"));
+        replayed += 1;
+    }
+    assert!(replayed > 0, "{} is empty", corpus.display());
+}
