@@ -20,7 +20,6 @@ mod config;
 mod limits;
 mod listener;
 mod placement;
-mod signals;
 mod worker;
 
 use std::io;
@@ -36,7 +35,6 @@ pub(crate) use config::FEW_CONNECTIONS;
 pub(crate) use listener::BACKLOG;
 use listener::SocketOptions;
 pub use placement::{default_cpus, workers_on};
-pub use signals::shut_down_on_signals;
 use worker::{Shared, Workers};
 
 pub use crate::driver::{Choice, DriverKind};

@@ -28,6 +28,7 @@ pub(crate) mod process;
 mod refusal;
 mod ring;
 mod send;
+pub(crate) mod signal;
 pub(crate) mod sockopt;
 mod token;
 

@@ -6,6 +6,7 @@ pub mod framed;
 pub mod peers;
 pub mod process;
 pub mod refusal;
+pub mod tools;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
