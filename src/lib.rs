@@ -67,12 +67,12 @@ pub mod doctor;
 mod driver;
 mod lifecycle;
 pub mod load;
+pub mod log;
 pub mod metrics;
 pub mod protocol;
-mod say;
 pub mod server;
 mod sys;
 #[doc(hidden)]
 pub mod testing;
 
-pub use say::say;
+pub use log::say;

@@ -10,7 +10,7 @@ use ringback::cli::serve::{Cli, Command, Serve};
 use ringback::cli::signals::EndSignals;
 use ringback::doctor::Diagnosis;
 use ringback::server::{Config, Server, StartError};
-use ringback::say;
+use ringback::{log, say};
 
 /// Exit codes of `sysexits.h`, and 1 for a shutdown with losses.
 mod exit {
@@ -26,7 +26,9 @@ fn main() -> ExitCode {
     match Cli::try_parse() {
         Ok(cli) => execute(&cli.command, signals).unwrap_or_else(|error| {
             let error = StartError::System(error);
-            fail(&error.to_string(), exit_code_of(&error))
+            // There may be no log to say it in.
+            let _ = writeln!(io::stderr(), "ringback: {error}");
+            ExitCode::from(exit_code_of(&error))
         }),
         Err(usage) => {
             let code = if usage.use_stderr() { exit::USAGE } else { 0 };
@@ -37,9 +39,10 @@ fn main() -> ExitCode {
     }
 }
 
-/// Fails when the kernel refuses what every command needs: signal handlers and a thread.
+/// Fails when the kernel refuses what every command needs: signal handlers and two threads.
 fn execute(command: &Command, signals: io::Result<EndSignals>) -> io::Result<ExitCode> {
     let signals = signals?;
+    let _log = log::start()?;
     Ok(match command {
         Command::Serve(options) => serve(options, &EndRequests::carried_by(signals)?),
         Command::Doctor(options) => {

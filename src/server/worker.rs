@@ -11,7 +11,7 @@ use crate::cpus;
 use crate::driver::{DriverKind, Serve, Settings, ShutdownSignal, Urgency, Worker};
 use crate::lifecycle::Admission;
 use crate::metrics::Counters;
-use crate::say;
+use crate::{log, say};
 
 /// What all workers of a server have in common.
 pub(super) struct Shared {
@@ -155,6 +155,7 @@ impl Drop for AbortOnPanic {
     fn drop(&mut self) {
         if thread::panicking() {
             say(format_args!("worker {} panicked: aborting", self.worker));
+            log::flush();
             process::abort();
         }
     }
@@ -162,8 +163,9 @@ impl Drop for AbortOnPanic {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{self, PipeReader, PipeWriter, Write};
     use std::os::unix::process::ExitStatusExt;
-    use std::process::Command;
+    use std::process::{Command, Stdio};
 
     use super::*;
 
@@ -173,20 +175,41 @@ mod tests {
     #[test]
     fn a_panic_aborts_the_process_and_names_the_worker() {
         if std::env::var_os(VICTIM).is_some() {
+            let _log = log::start().expect("a thread can be had");
             let _abort = AbortOnPanic { worker: 3 };
             panic!("planted");
         }
-        let output = Command::new(std::env::current_exe().expect("a test has a program"))
+        let output = victim().output().expect("the program starts again");
+        assert_eq!(output.status.signal(), Some(libc::SIGABRT));
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert!(text.contains("planted"), "{text}");
+        assert!(text.contains("worker 3 panicked: aborting"), "{text}");
+
+        let (_reader, stderr) = full_pipe();
+        let status = victim().stderr(stderr).status().expect("the program starts again");
+        assert_eq!(status.signal(), Some(libc::SIGABRT));
+    }
+
+    /// This test in a process of its own, which panics.
+    fn victim() -> Command {
+        let mut command = Command::new(std::env::current_exe().expect("a test has a program"));
+        command
             .args([
                 "--exact",
                 "server::worker::tests::a_panic_aborts_the_process_and_names_the_worker",
             ])
             .arg("--nocapture")
             .env(VICTIM, "1")
-            .output()
-            .expect("the program starts again");
-        assert_eq!(output.status.signal(), Some(libc::SIGABRT));
-        let text = String::from_utf8_lossy(&output.stderr);
-        assert!(text.contains("worker 3 panicked: aborting"), "{text}");
+            .stdout(Stdio::null());
+        command
+    }
+
+    /// A pipe that nobody reads.
+    fn full_pipe() -> (PipeReader, PipeWriter) {
+        let (reader, mut writer) = io::pipe().expect("a pipe can be had");
+        rustix::io::ioctl_fionbio(&writer, true).expect("a pipe takes it");
+        while writer.write(&[b'x']).is_ok() {}
+        rustix::io::ioctl_fionbio(&writer, false).expect("a pipe takes it");
+        (reader, writer)
     }
 }
