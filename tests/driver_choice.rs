@@ -4,6 +4,7 @@ mod support;
 
 use std::process::Command;
 
+use ringback::server::DriverKind;
 use support::refusal::{ANSWERS, Call, filtered, injected, refused, with_memlock};
 use support::{Program, connect, exchange};
 
@@ -130,6 +131,45 @@ fn memory_that_may_not_be_locked_names_the_limit_that_is_too_low() {
         let limit = format!("RLIMIT_MEMLOCK is {kib} KiB");
         assert_falls_back(with_memlock(kib, &serve), &[&limit, "ulimit -l unlimited"]);
     }
-    let insist = [&serve[..], &["--driver", "uring"]].concat();
-    assert_unavailable("uring", with_memlock(0, &insist), &["RLIMIT_MEMLOCK is 0 KiB"]);
+    for driver in RINGS {
+        let insist = [&serve[..], &["--driver", driver]].concat();
+        assert_unavailable(driver, with_memlock(0, &insist), &["RLIMIT_MEMLOCK is 0 KiB"]);
+        // Room for the first look and not for a worker.
+        let output = with_memlock(128, &insist).output().expect("the program starts");
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(69), "{text}");
+        assert!(text.contains("RLIMIT_MEMLOCK is 128 KiB"), "{text}");
+    }
+}
+
+#[test]
+fn memory_that_a_limit_of_the_process_refuses_names_that_limit() {
+    // Less than a ring takes, and enough for everything else.
+    let limited = |arguments: &[&str]| {
+        let mut command = Command::new("prlimit");
+        command.arg(format!("--data={0}:{0}", 16 << 20));
+        command.arg(env!("CARGO_BIN_EXE_ringback")).args(arguments);
+        command
+    };
+    let serve = ["serve", "127.0.0.1:0", "--workers", "1"];
+    assert_falls_back(limited(&serve), &["RLIMIT_DATA is 16384 KiB", "ulimit -d unlimited"]);
+    let output = limited(&[&serve[..], &["--driver", "uring"]].concat()).output();
+    let output = output.expect("prlimit runs");
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(69), "{text}");
+    assert!(text.contains("RLIMIT_DATA is 16384 KiB") && !text.contains("MEMLOCK"), "{text}");
+}
+
+#[test]
+fn descriptors_that_do_not_go_for_a_worker_name_the_limit_whatever_the_driver() {
+    for driver in DriverKind::ALL {
+        let output = Command::new("prlimit")
+            .args(["--nofile=8:8", env!("CARGO_BIN_EXE_ringback"), "serve", "127.0.0.1:0"])
+            .args(["--workers", "1", "--driver", driver.name()])
+            .output()
+            .expect("prlimit runs");
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(69), "{text}");
+        assert!(text.contains("ulimit -n"), "{driver}: {text}");
+    }
 }

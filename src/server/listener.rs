@@ -6,6 +6,7 @@ use std::net::{SocketAddr, TcpListener};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::StartError;
+use crate::sys;
 
 /// The kernel lowers it to `net.core.somaxconn`.
 pub(crate) const BACKLOG: i32 = 4096;
@@ -55,10 +56,7 @@ pub(super) fn explain(error: &io::Error) -> String {
         Some(libc::EACCES) => {
             "ports below net.ipv4.ip_unprivileged_port_start (1024) need CAP_NET_BIND_SERVICE"
         }
-        Some(libc::EMFILE | libc::ENFILE) => "no descriptor is left: raise ulimit -n",
-        Some(libc::ENOMEM | libc::ENOBUFS) => "the kernel has no memory left for it",
-        Some(libc::EAGAIN) => "no more threads are allowed: raise ulimit -u",
-        _ => return error.to_string(),
+        _ => return sys::explain_resources(error),
     };
     format!("{error}: {hint}")
 }

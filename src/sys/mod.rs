@@ -36,7 +36,7 @@ pub(crate) use descriptor::{Watched, descriptor_of};
 pub(crate) use kernel::Release;
 pub(crate) use lease::{Lease, LeaseTable};
 pub(crate) use probe::{Feature, Need, examine, try_native_ring, try_plain_ring, try_rings};
-pub(crate) use refusal::Refusal;
+pub(crate) use refusal::{Refusal, explain_resources, explain_ring};
 pub use ring::RingSize;
 pub(crate) use ring::{Completion, Mode, Outcome, Ring, RingError, Wait};
 pub(crate) use send::{Detached, Owned, Part, SendBatch};
