@@ -68,6 +68,7 @@ fn serve(options: &Serve, requests: &EndRequests) -> ExitCode {
         Ok(server) => server,
         Err(error) => return fail(&error.to_string(), exit_code_of(&error)),
     };
+    server.notices().iter().for_each(say);
     say(server.description());
     for address in server.local_addresses() {
         say(format_args!("listening on {address}"));
@@ -112,6 +113,7 @@ fn exit_code_of(error: &StartError) -> u8 {
         StartError::Config(_) => exit::USAGE,
         StartError::Driver { .. }
         | StartError::Listen { .. }
+        | StartError::Pin { .. }
         | StartError::Worker { .. }
         | StartError::System(_) => exit::UNAVAILABLE,
     }

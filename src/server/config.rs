@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::{limits, placement};
 use crate::cgroup::MemoryLimit;
-use crate::cpus::{self, CpusError};
+use crate::cpus::{self, CpusError, PinningRefusal};
 use crate::driver::{Choice, DriverKind, Settings};
 use crate::lifecycle::{DrainLimits, Limits};
 use crate::protocol::{self, MAX_FRAME_CEILING};
@@ -24,7 +24,8 @@ pub struct Config {
     pub driver: DriverKind,
     /// The protocol of every connection.
     pub protocol: protocol::Config,
-    /// One worker for each entry, pinned to that CPU; a CPU may be named again.
+    /// One worker for each entry, pinned to that CPU unless a sandbox forbids pinning; a CPU may be
+    /// named again.
     pub cpus: Vec<usize>,
     /// Connections there may be at the same time.
     pub max_connections: usize,
@@ -208,6 +209,7 @@ impl Config {
                 self.driver
             ));
         }
+        warnings.extend(PinningRefusal::detect().map(PinningRefusal::warning));
         warnings.extend(placement::warn_beyond_quota(&self.cpus));
         warnings.extend(self.warn_beyond_memory(MemoryLimit::detect(Path::new("/")).as_ref()));
         warnings

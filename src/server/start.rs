@@ -1,0 +1,61 @@
+//! How a server starts: a driver that works, listeners, workers.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::listener::{self, SocketOptions};
+use super::worker::{Shared, Workers};
+use super::{Config, Server, StartError};
+use crate::cpus::PinningRefusal;
+use crate::driver::{DriverKind, ShutdownSignal};
+use crate::lifecycle::Admission;
+
+/// Something to know of a server that serves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Notice {
+    /// It serves as well as it can here.
+    Note(String),
+    /// It would serve better if something were mended.
+    Warning(String),
+}
+
+impl fmt::Display for Notice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Note(text) => write!(f, "note: {text}"),
+            Self::Warning(text) => write!(f, "warning: {text}"),
+        }
+    }
+}
+
+pub(super) fn start(config: &Config) -> Result<Server, StartError> {
+    config.check()?;
+    let mut notices = Vec::new();
+    let driver = try_out(config.driver, &mut notices)?;
+    let options = SocketOptions { share_port: config.share_port, send_buffer: config.send_buffer };
+    let listeners = listener::listen(&config.addresses, config.cpus.len(), options)?;
+    let local_addresses = listeners.local_addresses.clone();
+    let shared = share(config, driver)?;
+    let workers = Workers::start(&config.cpus, listeners.of_workers, &shared)?;
+    let Shared { driver, is_pinned, shutdown, .. } = shared;
+    let cpus = config.cpus.clone();
+    Ok(Server { driver, notices, cpus, is_pinned, local_addresses, workers, shutdown })
+}
+
+fn try_out(driver: DriverKind, notices: &mut Vec<Notice>) -> Result<DriverKind, StartError> {
+    let remark = driver
+        .try_out()
+        .map_err(|refusal| StartError::Driver { driver, obstacle: refusal.to_string() })?;
+    notices.extend(remark.map(|remark| Notice::Note(remark.to_owned())));
+    Ok(driver)
+}
+
+fn share(config: &Config, driver: DriverKind) -> Result<Shared, StartError> {
+    Ok(Shared {
+        driver,
+        is_pinned: PinningRefusal::detect().is_none(),
+        settings: config.settings(),
+        admission: Arc::new(Admission::new(config.max_connections, config.max_connections_per_ip)),
+        shutdown: Arc::new(ShutdownSignal::new()?),
+    })
+}
