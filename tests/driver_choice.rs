@@ -2,9 +2,10 @@
 
 mod support;
 
+use std::net::SocketAddr;
 use std::process::Command;
 
-use ringback::server::DriverKind;
+use ringback::server::{Config, DriverKind, Notice, RingSize, Server};
 use support::refusal::{ANSWERS, Call, filtered, injected, refused, with_memlock};
 use support::{Program, connect, exchange};
 
@@ -73,6 +74,38 @@ fn any_refusal_of_a_ring_ends_in_a_working_server_and_a_helpful_line() {
         let arguments = ["serve", "127.0.0.1:0", "--workers", "2"];
         assert_falls_back(refused(answer, &arguments), &["io_uring_setup: ", named, "; to fix it"]);
     }
+}
+
+/// Other servers took what there was between the first look and the start.
+#[test]
+fn what_is_refused_after_it_was_found_working_ends_in_a_working_server_too() {
+    for (answer, named) in ANSWERS {
+        // One each for the first look, both rings of full size, and the look at the start.
+        let serve = ["serve", "127.0.0.1:0", "--workers", "2"];
+        let late = injected(&format!("error={answer}:when=4+"), &serve);
+        assert_falls_back(late, &[named, "; to fix it"]);
+    }
+}
+
+/// A ring that no address space holds, where the small one of the first look does.
+#[test]
+fn workers_that_get_no_ring_are_replaced_behind_the_same_listeners() {
+    let mut config = Config::new(vec![SocketAddr::from(([127, 0, 0, 1], 0))]);
+    config.cpus.truncate(1);
+    config.memory = usize::MAX >> 1;
+    config.ring = RingSize { buffers: 1 << 15, buffer_size: u32::MAX, ..RingSize::default() };
+    config.driver = DriverKind::Uring;
+    let refusal = Server::start(&config).expect_err("who insists is told").to_string();
+    assert!(refusal.contains("worker 0 on CPU"), "{refusal}");
+
+    config.may_fall_back = true;
+    let server = Server::start(&config).expect("epoll needs no ring");
+    let [Notice::Warning(warning)] = server.notices() else { panic!("{:?}", server.notices()) };
+    assert!(warning.starts_with("the epoll driver serves, since io_uring cannot"), "{warning}");
+    assert!(warning.contains("receive buffers: "), "{warning}");
+    assert!(server.description().ends_with(", driver epoll"), "{}", server.description());
+    assert_eq!(exchange(connect(server.local_addresses()[0]), b"still"), b"still");
+    server.stop().expect("no worker fails");
 }
 
 #[test]

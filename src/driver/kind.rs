@@ -26,6 +26,9 @@ impl DriverKind {
     /// All of them.
     pub const ALL: [Self; 3] = [Self::Uring, Self::TokioUring, Self::Epoll];
 
+    /// What serves where io_uring is refused.
+    pub(crate) const FALLBACK: Self = Self::Epoll;
+
     /// The name as on the command line.
     pub fn name(self) -> &'static str {
         match self {

@@ -31,6 +31,7 @@ use crate::protocol;
 use crate::sys::RingSize;
 
 pub use choice::Choice;
+pub(crate) use choice::fallback_warning;
 pub(crate) use closing::{Account, Manner};
 pub use kind::DriverKind;
 pub(crate) use kind::Serve;

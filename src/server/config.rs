@@ -22,6 +22,8 @@ pub struct Config {
     pub share_port: bool,
     /// How the workers move bytes.
     pub driver: DriverKind,
+    /// Whether epoll serves where the kernel refuses what `driver` needs when the server starts.
+    pub may_fall_back: bool,
     /// The protocol of every connection.
     pub protocol: protocol::Config,
     /// One worker for each entry, pinned to that CPU unless a sandbox forbids pinning; a CPU may be
@@ -112,6 +114,7 @@ impl Config {
             addresses,
             share_port: false,
             driver: DriverKind::Uring,
+            may_fall_back: false,
             protocol: protocol::Config::Raw,
             cpus: placement::default_cpus(),
             max_connections: 0,
@@ -130,10 +133,12 @@ impl Config {
         config
     }
 
-    /// Takes the fastest driver with which as many workers can run here.
+    /// Takes the fastest driver with which as many workers can run here. What it needs may be gone
+    /// when the server starts, so that [may fall back](Self::may_fall_back).
     pub fn choose_driver(&mut self) -> Choice {
         let choice = Choice::of_the_best(self.cpus.len(), self.ring);
         self.driver = choice.driver;
+        self.may_fall_back = choice.driver != DriverKind::FALLBACK;
         choice
     }
 

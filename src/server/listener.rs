@@ -25,6 +25,16 @@ pub(super) struct Listeners {
     pub(super) of_workers: Vec<Vec<TcpListener>>,
 }
 
+impl Listeners {
+    /// The same sockets once more, for workers.
+    pub(super) fn try_clone(&self) -> io::Result<Vec<Vec<TcpListener>>> {
+        let of_worker = |listeners: &Vec<TcpListener>| {
+            listeners.iter().map(TcpListener::try_clone).collect::<io::Result<Vec<_>>>()
+        };
+        self.of_workers.iter().map(of_worker).collect()
+    }
+}
+
 /// Listens on every address once for each worker, in the order of the workers: that is the order
 /// in which the kernel numbers the sockets of a group.
 pub(super) fn listen(

@@ -3,11 +3,11 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::listener::{self, SocketOptions};
+use super::listener::{self, Listeners, SocketOptions};
 use super::worker::{Shared, Workers};
 use super::{Config, Server, StartError};
 use crate::cpus::PinningRefusal;
-use crate::driver::{DriverKind, ShutdownSignal};
+use crate::driver::{DriverKind, ShutdownSignal, fallback_warning};
 use crate::lifecycle::Admission;
 
 /// Something to know of a server that serves.
@@ -31,12 +31,15 @@ impl fmt::Display for Notice {
 pub(super) fn start(config: &Config) -> Result<Server, StartError> {
     config.check()?;
     let mut notices = Vec::new();
-    let driver = try_out(config.driver, &mut notices)?;
+    let driver = match try_out(config.driver, &mut notices) {
+        Err(refusal) if config.may_fall_back => fall_back(config, &refusal, &mut notices)?,
+        result => result?,
+    };
     let options = SocketOptions { share_port: config.share_port, send_buffer: config.send_buffer };
     let listeners = listener::listen(&config.addresses, config.cpus.len(), options)?;
     let local_addresses = listeners.local_addresses.clone();
-    let shared = share(config, driver)?;
-    let workers = Workers::start(&config.cpus, listeners.of_workers, &shared)?;
+    let mut shared = share(config, driver)?;
+    let workers = start_workers(config, listeners, &mut shared, &mut notices)?;
     let Shared { driver, is_pinned, shutdown, .. } = shared;
     let cpus = config.cpus.clone();
     Ok(Server { driver, notices, cpus, is_pinned, local_addresses, workers, shutdown })
@@ -58,4 +61,45 @@ fn share(config: &Config, driver: DriverKind) -> Result<Shared, StartError> {
         admission: Arc::new(Admission::new(config.max_connections, config.max_connections_per_ip)),
         shutdown: Arc::new(ShutdownSignal::new()?),
     })
+}
+
+/// Several servers may have found io_uring working at the same time, and not have memory for all.
+/// So workers that cannot start are replaced by others, behind the same listening sockets: nobody
+/// who is in their queues is reset.
+fn start_workers(
+    config: &Config,
+    listeners: Listeners,
+    shared: &mut Shared,
+    notices: &mut Vec<Notice>,
+) -> Result<Workers, StartError> {
+    if !config.may_fall_back || shared.driver == DriverKind::FALLBACK {
+        return Workers::start(&config.cpus, listeners.of_workers, shared);
+    }
+    // Where descriptors do not go for it, a refusal is final.
+    let kept = listeners.try_clone().ok();
+    match (Workers::start(&config.cpus, listeners.of_workers, shared), kept) {
+        (Err(refusal @ StartError::Worker { .. }), Some(kept)) => {
+            shared.driver = fall_back(config, &refusal, notices)?;
+            Workers::start(&config.cpus, kept, shared)
+        }
+        (result, _) => result,
+    }
+}
+
+/// The driver that serves where the configured one was refused.
+fn fall_back(
+    config: &Config,
+    refusal: &StartError,
+    notices: &mut Vec<Notice>,
+) -> Result<DriverKind, StartError> {
+    let driver = DriverKind::FALLBACK;
+    Config { driver, ..config.clone() }.check()?;
+    let obstacle = match refusal {
+        StartError::Driver { obstacle, .. } => obstacle.clone(),
+        StartError::Worker { reason, .. } => reason.clone(),
+        other => other.to_string(),
+    };
+    notices.clear();
+    notices.push(Notice::Warning(fallback_warning(obstacle)));
+    Ok(driver)
 }
