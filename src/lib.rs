@@ -35,7 +35,8 @@
 //!   and the processes that it starts need and no safe wrapper has.)
 //! - [`cli`] turns words into configurations and carries them out, for both programs. It is above
 //!   everything else, and the only place that knows both server and instrument: the server that
-//!   `ringback-load` embeds is started there.
+//!   `ringback-load` embeds is started there. Signals are its business too.
+//! - [`mod@log`] is below everything else: lines for the operator, which no thread waits to write.
 //!
 //! # The way of a message
 //!

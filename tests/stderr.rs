@@ -1,4 +1,4 @@
-//! Nobody reads what the `ringback` program says: it serves and ends all the same.
+//! Nobody reads what the programs say on standard error: they work and end all the same.
 
 mod support;
 
@@ -16,6 +16,8 @@ use rustix::fs::OFlags;
 use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use support::{PATIENCE, Program, connect, exchange};
+
+const CTRL_S: &[u8] = b"\x13";
 
 fn serve(driver: DriverKind) -> Vec<&'static str> {
     vec!["serve", "127.0.0.1:0", "--driver", driver.name()]
@@ -84,7 +86,6 @@ fn what_was_held_up_is_written_in_order_when_somebody_reads_again() {
 /// A terminal on which somebody pressed Ctrl-S.
 #[test]
 fn a_stopped_terminal_holds_up_neither_service_nor_drain() {
-    const CTRL_S: &[u8] = b"\x13";
     for driver in DriverKind::ALL {
         let (mut terminal, other_end) = open_terminal();
         let mut server = start(driver, other_end);
@@ -119,6 +120,21 @@ fn a_log_at_its_size_limit_is_no_reason_to_end() {
         assert_eq!(status.code(), Some(0), "{driver}: {status}");
         assert_eq!(fs::metadata(&path).expect("it is there").len(), written);
     }
+}
+
+/// It shows its progress there, and the report does not wait for it.
+#[test]
+fn a_stopped_terminal_holds_up_no_measurement() {
+    let (mut terminal, other_end) = open_terminal();
+    terminal.write_all(CTRL_S).expect("it takes a key");
+    let output = Command::new(env!("CARGO_BIN_EXE_ringback-load"))
+        .args(["-c", "2", "-d", "500ms", "--warmup", "0s", "--format", "json"])
+        .stderr(other_end)
+        .output()
+        .expect("the program starts");
+    // A busy machine may make it invalid; it is a report all the same.
+    assert!(matches!(output.status.code(), Some(0 | 4)), "{output:?}");
+    assert!(output.stdout.starts_with(b"{"), "{output:?}");
 }
 
 fn start(driver: DriverKind, stderr: File) -> Child {
