@@ -58,8 +58,9 @@ impl EndRequests {
 
 fn carry_out(number: usize, shutdown: &Shutdown) {
     if number == 1 {
-        shutdown.drain();
+        // First: what workers have to say of it follows.
         say("shutting down: finishing what was received; signal again to stop at once");
+        shutdown.drain();
     } else {
         shutdown.stop();
     }
