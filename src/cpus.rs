@@ -1,10 +1,14 @@
 //! Lists of CPUs, which of them this process may use, and threads that stay on one.
 
+use std::fmt;
+use std::fs;
 use std::io;
+use std::ops::RangeInclusive;
+use std::thread;
 
 use core_affinity::CoreId;
 use rustix::io::Errno;
-use rustix::thread::{CpuSet, sched_getaffinity};
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 /// Why threads cannot be placed as asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -39,8 +43,16 @@ pub enum CpusError {
 ///
 /// When it is not such a list, or names a CPU beyond the kernel's largest mask.
 pub fn parse_list(text: &str) -> Result<Vec<usize>, CpusError> {
+    let ranges = parse_ranges(text)?;
+    match ranges.iter().map(RangeInclusive::end).find(|last| **last >= CpuSet::MAX_CPU) {
+        Some(last) => Err(CpusError::TooHigh(*last)),
+        None => Ok(members_of(ranges)),
+    }
+}
+
+fn parse_ranges(text: &str) -> Result<Vec<RangeInclusive<usize>>, CpusError> {
     let not_a_list = || CpusError::NotAList(text.to_owned());
-    let mut cpus = Vec::new();
+    let mut ranges = Vec::new();
     for part in text.split(',') {
         let (first, last) = part.split_once('-').unwrap_or((part, part));
         let first: usize = first.trim().parse().map_err(|_| not_a_list())?;
@@ -48,14 +60,18 @@ pub fn parse_list(text: &str) -> Result<Vec<usize>, CpusError> {
         if first > last {
             return Err(CpusError::Backwards { first, last });
         }
-        if last >= CpuSet::MAX_CPU {
-            return Err(CpusError::TooHigh(last));
-        }
-        cpus.extend(first..=last);
+        ranges.push(first..=last);
     }
+    Ok(ranges)
+}
+
+/// Ascending, each once, as far as the kernel's interface goes.
+fn members_of(ranges: Vec<RangeInclusive<usize>>) -> Vec<usize> {
+    let within = |range: RangeInclusive<usize>| range.take_while(|cpu| *cpu < CpuSet::MAX_CPU);
+    let mut cpus: Vec<usize> = ranges.into_iter().flat_map(within).collect();
     cpus.sort_unstable();
     cpus.dedup();
-    Ok(cpus)
+    cpus
 }
 
 /// Writes a list of CPUs as [`parse_list`] reads it, ranges joined.
@@ -70,24 +86,88 @@ pub fn format_list(cpus: &[usize]) -> String {
         .join(",")
 }
 
-/// The CPUs in the calling thread's affinity mask, ascending. Offline CPUs are not among them.
+/// The CPUs that the calling thread may use, ascending, at least one: its affinity mask. Where that
+/// cannot be read, the CPUs that are online and, as far as `/proc` tells, not forbidden.
 pub fn allowed() -> Vec<usize> {
-    // Refused only where the kernel's own mask is longer than `CpuSet`: nothing is known then.
-    sched_getaffinity(None).map(|mask| members(&mask)).unwrap_or_default()
+    mask().unwrap_or_else(|_| online())
+}
+
+/// The affinity mask of the calling thread, ascending. Offline CPUs are not in it.
+///
+/// # Errors
+///
+/// `EINVAL` where the kernel has more CPUs than [`CpuSet`] (`sched_setaffinity(2)`); another error
+/// from a sandbox.
+pub(crate) fn mask() -> Result<Vec<usize>, Errno> {
+    sched_getaffinity(None)
+        .map(|mask| (0..CpuSet::MAX_CPU).filter(|cpu| mask.is_set(*cpu)).collect())
+}
+
+fn online() -> Vec<usize> {
+    let online = fs::read_to_string("/sys/devices/system/cpu/online");
+    let online = online.ok().and_then(|text| parse_ranges(text.trim()).ok()).map(members_of);
+    let Some(mut online) = online else {
+        return (0..thread::available_parallelism().map_or(1, usize::from)).collect();
+    };
+    if let Some(permitted) = permitted() {
+        online.retain(|cpu| permitted.contains(cpu));
+    }
+    online
+}
+
+/// The mask as `/proc` tells it, whatever its length; CPUs that are offline are in it.
+fn permitted() -> Option<Vec<usize>> {
+    let status = fs::read_to_string("/proc/thread-self/status").ok()?;
+    let list = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:"))?;
+    parse_ranges(list.trim()).ok().map(members_of)
 }
 
 /// Pins the calling thread to one CPU, and looks whether it is.
 ///
 /// # Errors
 ///
-/// `EINVAL` when the CPU is offline or outside the process's cpuset; `EPERM` from a sandbox. A mask
-/// that is not the one asked for counts as `EINVAL`.
+/// `EINVAL` when the CPU is offline or outside the process's cpuset; others where
+/// [`PinningRefusal::detect`] tells of them. A mask that is not the one asked for counts as
+/// `EINVAL`, one that cannot be read as the one asked for.
 pub(crate) fn pin(cpu: usize) -> Result<(), Errno> {
     if !core_affinity::set_for_current(CoreId { id: cpu }) {
         let error = io::Error::last_os_error();
         return Err(Errno::from_io_error(&error).unwrap_or(Errno::INVAL));
     }
-    if members(&sched_getaffinity(None)?) == [cpu] { Ok(()) } else { Err(Errno::INVAL) }
+    match mask() {
+        Ok(mask) if mask != [cpu] => Err(Errno::INVAL),
+        _ => Ok(()),
+    }
+}
+
+/// Why no thread of this process can be pinned, whatever the CPU.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct PinningRefusal(Errno);
+
+impl PinningRefusal {
+    /// What mends it.
+    pub(crate) const FIX: &str = "allow the system call sched_setaffinity (in a systemd unit \
+        SystemCallFilter=~@resources forbids it: write SystemCallFilter=sched_setaffinity below it)";
+
+    /// Tries it without any effect: no CPU at all is what no kernel grants (`EINVAL`).
+    pub(crate) fn detect() -> Option<Self> {
+        match sched_setaffinity(None, &CpuSet::new()) {
+            Err(errno @ (Errno::PERM | Errno::ACCESS | Errno::NOSYS)) => Some(Self(errno)),
+            _ => None,
+        }
+    }
+
+    /// For an operator whose threads run where the scheduler puts them.
+    pub(crate) fn warning(self) -> String {
+        format!("threads run on any CPU, since {self}; to fix it: {}", Self::FIX)
+    }
+}
+
+impl fmt::Display for PinningRefusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let errno = self.0;
+        write!(f, "a seccomp filter or a sandbox refuses to pin them: sched_setaffinity: {errno}")
+    }
 }
 
 /// Checks that every one of these CPUs may be used.
@@ -100,10 +180,6 @@ pub fn check_allowed(cpus: &[usize], allowed: &[usize]) -> Result<(), CpusError>
         Some(cpu) => Err(CpusError::NotAllowed { cpu: *cpu, allowed: allowed.to_vec() }),
         None => Ok(()),
     }
-}
-
-fn members(mask: &CpuSet) -> Vec<usize> {
-    (0..CpuSet::MAX_CPU).filter(|cpu| mask.is_set(*cpu)).collect()
 }
 
 #[cfg(test)]
@@ -141,6 +217,19 @@ mod tests {
         let absent = CpuSet::MAX_CPU - 1;
         assert!(!allowed().contains(&absent));
         assert_eq!(pin(absent), Err(Errno::INVAL));
+    }
+
+    #[test]
+    fn without_a_mask_there_are_the_cpus_that_are_online_and_permitted() {
+        assert_eq!(online(), allowed());
+        assert_eq!(members_of(parse_ranges("3,0-1,1000-2047").unwrap()).len(), 3 + 24);
+    }
+
+    #[test]
+    fn looking_whether_threads_can_be_pinned_changes_nothing() {
+        let before = allowed();
+        assert_eq!(PinningRefusal::detect(), None);
+        assert_eq!(allowed(), before);
     }
 
     #[test]

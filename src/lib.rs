@@ -37,7 +37,8 @@
 //!   layer may ask them.
 //! - [`cli`] turns words into configurations and carries them out, for both programs. It is above
 //!   everything else, and the only place that knows both server and instrument: the server that
-//!   `ringback-load` embeds is started there.
+//!   `ringback-load` embeds is started there. Signals are its business too.
+//! - [`mod@log`] is below everything else: lines for the operator, which no thread waits to write.
 //!
 //! # The way of a message
 //!
@@ -76,13 +77,13 @@ pub mod doctor;
 mod driver;
 mod lifecycle;
 pub mod load;
+pub mod log;
 pub mod metrics;
 pub mod protocol;
-mod say;
 pub mod server;
 mod sockets;
 mod sys;
 #[doc(hidden)]
 pub mod testing;
 
-pub use say::say;
+pub use log::say;

@@ -9,7 +9,7 @@ use serde_json::Value;
 use support::refusal::{ANSWERS, Call, filtered, refused, with_memlock};
 
 /// What every diagnosis tells of, whatever the host.
-const ALWAYS: [&str; 16] = [
+const ALWAYS: [&str; 17] = [
     "kernel",
     "io_uring_setup",
     "kernel.io_uring_disabled",
@@ -18,6 +18,7 @@ const ALWAYS: [&str; 16] = [
     "descriptors",
     "memlock",
     "affinity",
+    "pinning",
     "cpu quota",
     "clock source",
     "cpu governor",

@@ -2,8 +2,10 @@
 
 mod support;
 
+use std::net::SocketAddr;
 use std::process::Command;
 
+use ringback::server::{Config, DriverKind, Notice, RingSize, Server};
 use support::refusal::{ANSWERS, Call, filtered, injected, refused, with_memlock};
 use support::{Program, connect, exchange};
 
@@ -74,6 +76,38 @@ fn any_refusal_of_a_ring_ends_in_a_working_server_and_a_helpful_line() {
     }
 }
 
+/// Other servers took what there was between the first look and the start.
+#[test]
+fn what_is_refused_after_it_was_found_working_ends_in_a_working_server_too() {
+    for (answer, named) in ANSWERS {
+        // One each for the first look, both rings of full size, and the look at the start.
+        let serve = ["serve", "127.0.0.1:0", "--workers", "2"];
+        let late = injected(&format!("error={answer}:when=4+"), &serve);
+        assert_falls_back(late, &[named, "; to fix it"]);
+    }
+}
+
+/// A ring that no address space holds, where the small one of the first look does.
+#[test]
+fn workers_that_get_no_ring_are_replaced_behind_the_same_listeners() {
+    let mut config = Config::new(vec![SocketAddr::from(([127, 0, 0, 1], 0))]);
+    config.cpus.truncate(1);
+    config.memory = usize::MAX >> 1;
+    config.ring = RingSize { buffers: 1 << 15, buffer_size: u32::MAX, ..RingSize::default() };
+    config.driver = DriverKind::Uring;
+    let refusal = Server::start(&config).expect_err("who insists is told").to_string();
+    assert!(refusal.contains("worker 0 on CPU"), "{refusal}");
+
+    config.may_fall_back = true;
+    let server = Server::start(&config).expect("epoll needs no ring");
+    let [Notice::Warning(warning)] = server.notices() else { panic!("{:?}", server.notices()) };
+    assert!(warning.starts_with("the epoll driver serves, since io_uring cannot"), "{warning}");
+    assert!(warning.contains("receive buffers: "), "{warning}");
+    assert!(server.description().ends_with(", driver epoll"), "{}", server.description());
+    assert_eq!(exchange(connect(server.local_addresses()[0]), b"still"), b"still");
+    server.stop().expect("no worker fails");
+}
+
 #[test]
 fn who_insists_on_io_uring_is_told_the_same() {
     for driver in RINGS {
@@ -130,6 +164,45 @@ fn memory_that_may_not_be_locked_names_the_limit_that_is_too_low() {
         let limit = format!("RLIMIT_MEMLOCK is {kib} KiB");
         assert_falls_back(with_memlock(kib, &serve), &[&limit, "ulimit -l unlimited"]);
     }
-    let insist = [&serve[..], &["--driver", "uring"]].concat();
-    assert_unavailable("uring", with_memlock(0, &insist), &["RLIMIT_MEMLOCK is 0 KiB"]);
+    for driver in RINGS {
+        let insist = [&serve[..], &["--driver", driver]].concat();
+        assert_unavailable(driver, with_memlock(0, &insist), &["RLIMIT_MEMLOCK is 0 KiB"]);
+        // Room for the first look and not for a worker.
+        let output = with_memlock(128, &insist).output().expect("the program starts");
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(69), "{text}");
+        assert!(text.contains("RLIMIT_MEMLOCK is 128 KiB"), "{text}");
+    }
+}
+
+#[test]
+fn memory_that_a_limit_of_the_process_refuses_names_that_limit() {
+    // Less than a ring takes, and enough for everything else.
+    let limited = |arguments: &[&str]| {
+        let mut command = Command::new("prlimit");
+        command.arg(format!("--data={0}:{0}", 16 << 20));
+        command.arg(env!("CARGO_BIN_EXE_ringback")).args(arguments);
+        command
+    };
+    let serve = ["serve", "127.0.0.1:0", "--workers", "1"];
+    assert_falls_back(limited(&serve), &["RLIMIT_DATA is 16384 KiB", "ulimit -d unlimited"]);
+    let output = limited(&[&serve[..], &["--driver", "uring"]].concat()).output();
+    let output = output.expect("prlimit runs");
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(69), "{text}");
+    assert!(text.contains("RLIMIT_DATA is 16384 KiB") && !text.contains("MEMLOCK"), "{text}");
+}
+
+#[test]
+fn descriptors_that_do_not_go_for_a_worker_name_the_limit_whatever_the_driver() {
+    for driver in DriverKind::ALL {
+        let output = Command::new("prlimit")
+            .args(["--nofile=8:8", env!("CARGO_BIN_EXE_ringback"), "serve", "127.0.0.1:0"])
+            .args(["--workers", "1", "--driver", driver.name()])
+            .output()
+            .expect("prlimit runs");
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(69), "{text}");
+        assert!(text.contains("ulimit -n"), "{driver}: {text}");
+    }
 }

@@ -1,5 +1,4 @@
-//! SIGINT and SIGTERM to the load generator: the first ends the run with a report, the second ends
-//! the program.
+//! Signals to the load generator: the first ends the run with a report, the second ends the program.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
@@ -87,7 +86,7 @@ fn wait_for_bytes(told: &std::sync::mpsc::Receiver<usize>, wanted: usize) {
 #[test]
 fn a_signal_ends_the_run_with_a_report_of_what_was_measured() {
     for (signal, load) in
-        [(Signal::INT, &[][..]), (Signal::TERM, &["-r", "1k"]), (Signal::INT, &["-t", "2"])]
+        [(Signal::INT, &[][..]), (Signal::TERM, &["-r", "1k"]), (Signal::HUP, &["-t", "2"])]
     {
         let (address, told) = serve(true);
         let address = address.to_string();
@@ -193,4 +192,42 @@ fn the_second_signal_ends_the_program_at_once() {
     let output = running.finish();
     assert_eq!(output.status.code(), Some(130), "{output:?}");
     assert!(output.stdout.is_empty());
+}
+
+/// As `timeout(1)` and a terminal's Ctrl-C send it.
+#[test]
+fn the_same_signal_twice_at_once_is_one() {
+    let (address, told) = serve(true);
+    let running = Load::start(&[&address.to_string(), "-c", "2", "--warmup", "0s"]);
+    wait_for_bytes(&told, 64 * 100);
+    running.signal(Signal::INT);
+    running.signal(Signal::INT);
+    let output = running.finish();
+    assert!(matches!(output.status.code(), Some(0 | 4)), "{output:?}");
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["verdict"]["interrupted"], true);
+}
+
+#[test]
+fn what_was_ignored_at_the_start_stays_ignored() {
+    let (address, told) = serve(true);
+    let child = Command::new("sh")
+        .args(["-c", "trap '' HUP INT; exec \"$0\" \"$@\""])
+        .args([env!("CARGO_BIN_EXE_ringback-load"), &address.to_string()])
+        .args(["-c", "2", "--warmup", "0s", "-d", "1h", "--format", "json"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut running = Load { child, begun: Instant::now() };
+    wait_for_bytes(&told, 64 * 100);
+    running.signal(Signal::INT);
+    running.signal(Signal::HUP);
+    // Much more than what is under way when it is interrupted.
+    wait_for_bytes(&told, 64 * 1000);
+    assert!(running.child.try_wait().unwrap().is_none());
+    running.signal(Signal::TERM);
+    let output = running.finish();
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["verdict"]["interrupted"], true);
 }

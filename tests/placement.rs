@@ -6,7 +6,28 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::process::Command;
 
-use support::{Program, connect, exchange};
+use ringback::server::DriverKind;
+use serde_json::Value;
+use support::{Program, connect, exchange, tools};
+
+/// A program of ours where the kernel, or a sandbox, answers this call so. Detached, so that the
+/// child of the test is the program.
+fn refused(call: &str, answer: &str, program: &str, arguments: &[&str]) -> Command {
+    let mut command = Command::new("strace");
+    command
+        .args(["-D", "-f", "-o", "/dev/null", "-e", &format!("trace={call}"), "-e"])
+        .arg(format!("inject={call}:error={answer}"))
+        .arg(program)
+        .args(arguments);
+    command
+}
+
+fn can_refuse() -> bool {
+    tools::runs(Command::new("strace").arg("-V"))
+}
+
+const RINGBACK: &str = env!("CARGO_BIN_EXE_ringback");
+const RINGBACK_LOAD: &str = env!("CARGO_BIN_EXE_ringback-load");
 
 /// `ringback` where it may use this CPU only.
 fn confined_to(cpu: usize, arguments: &[&str]) -> Command {
@@ -63,6 +84,97 @@ fn workers_take_the_listed_cpus_in_turn() {
         .map(|worker| (format!("worker-{worker}"), cpus[worker % cpus.len()].to_string()))
         .collect();
     assert_eq!(masks_of_workers(&program), expected);
+}
+
+/// As under systemd's `SystemCallFilter=~@resources`, and in sandboxes without such a call.
+#[test]
+fn where_pinning_is_forbidden_workers_run_anywhere_and_one_line_says_why() {
+    if !can_refuse() {
+        return;
+    }
+    let cpu = last_cpu().to_string();
+    for (answer, driver) in ["EPERM", "ENOSYS", "EPERM"].into_iter().zip(DriverKind::ALL) {
+        let arguments = ["serve", "127.0.0.1:0", "--cpus", &cpu, "--driver", driver.name()];
+        let program =
+            Program::spawn(&mut refused("sched_setaffinity", answer, RINGBACK, &arguments), 1);
+        assert_eq!(exchange(connect(program.addresses[0]), b"here"), b"here");
+        assert!(tells(&program, "1 worker on any CPU, "), "{:?}", program.lines);
+        let warnings = program.lines.iter().filter(|line| line.contains("sched_setaffinity"));
+        assert_eq!(warnings.count(), 1, "{:?}", program.lines);
+    }
+}
+
+#[test]
+fn a_cpu_that_cannot_be_had_for_another_reason_is_an_error() {
+    if !can_refuse() {
+        return;
+    }
+    let cpu = last_cpu();
+    let arguments = ["serve", "127.0.0.1:0", "--cpus", &cpu.to_string()];
+    let output = refused("sched_setaffinity", "EINVAL", RINGBACK, &arguments).output();
+    let output = output.expect("strace runs");
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(69), "{text}");
+    let cause = format!("worker 0 on CPU {cpu} cannot start: it cannot be pinned there: ");
+    assert!(text.contains(&cause), "{text}");
+}
+
+/// As on a kernel with more CPUs than the C library's masks.
+#[test]
+fn where_the_mask_cannot_be_read_workers_run_on_the_cpus_that_are_online() {
+    if !can_refuse() {
+        return;
+    }
+    let cpus = ringback::cpus::allowed();
+    let last = last_cpu().to_string();
+    for (options, workers) in
+        [(&[][..], cpus.len()), (&["--cpus", &last][..], 1), (&["--workers", "3"][..], 3)]
+    {
+        let arguments = [&["serve", "127.0.0.1:0"][..], options].concat();
+        let program =
+            Program::spawn(&mut refused("sched_getaffinity", "EINVAL", RINGBACK, &arguments), 1);
+        assert!(tells(&program, &format!("{workers} worker")), "{:?}", program.lines);
+        assert_eq!(masks_of_workers(&program).len(), workers);
+        assert_eq!(exchange(connect(program.addresses[0]), b"here"), b"here");
+    }
+}
+
+#[test]
+fn the_load_generator_measures_where_nothing_can_be_pinned_or_no_mask_be_read() {
+    if !can_refuse() {
+        return;
+    }
+    let short = ["-c", "2", "-d", "100ms", "--warmup", "0s", "--format", "json"];
+    for (call, answer, is_pinned) in
+        [("sched_setaffinity", "EPERM", false), ("sched_getaffinity", "EINVAL", true)]
+    {
+        let output = refused(call, answer, RINGBACK_LOAD, &short).output().expect("strace runs");
+        // A busy machine may make it invalid; it is a report all the same.
+        assert!(matches!(output.status.code(), Some(0 | 4)), "{output:?}");
+        let report: Value = serde_json::from_slice(&output.stdout).expect("a report");
+        for side in ["cpus", "server_cpus"] {
+            let cpus = report["config"][side].as_array().expect("a list");
+            assert_eq!(!cpus.is_empty(), is_pinned, "{side}: {report:#}");
+        }
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(text.matches("sched_setaffinity: ").count(), usize::from(!is_pinned), "{text}");
+    }
+}
+
+#[test]
+fn servers_are_compared_where_nothing_can_be_pinned() {
+    if !can_refuse() {
+        return;
+    }
+    let server = format!("'{RINGBACK}' serve {{addr}}");
+    let compare = ["compare", "--a", &server, "--b", &server, "--blocks", "1", "--quiet"];
+    let short = ["-c", "2", "-d", "100ms", "--warmup", "0s", "--format", "json"];
+    let arguments = [&compare[..], &short].concat();
+    let output = refused("sched_setaffinity", "ENOSYS", RINGBACK_LOAD, &arguments).output();
+    let output = output.expect("strace runs");
+    assert!(matches!(output.status.code(), Some(0 | 4)), "{output:?}");
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(text.matches("warning: threads run on any CPU").count(), 1, "{text}");
 }
 
 #[test]

@@ -5,10 +5,12 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use ringback::cli::doctor::Doctor;
+use ringback::cli::requests::EndRequests;
 use ringback::cli::serve::{Cli, Command, Serve};
+use ringback::cli::signals::EndSignals;
 use ringback::doctor::Diagnosis;
-use ringback::say;
-use ringback::server::{Server, StartError, shut_down_on_signals};
+use ringback::server::{Config, Server, StartError};
+use ringback::{log, say};
 
 /// Exit codes of `sysexits.h`, and 1 for a shutdown with losses.
 mod exit {
@@ -19,9 +21,15 @@ mod exit {
 }
 
 fn main() -> ExitCode {
+    // Before anything else: until then a signal kills the process, or is lost where it is PID 1.
+    let signals = EndSignals::catch();
     match Cli::try_parse() {
-        Ok(Cli { command: Command::Serve(options) }) => serve(&options),
-        Ok(Cli { command: Command::Doctor(options) }) => examine(&options),
+        Ok(cli) => execute(&cli.command, signals).unwrap_or_else(|error| {
+            let error = StartError::System(error);
+            // There may be no log to say it in.
+            let _ = writeln!(io::stderr(), "ringback: {error}");
+            ExitCode::from(exit_code_of(&error))
+        }),
         Err(usage) => {
             let code = if usage.use_stderr() { exit::USAGE } else { 0 };
             // Nobody is left to be told when the terminal is gone.
@@ -31,32 +39,41 @@ fn main() -> ExitCode {
     }
 }
 
-fn serve(options: &Serve) -> ExitCode {
+/// Fails when the kernel refuses what every command needs: signal handlers and two threads.
+fn execute(command: &Command, signals: io::Result<EndSignals>) -> io::Result<ExitCode> {
+    let signals = signals?;
+    let _log = log::start()?;
+    Ok(match command {
+        Command::Serve(options) => serve(options, &EndRequests::carried_by(signals)?),
+        Command::Doctor(options) => {
+            signals.leave()?;
+            examine(options)
+        }
+    })
+}
+
+fn serve(options: &Serve, requests: &EndRequests) -> ExitCode {
     let (config, warnings) = options.resolve();
     for warning in warnings {
         say(format_args!("warning: {warning}"));
     }
     if options.check {
-        return match config.check() {
-            Ok(()) => {
-                say(format_args!("the configuration is valid; {}", config.memory_bound()));
-                ExitCode::SUCCESS
-            }
-            Err(error) => fail(&error.to_string(), exit::USAGE),
-        };
+        return check(&config);
+    }
+    if requests.have_come() {
+        say("ended by a signal before it listened");
+        return ExitCode::SUCCESS;
     }
     let server = match Server::start(&config) {
         Ok(server) => server,
         Err(error) => return fail(&error.to_string(), exit_code_of(&error)),
     };
-    if let Err(error) = shut_down_on_signals(server.shutdown()) {
-        let error = StartError::System(error);
-        return fail(&error.to_string(), exit_code_of(&error));
-    }
+    server.notices().iter().for_each(say);
     say(server.description());
     for address in server.local_addresses() {
         say(format_args!("listening on {address}"));
     }
+    requests.end(server.shutdown());
     match server.wait() {
         Ok(counters) => {
             say(counters);
@@ -66,6 +83,16 @@ fn serve(options: &Serve) -> ExitCode {
             say(&error.counters);
             fail(&error.to_string(), exit::INTERNAL)
         }
+    }
+}
+
+fn check(config: &Config) -> ExitCode {
+    match config.check() {
+        Ok(()) => {
+            say(format_args!("the configuration is valid; {}", config.memory_bound()));
+            ExitCode::SUCCESS
+        }
+        Err(error) => fail(&error.to_string(), exit::USAGE),
     }
 }
 
@@ -86,6 +113,7 @@ fn exit_code_of(error: &StartError) -> u8 {
         StartError::Config(_) => exit::USAGE,
         StartError::Driver { .. }
         | StartError::Listen { .. }
+        | StartError::Pin { .. }
         | StartError::Worker { .. }
         | StartError::NoDescriptor(_)
         | StartError::System(_) => exit::UNAVAILABLE,

@@ -11,6 +11,8 @@ pub mod load;
 mod placement;
 mod progress;
 mod rates;
+pub mod requests;
 pub mod serve;
+pub mod signals;
 pub mod sizes;
 pub mod units;

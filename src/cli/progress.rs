@@ -1,11 +1,12 @@
 //! The progress line on a terminal.
 
-use std::io::{IsTerminal, Write, stderr};
+use std::io::{IsTerminal, stderr};
 use std::time::Duration;
 
 use crate::load::compare::Step;
 use crate::load::report::format::{count, nanos};
 use crate::load::{self, Phase, Progress};
+use crate::log;
 
 /// Shows how a run is going: one line on stderr, rewritten, where somebody looks at it.
 pub(super) struct ProgressLine {
@@ -70,8 +71,7 @@ impl ProgressLine {
 
     fn rewrite(&self, text: &str) {
         if self.is_shown {
-            // Progress that cannot be shown is no reason to stop.
-            let _ = write!(stderr(), "\r{text}\x1b[K").and_then(|()| stderr().flush());
+            log::write(format!("\r{text}\x1b[K"));
         }
     }
 }
@@ -89,9 +89,10 @@ pub(super) fn rough_time(time: Duration) -> String {
 }
 
 impl Drop for ProgressLine {
-    /// Leaves the line empty for what comes after.
+    /// Leaves the line empty for what comes after, which may be on standard output.
     fn drop(&mut self) {
         self.rewrite("");
+        log::flush();
     }
 }
 

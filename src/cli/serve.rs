@@ -24,7 +24,7 @@ pub struct Cli {
 /// What `ringback` can do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Echo what peers send until SIGTERM or SIGINT
+    /// Echo what peers send until SIGTERM, SIGINT or SIGHUP
     Serve(Box<Serve>),
     /// Say what this host offers a server, what it lacks, and what mends it
     Doctor(Doctor),
@@ -39,7 +39,7 @@ Examples:
   ringback serve --protocol framed --max-frame 1MiB
 
 Units: sizes KiB, MiB, GiB; durations ns, us, ms, s, m, h.
-Signals: the first SIGTERM or SIGINT drains, the second stops at once.
+Signals: the first SIGTERM, SIGINT or SIGHUP drains, the second stops at once.
 Exit codes: 0 clean, 1 drained with losses, 64 usage, 69 unavailable, 70 internal.")]
 pub struct Serve {
     /// Addresses to listen on, IPv4 or IPv6 in brackets, each with a port; port 0 takes a free one

@@ -45,6 +45,7 @@ impl Diagnosis {
             checks::limits::descriptors(&descriptors, &config),
             checks::limits::memlock(&config),
             checks::cpu::affinity(),
+            checks::cpu::pinning(),
             checks::cpu::quota(&host),
             checks::cpu::clock(&host),
             checks::cpu::governor(&host),

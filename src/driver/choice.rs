@@ -1,5 +1,7 @@
 //! Which driver can run here.
 
+use std::fmt;
+
 use super::DriverKind;
 use crate::sys::{self, Mode, Refusal, RingSize};
 
@@ -19,15 +21,20 @@ impl Choice {
         let possible = native.try_out().and_then(|_| sys::try_rings(ring, workers));
         match possible {
             Ok(()) => Self { driver: native, obstacle: None },
-            Err(obstacle) => Self { driver: DriverKind::Epoll, obstacle: Some(obstacle) },
+            Err(obstacle) => Self { driver: DriverKind::FALLBACK, obstacle: Some(obstacle) },
         }
     }
 
     /// What to warn of.
     pub fn warning(&self) -> Option<String> {
-        let (driver, obstacle) = (self.driver, self.obstacle.as_ref()?);
-        Some(format!("the {driver} driver serves, since io_uring cannot be used: {obstacle}"))
+        self.obstacle.as_ref().map(fallback_warning)
     }
+}
+
+/// What to warn of when epoll serves because of this obstacle.
+pub(crate) fn fallback_warning(obstacle: impl fmt::Display) -> String {
+    let driver = DriverKind::FALLBACK;
+    format!("the {driver} driver serves, since io_uring cannot be used: {obstacle}")
 }
 
 impl DriverKind {

@@ -5,7 +5,7 @@ use std::io;
 
 use super::{Worker, epoll, tokio_uring, uring};
 use crate::metrics::Counters;
-use crate::sys::RingSize;
+use crate::sys::{self, RingSize};
 
 /// How workers move bytes: each kind is a model of I/O.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +25,9 @@ pub(crate) type Serve = Box<dyn FnOnce() -> io::Result<Counters>>;
 impl DriverKind {
     /// All of them.
     pub const ALL: [Self; 3] = [Self::Uring, Self::TokioUring, Self::Epoll];
+
+    /// What serves where io_uring is refused.
+    pub(crate) const FALLBACK: Self = Self::Epoll;
 
     /// The name as on the command line.
     pub fn name(self) -> &'static str {
@@ -47,11 +50,13 @@ impl DriverKind {
                 Box::new(|| driver.run())
             }
             Self::TokioUring => {
-                let driver = tokio_uring::Driver::new(worker).map_err(|error| error.to_string())?;
+                let driver =
+                    tokio_uring::Driver::new(worker).map_err(|error| sys::explain_ring(&error))?;
                 Box::new(|| driver.run())
             }
             Self::Epoll => {
-                let driver = epoll::Driver::new(worker).map_err(|error| error.to_string())?;
+                let driver =
+                    epoll::Driver::new(worker).map_err(|error| sys::explain_resources(&error))?;
                 Box::new(|| driver.run())
             }
         })

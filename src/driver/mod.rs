@@ -33,6 +33,7 @@ use crate::sys::RingSize;
 
 pub(crate) use buffers::Buffers;
 pub use choice::Choice;
+pub(crate) use choice::fallback_warning;
 pub(crate) use connection::CloseMode;
 pub(crate) use handshake::BACKLOG;
 pub use kind::DriverKind;

@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::keepalive::MAX_KEEPALIVE;
 use super::{limits, placement};
 use crate::cgroup::MemoryLimit;
-use crate::cpus::{self, CpusError};
+use crate::cpus::{self, CpusError, PinningRefusal};
 use crate::driver::{Choice, DriverKind, Settings};
 use crate::lifecycle::{AdmissionLimits, DrainLimits, Limits};
 use crate::protocol::{self, MAX_FRAME_CEILING};
@@ -25,9 +25,12 @@ pub struct Config {
     pub share_port: bool,
     /// How the workers move bytes.
     pub driver: DriverKind,
+    /// Whether epoll serves where the kernel refuses what `driver` needs when the server starts.
+    pub may_fall_back: bool,
     /// The protocol of every connection.
     pub protocol: protocol::Config,
-    /// One worker for each entry, pinned to that CPU; a CPU may be named again.
+    /// One worker for each entry, pinned to that CPU unless a sandbox forbids pinning; a CPU may be
+    /// named again.
     pub cpus: Vec<usize>,
     /// Connections there may be at the same time.
     pub max_connections: usize,
@@ -134,6 +137,7 @@ impl Config {
             addresses,
             share_port: false,
             driver: DriverKind::Uring,
+            may_fall_back: false,
             protocol: protocol::Config::Raw,
             cpus: placement::default_cpus(),
             max_connections: 0,
@@ -153,10 +157,12 @@ impl Config {
         config
     }
 
-    /// Takes the fastest driver with which as many workers can run here.
+    /// Takes the fastest driver with which as many workers can run here. What it needs may be gone
+    /// when the server starts, so that [may fall back](Self::may_fall_back).
     pub fn choose_driver(&mut self) -> Choice {
         let choice = Choice::of_the_best(self.cpus.len(), self.ring);
         self.driver = choice.driver;
+        self.may_fall_back = choice.driver != DriverKind::FALLBACK;
         choice
     }
 
@@ -236,6 +242,7 @@ impl Config {
                 self.driver
             ));
         }
+        warnings.extend(PinningRefusal::detect().map(PinningRefusal::warning));
         warnings.extend(placement::warn_beyond_quota(&self.cpus));
         warnings.extend(self.warn_beyond_memory(MemoryLimit::detect(Path::new("/")).as_ref()));
         warnings

@@ -8,11 +8,10 @@ use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
 
-use super::StartError;
 use super::keepalive::Keepalive;
 use super::refusal::explain_listen;
+use super::{Notice, StartError};
 use crate::driver::BACKLOG;
-use crate::say;
 use crate::sys::sockopt;
 
 /// What is not the same for every server.
@@ -30,12 +29,23 @@ pub(super) struct Listeners {
     pub(super) of_workers: Vec<Vec<TcpListener>>,
 }
 
+impl Listeners {
+    /// The same sockets once more, for workers.
+    pub(super) fn try_clone(&self) -> io::Result<Vec<Vec<TcpListener>>> {
+        let of_worker = |listeners: &Vec<TcpListener>| {
+            listeners.iter().map(TcpListener::try_clone).collect::<io::Result<Vec<_>>>()
+        };
+        self.of_workers.iter().map(of_worker).collect()
+    }
+}
+
 /// Listens on every address once for each worker, in the order of the workers: that is the order
 /// in which the kernel numbers the sockets of a group.
 pub(super) fn listen(
     addresses: &[SocketAddr],
     workers: usize,
     options: SocketOptions,
+    notices: &mut Vec<Notice>,
 ) -> Result<Listeners, StartError> {
     let mut local_addresses = Vec::with_capacity(addresses.len());
     let mut of_workers: Vec<Vec<TcpListener>> = (0..workers).map(|_| Vec::new()).collect();
@@ -44,7 +54,7 @@ pub(super) fn listen(
             let reason = explain_listen(&source, address, options.share_port);
             StartError::Listen { address, reason, source }
         };
-        let group = retry_while_in_use(|| listen_in_group(address, workers, options));
+        let group = retry_while_in_use(|| listen_in_group(address, workers, options, notices));
         let mut group = group.map_err(error)?;
         local_addresses.push(group[0].local_addr().map_err(error)?);
         for (of_worker, listener) in of_workers.iter_mut().zip(group.drain(..)) {
@@ -77,6 +87,7 @@ fn listen_in_group(
     address: SocketAddr,
     workers: usize,
     options: SocketOptions,
+    notices: &mut Vec<Notice>,
 ) -> io::Result<Vec<TcpListener>> {
     let group = open_group(address, workers, options)?;
     if options.share_port {
@@ -85,9 +96,9 @@ fn listen_in_group(
     } else if workers > 1
         && let Err(error) = sockopt::distribute_over_first(group[0].as_fd(), workers as u32)
     {
-        say(format_args!(
-            "warning: other processes of this user can take connections to {address}: {error}"
-        ));
+        notices.push(Notice::Warning(format!(
+            "other processes of this user can take connections to {address}: {error}"
+        )));
     }
     Ok(group)
 }
@@ -160,7 +171,8 @@ mod tests {
     fn every_worker_gets_its_share_of_connections() {
         for address in ["127.0.0.1:0", "[::1]:0"] {
             let address = address.parse().expect("an address");
-            let group = listen_in_group(address, 4, OPTIONS).expect("a port is free");
+            let group =
+                listen_in_group(address, 4, OPTIONS, &mut Vec::new()).expect("a port is free");
             let address = group[0].local_addr().expect("bound");
             let peers: Vec<_> =
                 (0..400).map(|_| TcpStream::connect(address).expect("queued")).collect();

@@ -22,7 +22,7 @@ mod limits;
 mod listener;
 mod placement;
 mod refusal;
-mod signals;
+mod start;
 mod worker;
 
 use std::io;
@@ -30,17 +30,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::driver::{ShutdownSignal, Urgency};
-use crate::lifecycle::Admission;
 use crate::metrics::Counters;
-use crate::say;
 
 pub(crate) use crate::driver::BACKLOG;
 pub(crate) use config::FEW_CONNECTIONS;
-use keepalive::Keepalive;
-use listener::SocketOptions;
 pub use placement::{default_cpus, workers_on};
-pub use signals::shut_down_on_signals;
-use worker::{Shared, Workers};
+pub use start::Notice;
+use worker::Workers;
 
 pub use crate::driver::{Choice, DriverKind};
 pub use crate::sys::RingSize;
@@ -70,7 +66,20 @@ pub enum StartError {
         /// Cause and fix.
         obstacle: String,
     },
-    /// A worker could not begin.
+    /// A worker may not run on its CPU.
+    #[error(
+        "worker {worker} on CPU {cpu} cannot start: it cannot be pinned there: {source}: is it \
+         offline, or not in the cpuset?"
+    )]
+    Pin {
+        /// Its number, from 0.
+        worker: usize,
+        /// Its CPU.
+        cpu: usize,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// A worker's driver could not begin.
     #[error("worker {worker} on CPU {cpu} cannot start: {reason}")]
     Worker {
         /// Its number, from 0.
@@ -109,7 +118,9 @@ pub struct ServeError {
 #[derive(Debug)]
 pub struct Server {
     driver: DriverKind,
+    notices: Vec<Notice>,
     cpus: Vec<usize>,
+    is_pinned: bool,
     local_addresses: Vec<SocketAddr>,
     workers: Workers,
     shutdown: Arc<ShutdownSignal>,
@@ -138,31 +149,17 @@ impl Server {
     ///
     /// When anything that was asked for cannot be had.
     pub fn start(config: &Config) -> Result<Self, StartError> {
-        config.check()?;
-        let driver = config.driver;
-        let remark = driver
-            .try_out()
-            .map_err(|refusal| StartError::Driver { driver, obstacle: refusal.to_string() })?;
-        if let Some(remark) = remark {
-            say(format_args!("note: {remark}"));
-        }
-        let shutdown = Arc::new(ShutdownSignal::new()?);
-        let admission = Arc::new(Admission::new(config.admission_limits()));
-        let options = SocketOptions {
-            share_port: config.share_port,
-            send_buffer: config.send_buffer,
-            keepalive: config.keepalive.map(Keepalive::after),
-        };
-        let listeners = listener::listen(&config.addresses, config.cpus.len(), options)?;
-        let local_addresses = listeners.local_addresses;
-        let shared = Shared { driver, settings: config.settings(), admission, shutdown };
-        let workers = Workers::start(&config.cpus, listeners.of_workers, &shared)?;
-        let shutdown = shared.shutdown;
-        let server = Self { driver, cpus: config.cpus.clone(), local_addresses, workers, shutdown };
-        // Refused only now, since drivers open some of theirs when they start.
-        limits::try_descriptors(server.shutdown.descriptor(Urgency::Drain))
-            .map_err(StartError::NoDescriptor)?;
-        Ok(server)
+        start::start(config)
+    }
+
+    /// What an operator should know of how it serves.
+    pub fn notices(&self) -> &[Notice] {
+        &self.notices
+    }
+
+    /// The CPU of each worker; none if a sandbox forbids to pin them.
+    pub fn cpus(&self) -> &[usize] {
+        if self.is_pinned { &self.cpus } else { &[] }
     }
 
     /// The addresses listened on, in the order asked for, ports resolved.
@@ -172,7 +169,7 @@ impl Server {
 
     /// What serves, in a line: how many workers, where, and by which driver.
     pub fn description(&self) -> String {
-        format!("{}, driver {}", placement::describe(&self.cpus), self.driver)
+        format!("{}, driver {}", placement::describe(&self.cpus, self.is_pinned), self.driver)
     }
 
     /// The kernel's ids of the worker threads, for accounting from outside.

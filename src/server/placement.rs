@@ -17,10 +17,13 @@ pub fn workers_on(cpus: &[usize], workers: usize) -> Vec<usize> {
     cpus.iter().copied().cycle().take(workers).collect()
 }
 
-/// How many workers there are, and on which CPUs.
-pub(super) fn describe(cpus: &[usize]) -> String {
+/// How many workers there are, and on which CPUs if they are pinned.
+pub(super) fn describe(cpus: &[usize], is_pinned: bool) -> String {
     let distinct: Vec<usize> = cpus.iter().copied().collect::<BTreeSet<_>>().into_iter().collect();
     let workers = if cpus.len() == 1 { "worker" } else { "workers" };
+    if !is_pinned {
+        return format!("{} {workers} on any CPU", cpus.len());
+    }
     let on = if distinct.len() == 1 { "CPU" } else { "CPUs" };
     format!("{} {workers} on {on} {}", cpus.len(), cpus::format_list(&distinct))
 }
@@ -62,9 +65,10 @@ mod tests {
 
     #[test]
     fn workers_and_their_cpus_are_told_in_a_line() {
-        assert_eq!(describe(&[3]), "1 worker on CPU 3");
-        assert_eq!(describe(&[3, 3]), "2 workers on CPU 3");
-        assert_eq!(describe(&[1, 0, 4, 1, 0]), "5 workers on CPUs 0-1,4");
+        assert_eq!(describe(&[3], true), "1 worker on CPU 3");
+        assert_eq!(describe(&[3, 3], true), "2 workers on CPU 3");
+        assert_eq!(describe(&[1, 0, 4, 1, 0], true), "5 workers on CPUs 0-1,4");
+        assert_eq!(describe(&[1, 0], false), "2 workers on any CPU");
     }
 
     #[test]

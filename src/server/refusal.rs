@@ -4,6 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 
 use crate::sockets::{PortUse, use_of_port};
+use crate::sys;
 
 /// An error with its remedy.
 pub(super) fn explain(error: &io::Error) -> String {
@@ -12,10 +13,7 @@ pub(super) fn explain(error: &io::Error) -> String {
         Some(libc::EACCES) => {
             "ports below net.ipv4.ip_unprivileged_port_start (1024) need CAP_NET_BIND_SERVICE"
         }
-        Some(libc::EMFILE | libc::ENFILE) => "no descriptor is left: raise ulimit -n",
-        Some(libc::ENOMEM | libc::ENOBUFS) => "the kernel has no memory left for it",
-        Some(libc::EAGAIN) => "no more threads are allowed: raise ulimit -u",
-        _ => return error.to_string(),
+        _ => return sys::explain_resources(error),
     };
     format!("{error}: {hint}")
 }

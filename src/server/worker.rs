@@ -6,16 +6,21 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{self, JoinHandle};
 
+use rustix::io::Errno;
+
 use super::{ServeError, StartError};
 use crate::cpus;
 use crate::driver::{DriverKind, Serve, Settings, ShutdownSignal, Urgency, Worker};
 use crate::lifecycle::Admission;
 use crate::metrics::Counters;
-use crate::say;
+use crate::{log, say};
 
 /// What all workers of a server have in common.
+#[derive(Clone)]
 pub(super) struct Shared {
     pub(super) driver: DriverKind,
+    /// Whether each stays on its CPU.
+    pub(super) is_pinned: bool,
     pub(super) settings: Settings,
     pub(super) admission: Arc<Admission>,
     pub(super) shutdown: Arc<ShutdownSignal>,
@@ -35,49 +40,72 @@ struct Exit {
     result: Result<Counters, String>,
 }
 
-/// What a thread tells its starter: its id once it serves, or why it cannot.
-type Ready = (usize, Result<i32, String>);
+/// What a thread tells its starter: its id once it could serve, or why it cannot.
+type Ready = (usize, Result<i32, Obstacle>);
+
+/// Why a worker cannot start.
+enum Obstacle {
+    Pin(Errno),
+    /// Cause and fix.
+    Driver(String),
+}
 
 impl Workers {
-    /// Starts one worker for each CPU; returns when all serve, or none.
+    /// Starts one worker for each CPU. They begin to serve together, when all of them can;
+    /// otherwise none has touched a connection.
     pub(super) fn start(
         cpus: &[usize],
         listeners: Vec<Vec<TcpListener>>,
         shared: &Shared,
     ) -> Result<Self, StartError> {
-        let (ready_sender, ready) = channel();
         let (exit_sender, exits) = channel();
         let mut workers = Self { threads: Vec::new(), thread_ids: vec![0; cpus.len()], exits };
-        for (index, (&cpu, listeners)) in cpus.iter().zip(listeners).enumerate() {
-            let worker = Worker {
-                listeners,
-                settings: shared.settings,
-                admission: Arc::clone(&shared.admission),
-                shutdown: Arc::clone(&shared.shutdown),
-            };
-            let (driver, ready, exit) = (shared.driver, ready_sender.clone(), exit_sender.clone());
-            let spawned = thread::Builder::new()
-                .name(format!("worker-{index}"))
-                .spawn(move || run(index, || begin(driver, cpu, worker), &ready, &exit));
-            match spawned {
-                Ok(thread) => workers.threads.push(thread),
-                Err(error) => {
-                    workers.give_up(&shared.shutdown);
-                    return Err(error.into());
+        match workers.prepare(cpus, listeners, shared, &exit_sender) {
+            Ok(waiting) => {
+                for start in waiting {
+                    start.send(()).expect("a worker that is ready waits");
                 }
+                Ok(workers)
             }
+            Err(error) => {
+                workers.join();
+                Err(error)
+            }
+        }
+    }
+
+    /// Starts the threads and waits until each could serve. They wait for a message; if its sender
+    /// goes, so do they.
+    fn prepare(
+        &mut self,
+        cpus: &[usize],
+        listeners: Vec<Vec<TcpListener>>,
+        shared: &Shared,
+        exit: &Sender<Exit>,
+    ) -> Result<Vec<Sender<()>>, StartError> {
+        let (ready_sender, ready) = channel();
+        let mut waiting = Vec::with_capacity(cpus.len());
+        for (index, (&cpu, listeners)) in cpus.iter().zip(listeners).enumerate() {
+            let (start, started) = channel();
+            let (shared, ready, exit) = (shared.clone(), ready_sender.clone(), exit.clone());
+            let body =
+                move || run(index, || begin(cpu, listeners, shared), &ready, &started, &exit);
+            let thread = thread::Builder::new().name(format!("worker-{index}")).spawn(body)?;
+            self.threads.push(thread);
+            waiting.push(start);
         }
         for _ in cpus {
             let (worker, result) = ready.recv().expect("every worker says once how it began");
-            match result {
-                Ok(thread_id) => workers.thread_ids[worker] = thread_id,
-                Err(reason) => {
-                    workers.give_up(&shared.shutdown);
-                    return Err(StartError::Worker { worker, cpu: cpus[worker], reason });
+            self.thread_ids[worker] = result.map_err(|obstacle| match obstacle {
+                Obstacle::Pin(errno) => {
+                    StartError::Pin { worker, cpu: cpus[worker], source: errno.into() }
                 }
-            }
+                Obstacle::Driver(reason) => {
+                    StartError::Worker { worker, cpu: cpus[worker], reason }
+                }
+            })?;
         }
-        Ok(workers)
+        Ok(waiting)
     }
 
     pub(super) fn thread_ids(&self) -> Vec<i32> {
@@ -111,38 +139,38 @@ impl Workers {
             thread.join().expect("a worker that panics aborts the process");
         }
     }
-
-    fn give_up(&mut self, shutdown: &ShutdownSignal) {
-        shutdown.raise(Urgency::Stop);
-        self.join();
-    }
 }
 
 fn run(
     index: usize,
-    begin: impl FnOnce() -> Result<Serve, String>,
+    begin: impl FnOnce() -> Result<Serve, Obstacle>,
     ready: &Sender<Ready>,
+    started: &Receiver<()>,
     exit: &Sender<Exit>,
 ) {
     let _abort = AbortOnPanic { worker: index };
     // The starter may have given up and gone; then nobody needs to be told.
     let serve = match begin() {
         Ok(serve) => serve,
-        Err(reason) => {
-            let _ = ready.send((index, Err(reason)));
+        Err(obstacle) => {
+            let _ = ready.send((index, Err(obstacle)));
             return;
         }
     };
     let _ = ready.send((index, Ok(rustix::thread::gettid().as_raw_nonzero().get())));
+    if started.recv().is_err() {
+        return;
+    }
     let result = serve().map_err(|error| error.to_string());
     let _ = exit.send(Exit { worker: index, result });
 }
 
-fn begin(driver: DriverKind, cpu: usize, worker: Worker) -> Result<Serve, String> {
-    cpus::pin(cpu).map_err(|error| {
-        format!("it cannot be pinned there: {error}: is it offline, or not in the cpuset?")
-    })?;
-    driver.prepare(worker)
+fn begin(cpu: usize, listeners: Vec<TcpListener>, shared: Shared) -> Result<Serve, Obstacle> {
+    let Shared { driver, is_pinned, settings, admission, shutdown } = shared;
+    if is_pinned {
+        cpus::pin(cpu).map_err(Obstacle::Pin)?;
+    }
+    driver.prepare(Worker { listeners, settings, admission, shutdown }).map_err(Obstacle::Driver)
 }
 
 /// A worker's panic is a bug of ours, and the kernel may still own its buffers: the process ends,
@@ -155,6 +183,7 @@ impl Drop for AbortOnPanic {
     fn drop(&mut self) {
         if thread::panicking() {
             say(format_args!("worker {} panicked: aborting", self.worker));
+            log::flush();
             process::abort();
         }
     }
@@ -162,8 +191,9 @@ impl Drop for AbortOnPanic {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{self, PipeReader, PipeWriter, Write};
     use std::os::unix::process::ExitStatusExt;
-    use std::process::Command;
+    use std::process::{Command, Stdio};
 
     use super::*;
 
@@ -173,20 +203,41 @@ mod tests {
     #[test]
     fn a_panic_aborts_the_process_and_names_the_worker() {
         if std::env::var_os(VICTIM).is_some() {
+            let _log = log::start().expect("a thread can be had");
             let _abort = AbortOnPanic { worker: 3 };
             panic!("planted");
         }
-        let output = Command::new(std::env::current_exe().expect("a test has a program"))
+        let output = victim().output().expect("the program starts again");
+        assert_eq!(output.status.signal(), Some(libc::SIGABRT));
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert!(text.contains("planted"), "{text}");
+        assert!(text.contains("worker 3 panicked: aborting"), "{text}");
+
+        let (_reader, stderr) = full_pipe();
+        let status = victim().stderr(stderr).status().expect("the program starts again");
+        assert_eq!(status.signal(), Some(libc::SIGABRT));
+    }
+
+    /// This test in a process of its own, which panics.
+    fn victim() -> Command {
+        let mut command = Command::new(std::env::current_exe().expect("a test has a program"));
+        command
             .args([
                 "--exact",
                 "server::worker::tests::a_panic_aborts_the_process_and_names_the_worker",
             ])
             .arg("--nocapture")
             .env(VICTIM, "1")
-            .output()
-            .expect("the program starts again");
-        assert_eq!(output.status.signal(), Some(libc::SIGABRT));
-        let text = String::from_utf8_lossy(&output.stderr);
-        assert!(text.contains("worker 3 panicked: aborting"), "{text}");
+            .stdout(Stdio::null());
+        command
+    }
+
+    /// A pipe that nobody reads.
+    fn full_pipe() -> (PipeReader, PipeWriter) {
+        let (reader, mut writer) = io::pipe().expect("a pipe can be had");
+        rustix::io::ioctl_fionbio(&writer, true).expect("a pipe takes it");
+        while writer.write(b"x").is_ok() {}
+        rustix::io::ioctl_fionbio(&writer, false).expect("a pipe takes it");
+        (reader, writer)
     }
 }

@@ -33,6 +33,7 @@ pub(crate) mod process;
 mod refusal;
 mod ring;
 mod setup;
+pub(crate) mod signal;
 pub(crate) mod sockopt;
 mod token;
 
@@ -42,7 +43,7 @@ pub(crate) use lease::{Lease, LeaseTable};
 pub(crate) use owned::Owned;
 pub(crate) use parts::{Part, Parts, Stretch};
 pub(crate) use probe::{Feature, Need, examine, try_native_ring, try_plain_ring, try_rings};
-pub(crate) use refusal::Refusal;
+pub(crate) use refusal::{Refusal, explain_resources, explain_ring};
 pub(crate) use ring::{Completion, Outcome, Ring, Wait, limit_kernel_workers};
 pub use setup::RingSize;
 pub(crate) use setup::{Mode, RingError};

@@ -5,10 +5,11 @@ use std::io;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
+use rustix::io::Errno;
 use rustix::process::{Pid, Signal, getpid, getppid, set_parent_process_death_signal};
 use rustix::thread::{CpuSet, sched_setaffinity};
 
-/// The child will run on these CPUs, lead a process group of its own, and be killed when the
+/// The child will run on these CPUs where a sandbox lets it be pinned, lead a process group of its own, and be killed when the
 /// thread that starts it ends, however it ends: not even SIGKILL leaves it behind.
 pub(crate) fn bind(command: &mut Command, cpus: &[usize]) {
     let mut set = CpuSet::new();
@@ -22,7 +23,10 @@ pub(crate) fn bind(command: &mut Command, cpus: &[usize]) {
             return Err(io::Error::from_raw_os_error(libc::ESRCH));
         }
         if is_placed {
-            sched_setaffinity(None, &set)?;
+            match sched_setaffinity(None, &set) {
+                Ok(()) | Err(Errno::PERM | Errno::ACCESS | Errno::NOSYS) => {}
+                Err(error) => return Err(error.into()),
+            }
         }
         Ok(())
     };

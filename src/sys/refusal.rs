@@ -1,4 +1,4 @@
-//! Why the kernel refuses io_uring to this process, and what to do about it.
+//! Why the kernel refuses io_uring or a resource to this process, and what to do about it.
 //!
 //! The error alone does not tell: a sysctl, a seccomp filter and a security module all answer
 //! EPERM. So the process looks at what it can see of its surroundings; [`Refusal::explain`] only
@@ -6,6 +6,8 @@
 
 use std::fmt;
 use std::fs;
+use std::io;
+use std::thread;
 
 use rlimit::{INFINITY, Resource};
 use rustix::io::Errno;
@@ -32,6 +34,17 @@ pub(crate) struct Surroundings {
     is_filtered: bool,
     /// RLIMIT_MEMLOCK in bytes; `None` is no limit, or none that can be read.
     memlock: Option<u64>,
+    /// A limit on the memory of the process that leaves it little.
+    memory: Option<MemoryLimit>,
+}
+
+/// A limit on the memory of one process, and how much of it is used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct MemoryLimit {
+    name: &'static str,
+    fix: &'static str,
+    limit_bytes: u64,
+    used_bytes: u64,
 }
 
 /// What every seccomp profile must let through.
@@ -44,15 +57,36 @@ impl Refusal {
         match errno {
             Errno::PERM | Errno::ACCESS => Self::forbidden(here),
             Errno::NOSYS => Self::unknown_call(here),
-            Errno::NOMEM => Self::no_memory(here.memlock),
-            Errno::MFILE | Errno::NFILE => {
-                Self::new("no descriptor is left", "raise the limit: ulimit -n 65536")
-            }
+            Errno::MFILE | Errno::NFILE => Self::no_descriptor(),
+            Errno::NOMEM => here
+                .memory
+                .as_ref()
+                .map_or_else(|| Self::no_locked_memory(here.memlock), Self::no_memory_within),
             Errno::INVAL if !here.release.is_at_least(6, 0) => Self::too_old(&here.release),
             _ => Self::new(
                 format!("{} does not do what Linux 6.0 does", here.release),
                 "update the kernel, or serve without io_uring: --driver epoll",
             ),
+        }
+    }
+
+    /// Explains an error of a call that is not of io_uring, where there is more to say than the error
+    /// itself does.
+    fn of_resources(errno: Errno, here: &Surroundings) -> Option<Self> {
+        let within_limits =
+            |otherwise: Self| here.memory.as_ref().map_or(otherwise, Self::no_memory_within);
+        match errno {
+            Errno::MFILE | Errno::NFILE => Some(Self::no_descriptor()),
+            Errno::NOMEM | Errno::NOBUFS => Some(within_limits(Self::new(
+                "no memory is left",
+                "give the host or the container more memory",
+            ))),
+            // Of a thread: the C library answers so where there is no memory for its stack, too.
+            Errno::AGAIN => Some(within_limits(Self::new(
+                "no more threads are allowed",
+                "raise the limit: ulimit -u unlimited (in a container also pids.max)",
+            ))),
+            _ => None,
         }
     }
 
@@ -113,7 +147,23 @@ impl Refusal {
         )
     }
 
-    fn no_memory(memlock: Option<u64>) -> Self {
+    fn no_descriptor() -> Self {
+        Self::new("no descriptor is left", "raise the limit: ulimit -n 65536")
+    }
+
+    fn no_memory_within(limit: &MemoryLimit) -> Self {
+        let MemoryLimit { name, fix, limit_bytes, used_bytes } = limit;
+        Self::new(
+            format!(
+                "memory is refused; {name} is {} KiB, of which this process uses {} KiB",
+                limit_bytes >> 10,
+                used_bytes >> 10
+            ),
+            *fix,
+        )
+    }
+
+    fn no_locked_memory(memlock: Option<u64>) -> Self {
         let Some(memlock) = memlock else {
             return Self::new(
                 "the kernel has no memory left for it, RLIMIT_MEMLOCK is unlimited",
@@ -130,6 +180,21 @@ impl Refusal {
              LimitMEMLOCK=infinity); if it is not that, give the container more memory",
         )
     }
+}
+
+/// An error of a call that is not of io_uring, with cause and fix where a resource ran out.
+pub(crate) fn explain_resources(error: &io::Error) -> String {
+    let errno = Errno::from_io_error(error).unwrap_or(Errno::IO);
+    match Refusal::of_resources(errno, &Surroundings::look()) {
+        Some(refusal) => format!("{error}: {refusal}"),
+        None => error.to_string(),
+    }
+}
+
+/// The same of a call of io_uring.
+pub(crate) fn explain_ring(error: &io::Error) -> String {
+    let errno = Errno::from_io_error(error).unwrap_or(Errno::IO);
+    format!("{error}: {}", Refusal::explain(errno, &Surroundings::look()))
 }
 
 impl fmt::Display for Refusal {
@@ -154,13 +219,51 @@ impl Surroundings {
                 || number("io_uring_group").is_some_and(|group| status.is_member_of(group)),
             is_filtered: status.is_filtered(),
             memlock: limit(Resource::MEMLOCK),
+            memory: MemoryLimit::detect(&status),
         }
     }
 }
 
+/// The soft limit; `None` where there is none, or none that can be read.
 fn limit(resource: Resource) -> Option<u64> {
     let (soft, _) = resource.get().ok()?;
     (soft != INFINITY).then_some(soft)
+}
+
+impl MemoryLimit {
+    /// What a worker takes of the address space at most: 64 MiB for the heap of its thread
+    /// (`HEAP_MAX_SIZE` in glibc's malloc), and less for its ring, buffers and stack.
+    const WORKER_BYTES: u64 = 128 << 20;
+
+    /// The limit that may have been met by a server with a worker for each CPU.
+    fn detect(status: &Status<'_>) -> Option<Self> {
+        let workers = thread::available_parallelism().map_or(1, usize::from) as u64;
+        let limits = [
+            (
+                "RLIMIT_DATA",
+                Resource::DATA,
+                "VmData",
+                "raise it: ulimit -d unlimited (in a systemd unit LimitDATA=infinity)",
+            ),
+            (
+                "RLIMIT_AS",
+                Resource::AS,
+                "VmSize",
+                "raise it: ulimit -v unlimited (in a systemd unit LimitAS=infinity)",
+            ),
+        ];
+        limits.into_iter().find_map(|(name, resource, usage, fix)| {
+            let limit_bytes = limit(resource)?;
+            let used_bytes = status.bytes(usage);
+            let left_bytes = limit_bytes.saturating_sub(used_bytes);
+            (left_bytes < workers * Self::WORKER_BYTES).then_some(Self {
+                name,
+                fix,
+                limit_bytes,
+                used_bytes,
+            })
+        })
+    }
 }
 
 /// `/proc/self/status` (`proc_pid_status(5)`).
@@ -185,6 +288,12 @@ impl Status<'_> {
         primary.into_iter().chain(others).any(|member| member.parse() == Ok(group))
     }
 
+    /// A size, which is in KiB there; 0 where it is not told.
+    fn bytes(&self, name: &str) -> u64 {
+        let kib = self.field(name).split_whitespace().next();
+        kib.and_then(|kib| kib.parse::<u64>().ok()).map_or(0, |kib| kib << 10)
+    }
+
     fn field(&self, name: &str) -> &str {
         self.0
             .lines()
@@ -204,6 +313,7 @@ mod tests {
             is_privileged: false,
             is_filtered: false,
             memlock: Some(64 << 10),
+            memory: None,
         }
     }
 
@@ -245,6 +355,29 @@ mod tests {
     }
 
     #[test]
+    fn a_limit_on_the_memory_of_the_process_comes_before_that_on_locked_memory() {
+        let limit = MemoryLimit {
+            name: "RLIMIT_AS",
+            fix: "raise it: ulimit -v unlimited",
+            limit_bytes: 100 << 20,
+            used_bytes: 90 << 20,
+        };
+        let here = Surroundings { memory: Some(limit), ..somewhere() };
+        let expected = "memory is refused; RLIMIT_AS is 102400 KiB, of which this process uses \
+                        92160 KiB; to fix it: raise it: ulimit -v unlimited";
+        assert_eq!(explain(Errno::NOMEM, &here), expected);
+        let without_ring = Refusal::of_resources(Errno::NOMEM, &here).expect("there is more");
+        assert_eq!(without_ring.to_string(), expected);
+        let elsewhere = Refusal::of_resources(Errno::NOMEM, &somewhere()).expect("there is more");
+        assert!(!elsewhere.to_string().contains("MEMLOCK"), "{elsewhere}");
+        let thread = Refusal::of_resources(Errno::AGAIN, &here).expect("there is more");
+        assert_eq!(thread.to_string(), expected);
+        let thread = Refusal::of_resources(Errno::AGAIN, &somewhere()).expect("there is more");
+        assert!(thread.to_string().contains("ulimit -u"), "{thread}");
+        assert_eq!(Refusal::of_resources(Errno::INVAL, &here), None);
+    }
+
+    #[test]
     fn an_argument_that_is_not_understood_is_of_an_old_kernel() {
         let old = Surroundings { release: Release::parse("5.15.0"), ..somewhere() };
         assert!(explain(Errno::INVAL, &old).starts_with("Linux 5.15.0 is too old"));
@@ -253,10 +386,11 @@ mod tests {
 
     #[test]
     fn the_status_of_a_process_is_read() {
-        let text = "Name:\tringback\nGid:\t1\t1\t1\t7\nGroups:\t20 30 \nCapEff:\t0000000000200000\n\
+        let text = "Name:\tringback\nVmSize:\t    2048 kB\nGid:\t1\t1\t1\t7\nGroups:\t20 30 \nCapEff:\t0000000000200000\n\
                     Seccomp:\t2\nSeccomp_filters:\t1\n";
         let status = Status(text);
         assert!(status.is_filtered() && status.has_sys_admin());
+        assert_eq!((status.bytes("VmSize"), status.bytes("VmData")), (2 << 20, 0));
         assert!([7, 20, 30].iter().all(|group| status.is_member_of(*group)));
         assert!(!status.is_member_of(1) && !status.is_member_of(-1));
         let unknown = Status("");

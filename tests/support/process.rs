@@ -42,12 +42,20 @@ impl Program {
         tasks.flatten().filter_map(nanoseconds_of).map(Duration::from_nanos).sum()
     }
 
+    /// The signals that it ignores: the bit of signal 1 is the lowest.
+    pub fn ignored_signals(&self) -> u64 {
+        u64::from_str_radix(&self.field("SigIgn:"), 16).expect("a mask")
+    }
+
     fn status(&self, field: &str) -> usize {
+        self.field(field).parse::<usize>().expect("a number of KiB") << 10
+    }
+
+    fn field(&self, name: &str) -> String {
         let status = fs::read_to_string(format!("/proc/{}/status", self.id()));
         let status = status.expect("the program runs");
-        let line = status.lines().find(|line| line.starts_with(field)).expect("the kernel says it");
-        let kib = line.split_whitespace().nth(1).and_then(|number| number.parse::<usize>().ok());
-        kib.expect("a number of KiB") << 10
+        let line = status.lines().find(|line| line.starts_with(name)).expect("the kernel says it");
+        line.split_whitespace().nth(1).expect("a value follows").to_owned()
     }
 }
 

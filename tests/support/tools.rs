@@ -1,16 +1,26 @@
 //! Programs that a test needs and a machine may lack.
 
+use std::process::{Command, Stdio};
+
 /// Whether this program is installed. Where it is not, the test is to return: that is said, and
 /// fails where everything must be tested (`CI=true`).
 pub fn has_tool(name: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let is_there = std::env::split_paths(&path).any(|directory| directory.join(name).is_file());
     if !is_there {
-        let must_run = std::env::var_os("CI").is_some_and(|value| value == "true");
-        assert!(!must_run, "{name} is not installed");
-        eprintln!("skipped: {name} is not installed");
+        skip_for_want_of(&format!("{name} is not installed"));
     }
     is_there
+}
+
+/// Whether this command, which a tool that is installed may refuse, runs here; as [`has_tool`].
+pub fn runs(command: &mut Command) -> bool {
+    let status = command.stdout(Stdio::null()).stderr(Stdio::null()).status();
+    let runs = status.is_ok_and(|status| status.success());
+    if !runs {
+        skip_for_want_of(&format!("{command:?} does not run here"));
+    }
+    runs
 }
 
 /// Whether this is root. Where it is not, the test is to return: that is said.
@@ -20,4 +30,9 @@ pub fn is_root() -> bool {
         eprintln!("skipped: only root can do this");
     }
     is_root
+}
+
+fn skip_for_want_of(what: &str) {
+    assert!(std::env::var_os("CI").is_none_or(|value| value != "true"), "{what}");
+    eprintln!("skipped: {what}");
 }

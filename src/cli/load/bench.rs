@@ -17,7 +17,7 @@ use crate::{load, protocol, say, server};
 pub(super) struct EmbeddedServer {
     /// What it must speak, with room for the messages that will be sent.
     pub(super) protocol: protocol::Config,
-    /// Where its one worker is pinned.
+    /// Where its one worker is pinned, if it can be.
     pub(super) cpu: usize,
 }
 
@@ -59,8 +59,12 @@ impl Bench {
             say(format_args!("warning: {warning}"));
         }
         let server = Server::start(&settings).map_err(|error| cannot_serve(&error))?;
+        server.notices().iter().for_each(say);
         config.target = Target::at(server.local_addresses()[0]);
-        config.server = load::Server::Embedded { thread_ids: server.thread_ids(), cpus: vec![cpu] };
+        config.server = load::Server::Embedded {
+            thread_ids: server.thread_ids(),
+            cpus: server.cpus().to_vec(),
+        };
         Ok(Self { config, server: Some(server) })
     }
 

@@ -13,7 +13,7 @@ use super::bounds::within;
 use super::error::{LoadError, exit_code_of_series};
 use super::measure::{CpuList, Measuring, parse_cpus};
 use super::output::{Forms, Reporting};
-use crate::cpus;
+use crate::cpus::{self, PinningRefusal};
 use crate::load::compare::{Comparison, Findings, Metric, ServerCommand, compare, report};
 use crate::load::{Load, RunError};
 use crate::say;
@@ -123,7 +123,10 @@ impl Compare {
         cpus::check_allowed(server_cpus.unwrap_or_default(), &cpus::allowed())
             .map_err(|error| LoadError::Usage(format!("--server-cpus: {error}")))?;
         let place = server_cpus.map_or(ServerPlace::Any, ServerPlace::On);
-        let (config, server_cpus) = self.measuring.resolve_beside(place, None)?;
+        let (config, mut server_cpus) = self.measuring.resolve_beside(place, None)?;
+        if PinningRefusal::detect().is_some() {
+            server_cpus.clear();
+        }
         Ok(Comparison {
             a: self.a.clone(),
             b: self.b.clone(),

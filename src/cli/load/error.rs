@@ -1,11 +1,12 @@
 //! How the load generator ends.
 
-use std::io::{self, Write};
+use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use crate::load::compare::CompareError;
 use crate::load::{DescriptorLimitError, Report, RunError};
+use crate::say;
 
 /// Nothing could be measured, or not be written.
 const EXIT_NOTHING: u8 = 1;
@@ -98,9 +99,9 @@ pub enum LoadError {
 }
 
 impl LoadError {
-    /// Prints the error as one line on stderr; says with which code to exit.
+    /// Says the error in one line; returns the code to exit with.
     pub fn report(&self) -> ExitCode {
-        let _ = writeln!(io::stderr(), "ringback-load: {self}");
+        say(format_args!("ringback-load: {self}"));
         ExitCode::from(match self {
             Self::Usage(_) | Self::Output { .. } => EXIT_USAGE,
             Self::Write { .. }

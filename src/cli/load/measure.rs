@@ -14,11 +14,12 @@ use super::bench::EmbeddedServer;
 use super::bounds::{check_times, within};
 use super::error::LoadError;
 use super::target;
-use crate::cpus::{self, CpusError};
+use crate::cpus::{self, CpusError, PinningRefusal};
 use crate::load::{
     self, Arrival, Assertion, Config, Interrupt, Load, Server, Sizes, Target, allow_descriptors,
     check_sources,
 };
+use crate::say;
 
 /// Descriptors for everything but connections: standard streams, event loops, logs, rings.
 const OTHER_DESCRIPTORS: u64 = 64;
@@ -257,7 +258,14 @@ impl Measuring {
         let wanted = self.cpus.as_ref().map(|CpuList(cpus)| cpus.as_slice());
         cpus::check_allowed(wanted.unwrap_or_default(), &allowed)
             .map_err(|error| LoadError::Usage(format!("--cpus: {error}")))?;
-        Ok(Placement::choose(&allowed, server, wanted, threads, connections))
+        let mut place = Placement::choose(&allowed, server, wanted, threads, connections);
+        if let Some(refusal) = PinningRefusal::detect()
+            && !place.generator.is_empty()
+        {
+            say(format_args!("warning: {}", refusal.warning()));
+            place.generator.clear();
+        }
+        Ok(place)
     }
 }
 

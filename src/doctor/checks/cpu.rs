@@ -2,8 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use rustix::io::Errno;
+
 use crate::cgroup::CpuQuota;
-use crate::cpus;
+use crate::cpus::{self, PinningRefusal};
 use crate::doctor::check::Check;
 use crate::doctor::host::Host;
 
@@ -13,7 +15,12 @@ const SLOW_CLOCKS: [&str; 6] = ["hpet", "acpi_pm", "pit", "jiffies", "refined-ji
 const QUOTA: &str = "cpu quota";
 
 pub(crate) fn affinity() -> Check {
-    of_mask(&cpus::allowed())
+    of_mask(cpus::mask().err(), &cpus::allowed())
+}
+
+/// Whether workers stay where they are put.
+pub(crate) fn pinning() -> Check {
+    of_pinning(PinningRefusal::detect())
 }
 
 /// Workers that use up a quota stand still for the rest of its period, all of them.
@@ -53,13 +60,28 @@ pub(crate) fn governor(host: &Host) -> Check {
     of_governors(&governors.collect())
 }
 
-fn of_mask(cpus: &[usize]) -> Check {
+fn of_mask(unreadable: Option<Errno>, usable: &[usize]) -> Check {
     const NAME: &str = "affinity";
-    if cpus.is_empty() {
-        return Check::fail(NAME, "no CPU is known to be usable", "taskset -c 0 ringback doctor");
+    let noun = if usable.len() == 1 { "CPU" } else { "CPUs" };
+    let found = format!("{} {noun}: {}", usable.len(), cpus::format_list(usable));
+    match unreadable {
+        None => Check::ok(NAME, found),
+        Some(errno) => Check::warn(
+            NAME,
+            format!("{found}, those online: the mask cannot be read: sched_getaffinity: {errno}"),
+            format!("name the CPUs to use, as in --cpus {}", cpus::format_list(usable)),
+        ),
     }
-    let noun = if cpus.len() == 1 { "CPU" } else { "CPUs" };
-    Check::ok(NAME, format!("{} {noun}: {}", cpus.len(), cpus::format_list(cpus)))
+}
+
+fn of_pinning(refusal: Option<PinningRefusal>) -> Check {
+    const NAME: &str = "pinning";
+    match refusal {
+        None => Check::ok(NAME, "workers can be pinned to CPUs"),
+        Some(refusal) => {
+            Check::warn(NAME, format!("workers run on any CPU: {refusal}"), PinningRefusal::FIX)
+        }
+    }
 }
 
 fn of_quota(quota: Option<&CpuQuota>, allowed: usize) -> Check {
@@ -97,9 +119,13 @@ mod tests {
     use crate::doctor::host::tests::host;
 
     #[test]
-    fn a_mask_without_cpus_leaves_nothing_to_run_on() {
-        assert_eq!(of_mask(&[]).status, Status::Fail);
-        assert_eq!(of_mask(&[0, 1, 2, 7]).found, "4 CPUs: 0-2,7");
+    fn a_mask_that_cannot_be_read_is_a_warning() {
+        let cpus = [0, 1, 2, 7];
+        assert_eq!(of_mask(None, &cpus).found, "4 CPUs: 0-2,7");
+        let check = of_mask(Some(Errno::INVAL), &cpus);
+        assert_eq!(check.status, Status::Warn);
+        assert!(check.found.starts_with("4 CPUs: 0-2,7, those online: "), "{}", check.found);
+        assert!(check.fix.expect("there is one").ends_with("--cpus 0-2,7"));
     }
 
     #[test]

@@ -1,0 +1,114 @@
+//! How a server starts: a driver that works, listeners, workers.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::keepalive::Keepalive;
+use super::limits;
+use super::listener::{self, Listeners, SocketOptions};
+use super::worker::{Shared, Workers};
+use super::{Config, Server, StartError};
+use crate::cpus::PinningRefusal;
+use crate::driver::{DriverKind, ShutdownSignal, Urgency, fallback_warning};
+use crate::lifecycle::Admission;
+
+/// Something to know of a server that serves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Notice {
+    /// It serves as well as it can here.
+    Note(String),
+    /// It would serve better if something were mended.
+    Warning(String),
+}
+
+impl fmt::Display for Notice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Note(text) => write!(f, "note: {text}"),
+            Self::Warning(text) => write!(f, "warning: {text}"),
+        }
+    }
+}
+
+pub(super) fn start(config: &Config) -> Result<Server, StartError> {
+    config.check()?;
+    let mut notices = Vec::new();
+    let driver = match try_out(config.driver, &mut notices) {
+        Err(refusal) if config.may_fall_back => fall_back(config, &refusal, &mut notices)?,
+        result => result?,
+    };
+    let options = SocketOptions {
+        share_port: config.share_port,
+        send_buffer: config.send_buffer,
+        keepalive: config.keepalive.map(Keepalive::after),
+    };
+    let listeners = listener::listen(&config.addresses, config.cpus.len(), options, &mut notices)?;
+    let local_addresses = listeners.local_addresses.clone();
+    let mut shared = share(config, driver)?;
+    let workers = start_workers(config, listeners, &mut shared, &mut notices)?;
+    let Shared { driver, is_pinned, shutdown, .. } = shared;
+    // Refused only now, since drivers open some of theirs when they start.
+    limits::try_descriptors(shutdown.descriptor(Urgency::Drain))
+        .map_err(StartError::NoDescriptor)?;
+    let cpus = config.cpus.clone();
+    Ok(Server { driver, notices, cpus, is_pinned, local_addresses, workers, shutdown })
+}
+
+fn try_out(driver: DriverKind, notices: &mut Vec<Notice>) -> Result<DriverKind, StartError> {
+    let remark = driver
+        .try_out()
+        .map_err(|refusal| StartError::Driver { driver, obstacle: refusal.to_string() })?;
+    notices.extend(remark.map(|remark| Notice::Note(remark.to_owned())));
+    Ok(driver)
+}
+
+fn share(config: &Config, driver: DriverKind) -> Result<Shared, StartError> {
+    Ok(Shared {
+        driver,
+        is_pinned: PinningRefusal::detect().is_none(),
+        settings: config.settings(),
+        admission: Arc::new(Admission::new(config.admission_limits())),
+        shutdown: Arc::new(ShutdownSignal::new()?),
+    })
+}
+
+/// Several servers may have found io_uring working at the same time, and not have memory for all.
+/// So workers that cannot start are replaced by others, behind the same listening sockets: nobody
+/// who is in their queues is reset.
+fn start_workers(
+    config: &Config,
+    listeners: Listeners,
+    shared: &mut Shared,
+    notices: &mut Vec<Notice>,
+) -> Result<Workers, StartError> {
+    if !config.may_fall_back || shared.driver == DriverKind::FALLBACK {
+        return Workers::start(&config.cpus, listeners.of_workers, shared);
+    }
+    // Where descriptors do not go for it, a refusal is final.
+    let kept = listeners.try_clone().ok();
+    match (Workers::start(&config.cpus, listeners.of_workers, shared), kept) {
+        (Err(refusal @ StartError::Worker { .. }), Some(kept)) => {
+            shared.driver = fall_back(config, &refusal, notices)?;
+            Workers::start(&config.cpus, kept, shared)
+        }
+        (result, _) => result,
+    }
+}
+
+/// The driver that serves where the configured one was refused.
+fn fall_back(
+    config: &Config,
+    refusal: &StartError,
+    notices: &mut Vec<Notice>,
+) -> Result<DriverKind, StartError> {
+    let driver = DriverKind::FALLBACK;
+    Config { driver, ..config.clone() }.check()?;
+    let obstacle = match refusal {
+        StartError::Driver { obstacle, .. } => obstacle.clone(),
+        StartError::Worker { reason, .. } => reason.clone(),
+        other => other.to_string(),
+    };
+    notices.clear();
+    notices.push(Notice::Warning(fallback_warning(obstacle)));
+    Ok(driver)
+}
