@@ -25,7 +25,7 @@ impl Default for RingSize {
     /// Sizes that measured well: a buffer holds the bulk of a fast peer, and there are enough for
     /// everything that arrives in one turn.
     fn default() -> Self {
-        Self { submissions: 1024, completions: 8192, buffers: 512, buffer_size: 32 << 10 }
+        Self { submissions: 1024, completions: 8192, buffers: 256, buffer_size: 64 << 10 }
     }
 }
 
