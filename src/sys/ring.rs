@@ -508,3 +508,6 @@ fn unless_it_passes(entered: io::Result<usize>) -> io::Result<()> {
         Ok(_) => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests;
