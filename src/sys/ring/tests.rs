@@ -284,10 +284,12 @@ fn a_ring_that_ends_waits_for_everything_that_was_submitted() {
         ring.watch_writable(token(Operation::Writable, slot));
     }
     ring.submit(Wait::Poll).expect("the ring goes on");
-    ring.receive_one(token(Operation::Receive, 0));
+    for slot in 0..CONNECTIONS as u32 {
+        ring.receive_one(token(Operation::Receive, slot));
+    }
+    assert!(!ring.deferred.is_empty(), "some never reach the kernel");
     ring.quiesce();
     assert_eq!(ring.in_flight, 0);
-    (0..CONNECTIONS).for_each(|slot| assert_eq!(socket_in_flight(&ring, slot), 0));
 }
 
 #[test]
