@@ -2,8 +2,8 @@
 # The tests at full size, for a night: scripts/soak.sh
 #
 # A million short connections, 100 restarts under load, 100 MB half-closed towards slow readers,
-# thousands of seeds of the simulation, long fuzzing. Runs everything, whatever became of what went
-# before, ends with a summary, and exits non-zero when anything failed.
+# thousands of seeds of the simulation, planted bugs, long fuzzing. Runs everything, whatever became
+# of what went before, ends with a summary, and exits non-zero when anything failed.
 #
 #   SOAK_ROUNDS    how often the tests over sockets run, 1 without it
 #   SOAK_SEEDS     seeds of the simulation, 5000 without it
@@ -27,6 +27,7 @@ main() {
         step "conformance, round $round of $ROUNDS" over_sockets
     done
     step "simulation, $SEEDS seeds" simulate
+    step "mutants" scripts/mutants.sh
     if ((FUZZ_SECONDS > 0)); then
         step "fuzzing, $FUZZ_SECONDS s a target" scripts/fuzz.sh "$FUZZ_SECONDS"
     fi
