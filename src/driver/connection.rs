@@ -35,6 +35,8 @@ pub(super) struct Connection<L, T> {
     is_eof_due: bool,
     outgoing: Parts<L>,
     sending: Sending,
+    /// Calls of the core in this turn.
+    calls: usize,
     /// Since when the peer has not been read.
     paused_since: Option<Instant>,
     unsent_at_end: usize,
@@ -84,8 +86,16 @@ pub(crate) enum CloseMode {
 }
 
 /// Calls of the core in one turn. With eight frames a call, the smallest ones of a turn take some
-/// 25 µs.
-const MAX_CALLS_PER_TURN: usize = 64;
+/// 10 µs.
+const MAX_CALLS_PER_TURN: usize = 16;
+
+/// How much of what was received the core is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Work {
+    /// What the turn's budget and the high-water mark allow.
+    OneTurn,
+    Everything,
+}
 
 impl<L: Stretch, T> Connection<L, T> {
     pub(super) fn new(transport: T, permit: Permit, now: Instant, settings: &Settings) -> Self {
@@ -98,6 +108,7 @@ impl<L: Stretch, T> Connection<L, T> {
             is_eof_due: false,
             outgoing: Parts::default(),
             sending: Sending::default(),
+            calls: 0,
             paused_since: None,
             unsent_at_end: 0,
             holding: Holding::default(),
@@ -193,6 +204,12 @@ impl<L: Stretch, T> Connection<L, T> {
         self.lifecycle.probed(now, probe, &settings.limits);
     }
 
+    /// The turn is over: the next one has a budget of its own.
+    pub(super) fn end_turn(&mut self) {
+        self.is_dirty = false;
+        self.calls = 0;
+    }
+
     /// Whether the peer is being read from now on: a pause is added to its frame's time.
     pub(super) fn set_reading(&mut self, now: Instant, is_reading: bool) {
         if !is_reading {
@@ -234,7 +251,7 @@ impl<L: Stretch, T> Connection<L, T> {
         buffers: &mut impl Buffers<Lease = L>,
     ) {
         // What the core would have sent back counts as lost.
-        self.work(now, usize::MAX, settings, buffers);
+        self.work(now, Work::Everything, settings, buffers);
         self.lifecycle.close(Cause::Abandoned);
     }
 
@@ -264,7 +281,7 @@ impl<L: Stretch, T> Connection<L, T> {
         buffers: &mut impl Buffers<Lease = L>,
     ) {
         // What arrived in time is looked at before the time is.
-        self.work(now, usize::MAX, settings, buffers);
+        self.work(now, Work::Everything, settings, buffers);
         self.lifecycle.handle_timeout(now, &settings.limits);
         if self.is_reading() {
             self.notify(now, Input::Timeout, settings, buffers);
@@ -278,7 +295,7 @@ impl<L: Stretch, T> Connection<L, T> {
         settings: &Settings,
         buffers: &mut impl Buffers<Lease = L>,
     ) -> Action {
-        self.work(now, MAX_CALLS_PER_TURN, settings, buffers);
+        self.work(now, Work::OneTurn, settings, buffers);
         match self.lifecycle.action() {
             Step::Continue => {}
             Step::SendFin => {
@@ -329,22 +346,21 @@ impl<L: Stretch, T> Connection<L, T> {
         self.lifecycle.is_open() && self.received.has_unseen()
     }
 
-    /// Shows the core what it has not seen, in at most `max_calls` calls, and carries out what it
-    /// answers. A limited turn stops at the high-water mark as well.
+    /// Shows the core what it has not seen and carries out what it answers.
     fn work(
         &mut self,
         now: Instant,
-        max_calls: usize,
+        work: Work,
         settings: &Settings,
         buffers: &mut impl Buffers<Lease = L>,
     ) {
         self.lifecycle.throttle(self.backlog(), &settings.limits);
-        let mut calls = 0;
         while self.may_work() {
-            if calls == max_calls || (max_calls < usize::MAX && self.lifecycle.is_throttled()) {
+            let must_wait = self.calls >= MAX_CALLS_PER_TURN || self.lifecycle.is_throttled();
+            if work == Work::OneTurn && must_wait {
                 return;
             }
-            calls += 1;
+            self.calls += 1;
             let bytes = self.received.unseen(buffers);
             let outcome = self.protocol.handle_input(now, Input::Data(bytes));
             self.received.advance(outcome.unwrap_or(0));

@@ -300,7 +300,7 @@ impl<L: Stretch, T> Connections<L, T> {
         buffers: &mut impl Buffers<Lease = L>,
     ) {
         let Some(connection) = self.slab.get_mut(key) else { return };
-        connection.is_dirty = false;
+        connection.end_turn();
         connection.set_reading(now, is_reading);
         connection.copy_out(buffers);
         let deadline = connection.deadline(&self.settings);
