@@ -215,6 +215,7 @@ impl<L: Stretch, T> Connection<L, T> {
         if !is_reading {
             self.paused_since.get_or_insert(now);
         } else if let Some(since) = self.paused_since.take() {
+            self.lifecycle.not_read(now);
             self.protocol.postpone_deadline(now.saturating_duration_since(since));
         }
     }
@@ -282,6 +283,9 @@ impl<L: Stretch, T> Connection<L, T> {
     ) {
         // What arrived in time is looked at before the time is.
         self.work(now, Work::Everything, settings, buffers);
+        if self.paused_since.is_some() {
+            self.lifecycle.not_read(now);
+        }
         self.lifecycle.handle_timeout(now, &settings.limits);
         if self.is_reading() {
             self.notify(now, Input::Timeout, settings, buffers);

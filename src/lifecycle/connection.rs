@@ -300,6 +300,11 @@ impl Lifecycle {
         OnReceive::Drop
     }
 
+    /// We do not read: what the peer sent meanwhile nobody has seen, so it counts as active.
+    pub(crate) fn not_read(&mut self, now: Instant) {
+        self.last_activity = now;
+    }
+
     /// The peer's FIN arrived.
     pub(crate) fn peer_finished(&mut self) {
         self.peer_finished = true;
