@@ -20,6 +20,8 @@ macro_rules! conformance {
             mod hostile;
             mod limits;
             mod spin;
+            mod stop;
+            mod threads;
         }
     };
 }
