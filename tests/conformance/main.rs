@@ -19,6 +19,7 @@ macro_rules! conformance {
             mod echo;
             mod hostile;
             mod limits;
+            mod memory;
             mod spin;
             mod stop;
             mod threads;
