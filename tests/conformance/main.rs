@@ -20,6 +20,7 @@ macro_rules! conformance {
             mod hostile;
             mod limits;
             mod memory;
+            mod pause;
             mod scarcity;
             mod spin;
             mod stop;
