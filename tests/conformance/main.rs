@@ -18,6 +18,7 @@ macro_rules! conformance {
             mod drain;
             mod echo;
             mod hostile;
+            mod last_words;
             mod limits;
             mod memory;
             mod pause;
