@@ -19,6 +19,7 @@ macro_rules! conformance {
             mod echo;
             mod hostile;
             mod last_words;
+            mod least;
             mod limits;
             mod memory;
             mod pause;
