@@ -42,7 +42,7 @@ pub(crate) struct Probe {
     pub(crate) is_over: bool,
 }
 
-/// Why a connection ended; the first cause counts.
+/// Why a connection ended; the first cause counts, but for [`Finished`](Self::Finished).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Cause {
     /// The peer finished and has all its replies.
@@ -392,7 +392,10 @@ impl Lifecycle {
 
     /// The connection is closed without ceremony.
     pub(crate) fn close(&mut self, cause: Cause) {
-        self.cause.get_or_insert(cause);
+        // A peer that has finished may still not take, or not wait for, what is left.
+        if matches!(self.cause, None | Some(Cause::Finished)) {
+            self.cause = Some(cause);
+        }
         self.is_cut |= matches!(cause, Cause::Stalled | Cause::Evicted);
         self.phase = Phase::Closed;
     }
