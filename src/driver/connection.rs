@@ -449,3 +449,6 @@ impl<L: Stretch, T> Connection<L, T> {
         self.received.clear(|lease| buffers.release(lease));
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -355,3 +355,6 @@ impl<L: Stretch, T> Connections<L, T> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

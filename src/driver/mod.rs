@@ -20,6 +20,8 @@ mod shutdown;
 mod slab;
 mod spill;
 mod spin;
+#[cfg(test)]
+mod testing;
 mod tokio_uring;
 pub(crate) mod uring;
 

@@ -146,6 +146,11 @@ mod tests {
         spill.update(now, key(1), &mut held[1], 120, false);
         spill.update(now, key(0), &mut held[0], 127, false);
         assert_eq!(spill.worst(now), Some(key(0)));
+        // A class further up and down again, too.
+        for bytes in [1_000, 127] {
+            spill.update(now, key(0), &mut held[0], bytes, false);
+            assert_eq!(spill.worst(now), Some(key(0)));
+        }
         // It was empty in between: its age begins anew.
         spill.update(now, key(0), &mut held[0], 0, false);
         spill.update(now, key(0), &mut held[0], 127, false);

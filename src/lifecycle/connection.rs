@@ -540,3 +540,6 @@ impl Farewell {
         Self { linger: Linger::For(limits.refusal_linger), allowance: limits.refusal_allowance }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -512,3 +512,6 @@ fn can_be_sent_on(events: u32) -> bool {
     const SENDABLE: i16 = libc::POLLOUT | libc::POLLERR | libc::POLLHUP;
     events & SENDABLE as u32 != 0
 }
+
+#[cfg(test)]
+mod tests;
