@@ -204,14 +204,21 @@ impl<L: Stretch, T> Connection<L, T> {
         self.lifecycle.probed(now, probe, &settings.limits);
     }
 
-    /// The turn is over: the next one has a budget of its own.
-    pub(super) fn end_turn(&mut self) {
+    /// The turn is over: what waits is kept, and the next turn has a budget of its own.
+    pub(super) fn end_turn(
+        &mut self,
+        now: Instant,
+        is_reading: bool,
+        buffers: &mut impl Buffers<Lease = L>,
+    ) {
         self.is_dirty = false;
         self.calls = 0;
+        self.set_reading(now, is_reading);
+        self.copy_out(buffers);
     }
 
     /// Whether the peer is being read from now on: a pause is added to its frame's time.
-    pub(super) fn set_reading(&mut self, now: Instant, is_reading: bool) {
+    fn set_reading(&mut self, now: Instant, is_reading: bool) {
         if !is_reading {
             self.paused_since.get_or_insert(now);
         } else if let Some(since) = self.paused_since.take() {
@@ -321,7 +328,7 @@ impl<L: Stretch, T> Connection<L, T> {
     }
 
     /// Copies what waits out of the buffers that it may not stay in.
-    pub(super) fn copy_out(&mut self, buffers: &mut impl Buffers<Lease = L>) {
+    fn copy_out(&mut self, buffers: &mut impl Buffers<Lease = L>) {
         for parts in [self.received.parts_mut(), &mut self.outgoing] {
             let must_go = |part: &Part<L>| match part {
                 Part::Leased(lease) => !buffers.may_stay(lease.len()),

@@ -300,9 +300,7 @@ impl<L: Stretch, T> Connections<L, T> {
         buffers: &mut impl Buffers<Lease = L>,
     ) {
         let Some(connection) = self.slab.get_mut(key) else { return };
-        connection.end_turn();
-        connection.set_reading(now, is_reading);
-        connection.copy_out(buffers);
+        connection.end_turn(now, is_reading, buffers);
         let deadline = connection.deadline(&self.settings);
         self.timers.schedule(&mut connection.alarm, key, deadline);
         if connection.has_work_left() {
