@@ -55,6 +55,10 @@ impl Spill {
         self.total > self.budget
     }
 
+    pub(super) fn is_half_full(&self) -> bool {
+        self.total > self.budget / 2
+    }
+
     /// A connection keeps this many bytes now. One that has ended cannot be evicted any more.
     pub(super) fn update(
         &mut self,
