@@ -217,6 +217,11 @@ impl<L: Stretch, T> Connection<L, T> {
         self.copy_out(buffers);
     }
 
+    /// What is left over would take memory that is short: the turn goes on.
+    pub(super) fn extend_turn(&mut self) {
+        self.calls = 0;
+    }
+
     /// Whether the peer is being read from now on: a pause is added to its frame's time.
     fn set_reading(&mut self, now: Instant, is_reading: bool) {
         if !is_reading {

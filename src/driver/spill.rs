@@ -5,8 +5,8 @@
 //! The connection goes for which bytes × time is largest: the bytes that it keeps in memory of ours,
 //! and how long it has kept some. So neither a peer that begins again and again drives out one that
 //! waits long with little, nor does one that came with much have to wait long for its turn. Time counts
-//! from [`HEAD_START`] on, so that size decides among those that have just come: a burst of attackers
-//! is as old as its last turn.
+//! from [`HEAD_START`] on: a burst of attackers is no older than its turn, and so is a peer in bulk,
+//! whose much is soon gone.
 //!
 //! Connections stand in classes by the powers of two of their bytes, in each by age. The first of a
 //! class is its worst, so an eviction compares a few dozen, and finds the worst of all within a
@@ -35,8 +35,9 @@ pub(super) struct Holding {
 }
 
 /// Age of a connection that has just come. With it, one that waits for the ten seconds that a frame may
-/// take keeps its place beside new ones with twenty times as much.
-const HEAD_START: Duration = Duration::from_secs(1);
+/// take keeps its place beside new ones with 200 times as much; a peer in bulk keeps its own beside one
+/// that has not read as much for longer than this.
+const HEAD_START: Duration = Duration::from_millis(50);
 
 /// More than memory can have bytes.
 const CLASSES: usize = usize::BITS as usize;
@@ -53,6 +54,10 @@ impl Spill {
 
     pub(super) fn is_over_budget(&self) -> bool {
         self.total > self.budget
+    }
+
+    pub(super) fn is_half_full(&self) -> bool {
+        self.total > self.budget / 2
     }
 
     /// A connection keeps this many bytes now. One that has ended cannot be evicted any more.

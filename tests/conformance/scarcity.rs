@@ -12,6 +12,10 @@ use crate::support::framed::frame;
 use crate::support::peers::{Witness, close_by_reset};
 use crate::support::{PATIENCE, Program, connect, noise};
 
+const BUFFERS: u16 = 16;
+/// As many as there are buffers, but for some that may still be being sent from.
+const OTHERS: u16 = 12;
+
 #[test]
 fn a_frame_in_single_bytes_keeps_no_buffers_from_others() {
     let mut config = Config::new(vec![SocketAddr::from(([127, 0, 0, 1], 0))]);
@@ -19,18 +23,25 @@ fn a_frame_in_single_bytes_keeps_no_buffers_from_others() {
     config.protocol =
         protocol::Config::Framed(FramedConfig { frame_timeout: PATIENCE, ..Default::default() });
     config.cpus.truncate(1);
-    config.ring = RingSize { buffers: 16, ..RingSize::default() };
+    config.ring = RingSize { buffers: BUFFERS, ..RingSize::default() };
     config.drain_quiet = Duration::from_millis(100);
     let server = Server::start(&config).expect("the server starts");
     let address = server.local_addresses()[0];
-    let (mut witness, mut peer) =
-        (Witness::new(address, &frame(Kind::Echo, 1, &noise(1000, 1))), connect(address));
+    let message = frame(Kind::Echo, 1, &noise(1000, 1));
+    let (mut witness, mut peer) = (Witness::new(address, &message), connect(address));
     for byte in &frame(Kind::Echo, 2, &noise(200, 2))[..100] {
         peer.write_all(&[*byte]).expect("sent");
         // Now the worker has received it, all by itself.
         witness.echo();
     }
-    drop((witness, peer));
+    let mut others: Vec<_> = (0..OTHERS).map(|_| connect(address)).collect();
+    for _ in 0..50 {
+        others.iter_mut().for_each(|other| other.write_all(&message).expect("sent"));
+        for other in &mut others {
+            other.read_exact(&mut vec![0; message.len()]).expect("answered");
+        }
+    }
+    drop((witness, peer, others));
     let counters = server.stop().expect("no worker fails");
     assert_eq!(counters.buffer_waits, 0, "receives that found no buffer");
 }

@@ -23,10 +23,10 @@ const WORKERS: usize = 2;
 const MAX_KERNEL_THREADS: usize =
     if matches!(DRIVER, DriverKind::TokioUring) { WORKERS } else { 0 };
 
-fn start() -> Program {
+fn start(options: &[&str]) -> Program {
     let workers = WORKERS.to_string();
-    let arguments = ["serve", "127.0.0.1:0", "--driver", DRIVER.name(), "--workers", &workers];
-    Program::start(&arguments, 1)
+    let base = ["serve", "127.0.0.1:0", "--driver", DRIVER.name(), "--workers", &workers];
+    Program::start(&[&base, options].concat(), 1)
 }
 
 fn assert_few_kernel_threads(program: &Program, after: &str) {
@@ -41,16 +41,28 @@ fn assert_few_kernel_threads(program: &Program, after: &str) {
 
 #[test]
 fn peers_that_do_not_read_cost_no_thread_and_get_every_byte_when_they_do() {
-    run_side_by_side([half_close, send_urgent_and_half_close, send_urgent_and_never_read], 3);
+    let cases =
+        [half_close, half_close_and_stall, send_urgent_and_half_close, send_urgent_and_never_read];
+    run_side_by_side(cases, cases.len());
 }
 
 fn half_close() {
-    let program = start();
+    let program = start(&[]);
     half_close_and_read(&program, stuck_peers(&program), &noise(REQUEST, 1));
 }
 
+/// A quarter of the stall timeout on, sends are tried that the socket has no room for.
+fn half_close_and_stall() {
+    let program = start(&["--stall-timeout", "6s"]);
+    let flood = stuck_peers(&program);
+    flood.half_close();
+    for _ in 0..5 {
+        assert_few_kernel_threads(&program, "a FIN each and a stall");
+    }
+}
+
 fn send_urgent_and_half_close() {
-    let program = start();
+    let program = start(&[]);
     let flood = stuck_peers(&program);
     flood.peers.iter().for_each(send_urgent);
     assert_few_kernel_threads(&program, "an urgent byte each");
@@ -75,7 +87,7 @@ fn half_close_and_read(program: &Program, mut flood: Flood, expected: &[u8]) {
 }
 
 fn send_urgent_and_never_read() {
-    let program = start();
+    let program = start(&[]);
     let mut flood = Flood::new(program.addresses[0], scale(100, 1000));
     let request = noise(REQUEST, 2);
     for round in 1..=3 {

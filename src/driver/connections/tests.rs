@@ -225,6 +225,20 @@ fn who_used_up_its_turn_goes_on_in_the_next_one_in_order() {
 }
 
 #[test]
+fn where_memory_is_short_a_turn_goes_on_until_nothing_is_left_over() {
+    let mut world = World::new(with_budget(40_000));
+    let (first, second) = (world.connect("first"), world.connect("second"));
+    let is_answered = |world: &mut World, key| {
+        world.receive(0, key, &frames(0..1_200));
+        (0..10).any(|_| world.advance(0, key) == Some(READ_AND_WRITE))
+    };
+    assert!(!is_answered(&mut world, first), "a turn has a budget");
+    world.settle(0, first, false);
+    assert!(world.connections.spilled_bytes() > 20_000);
+    assert!(is_answered(&mut world, second), "what is left over would not fit");
+}
+
+#[test]
 fn who_keeps_most_is_evicted_and_has_its_error_in_the_same_turn() {
     let mut world = World::new(with_budget(400));
     let (large, small) = (world.connect("large"), world.connect("small"));
