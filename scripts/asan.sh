@@ -11,7 +11,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 readonly HOST=x86_64-unknown-linux-gnu
 # Of the conformance suite what moves bytes through a ring, of both drivers that have one, and what
 # uses memory most oddly.
-readonly SUBSET=(uring::echo uring::hostile uring::drain)
+readonly SUBSET=(uring::echo uring::hostile uring::memory uring::drain)
 
 main() {
     if ! cargo +nightly --version >/dev/null 2>&1; then

@@ -24,10 +24,11 @@
 //! - `sys` is the only place with `unsafe`. Its `Ring` owns every buffer that an operation in
 //!   flight names, so its safe interface cannot touch memory the kernel may write. It knows nothing
 //!   of protocols.
-//! - `driver` moves bytes between the kernel and the core on one CPU. The policy of the native
-//!   driver, its `session`, takes completions and gives submissions without a kernel: the
-//!   simulation in `testing` runs it over a fake ring. The epoll and the tokio-uring driver share
-//!   `copying`, a session for drivers that copy what has to wait.
+//! - `driver` moves bytes between the kernel and the core on one CPU. What a connection does is
+//!   decided once, in `driver::connection` and `driver::connections`, over leases of whatever
+//!   buffers a driver receives into; the three drivers make system calls in their order. The loop of
+//!   the native one is generic over a `Kernel`, so the simulation in `testing` runs the loop that
+//!   serves.
 //! - [`server`] owns listeners, workers, placement and shutdown.
 //! - [`doctor`] looks at a host as a server would, and says what it lacks.
 //! - [`load`] is the instrument. It shares the protocol core and nothing else with the server: an
@@ -45,15 +46,17 @@
 //! 1. The kernel picks a buffer from the worker's ring of receive buffers, writes the bytes, and
 //!    posts a completion.
 //! 2. `sys::Ring` hands the bytes out as a lease: readable, and out of the kernel's reach.
-//! 3. `driver::uring::session` finds the connection by slot and generation and shows the bytes to
-//!    its protocol core.
+//! 3. `driver::uring` finds the connection by slot and generation; when it has its turn,
+//!    `driver::connection` shows the bytes to its protocol core.
 //! 4. The core answers with ranges of the received stream: [`Output::Forward`] these,
 //!    [`Output::Discard`] those.
 //! 5. Forwarded parts, still in the buffer they were received into, move into the connection's one
-//!    send, coalesced with everything else that is ready.
-//! 6. When the send completes, the leases are recycled, and the buffer returns to the kernel.
+//!    send, coalesced with everything else that is ready. It takes what the socket has room for and
+//!    never waits.
+//! 6. When the send completes, the leases are recycled, and the buffer returns to the kernel. What
+//!    was not sent waits for room, copied out of its buffer unless it fills a good part of that.
 //!
-//! No byte of a raw message or of a frame that arrives whole is copied by us.
+//! No byte of a raw message or of a frame that arrives whole is copied by us while its peer reads.
 //!
 //! # To build another service on this
 //!

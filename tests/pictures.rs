@@ -71,8 +71,8 @@ fn saved_reports_are_drawn_over_each_other() {
 fn a_log_is_drawn_over_time_and_beside_other_forms() {
     let directory = tempfile::tempdir().unwrap();
     let file = |ending: &str| directory.path().join(ending).display().to_string();
-    let (log, table) = (file("run.hlog"), file("run.hgrm"));
-    run_in(directory.path(), "run", &["-d", "2s", "-r", "500", "--hlog", &log, "--hgrm", &table]);
+    let log = file("run.hlog");
+    run_in(directory.path(), "run", &["-d", "2s", "-r", "500", "--hlog", &log]);
     let output = ringback_load(&["plot", &log]);
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     let alone = texts(std::str::from_utf8(&output.stdout).unwrap());
@@ -80,11 +80,11 @@ fn a_log_is_drawn_over_time_and_beside_other_forms() {
     for words in ["response, from the intended", "Latency over time", "Throughput", " messages"] {
         assert!(alone.iter().any(|text| text.contains(words)), "{words} in {alone:?}");
     }
-    let output = ringback_load(&["plot", &log, &table, &file("run.json")]);
+    let output = ringback_load(&["plot", &log, &file("run.json")]);
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     let together = texts(std::str::from_utf8(&output.stdout).unwrap());
-    assert_eq!(together[0], "Latency of 3 runs");
-    for words in ["run.hlog", "run.hgrm", "run.json", "Latency over time of run.hlog"] {
+    assert_eq!(together[0], "Latency of 2 runs");
+    for words in ["run.hlog", "run.json", "Latency over time of run.hlog"] {
         assert!(together.iter().any(|text| text == words), "{words} in {together:?}");
     }
 }
@@ -102,15 +102,19 @@ fn what_cannot_be_drawn_names_file_cause_and_fix() {
     let cut = save("cut.json", "{\"schema\": \"ringback-load/1\", \"target\"");
     let missing = directory.path().join("missing.json").display().to_string();
     let table = save("run.hgrm", "Value Percentile TotalCount 1/(1-Percentile)\n1.0 0.5 5 2.0\n");
+    let comparison = save("compare.json", "{\"schema\": \"ringback-compare/1\"}");
+    let log = save("run.hlog", "1.0,1.0,2.0,HISTFAAAAA\n");
     let many = vec![table.as_str(); 13];
     let cases: &[(&[&str], &[&str])] = &[
         (&[&missing], &["cannot read", "missing.json", "No such file"]),
         (&[directory.path().to_str().unwrap()], &["cannot read", "Is a directory"]),
-        (&[&table, &notes], &["cannot draw", "notes.txt", "save one with --format json"]),
+        (&[&notes], &["cannot draw", "notes.txt", "save one with --format json"]),
+        (&[&table], &["cannot draw", "run.hgrm", "percentile table", "draw the log (--hlog)"]),
+        (&[&comparison], &["cannot draw", "\"ringback-compare/1\"", "it draws ringback-load/1"]),
+        (&[&log], &["cannot draw", "run.hlog", "not a whole log"]),
         (&[&other], &["cannot draw", "other.json", "\"other/1\"", "ringback-load/1"]),
         (&[&cut], &["cannot draw", "cut.json", "not a whole JSON report", "save it anew"]),
         (&many, &["13 files are too many", "name at most 12"]),
-        (&[&table, "-o", "/no/such/directory/x.svg"], &["cannot write", "another --output"]),
     ];
     for (arguments, words) in cases {
         let output = ringback_load(&[&["plot"], *arguments].concat());

@@ -35,6 +35,8 @@ pub(super) struct Connection<L, T> {
     is_eof_due: bool,
     outgoing: Parts<L>,
     sending: Sending,
+    /// Calls of the core in this turn.
+    calls: usize,
     /// Since when the peer has not been read.
     paused_since: Option<Instant>,
     unsent_at_end: usize,
@@ -84,8 +86,16 @@ pub(crate) enum CloseMode {
 }
 
 /// Calls of the core in one turn. With eight frames a call, the smallest ones of a turn take some
-/// 25 µs.
-const MAX_CALLS_PER_TURN: usize = 64;
+/// 10 µs.
+const MAX_CALLS_PER_TURN: usize = 16;
+
+/// How much of what was received the core is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Work {
+    /// What the turn's budget and the high-water mark allow.
+    OneTurn,
+    Everything,
+}
 
 impl<L: Stretch, T> Connection<L, T> {
     pub(super) fn new(transport: T, permit: Permit, now: Instant, settings: &Settings) -> Self {
@@ -98,6 +108,7 @@ impl<L: Stretch, T> Connection<L, T> {
             is_eof_due: false,
             outgoing: Parts::default(),
             sending: Sending::default(),
+            calls: 0,
             paused_since: None,
             unsent_at_end: 0,
             holding: Holding::default(),
@@ -193,11 +204,30 @@ impl<L: Stretch, T> Connection<L, T> {
         self.lifecycle.probed(now, probe, &settings.limits);
     }
 
+    /// The turn is over: what waits is kept, and the next turn has a budget of its own.
+    pub(super) fn end_turn(
+        &mut self,
+        now: Instant,
+        is_reading: bool,
+        buffers: &mut impl Buffers<Lease = L>,
+    ) {
+        self.is_dirty = false;
+        self.calls = 0;
+        self.set_reading(now, is_reading);
+        self.copy_out(buffers);
+    }
+
+    /// What is left over would take memory that is short: the turn goes on.
+    pub(super) fn extend_turn(&mut self) {
+        self.calls = 0;
+    }
+
     /// Whether the peer is being read from now on: a pause is added to its frame's time.
-    pub(super) fn set_reading(&mut self, now: Instant, is_reading: bool) {
+    fn set_reading(&mut self, now: Instant, is_reading: bool) {
         if !is_reading {
             self.paused_since.get_or_insert(now);
         } else if let Some(since) = self.paused_since.take() {
+            self.lifecycle.not_read(now);
             self.protocol.postpone_deadline(now.saturating_duration_since(since));
         }
     }
@@ -234,7 +264,7 @@ impl<L: Stretch, T> Connection<L, T> {
         buffers: &mut impl Buffers<Lease = L>,
     ) {
         // What the core would have sent back counts as lost.
-        self.work(now, usize::MAX, settings, buffers);
+        self.work(now, Work::Everything, settings, buffers);
         self.lifecycle.close(Cause::Abandoned);
     }
 
@@ -264,7 +294,10 @@ impl<L: Stretch, T> Connection<L, T> {
         buffers: &mut impl Buffers<Lease = L>,
     ) {
         // What arrived in time is looked at before the time is.
-        self.work(now, usize::MAX, settings, buffers);
+        self.work(now, Work::Everything, settings, buffers);
+        if self.paused_since.is_some() {
+            self.lifecycle.not_read(now);
+        }
         self.lifecycle.handle_timeout(now, &settings.limits);
         if self.is_reading() {
             self.notify(now, Input::Timeout, settings, buffers);
@@ -278,7 +311,7 @@ impl<L: Stretch, T> Connection<L, T> {
         settings: &Settings,
         buffers: &mut impl Buffers<Lease = L>,
     ) -> Action {
-        self.work(now, MAX_CALLS_PER_TURN, settings, buffers);
+        self.work(now, Work::OneTurn, settings, buffers);
         match self.lifecycle.action() {
             Step::Continue => {}
             Step::SendFin => {
@@ -300,7 +333,7 @@ impl<L: Stretch, T> Connection<L, T> {
     }
 
     /// Copies what waits out of the buffers that it may not stay in.
-    pub(super) fn copy_out(&mut self, buffers: &mut impl Buffers<Lease = L>) {
+    fn copy_out(&mut self, buffers: &mut impl Buffers<Lease = L>) {
         for parts in [self.received.parts_mut(), &mut self.outgoing] {
             let must_go = |part: &Part<L>| match part {
                 Part::Leased(lease) => !buffers.may_stay(lease.len()),
@@ -329,22 +362,21 @@ impl<L: Stretch, T> Connection<L, T> {
         self.lifecycle.is_open() && self.received.has_unseen()
     }
 
-    /// Shows the core what it has not seen, in at most `max_calls` calls, and carries out what it
-    /// answers. A limited turn stops at the high-water mark as well.
+    /// Shows the core what it has not seen and carries out what it answers.
     fn work(
         &mut self,
         now: Instant,
-        max_calls: usize,
+        work: Work,
         settings: &Settings,
         buffers: &mut impl Buffers<Lease = L>,
     ) {
         self.lifecycle.throttle(self.backlog(), &settings.limits);
-        let mut calls = 0;
         while self.may_work() {
-            if calls == max_calls || (max_calls < usize::MAX && self.lifecycle.is_throttled()) {
+            let must_wait = self.calls >= MAX_CALLS_PER_TURN || self.lifecycle.is_throttled();
+            if work == Work::OneTurn && must_wait {
                 return;
             }
-            calls += 1;
+            self.calls += 1;
             let bytes = self.received.unseen(buffers);
             let outcome = self.protocol.handle_input(now, Input::Data(bytes));
             self.received.advance(outcome.unwrap_or(0));

@@ -288,7 +288,11 @@ impl<L: Stretch, T> Connections<L, T> {
         key: Key,
         buffers: &mut impl Buffers<Lease = L>,
     ) -> Option<Action> {
-        Some(self.slab.get_mut(key)?.advance(now, &self.settings, buffers))
+        let connection = self.slab.get_mut(key)?;
+        if self.spill.is_half_full() {
+            connection.extend_turn();
+        }
+        Some(connection.advance(now, &self.settings, buffers))
     }
 
     /// A connection has had its turn: what waits in it is kept, its deadline and memory are known.
@@ -300,9 +304,7 @@ impl<L: Stretch, T> Connections<L, T> {
         buffers: &mut impl Buffers<Lease = L>,
     ) {
         let Some(connection) = self.slab.get_mut(key) else { return };
-        connection.is_dirty = false;
-        connection.set_reading(now, is_reading);
-        connection.copy_out(buffers);
+        connection.end_turn(now, is_reading, buffers);
         let deadline = connection.deadline(&self.settings);
         self.timers.schedule(&mut connection.alarm, key, deadline);
         if connection.has_work_left() {

@@ -4,14 +4,16 @@
 //!
 //! The connection goes for which bytes × time is largest: the bytes that it keeps in memory of ours,
 //! and how long it has kept some. So neither a peer that begins again and again drives out one that
-//! waits long with little, nor does one that came with much have to wait long for its turn.
+//! waits long with little, nor does one that came with much have to wait long for its turn. Time counts
+//! from [`HEAD_START`] on: a burst of attackers is no older than its turn, and so is a peer in bulk,
+//! whose much is soon gone.
 //!
 //! Connections stand in classes by the powers of two of their bytes, in each by age. The first of a
 //! class is its worst, so an eviction compares a few dozen, and finds the worst of all within a
 //! factor of two.
 
 use std::collections::BTreeSet;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::slab::Key;
 
@@ -32,6 +34,11 @@ pub(super) struct Holding {
     class: Option<u8>,
 }
 
+/// Age of a connection that has just come. With it, one that waits for the ten seconds that a frame may
+/// take keeps its place beside new ones with 200 times as much; a peer in bulk keeps its own beside one
+/// that has not read as much for longer than this.
+const HEAD_START: Duration = Duration::from_millis(50);
+
 /// More than memory can have bytes.
 const CLASSES: usize = usize::BITS as usize;
 
@@ -47,6 +54,10 @@ impl Spill {
 
     pub(super) fn is_over_budget(&self) -> bool {
         self.total > self.budget
+    }
+
+    pub(super) fn is_half_full(&self) -> bool {
+        self.total > self.budget / 2
     }
 
     /// A connection keeps this many bytes now. One that has ended cannot be evicted any more.
@@ -81,9 +92,8 @@ impl Spill {
     pub(super) fn worst(&self, now: Instant) -> Option<Key> {
         let first_of_each = self.classes.iter().enumerate().filter_map(|(class, connections)| {
             let (since, key) = *connections.first()?;
-            // Counted from 1, so that size decides among those that have just come.
-            let age_us = now.saturating_duration_since(since).as_micros() + 1;
-            Some((age_us << class, key))
+            let age = HEAD_START + now.saturating_duration_since(since);
+            Some((age.as_micros() << class, key))
         });
         first_of_each.max().map(|(_, key)| key)
     }
@@ -91,8 +101,6 @@ impl Spill {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     fn key(slot: u32) -> Key {
@@ -120,6 +128,7 @@ mod tests {
         assert_eq!(worst(&[(100, 60), (65_536, 1)]), Some(1), "much for a second");
         assert_eq!(worst(&[(100, 60), (1000, 1)]), Some(0), "little for a minute");
         assert_eq!(worst(&[(100, 0), (2000, 0), (1, 0)]), Some(1), "the largest of new ones");
+        assert_eq!(worst(&[(100, 10), (40_000, 0)]), Some(1), "a new one with much");
     }
 
     #[test]

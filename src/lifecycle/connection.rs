@@ -42,7 +42,7 @@ pub(crate) struct Probe {
     pub(crate) is_over: bool,
 }
 
-/// Why a connection ended; the first cause counts.
+/// Why a connection ended; the first cause counts, but for [`Finished`](Self::Finished).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Cause {
     /// The peer finished and has all its replies.
@@ -300,6 +300,11 @@ impl Lifecycle {
         OnReceive::Drop
     }
 
+    /// We do not read: what the peer sent meanwhile nobody has seen, so it counts as active.
+    pub(crate) fn not_read(&mut self, now: Instant) {
+        self.last_activity = now;
+    }
+
     /// The peer's FIN arrived.
     pub(crate) fn peer_finished(&mut self) {
         self.peer_finished = true;
@@ -387,7 +392,10 @@ impl Lifecycle {
 
     /// The connection is closed without ceremony.
     pub(crate) fn close(&mut self, cause: Cause) {
-        self.cause.get_or_insert(cause);
+        // A peer that has finished may still not take, or not wait for, what is left.
+        if matches!(self.cause, None | Some(Cause::Finished)) {
+            self.cause = Some(cause);
+        }
         self.is_cut |= matches!(cause, Cause::Stalled | Cause::Evicted);
         self.phase = Phase::Closed;
     }

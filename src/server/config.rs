@@ -415,7 +415,8 @@ impl fmt::Display for MemoryBound {
             f,
             "memory: at most {} MiB = {} workers x {} MiB of buffers and rings \
              + {} MiB for what waits (--memory) + {} connections x {} KiB + {} MiB for the program; \
-             the kernel's socket buffers come on top (net.ipv4.tcp_rmem, tcp_wmem, tcp_mem)",
+             on top the kernel takes socket buffers for each connection (up to \
+             net.ipv4.tcp_rmem and tcp_wmem, all together tcp_mem), and no thread for any",
             mib(self.bytes()),
             self.workers,
             mib(self.worker),

@@ -13,6 +13,7 @@ pub(super) struct Sends {
     slots: Vec<Option<InFlight>>,
     /// Lists of earlier sends. No more sends are in flight than the submission queue holds, since
     /// a send ends inside the call that submits it.
+    #[expect(clippy::vec_box, reason = "a list in flight has moved out, and must not move again")]
     spare: Vec<Box<Scatter>>,
 }
 

@@ -235,7 +235,7 @@ mod tests {
         parts.prepend(front);
         assert_eq!((lengths(&parts), parts.len()), (vec![1, 2, 3], 6));
         let all = parts.take(3);
-        assert!(parts.is_empty() && parts.len() == 0);
+        assert_eq!((parts.count(), parts.len()), (0, 0));
         parts.prepend(all);
         assert_eq!(parts.len(), 6);
     }

@@ -122,10 +122,13 @@ pub(crate) fn try_native_ring() -> Result<Mode, Refusal> {
 /// Whether there can be a ring at all, and be entered, which is what a runtime of one-shot
 /// operations needs.
 pub(crate) fn try_plain_ring() -> Result<(), Refusal> {
-    let refuse =
-        |call: &str, error| Refusal::explain(errno_of(error), &Surroundings::look()).about(call);
-    let ring = IoUring::new(ENTRIES).map_err(|error| refuse("io_uring_setup", error))?;
-    ring.submitter().submit().map(drop).map_err(|error| refuse("io_uring_enter", error))
+    let refuse = |call: &str, errno| Refusal::explain(errno, &Surroundings::look()).about(call);
+    let ring = IoUring::new(ENTRIES).map_err(|error| refuse("io_uring_setup", errno_of(error)))?;
+    match ring.submitter().submit().map_err(errno_of) {
+        // They say «later», not «never».
+        Ok(_) | Err(Errno::INTR | Errno::AGAIN | Errno::BUSY) => Ok(()),
+        Err(errno) => Err(refuse("io_uring_enter", errno)),
+    }
 }
 
 /// Whether there can be so many rings at the same time.

@@ -258,23 +258,23 @@ impl Ring {
     pub(crate) fn submit(&mut self, wait: Wait) -> io::Result<()> {
         while self.has_deferred() {
             let left = self.deferred.len();
-            self.enter_without_waiting()?;
-            self.reap();
+            let entered = self.enter_without_waiting();
+            self.handle_entered(entered)?;
             if self.has_deferred() && self.deferred.len() == left {
                 // The kernel takes nothing just now: its completions are to be handled first.
                 return Ok(());
             }
         }
-        match if self.completed.is_empty() { wait } else { Wait::Poll } {
-            Wait::Poll => self.enter_without_waiting()?,
-            Wait::Forever => unless_it_passes(self.uring.submitter().submit_and_wait(1))?,
+        let submitter = self.uring.submitter();
+        let entered = match if self.completed.is_empty() { wait } else { Wait::Poll } {
+            Wait::Poll => self.enter_without_waiting(),
+            Wait::Forever => submitter.submit_and_wait(1),
             Wait::AtMost(limit) => {
                 let limit = Timespec::from(limit);
-                let arguments = SubmitArgs::new().timespec(&limit);
-                unless_it_passes(self.uring.submitter().submit_with_args(1, &arguments))?;
+                submitter.submit_with_args(1, &SubmitArgs::new().timespec(&limit))
             }
-        }
-        Ok(())
+        };
+        self.handle_entered(entered)
     }
 
     /// Whether there is a completion to take. Looks into memory only, unless there is work that the
@@ -372,15 +372,36 @@ impl Ring {
         self.completed.extend(self.uring.completion());
     }
 
-    fn enter_without_waiting(&self) -> io::Result<()> {
+    /// Takes the completions that there are. A failure that passes is none; one for want of memory is
+    /// waited for, unless there are completions whose memory comes back.
+    fn handle_entered(&mut self, entered: io::Result<usize>) -> io::Result<()> {
+        const MEMORY_RETRY_INTERVAL: Duration = Duration::from_millis(1);
+        self.reap();
+        let Err(error) = entered else { return Ok(()) };
+        match error.raw_os_error() {
+            Some(libc::EINTR | libc::ETIME | libc::EBUSY) => Ok(()),
+            Some(libc::EAGAIN) => {
+                if self.completed.is_empty() {
+                    thread::sleep(MEMORY_RETRY_INTERVAL);
+                }
+                Ok(())
+            }
+            Some(libc::EBADR) => Err(io::Error::new(
+                io::ErrorKind::OutOfMemory,
+                "the kernel dropped completions for want of memory (EBADR): give the host or the \
+                 container more",
+            )),
+            _ => Err(error),
+        }
+    }
+
+    fn enter_without_waiting(&self) -> io::Result<usize> {
         // The crate keeps the queue's tail private; `submission_shared` reads it.
         // SAFETY: no other submission queue is alive: every use of one ends in its statement.
         let waiting = unsafe { self.uring.submission_shared() }.len() as u32;
         let submitter = self.uring.submitter();
         // SAFETY: no argument is passed, and the flag allows that.
-        unless_it_passes(unsafe {
-            submitter.enter::<libc::sigset_t>(waiting, 0, ENTER_GETEVENTS, None)
-        })
+        unsafe { submitter.enter::<libc::sigset_t>(waiting, 0, ENTER_GETEVENTS, None) }
     }
 
     fn interpret(&mut self, entry: &cqueue::Entry) -> Completion {
@@ -490,23 +511,6 @@ fn limit_workers_of(uring: &IoUring) {
 fn can_be_sent_on(events: u32) -> bool {
     const SENDABLE: i16 = libc::POLLOUT | libc::POLLERR | libc::POLLHUP;
     events & SENDABLE as u32 != 0
-}
-
-/// Failures of `io_uring_enter` that say «later», not «never»: interrupted, timed out, completions
-/// to be reaped first, no memory for a request right now.
-fn unless_it_passes(entered: io::Result<usize>) -> io::Result<()> {
-    match entered {
-        Err(error) => match error.raw_os_error() {
-            Some(libc::EINTR | libc::ETIME | libc::EBUSY | libc::EAGAIN) => Ok(()),
-            Some(libc::EBADR) => Err(io::Error::new(
-                io::ErrorKind::OutOfMemory,
-                "the kernel dropped completions for want of memory (EBADR): give the host or the \
-                 container more",
-            )),
-            _ => Err(error),
-        },
-        Ok(_) => Ok(()),
-    }
 }
 
 #[cfg(test)]

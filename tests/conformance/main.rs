@@ -18,8 +18,15 @@ macro_rules! conformance {
             mod drain;
             mod echo;
             mod hostile;
+            mod last_words;
+            mod least;
             mod limits;
+            mod memory;
+            mod pause;
+            mod scarcity;
             mod spin;
+            mod stop;
+            mod threads;
         }
     };
 }

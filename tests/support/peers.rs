@@ -1,10 +1,13 @@
 //! Peers that misbehave, and one that watches how it is served meanwhile.
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::io::Errno;
+use rustix::net::SendFlags;
 use socket2::{Domain, SockRef, Socket, Type};
 
 use super::{PATIENCE, connect};
@@ -13,6 +16,8 @@ use super::{PATIENCE, connect};
 pub fn connect_with_small_buffers(address: SocketAddr) -> TcpStream {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, None);
     let socket = socket.expect("a descriptor can be had");
+    // The kernel's buffer for what is sent grows with the size of segments.
+    socket.set_tcp_mss(536).expect("an option can be set");
     socket.set_recv_buffer_size(4096).expect("an option can be set");
     socket.set_send_buffer_size(16 << 10).expect("an option can be set");
     socket.connect(&address.into()).expect("the server accepts");
@@ -69,6 +74,53 @@ impl Flood {
             thread::sleep(Duration::from_millis(1));
         }
     }
+
+    /// Each sends its FIN.
+    pub fn half_close(&self) {
+        for peer in &self.peers {
+            peer.shutdown(Shutdown::Write).expect("it is connected");
+        }
+    }
+
+    /// Each reads to the server's FIN; returns what it got.
+    pub fn read_to_end(&mut self) -> Vec<Vec<u8>> {
+        let read = |peer: &mut TcpStream| {
+            let mut reply = Vec::new();
+            peer.set_nonblocking(false).expect("an option can be set");
+            peer.read_to_end(&mut reply).expect("the reply ends with a FIN");
+            reply
+        };
+        thread::scope(|scope| {
+            let readers: Vec<_> =
+                self.peers.iter_mut().map(|peer| scope.spawn(move || read(peer))).collect();
+            readers.into_iter().map(|reader| reader.join().expect("it got its reply")).collect()
+        })
+    }
+}
+
+/// Sends one urgent byte, once the kernel takes it.
+pub fn send_urgent(peer: &TcpStream) {
+    let started = Instant::now();
+    while let Err(error) = rustix::net::send(peer, b"!", SendFlags::OOB) {
+        assert_eq!(error, Errno::AGAIN);
+        assert!(started.elapsed() < PATIENCE, "nothing more is taken");
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// Runs cases that mostly sleep, so many at a time.
+pub fn run_side_by_side<F: FnOnce() + Send>(cases: impl IntoIterator<Item = F>, at_once: usize) {
+    let cases = Mutex::new(cases.into_iter().collect::<Vec<_>>());
+    let next = || cases.lock().expect("taking one does not panic").pop();
+    thread::scope(|scope| {
+        for _ in 0..at_once {
+            scope.spawn(|| {
+                while let Some(case) = next() {
+                    case();
+                }
+            });
+        }
+    });
 }
 
 /// A well-behaved peer that knows how fast it is served.

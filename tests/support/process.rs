@@ -32,6 +32,14 @@ impl Program {
         }
     }
 
+    /// Names of all threads, the kernel's own that work for the process among them.
+    pub fn threads(&self) -> Vec<String> {
+        let tasks = fs::read_dir(format!("/proc/{}/task", self.id())).expect("the program runs");
+        // One that ends meanwhile has no name any more.
+        let name_of = |task: fs::DirEntry| fs::read_to_string(task.path().join("comm")).ok();
+        tasks.flatten().filter_map(name_of).map(|name| name.trim_end().to_owned()).collect()
+    }
+
     /// Processor time of all threads.
     pub fn cpu_time(&self) -> Duration {
         let tasks = fs::read_dir(format!("/proc/{}/task", self.id())).expect("the program runs");
@@ -62,12 +70,30 @@ impl Program {
 /// The bound that `serve --check` prints for these arguments, in bytes. A sanitizer takes memory of
 /// its own on top: scripts/asan.sh lifts the bound.
 pub fn memory_bound(arguments: &[&str]) -> usize {
-    if std::env::var_os("RINGBACK_MEMORY_UNBOUND").is_some() {
+    if is_unbound() {
         return usize::MAX;
     }
+    let text = check(arguments);
+    let (_, rest) = text.split_once("memory: at most ").expect("the bound is printed");
+    rest.split_once(" MiB").expect("it has its unit").0.parse::<usize>().expect("a number") << 20
+}
+
+/// What of that bound each connection has, in bytes.
+pub fn connection_bound(arguments: &[&str]) -> usize {
+    if is_unbound() {
+        return usize::MAX >> 20;
+    }
+    let text = check(arguments);
+    let (_, rest) = text.split_once(" connections x ").expect("the bound is printed");
+    rest.split_once(" KiB").expect("it has its unit").0.parse::<usize>().expect("a number") << 10
+}
+
+fn is_unbound() -> bool {
+    std::env::var_os("RINGBACK_MEMORY_UNBOUND").is_some()
+}
+
+fn check(arguments: &[&str]) -> String {
     let (code, text) = run(&[arguments, &["--check"]].concat());
     assert_eq!(code, Some(0), "{text}");
-    let (_, rest) = text.split_once("memory: at most ").expect("the bound is printed");
-    let (mib, _) = rest.split_once(" MiB").expect("it has its unit");
-    mib.parse::<usize>().expect("it is a number") << 20
+    text
 }

@@ -88,8 +88,7 @@ enum MetricName {
     P99_9,
 }
 
-const FORMS: Forms<Findings> =
-    Forms { text: report::text, json: report::json, figure: report::figure };
+const FORMS: Forms<Findings> = Forms { text: report::text, json: report::json, figure: None };
 
 impl Compare {
     /// Compares, and writes the report where it belongs; says with which code to exit.

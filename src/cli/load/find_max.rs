@@ -10,7 +10,7 @@ use super::bench::Bench;
 use super::bounds::within;
 use super::error::{LoadError, exit_code_of_series};
 use super::measure::Measuring;
-use super::output::{Forms, Reporting};
+use super::output::{Drawing, Forms, Reporting};
 use crate::load::find_max::{Bounds, Findings, Quest, find_max, report};
 use crate::load::{Assertion, Config, Metric, probe_time};
 use crate::say;
@@ -47,10 +47,12 @@ pub struct FindMax {
     measuring: Measuring,
     #[command(flatten)]
     reporting: Reporting,
+    #[command(flatten)]
+    drawing: Drawing,
 }
 
 const FORMS: Forms<Findings> =
-    Forms { text: report::text, json: report::json, figure: report::figure };
+    Forms { text: report::text, json: report::json, figure: Some(report::figure) };
 
 impl FindMax {
     /// Searches, and writes the report where it belongs; says with which code to exit.
@@ -59,7 +61,7 @@ impl FindMax {
             self.measuring.for_many_rates("find-max chooses the rates, from --start on")?;
         let setup = measuring.resolve(self.target.as_deref())?;
         let bounds = self.bounds(&setup.config)?;
-        let outputs = self.reporting.open()?;
+        let outputs = self.reporting.open_with(&self.drawing)?;
         let bench = Bench::set_up(setup)?;
         let quest = Quest { bounds, config: bench.config().clone() };
         if !self.reporting.quiet {

@@ -18,12 +18,18 @@ pub struct Reporting {
     /// Write the report to this file instead of stdout
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// Draw the result into this file
-    #[arg(long, value_name = "FILE")]
-    svg: Option<PathBuf>,
     /// No progress line
     #[arg(long)]
     pub(super) quiet: bool,
+}
+
+/// The option of every command whose result has a picture.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Output")]
+pub struct Drawing {
+    /// Draw the result into this file
+    #[arg(long, value_name = "FILE")]
+    svg: Option<PathBuf>,
 }
 
 /// Form of a report.
@@ -36,14 +42,20 @@ pub(super) enum Format {
 }
 
 impl Reporting {
-    /// Looks at the files before the run, so that a mistake does not cost one.
+    /// Looks at the file before the run, so that a mistake does not cost one.
     pub(super) fn open(&self) -> Result<Outputs, LoadError> {
         let report = open_report(self.output.as_deref())?;
-        let picture = open("the picture", "--svg", self.svg.as_deref())?;
+        Ok(Outputs { format: self.format, report, picture: None })
+    }
+
+    /// As [`open`](Self::open), with a picture if one is wanted.
+    pub(super) fn open_with(&self, drawing: &Drawing) -> Result<Outputs, LoadError> {
+        let outputs = self.open()?;
+        let picture = open("the picture", "--svg", drawing.svg.as_deref())?;
         if let Some(picture) = &picture {
-            Destination::check_distinct(&[&report, picture])?;
+            Destination::check_distinct(&[&outputs.report, picture])?;
         }
-        Ok(Outputs { format: self.format, report, picture })
+        Ok(Outputs { picture, ..outputs })
     }
 }
 
@@ -58,14 +70,14 @@ pub(super) struct Outputs {
 pub(super) struct Forms<T> {
     pub(super) text: fn(&T) -> String,
     pub(super) json: fn(&T) -> String,
-    pub(super) figure: fn(&T) -> Figure,
+    pub(super) figure: Option<fn(&T) -> Figure>,
 }
 
 impl Outputs {
     /// Writes what was found where it belongs.
     pub(super) fn deliver<T>(self, found: &T, forms: &Forms<T>) -> Result<(), LoadError> {
-        if let Some(picture) = self.picture {
-            picture.deliver(&(forms.figure)(found).svg())?;
+        if let (Some(picture), Some(figure)) = (self.picture, forms.figure) {
+            picture.deliver(&figure(found).svg())?;
         }
         self.report.deliver(&match self.format {
             Format::Text => (forms.text)(found),

@@ -16,8 +16,7 @@ const MOST_FILES: usize = 12;
 /// Draws saved results as one SVG picture
 ///
 /// Of runs latency by percentile, and from logs latency and throughput over time; of sweeps latency
-/// against throughput; of a comparison the ratio in each block. Several runs or sweeps are drawn
-/// over each other, named by their files.
+/// against throughput. Several runs or sweeps are drawn over each other, named by their files.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -25,10 +24,9 @@ Examples:
   ringback-load plot run.hlog -o run.svg
   ringback-load plot before.json after.json -o both.svg
 
-Logs (.hlog) are read as nanoseconds, percentile tables (.hgrm) as milliseconds. A log tells most:
-a report knows a few percentiles only.")]
+Logs (.hlog) are read as nanoseconds. A log tells most: a report knows a few percentiles only.")]
 pub struct Plot {
-    /// JSON reports (--format json), logs (--hlog) and percentile tables (--hgrm), at most 12
+    /// JSON reports (--format json) and logs (--hlog), at most 12
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     /// Write the picture to this file instead of stdout

@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::destination::Destination;
 use super::error::LoadError;
-use super::output::{Format, Outputs, Reporting, open};
+use super::output::{Format, Outputs, open};
 use crate::load::picture::{self, History};
 use crate::load::report::{self, hgrm};
 use crate::load::{Config, Interval, Report, hlog};
@@ -42,11 +42,11 @@ impl Results {
     ///
     /// When one cannot be written, or two are the same.
     pub(super) fn open(
-        reporting: &Reporting,
+        outputs: Outputs,
         saving: &Saving,
         config: &Config,
     ) -> Result<Self, LoadError> {
-        let Outputs { format, report, picture } = reporting.open()?;
+        let Outputs { format, report, picture } = outputs;
         let table = open("the percentiles", "--hgrm", saving.hgrm.as_deref())?;
         let log = open("the log", "--hlog", saving.hlog.as_deref())?;
         let all = [Some(&report), table.as_ref(), log.as_ref(), picture.as_ref()];

@@ -8,7 +8,7 @@ use super::super::progress::ProgressLine;
 use super::bench::Bench;
 use super::error::{LoadError, exit_code};
 use super::measure::Measuring;
-use super::output::Reporting;
+use super::output::{Drawing, Reporting};
 use super::results::{Results, Saving};
 use crate::load::{Interval, Progress, Watch, run_watched};
 
@@ -22,6 +22,8 @@ pub struct Run {
     #[command(flatten)]
     reporting: Reporting,
     #[command(flatten)]
+    drawing: Drawing,
+    #[command(flatten)]
     saving: Saving,
 }
 
@@ -29,7 +31,8 @@ impl Run {
     /// Measures, and writes the results where they belong; says with which code to exit.
     pub(super) fn execute(self) -> Result<ExitCode, LoadError> {
         let setup = self.measuring.resolve(self.target.as_deref())?;
-        let results = Results::open(&self.reporting, &self.saving, &setup.config)?;
+        let outputs = self.reporting.open_with(&self.drawing)?;
+        let results = Results::open(outputs, &self.saving, &setup.config)?;
         let bench = Bench::set_up(setup)?;
         let mut follower = Follower { line: ProgressLine::new(self.reporting.quiet), results };
         let found = run_watched(bench.config(), &mut follower);

@@ -9,7 +9,7 @@ use super::super::rates::{RateList, parse_rates};
 use super::bench::Bench;
 use super::error::{LoadError, exit_code_of_series};
 use super::measure::Measuring;
-use super::output::{Forms, Reporting};
+use super::output::{Drawing, Forms, Reporting};
 use crate::load::sweep::{Findings, Rates, Sweep, report, sweep};
 use crate::load::{Config, probe_time};
 use crate::say;
@@ -39,10 +39,12 @@ pub struct SweepCommand {
     measuring: Measuring,
     #[command(flatten)]
     reporting: Reporting,
+    #[command(flatten)]
+    drawing: Drawing,
 }
 
 const FORMS: Forms<Findings> =
-    Forms { text: report::text, json: report::json, figure: report::figure };
+    Forms { text: report::text, json: report::json, figure: Some(report::figure) };
 
 impl SweepCommand {
     /// Measures at every rate, and writes the report where it belongs; says with which code to
@@ -50,7 +52,7 @@ impl SweepCommand {
     pub(super) fn execute(self) -> Result<ExitCode, LoadError> {
         let measuring = self.measuring.for_many_rates("sweep takes its rates from --rates")?;
         let setup = measuring.resolve(self.target.as_deref())?;
-        let outputs = self.reporting.open()?;
+        let outputs = self.reporting.open_with(&self.drawing)?;
         let bench = Bench::set_up(setup)?;
         let rates = self.rates.map_or(Rates::Doubling, |RateList(rates)| Rates::Listed(rates));
         let plan = Sweep { rates, config: bench.config().clone() };

@@ -41,8 +41,7 @@ impl World {
 
     /// As a driver ends a turn with this.
     fn settle(&mut self, seconds: u64, is_reading: bool) {
-        self.connection.set_reading(self.at(seconds), is_reading);
-        self.connection.copy_out(&mut self.buffers);
+        self.connection.end_turn(self.at(seconds), is_reading, &mut self.buffers);
     }
 
     fn timeout(&mut self, seconds: u64) {
@@ -50,7 +49,7 @@ impl World {
         self.connection.handle_timeout(now, &self.settings, &mut self.buffers);
     }
 
-    /// Of the frame that is arriving.
+    /// In seconds.
     fn deadline(&self) -> Option<u64> {
         let deadline = self.connection.deadline(&self.settings)?;
         Some((deadline - self.start).as_secs())
@@ -125,13 +124,16 @@ fn bytes_go_back_in_order_and_a_short_send_goes_on_where_it_ended() {
 #[test]
 fn a_turn_has_a_budget() {
     let mut world = World::new(framed());
-    let all = frames(0..1_200);
-    world.receive(0, &all);
     let a_turn = 8 * MAX_CALLS_PER_TURN;
+    let all = frames(0..2 * a_turn as u64 + 10);
+    world.receive(0, &all);
     for turn in 1..=2 {
-        assert_eq!(world.advance(), Action::Wait(WRITE), "no more is read meanwhile");
-        assert_eq!(world.connection.lifecycle().unsent(), 20 * turn * a_turn);
+        for _asked_again in 0..2 {
+            assert_eq!(world.advance(), Action::Wait(WRITE), "no more is read meanwhile");
+            assert_eq!(world.connection.lifecycle().unsent(), 20 * turn * a_turn);
+        }
         assert!(world.connection.has_work_left());
+        world.settle(0, false);
     }
     assert_eq!(world.advance(), Action::Wait(READ_AND_WRITE));
     assert!(!world.connection.has_work_left());
@@ -142,11 +144,12 @@ fn a_turn_has_a_budget() {
 #[test]
 fn the_core_learns_of_the_end_after_the_bytes_before_it() {
     let mut world = World::new(framed());
-    let all = frames(0..600);
+    let all = frames(0..8 * MAX_CALLS_PER_TURN as u64 + 10);
     world.receive(0, &all);
     world.connection.handle_eof();
     assert_eq!(world.advance(), Action::Wait(WRITE));
     assert!(world.connection.lifecycle().is_open());
+    world.settle(0, false);
     assert_eq!(world.advance(), Action::Wait(WRITE));
     assert_eq!(world.connection.lifecycle().cause(), Some(Cause::Finished));
     assert_eq!(world.send(usize::MAX), all);
@@ -376,4 +379,19 @@ fn parts_are_taken_once_the_last_ones_came_back() {
     world.advance();
     let _parts = world.connection.take_outgoing(usize::MAX);
     world.connection.take_outgoing(usize::MAX);
+}
+
+#[test]
+fn who_is_not_read_is_not_idle() {
+    let mut settings = raw();
+    settings.limits.idle_timeout = Some(Duration::from_secs(5));
+    let mut world = World::new(settings);
+    world.settle(0, false);
+    world.timeout(5);
+    assert_eq!(world.advance(), Action::Wait(READ), "nobody is asked about it");
+    assert_eq!(world.deadline(), Some(10));
+    world.settle(7, true);
+    assert_eq!(world.deadline(), Some(12), "from now on it can be silent");
+    world.timeout(12);
+    assert_eq!(world.advance(), Action::Probe);
 }

@@ -203,8 +203,10 @@ fn a_connection_that_is_gone_has_no_turn() {
 fn who_used_up_its_turn_goes_on_in_the_next_one_in_order() {
     let mut world = World::new(framed());
     let (first, second) = (world.connect("first"), world.connect("second"));
+    // Three turns of sixteen calls of eight frames.
+    let count = 2 * 16 * 8 + 10;
     for key in [second, first] {
-        world.receive(0, key, &frames(0..1_200));
+        world.receive(0, key, &frames(0..count));
         let Some(Action::Wait(Interest { read: false, .. })) = world.advance(0, key) else {
             panic!("a turn has a budget");
         };
@@ -216,8 +218,22 @@ fn who_used_up_its_turn_goes_on_in_the_next_one_in_order() {
     assert!(world.connections.has_work());
     assert_eq!(world.turn_of(), [second, first]);
     assert!(!world.connections.has_work(), "all are answered");
-    assert_eq!(world.send(first) + world.send(second), 2 * 1_200 * 20);
-    assert_eq!(world.connections.counters().bytes_sent, 2 * 1_200 * 20);
+    assert_eq!(world.send(first) + world.send(second), 2 * count as usize * 20);
+    assert_eq!(world.connections.counters().bytes_sent, 2 * count * 20);
+}
+
+#[test]
+fn where_memory_is_short_a_turn_goes_on_until_nothing_is_left_over() {
+    let mut world = World::new(with_budget(40_000));
+    let (first, second) = (world.connect("first"), world.connect("second"));
+    let is_answered = |world: &mut World, key| {
+        world.receive(0, key, &frames(0..1_200));
+        (0..10).any(|_| world.advance(0, key) == Some(READ_AND_WRITE))
+    };
+    assert!(!is_answered(&mut world, first), "a turn has a budget");
+    world.settle(0, first, false);
+    assert!(world.connections.spilled_bytes() > 20_000);
+    assert!(is_answered(&mut world, second), "what is left over would not fit");
 }
 
 #[test]

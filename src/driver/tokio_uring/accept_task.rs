@@ -52,7 +52,7 @@ impl AcceptTask {
             signals.push((urgency, Watched::descriptor(descriptor)?));
         }
         Ok(Self {
-            shared: Rc::new(Shared::new(&worker)),
+            shared: Rc::new(Shared::new(&worker)?),
             admission: worker.admission,
             listeners: Listeners::new(listeners, SocketFlags::CLOEXEC),
             signals,
@@ -62,36 +62,38 @@ impl AcceptTask {
 
     pub(super) async fn run(mut self) -> io::Result<Counters> {
         while !self.shared.connections.borrow().is_finished() {
-            self.act_on_deadlines().await;
+            self.act_on_deadlines().await?;
             self.turn();
             self.shared.wake_others();
-            let has_more = {
-                let connections = self.shared.connections.borrow();
-                connections.is_finished() || self.listeners.has_more(connections.accepting())
-            };
-            if !has_more {
-                poll_fn(|context| self.poll_event(context)).await?;
+            if self.shared.connections.borrow().is_finished() {
+                break;
             }
-            tokio::task::yield_now().await;
+            if self.listeners.has_more(self.shared.connections.borrow().accepting()) {
+                self.shared.next_turn.want()?;
+            }
+            poll_fn(|context| self.poll_event(context)).await?;
         }
         Ok(self.shared.connections.borrow().counters())
     }
 
     /// Acts on the deadlines that have passed, once all that had arrived by then is seen: the process
     /// may have stood still, and its peers were in time.
-    async fn act_on_deadlines(&self) {
+    async fn act_on_deadlines(&self) -> io::Result<()> {
         let now = Instant::now();
         if self.shared.connections.borrow().deadline().is_none_or(|deadline| now < deadline) {
-            return;
+            return Ok(());
         }
         for _ in 0..TURNS_BEFORE_DEADLINES {
-            tokio::task::yield_now().await;
+            self.shared.next_turn.want()?;
+            poll_fn(|context| self.shared.next_turn.poll(context)).await?;
         }
         self.shared.connections.borrow_mut().handle_timeout(now, &mut SharedBuffer::default());
+        Ok(())
     }
 
     fn turn(&mut self) {
         let mut connections = self.shared.connections.borrow_mut();
+        connections.begin_turn();
         let now = Instant::now();
         let (shared, admission) = (&self.shared, &self.admission);
         self.listeners.follow(now, &mut connections, &mut |connections, socket| {
@@ -102,10 +104,11 @@ impl AcceptTask {
     /// Ready when there is something to do.
     fn poll_event(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let has_time_come = self.poll_alarm(context).is_ready();
-        let is_called = self.shared.accept_task.poll(context).is_ready();
+        let is_woken = self.shared.accept_task.poll(context).is_ready();
+        let is_turn = self.shared.next_turn.poll(context)?.is_ready();
         let is_signalled = self.poll_signals(context)?.is_ready();
         let is_visited = self.poll_listeners(context)?.is_ready();
-        if has_time_come || is_called || is_signalled || is_visited {
+        if has_time_come || is_woken || is_turn || is_signalled || is_visited {
             Poll::Ready(Ok(()))
         } else {
             Poll::Pending

@@ -26,7 +26,9 @@ type Receive = Pin<Box<dyn Future<Output = (io::Result<usize>, Vec<u8>)>>>;
 /// A connection and what is in flight for it.
 ///
 /// Sends are plain system calls that never wait. Those of the runtime wait in the kernel, on a
-/// thread of its own for each peer that has half-closed, and cannot be told not to.
+/// thread of its own for each peer that has half-closed, and cannot be told not to. A receive waits by
+/// poll, but the kernel may give one that meets an urgent byte to a thread as well (seen on 6.18):
+/// there is at most one for each worker, whatever its peers do.
 pub(super) struct Connection {
     shared: Rc<Shared>,
     key: Key,

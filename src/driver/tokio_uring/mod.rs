@@ -8,6 +8,7 @@
 
 mod accept_task;
 mod connection;
+mod next_turn;
 mod receive_buffer;
 mod waker;
 
@@ -21,6 +22,7 @@ use ::tokio_uring::Runtime;
 use rustix::io::Errno;
 
 use self::accept_task::AcceptTask;
+use self::next_turn::NextTurn;
 pub(crate) use self::receive_buffer::{LARGE as BUFFER_SIZE, LARGE_BUFFERS_MEMORY};
 use self::waker::Waker;
 use super::shared_buffer::Span;
@@ -33,8 +35,9 @@ use crate::sys;
 pub(crate) const CONNECTION_MEMORY: usize = 12 << 10;
 
 /// Descriptors of a worker: its ring; the runtime's epoll instance, the eventfd that wakes it and
-/// its end of the signal pipe; both shutdown signals, which the runtime wants to own.
-pub(crate) const DESCRIPTORS: usize = 6;
+/// its end of the signal pipe; both shutdown signals, which the runtime wants to own; the eventfd that
+/// announces its next turn.
+pub(crate) const DESCRIPTORS: usize = 7;
 
 /// Submissions that can wait for the next system call.
 const SUBMISSIONS: u32 = 1024;
@@ -98,33 +101,38 @@ fn errno_of(error: &io::Error) -> Errno {
 struct Shared {
     connections: RefCell<Connections>,
     accept_task: Waker,
+    next_turn: NextTurn,
     /// When the accept task wakes by itself.
     alarm: Cell<Option<Instant>>,
     large_buffers: Cell<usize>,
 }
 
 impl Shared {
-    fn new(worker: &Worker) -> Self {
+    /// To be called inside the runtime.
+    fn new(worker: &Worker) -> io::Result<Self> {
         let connections = Connections::new(worker.settings, Arc::clone(&worker.admission));
-        Self {
+        Ok(Self {
             connections: RefCell::new(connections),
             accept_task: Waker::default(),
+            next_turn: NextTurn::new()?,
             alarm: Cell::new(None),
             large_buffers: Cell::new(0),
-        }
+        })
     }
 
     /// Wakes the tasks of those that something happened to, and the accept task if it would sleep
-    /// too long.
+    /// too long. Those that used their turn up have another when the runtime has.
     fn wake_others(&self) {
         let mut connections = self.connections.borrow_mut();
-        connections.begin_turn();
         while let Some(key) = connections.next_dirty() {
             connections.get(key).expect("who is dirty is there").transport.wake();
         }
         let deadline = connections.deadline();
         if deadline.is_some_and(|time| self.alarm.get().is_none_or(|alarm| time < alarm)) {
             self.accept_task.wake();
+        }
+        if connections.has_work() {
+            self.next_turn.want().expect("a counter far from its limit takes an increment");
         }
     }
 }

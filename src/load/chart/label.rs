@@ -51,17 +51,6 @@ pub(super) fn nines(nines: usize) -> String {
     }
 }
 
-/// A ratio: `0.962`.
-pub(super) fn ratio(ratio: f64) -> String {
-    format!("{ratio:.3}")
-}
-
-/// A ratio at a tick, with the decimals that its neighbours need as well.
-pub(super) fn ratio_tick(ratio: f64, step: f64) -> String {
-    let decimals = (-(step.max(1e-9) * 1.001).log10().floor()).max(0.0) as usize;
-    format!("{ratio:.decimals$}")
-}
-
 /// A number that has few digits, apart from what computing it added.
 fn exact(number: f64) -> String {
     let text = format!("{number:.6}");
@@ -116,10 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn percentiles_and_ratios_are_as_exact_as_needed() {
+    fn percentiles_are_as_exact_as_needed() {
         assert_eq!([0, 1, 2, 5].map(nines), ["0 %", "90 %", "99 %", "99.999 %"]);
-        assert_eq!(ratio_tick(1.0, 0.02), "1.00");
-        assert_eq!(ratio_tick(2.0, 1.0), "2");
-        assert_eq!(ratio_tick(0.5, 0.5), "0.5");
     }
 }

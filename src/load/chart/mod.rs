@@ -28,7 +28,6 @@ mod frame;
 mod label;
 mod load_curve;
 mod percentiles;
-mod ratios;
 mod timeline;
 mod words;
 
@@ -36,9 +35,7 @@ use canvas::{Anchor, Canvas};
 use frame::{BOLD, FONT, INNER, MARGIN, WIDTH};
 
 pub use load_curve::{LoadCurve, LoadPoint, LoadSweep, Mark};
-pub(super) use percentiles::is_firm;
 pub use percentiles::{PercentileCurve, PercentilePoint, PercentileSeries};
-pub use ratios::{BlockRatios, RatioSeries};
 pub use timeline::{Interval, Stall, Timeline, TimelineRun};
 
 /// A picture: what was measured, in words, and panels below each other.
@@ -63,8 +60,6 @@ pub enum Panel {
     Timeline(Timeline),
     /// Latency against throughput.
     Load(LoadCurve),
-    /// The ratio of two servers in each block.
-    Ratios(BlockRatios),
 }
 
 impl Figure {
@@ -110,7 +105,6 @@ impl Panel {
             Self::Percentiles(curve) => curve.draw(canvas, top),
             Self::Timeline(timeline) => timeline.draw(canvas, top),
             Self::Load(curve) => curve.draw(canvas, top),
-            Self::Ratios(ratios) => ratios.draw(canvas, top),
         }
     }
 
@@ -120,7 +114,6 @@ impl Panel {
             Self::Percentiles(curve) => curve.describe(),
             Self::Timeline(timeline) => timeline.describe(),
             Self::Load(curve) => curve.describe(),
-            Self::Ratios(ratios) => ratios.describe(),
         }
     }
 }

@@ -82,7 +82,7 @@ fn quantiles_below(samples: u64) -> Vec<f64> {
 }
 
 /// Whether enough of so many samples lie beyond a quantile for it to be more than chance.
-pub(in crate::load) fn is_firm(quantile: f64, samples: u64) -> bool {
+fn is_firm(quantile: f64, samples: u64) -> bool {
     // 1 - 0.999 is a little more than a thousandth.
     samples as f64 * (1.0 - quantile) >= SAMPLES_BEYOND - 1e-6
 }

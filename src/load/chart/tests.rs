@@ -94,21 +94,8 @@ fn load_curve() -> impl Strategy<Value = Panel> {
     vec(sweep, 0..4).prop_map(|sweeps| Panel::Load(LoadCurve { sweeps }))
 }
 
-fn ratios() -> impl Strategy<Value = Panel> {
-    fn series() -> impl Strategy<Value = RatioSeries> {
-        (odd_text(), vec(odd_number(), 0..60), odd_number(), odd_number(), odd_number()).prop_map(
-            |(name, ratios, median, low, high)| RatioSeries { name, ratios, median, low, high },
-        )
-    }
-    (odd_text(), series(), proptest::option::of(series()), odd_number(), odd_text()).prop_map(
-        |(heading, comparison, control, min_effect, reading)| {
-            Panel::Ratios(BlockRatios { heading, comparison, control, min_effect, reading })
-        },
-    )
-}
-
 fn figure() -> impl Strategy<Value = Figure> {
-    let panel = prop_oneof![percentiles(), timeline(), load_curve(), ratios()];
+    let panel = prop_oneof![percentiles(), timeline(), load_curve()];
     (odd_text(), vec(odd_text(), 0..5), vec(odd_text(), 0..2), vec(panel, 0..4))
         .prop_map(|(title, facts, warnings, panels)| Figure { title, facts, warnings, panels })
 }

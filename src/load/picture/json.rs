@@ -10,13 +10,12 @@ use super::super::chart::{PercentilePoint, PercentileSeries};
 use super::super::report::{self, Report, format};
 use super::super::watch::Tag;
 use super::run::explain;
-use super::{ReadError, Run, Saved, comparison, saved, sweep};
+use super::{ReadError, Run, Saved, saved, sweep};
 
 /// The kinds of reports that can be drawn.
 const RUN: &str = report::SCHEMA;
 const SWEEP: &str = super::super::sweep::report::SCHEMA;
 const SEARCH: &str = super::super::find_max::report::SCHEMA;
-const COMPARISON: &str = super::super::compare::report::SCHEMA;
 
 /// Reads a report.
 pub(super) fn read(text: &str) -> Result<Saved, ReadError> {
@@ -24,10 +23,9 @@ pub(super) fn read(text: &str) -> Result<Saved, ReadError> {
     match document["schema"].as_str() {
         Some(RUN) => saved::run(Document::deserialize(document)?.into()),
         Some(SWEEP | SEARCH) => sweep::read(document),
-        Some(COMPARISON) => comparison::read(document),
         other => Err(ReadError::UnknownSchema {
             found: other.map_or("missing".to_owned(), |schema| format!("{schema:?}")),
-            known: [RUN, SWEEP, SEARCH, COMPARISON].join(", "),
+            known: [RUN, SWEEP, SEARCH].join(", "),
         }),
     }
 }

@@ -3,8 +3,6 @@
 //! Here is decided what a picture of a run shows; how it is drawn is [`chart`](super::chart)'s
 //! matter. Knows no files: what was saved comes as bytes.
 
-mod comparison;
-mod hgrm;
 mod history;
 mod hlog;
 mod json;

@@ -4,7 +4,7 @@ use super::super::chart::Figure;
 use super::super::hlog::LogError;
 use super::run::of_runs;
 use super::sweep::of_sweeps;
-use super::{Run, Sweep, hgrm, hlog, json};
+use super::{Run, Sweep, hlog, json};
 
 /// What was saved.
 #[derive(Debug, Clone, PartialEq)]
@@ -13,8 +13,6 @@ pub enum Saved {
     Run(Run),
     /// Runs at several rates.
     Sweep(Sweep),
-    /// Two servers compared: a picture of its own.
-    Comparison(Figure),
 }
 
 /// Why something that was saved cannot be drawn.
@@ -22,8 +20,8 @@ pub enum Saved {
 pub enum ReadError {
     /// It has none of the forms that can be read.
     #[error(
-        "it is neither a JSON report nor a log of histograms (.hlog) nor a percentile table \
-         (.hgrm): save one with --format json, --hlog or --hgrm"
+        "it is neither a JSON report nor a log of histograms (.hlog): save one with --format json \
+         or --hlog"
     )]
     UnknownForm,
     /// It begins like JSON.
@@ -40,40 +38,32 @@ pub enum ReadError {
     /// It is like a log of histograms.
     #[error("it is not a whole log of histograms (.hlog), {0}")]
     Log(#[from] LogError),
-    /// A line of a percentile table is not one.
-    #[error("its line {line} is not one of a percentile table (.hgrm): {text:?}")]
-    Table {
-        /// Counted from 1.
-        line: usize,
-        /// Its beginning.
-        text: String,
-    },
+    /// It is for other plotters.
+    #[error(
+        "it is a percentile table (.hgrm), for the plotters of HdrHistogram: draw the log (--hlog) \
+         or the JSON report (--format json) of the run"
+    )]
+    PercentileTable,
     /// Nothing was measured.
     #[error("it holds no latencies")]
     Empty,
 }
 
-/// Why several results do not fit in one picture.
+/// Results do not fit in one picture, whose axes differ.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum MixError {
-    /// Their pictures have different axes.
-    #[error(
-        "{first} is {first_kind} and {other} is {other_kind}: they do not fit in one picture; draw \
-         them one by one"
-    )]
-    Kinds {
-        /// The name of one.
-        first: String,
-        /// What it is.
-        first_kind: &'static str,
-        /// The name of another.
-        other: String,
-        /// What that is.
-        other_kind: &'static str,
-    },
-    /// Their blocks have nothing to do with each other.
-    #[error("several comparisons do not fit in one picture: draw them one by one")]
-    Comparisons,
+#[error(
+    "{first} is {first_kind} and {other} is {other_kind}: they do not fit in one picture; draw them \
+     one by one"
+)]
+pub struct MixError {
+    /// The name of one.
+    first: String,
+    /// What it is.
+    first_kind: &'static str,
+    /// The name of another.
+    other: String,
+    /// What that is.
+    other_kind: &'static str,
 }
 
 /// Reads back what was saved, whatever its form.
@@ -88,7 +78,7 @@ pub fn read(saved: &[u8]) -> Result<Saved, ReadError> {
     let is_commented = lines.peek().is_some_and(|line| line.starts_with('#'));
     match lines.find(|line| !line.starts_with('#')) {
         Some(line) if line.starts_with('{') && !is_commented => json::read(&text),
-        Some(line) if line.starts_with("Value") => hgrm::read(&text).and_then(run),
+        Some(line) if line.starts_with("Value") => Err(ReadError::PercentileTable),
         // A line of a log has four columns, a tag before them if there are several kinds.
         Some(line) if line.matches(',').count() >= 3 => hlog::read(saved).and_then(run),
         None if is_commented => hlog::read(saved).and_then(run),
@@ -100,7 +90,7 @@ pub fn read(saved: &[u8]) -> Result<Saved, ReadError> {
 ///
 /// # Errors
 ///
-/// When they are not of one kind, or comparisons.
+/// When they are not of one kind.
 ///
 /// # Panics
 ///
@@ -108,27 +98,21 @@ pub fn read(saved: &[u8]) -> Result<Saved, ReadError> {
 pub fn of_saved(saved: Vec<(String, Saved)>) -> Result<Figure, MixError> {
     let (first, kind) = (saved[0].0.clone(), saved[0].1.kind());
     if let Some((other, odd)) = saved.iter().find(|(_, one)| one.kind() != kind) {
-        return Err(MixError::Kinds {
+        return Err(MixError {
             first,
             first_kind: kind,
             other: other.clone(),
             other_kind: odd.kind(),
         });
     }
-    let (mut runs, mut sweeps, mut comparisons) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut runs, mut sweeps) = (Vec::new(), Vec::new());
     for (name, one) in saved {
         match one {
             Saved::Run(run) => runs.push((name, run)),
             Saved::Sweep(sweep) => sweeps.push((name, sweep)),
-            Saved::Comparison(figure) => comparisons.push(figure),
         }
     }
-    match comparisons.pop() {
-        Some(figure) if comparisons.is_empty() => Ok(figure),
-        Some(_) => Err(MixError::Comparisons),
-        None if sweeps.is_empty() => Ok(of_runs(runs)),
-        None => Ok(of_sweeps(sweeps)),
-    }
+    Ok(if sweeps.is_empty() { of_runs(runs) } else { of_sweeps(sweeps) })
 }
 
 impl Saved {
@@ -136,7 +120,6 @@ impl Saved {
         match self {
             Self::Run(_) => "a run",
             Self::Sweep(_) => "a sweep",
-            Self::Comparison(_) => "a comparison",
         }
     }
 }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::super::chart::{Mark, Panel};
 use super::super::hlog;
-use super::super::report::{SCHEMA, hgrm};
+use super::super::report::SCHEMA;
 use super::run::of_runs;
 use super::*;
 
@@ -92,36 +92,6 @@ fn an_invalid_report_says_so_in_its_picture() {
     assert_eq!(figure.warnings[1], "b.json: INVALID: 3 messages were lost; late");
 }
 
-#[test]
-fn a_percentile_table_is_in_milliseconds() {
-    let table = "\
-       Value     Percentile TotalCount 1/(1-Percentile)
-
-       0.034 0.000000000000          1           1.00
-       0.250 0.500000000000        500           2.00
-       1.500 0.990000000000        990         100.00
-      40.000 1.000000000000       1000
-#[Mean    =        0.300, StdDeviation   =        0.100]
-#[Max     =       40.000, Total count    =         1000]
-#[Buckets =           26, SubBuckets     =         2048]
-";
-    let run = read_run(table.as_bytes()).unwrap();
-    let points: Vec<_> = run.latencies[0]
-        .points
-        .iter()
-        .map(|point| (point.quantile, point.latency_ns, point.is_firm))
-        .collect();
-    assert_eq!(
-        points,
-        [
-            (0.0, 34_000, true),
-            (0.5, 250_000, true),
-            (0.99, 1_500_000, true),
-            (0.999, 40_000_000, false),
-        ]
-    );
-}
-
 /// A log of some seconds, by tag and value.
 fn log(seconds: &[(&str, u64, &[u64])]) -> Vec<u8> {
     let mut writer = hlog::Writer::new(Vec::new());
@@ -186,36 +156,6 @@ fn a_report_and_a_log_share_a_picture() {
     assert_eq!(timeline.runs[0].name, "b.hlog");
 }
 
-#[test]
-fn a_table_of_ours_is_named_by_what_it_holds() {
-    let mut histogram = Histogram::<u64>::new_with_bounds(1, 60_000_000_000, 3).unwrap();
-    (1..=1_000).for_each(|us| histogram.record(us * 1_000).unwrap());
-    let run = read_run(hgrm("service", &histogram).as_bytes()).unwrap();
-    let series = &run.latencies[0];
-    assert_eq!(series.name, "service, from the send to the reply");
-    let last = series.points.last().unwrap();
-    assert_eq!((last.latency_ns, last.is_firm), (histogram.max(), false));
-    assert!(series.points.iter().all(|point| (0.0..1.0).contains(&point.quantile)));
-}
-
-fn comparison() -> Value {
-    let estimate =
-        |median: f64| json!({"median": median, "low": median - 0.01, "high": median + 0.01});
-    json!({
-        "schema": "ringback-compare/1",
-        "verdict": "a", "reasons": [], "valid": true,
-        "metric": {"name": "cpu", "unit": "ns/message", "better": "less"},
-        "min_effect": 0.01,
-        "ratio": estimate(1.05), "control": estimate(1.0),
-        "blocks": [
-            {"ratio": 1.04, "control": 0.99}, {"ratio": null, "control": null},
-            {"ratio": 1.06, "control": 1.01},
-        ],
-        "commands": {"a": "ringback serve {addr}", "b": "epoll-echo {addr}"},
-        "config": report()["config"], "host": report()["host"],
-    })
-}
-
 fn sweep() -> Value {
     let run = |per_s: u64| {
         let mut run = report();
@@ -238,18 +178,6 @@ fn sweep() -> Value {
 
 fn read_value(value: &Value) -> Saved {
     read(value.to_string().as_bytes()).unwrap()
-}
-
-#[test]
-fn a_comparison_is_its_blocks() {
-    let figure = of_saved(vec![("a.json".to_owned(), read_value(&comparison()))]).unwrap();
-    assert_eq!(figure.title, "CPU time per message: a is better");
-    assert_eq!(figure.facts[..2], ["a: ringback serve {addr}", "b: epoll-echo {addr}"]);
-    let [Panel::Ratios(ratios)] = figure.panels.as_slice() else { panic!("{:?}", figure.panels) };
-    assert_eq!(ratios.reading, "below 1: b is better");
-    assert_eq!(ratios.comparison.ratios.len(), 3);
-    assert!(ratios.comparison.ratios[1].is_nan() && ratios.control.is_some());
-    assert!(figure.svg().contains("b / a: 1.050 (1.040 to 1.060)"));
 }
 
 #[test]
@@ -305,11 +233,6 @@ fn what_does_not_fit_in_one_picture_is_refused() {
         error.to_string(),
         "a is a run and b is a sweep: they do not fit in one picture; draw them one by one"
     );
-    let error = of_saved(vec![named("a", &comparison()), named("b", &comparison())]).unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "several comparisons do not fit in one picture: draw them one by one"
-    );
 }
 
 #[test]
@@ -331,7 +254,7 @@ fn what_cannot_be_drawn_says_why() {
         (b"{}".to_vec(), "its schema is missing"),
         (other.to_string().into_bytes(), "its schema is \"ringback-load/99\""),
         (empty.to_string().into_bytes(), "it holds no latencies"),
-        (b"Value Percentile\n\n 1.0 0.5 x 2.0\n".to_vec(), "its line 3 is not one of a percentile"),
+        (b"Value Percentile\n\n 1.0 0.5 5 2.0\n".to_vec(), "it is a percentile table (.hgrm)"),
     ];
     for (saved, words) in cases {
         let error = read(&saved).unwrap_err().to_string();

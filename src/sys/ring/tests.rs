@@ -334,7 +334,8 @@ fn a_descriptor_is_watched_once() {
 
 #[test]
 fn a_call_that_only_failed_for_now_is_no_failure() {
-    let entered = |error| unless_it_passes(Err(io::Error::from_raw_os_error(error)));
+    let Some((mut ring, [])) = connected() else { return };
+    let mut entered = |error| ring.handle_entered(Err(io::Error::from_raw_os_error(error)));
     for passing in [libc::EINTR, libc::ETIME, libc::EBUSY, libc::EAGAIN] {
         assert!(entered(passing).is_ok(), "{passing}");
     }

@@ -1,0 +1,98 @@
+//! No operation waits on a thread of the kernel's, whatever peers do. Such a thread is an `iou-wrk`
+//! in the server's `/proc/PID/task`; an operation that waits gets one of its own after its peer's FIN
+//! or urgent byte, which make the kernel's poll always ready.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use ringback::server::DriverKind;
+
+use super::DRIVER;
+use crate::support::peers::{Flood, run_side_by_side, send_urgent};
+use crate::support::{Program, noise, scale};
+
+/// More than the kernel's buffers between server and peer take, and no more than the server takes from
+/// a peer that does not read, with the kernel's.
+const REQUEST: usize = 330_000;
+const WATCH: Duration = Duration::from_millis(500);
+const LOOK_INTERVAL: Duration = Duration::from_millis(10);
+
+/// The kernel may give a receive of tokio-uring that meets an urgent byte to a thread, of which that
+/// driver allows one for each worker.
+const WORKERS: usize = 2;
+const MAX_KERNEL_THREADS: usize =
+    if matches!(DRIVER, DriverKind::TokioUring) { WORKERS } else { 0 };
+
+fn start(options: &[&str]) -> Program {
+    let workers = WORKERS.to_string();
+    let base = ["serve", "127.0.0.1:0", "--driver", DRIVER.name(), "--workers", &workers];
+    Program::start(&[&base, options].concat(), 1)
+}
+
+fn assert_few_kernel_threads(program: &Program, after: &str) {
+    let started = Instant::now();
+    while started.elapsed() < WATCH {
+        let threads = program.threads();
+        let count = threads.iter().filter(|name| name.starts_with("iou-wrk")).count();
+        assert!(count <= MAX_KERNEL_THREADS, "after {after}: {threads:?}");
+        thread::sleep(LOOK_INTERVAL);
+    }
+}
+
+#[test]
+fn peers_that_do_not_read_cost_no_thread_and_get_every_byte_when_they_do() {
+    let cases =
+        [half_close, half_close_and_stall, send_urgent_and_half_close, send_urgent_and_never_read];
+    run_side_by_side(cases, cases.len());
+}
+
+fn half_close() {
+    let program = start(&[]);
+    half_close_and_read(&program, stuck_peers(&program), &noise(REQUEST, 1));
+}
+
+/// A quarter of the stall timeout on, sends are tried that the socket has no room for.
+fn half_close_and_stall() {
+    let program = start(&["--stall-timeout", "6s"]);
+    let flood = stuck_peers(&program);
+    flood.half_close();
+    for _ in 0..5 {
+        assert_few_kernel_threads(&program, "a FIN each and a stall");
+    }
+}
+
+fn send_urgent_and_half_close() {
+    let program = start(&[]);
+    let flood = stuck_peers(&program);
+    flood.peers.iter().for_each(send_urgent);
+    assert_few_kernel_threads(&program, "an urgent byte each");
+    half_close_and_read(&program, flood, &[&noise(REQUEST, 1)[..], b"!"].concat());
+}
+
+/// Peers with echoes outstanding that they do not read.
+fn stuck_peers(program: &Program) -> Flood {
+    let mut flood = Flood::new(program.addresses[0], scale(100, 1000));
+    flood.press(&noise(REQUEST, 1), REQUEST, REQUEST);
+    assert!(flood.sent.iter().all(|sent| *sent == REQUEST), "{:?}", flood.sent);
+    flood
+}
+
+fn half_close_and_read(program: &Program, mut flood: Flood, expected: &[u8]) {
+    flood.half_close();
+    assert_few_kernel_threads(program, "a FIN each");
+    for reply in flood.read_to_end() {
+        assert!(reply == expected, "{} of {} bytes came back", reply.len(), expected.len());
+    }
+    assert_few_kernel_threads(program, "all was read");
+}
+
+fn send_urgent_and_never_read() {
+    let program = start(&[]);
+    let mut flood = Flood::new(program.addresses[0], scale(100, 1000));
+    let request = noise(REQUEST, 2);
+    for round in 1..=3 {
+        flood.press(&request, 50_000, round * (REQUEST / 3));
+        flood.peers.iter().for_each(send_urgent);
+        assert_few_kernel_threads(&program, "urgent bytes between others");
+    }
+}
