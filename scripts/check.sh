@@ -24,6 +24,7 @@ main() {
     step "clippy" for_each_package check_lints
     step "documentation" check_documentation
     step "unsafe only in src/sys" check_unsafe
+    step "mutants fit the source" scripts/mutants.sh --check
     step "fuzzing, $FUZZ_SECONDS s a target" scripts/fuzz.sh "$FUZZ_SECONDS"
     print_summary
     ((${#failed_steps[@]} == 0))

@@ -32,6 +32,7 @@ fn every_seed_ends_well() {
     assert!(reached(|report| report.resets > 0) > 0, "no seed had a reset");
     assert!(reached(|report| report.hostile_shutdown) > 0, "no seed shut down early");
     assert!(reached(|report| report.exact_losses) > 0, "no seed lost bytes at its deadline");
+    assert!(reached(|report| report.counters.unaccepted > 0) > 0, "no seed left anybody waiting");
     assert!(reached(|report| report.counters.refused > 0) > 0, "no seed ran out of places");
     assert!(reached(|report| report.counters.evicted > 0) > 0, "no seed ran out of memory");
     assert!(reached(|report| report.counters.stall_timeouts > 0) > 0, "no seed had a stall");

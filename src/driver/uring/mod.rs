@@ -446,3 +446,6 @@ const OUTLIVES: &str = "a connection outlives its operations";
 fn token(operation: Operation, key: Key) -> Token {
     Token::new(operation, key.slot, key.generation)
 }
+
+#[cfg(test)]
+mod tests;

@@ -60,6 +60,8 @@ pub(super) struct FakeKernel {
     last_progress: usize,
     /// What raw connections received and did not send back by the time they were closed.
     pub(super) unechoed: usize,
+    /// Peers that were in the queue of a listener when it was closed.
+    pub(super) unaccepted: usize,
     /// The first promise that was broken.
     violation: Option<String>,
 }
@@ -161,6 +163,7 @@ impl FakeKernel {
             idle_submits: 0,
             last_progress: 0,
             unechoed: 0,
+            unaccepted: 0,
             violation: None,
         }
     }
@@ -868,6 +871,7 @@ impl Kernel for FakeKernel {
         state.is_closed = true;
         let left: Vec<_> = state.backlog.drain(..).collect();
         left.iter().for_each(|peer| self.peers[*peer].is_reset = true);
+        self.unaccepted += left.len();
         left.len()
     }
 }

@@ -140,9 +140,14 @@ impl World {
         }
     }
 
-    /// Every received byte that did not go back is accounted for.
+    /// Every peer that was not accepted and every received byte that did not go back is accounted
+    /// for.
     fn check_losses(&self) -> Result<(), String> {
-        let Counters { lost_bytes, late_bytes, .. } = self.driver.counters();
+        let Counters { lost_bytes, late_bytes, unaccepted, .. } = self.driver.counters();
+        let left = self.kernel().unaccepted as u64;
+        if left != unaccepted {
+            return Err(format!("{left} peers were never accepted, but {unaccepted} counted"));
+        }
         let unechoed = self.kernel().unechoed as u64;
         if self.losses_are_exact() && unechoed != lost_bytes + late_bytes {
             return Err(format!(
