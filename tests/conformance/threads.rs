@@ -33,8 +33,8 @@ fn assert_few_kernel_threads(program: &Program, after: &str) {
     let started = Instant::now();
     while started.elapsed() < WATCH {
         let threads = program.threads();
-        let count = threads.iter().filter(|name| name.starts_with("iou-wrk")).count();
-        assert!(count <= MAX_KERNEL_THREADS, "after {after}: {threads:?}");
+        let mut of_kernel = threads.iter().filter(|name| name.starts_with("iou-wrk"));
+        assert_eq!(of_kernel.nth(MAX_KERNEL_THREADS), None, "after {after}: {threads:?}");
         thread::sleep(LOOK_INTERVAL);
     }
 }
