@@ -141,6 +141,9 @@ mod tests {
         assert_eq!((spill.worst(now), spill.total()), (Some(key(1)), 1100));
         spill.update(now, key(0), &mut held[0], 0, true);
         assert!(!spill.is_over_budget() && spill.total() == 500);
+        assert!(!spill.is_half_full());
+        spill.update(now, key(1), &mut held[1], 501, false);
+        assert!(spill.is_half_full());
         spill.update(now, key(1), &mut held[1], 1000, false);
         assert!(!spill.is_over_budget(), "all of the budget may be used");
     }

@@ -653,3 +653,12 @@ fn without_a_drain_a_flush_has_no_end_but_a_stall() {
     }
     life.assert_ended(Cause::Refused, Action::Continue);
 }
+
+#[test]
+fn who_is_not_read_is_neither_idle_nor_quiet() {
+    for mut life in [Life::with_idle_timeout_ms(1_000), Life::drained()] {
+        let now = life.at(400);
+        life.not_read(now);
+        assert_eq!(life.deadline(), Some(1_400));
+    }
+}
