@@ -266,6 +266,7 @@ impl<L: Stretch, T> Connection<L, T> {
         // What the core would have sent back counts as lost.
         self.work(now, Work::Everything, settings, buffers);
         self.lifecycle.close(Cause::Abandoned);
+        self.give_up(buffers);
     }
 
     /// Ends the connection for want of memory: with a word, unless its peer would not read that

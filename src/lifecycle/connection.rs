@@ -484,13 +484,16 @@ impl Lifecycle {
 
     /// When flushing or lingering ends, whatever is left.
     fn ending_deadline(&self) -> Option<Instant> {
-        let until = match self.phase {
-            Phase::Flushing { until, .. } => until,
-            Phase::Lingering { .. } => None,
-            Phase::Open | Phase::Closed => return None,
-        };
-        let of_drain = self.drain.map(|drain| drain.deadline + drain.flush);
-        until.into_iter().chain(of_drain).min()
+        match self.phase {
+            // Counted from when the drain's deadline was seen, which a process that stood still sees
+            // late.
+            Phase::Flushing { until: Some(until), .. } => Some(until),
+            Phase::Flushing { until: None, .. }
+            | Phase::Lingering { then: Then::AwaitDelivery, .. } => {
+                self.drain.map(|drain| drain.deadline + drain.flush)
+            }
+            Phase::Lingering { then: Then::Close, .. } | Phase::Open | Phase::Closed => None,
+        }
     }
 
     fn linger_deadline(&self) -> Option<Instant> {

@@ -2,6 +2,7 @@
 //! in the server's `/proc/PID/task`; an operation that waits gets one of its own after its peer's FIN
 //! or urgent byte, which make the kernel's poll always ready.
 
+use std::ops::RangeInclusive;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -20,8 +21,8 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(10);
 /// The kernel may give a receive of tokio-uring that meets an urgent byte to a thread, of which that
 /// driver allows one for each worker.
 const WORKERS: usize = 2;
-const MAX_KERNEL_THREADS: usize =
-    if matches!(DRIVER, DriverKind::TokioUring) { WORKERS } else { 0 };
+const KERNEL_THREADS: RangeInclusive<usize> =
+    0..=if matches!(DRIVER, DriverKind::TokioUring) { WORKERS } else { 0 };
 
 fn start(options: &[&str]) -> Program {
     let workers = WORKERS.to_string();
@@ -34,7 +35,7 @@ fn assert_few_kernel_threads(program: &Program, after: &str) {
     while started.elapsed() < WATCH {
         let threads = program.threads();
         let count = threads.iter().filter(|name| name.starts_with("iou-wrk")).count();
-        assert!(count <= MAX_KERNEL_THREADS, "after {after}: {threads:?}");
+        assert!(KERNEL_THREADS.contains(&count), "after {after}: {threads:?}");
         thread::sleep(LOOK_INTERVAL);
     }
 }

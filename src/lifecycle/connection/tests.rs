@@ -600,20 +600,19 @@ fn after_the_drain_deadline_there_is_time_to_flush_and_no_more() {
     life.assert_ended(Cause::Abandoned, Action::Close);
 }
 
-/// A turn may come late: the flush then ends with the drain's last moment.
+/// As where the process stood still.
 #[test]
-fn a_late_drain_flushes_no_longer_than_others() {
+fn a_drain_deadline_that_is_seen_late_leaves_a_whole_flush() {
     let mut life = Life::drained();
     life.timeout(11_500);
     life.probed(11_500, 0, 0);
     life.assert_ended(Cause::Abandoned, Action::SendFin);
-    assert_eq!(life.deadline(), Some(12_000));
+    assert_eq!(life.deadline(), Some(13_500));
     life.fin_sent(11_600);
-    assert_eq!(life.linger_deadline(), Some(life.at(13_500)));
-    assert_eq!(life.deadline(), Some(12_000));
-    life.timeout(11_999);
+    assert_eq!(life.deadline(), Some(13_500));
+    life.timeout(13_499);
     assert!(!life.is_closed());
-    life.timeout(12_000);
+    life.timeout(13_500);
     life.assert_ended(Cause::Abandoned, Action::Close);
 }
 
