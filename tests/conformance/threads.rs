@@ -53,7 +53,7 @@ fn half_close() {
 
 /// A quarter of the stall timeout on, sends are tried that the socket has no room for.
 fn half_close_and_stall() {
-    let program = start(&["--stall-timeout", "6s"]);
+    let program = start(&["--stall-timeout", "8s"]);
     let flood = stuck_peers(&program);
     flood.half_close();
     for _ in 0..5 {
@@ -71,7 +71,7 @@ fn send_urgent_and_half_close() {
 
 /// Peers with echoes outstanding that they do not read.
 fn stuck_peers(program: &Program) -> Flood {
-    let mut flood = Flood::new(program.addresses[0], scale(100, 1000));
+    let mut flood = Flood::new(program.addresses[0], scale(100, 500));
     flood.press(&noise(REQUEST, 1), REQUEST, REQUEST);
     assert!(flood.sent.iter().all(|sent| *sent == REQUEST), "{:?}", flood.sent);
     flood
@@ -88,7 +88,7 @@ fn half_close_and_read(program: &Program, mut flood: Flood, expected: &[u8]) {
 
 fn send_urgent_and_never_read() {
     let program = start(&[]);
-    let mut flood = Flood::new(program.addresses[0], scale(100, 1000));
+    let mut flood = Flood::new(program.addresses[0], scale(100, 500));
     let request = noise(REQUEST, 2);
     for round in 1..=3 {
         flood.press(&request, 50_000, round * (REQUEST / 3));
