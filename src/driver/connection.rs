@@ -428,7 +428,7 @@ impl<L: Stretch, T> Connection<L, T> {
                     self.received.discard(range, |lease| buffers.release(lease));
                 }
                 Output::Emit(bytes) => {
-                    self.lifecycle.queued(now, bytes.len());
+                    self.lifecycle.queued_control(now, bytes.len());
                     self.outgoing.push(Part::Owned(Owned::control(&bytes)));
                 }
                 Output::Close(reason) => self.lifecycle.end(reason, &settings.limits),

@@ -322,8 +322,8 @@ impl<L: Stretch, T> Connections<L, T> {
         assert!(connection.charge() == 0, "a connection that is gone keeps nothing");
         self.timers.cancel(&mut connection.alarm, key);
         self.admission.release(connection.permit());
-        let fin = usize::from(connection.lifecycle().has_sent_fin());
-        let undelivered = connection.unsent_at_end() + unacknowledged.saturating_sub(fin);
+        let in_kernel = connection.lifecycle().echo_among(unacknowledged);
+        let undelivered = connection.unsent_at_end() + in_kernel;
         self.counters.count_end(connection.lifecycle(), undelivered);
         self.accepting.resume();
         connection.transport

@@ -223,12 +223,18 @@ impl<K: Kernel> Driver<K> {
             Outcome::Sent(parts, result) => self.handle_sent(now, key, parts, result),
             Outcome::Writable(result) => {
                 self.operations(key).sending.handle_writable(more, result);
+                if let Err(error) = result {
+                    self.connections.handle_failure(key, error);
+                }
                 self.connections.mark(key);
             }
             Outcome::Readable(result) => {
-                result.expect("a descriptor that is open for the worker's life can be watched");
                 let urgency = Urgency::ALL[token.slot as usize];
-                self.connections.shut_down(now, urgency, &mut self.kernel);
+                match result {
+                    Ok(()) => self.connections.shut_down(now, urgency, &mut self.kernel),
+                    // For want of memory.
+                    Err(_) => self.kernel.watch_signal(token, urgency),
+                }
             }
             Outcome::Cancelled(Ok(())) => {}
             Outcome::Cancelled(Err(_)) => self.handle_missed_cancel(token, key),
