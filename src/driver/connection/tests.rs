@@ -49,7 +49,7 @@ impl World {
         self.connection.handle_timeout(now, &self.settings, &mut self.buffers);
     }
 
-    /// Of the frame that is arriving.
+    /// In seconds.
     fn deadline(&self) -> Option<u64> {
         let deadline = self.connection.deadline(&self.settings)?;
         Some((deadline - self.start).as_secs())
@@ -381,4 +381,19 @@ fn parts_are_taken_once_the_last_ones_came_back() {
     world.advance();
     let _parts = world.connection.take_outgoing(usize::MAX);
     world.connection.take_outgoing(usize::MAX);
+}
+
+#[test]
+fn who_is_not_read_is_not_idle() {
+    let mut settings = raw();
+    settings.limits.idle_timeout = Some(Duration::from_secs(5));
+    let mut world = World::new(settings);
+    world.settle(0, false);
+    world.timeout(5);
+    assert_eq!(world.advance(), Action::Wait(READ), "nobody is asked about it");
+    assert_eq!(world.deadline(), Some(10));
+    world.settle(7, true);
+    assert_eq!(world.deadline(), Some(12), "from now on it can be silent");
+    world.timeout(12);
+    assert_eq!(world.advance(), Action::Probe);
 }
