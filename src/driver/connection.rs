@@ -266,6 +266,7 @@ impl<L: Stretch, T> Connection<L, T> {
         // What the core would have sent back counts as lost.
         self.work(now, Work::Everything, settings, buffers);
         self.lifecycle.close(Cause::Abandoned);
+        self.give_up(buffers);
     }
 
     /// Ends the connection for want of memory: with a word, unless its peer would not read that
@@ -428,7 +429,7 @@ impl<L: Stretch, T> Connection<L, T> {
                     self.received.discard(range, |lease| buffers.release(lease));
                 }
                 Output::Emit(bytes) => {
-                    self.lifecycle.queued(now, bytes.len());
+                    self.lifecycle.queued_control(now, bytes.len());
                     self.outgoing.push(Part::Owned(Owned::control(&bytes)));
                 }
                 Output::Close(reason) => self.lifecycle.end(reason, &settings.limits),

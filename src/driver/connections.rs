@@ -46,6 +46,28 @@ struct Shutdown {
     started: Instant,
 }
 
+/// Looks at what had arrived by the time a deadline was due.
+#[derive(Debug)]
+pub(super) struct OverdueWork {
+    /// The deadlines up to here are acted on, whatever the time is when the work is done.
+    pub(super) due: Instant,
+    passes: usize,
+}
+
+/// Looks beyond those that every connection needs, for what a second receive brings.
+const SPARE_PASSES: usize = 4;
+/// How late busy peers may make a deadline: what arrived later than this is not waited for.
+const MAX_LATENESS: Duration = Duration::from_millis(100);
+
+impl OverdueWork {
+    /// Whether to look once more.
+    pub(super) fn goes_on(&mut self, now: Instant) -> bool {
+        let may_go_on = self.passes > 0 && now < self.due + MAX_LATENESS;
+        self.passes = self.passes.saturating_sub(1);
+        may_go_on
+    }
+}
+
 impl<L: Stretch, T> Connections<L, T> {
     pub(super) fn new(settings: Settings, admission: Arc<Admission>) -> Self {
         Self {
@@ -75,6 +97,14 @@ impl<L: Stretch, T> Connections<L, T> {
     /// When [`handle_timeout`](Self::handle_timeout) is due at the latest.
     pub(super) fn deadline(&self) -> Option<Instant> {
         self.timers.next().into_iter().chain(self.accepting.deadline()).min()
+    }
+
+    /// What is to be seen before a deadline that is due now is acted on, where a driver sees the work
+    /// of `per_pass` connections with one look: the process may have stood still, and its peers were
+    /// in time.
+    pub(super) fn overdue_work(&self, due: Instant, per_pass: usize) -> Option<OverdueWork> {
+        let passes = self.slab.len() / per_pass + SPARE_PASSES;
+        self.deadline().filter(|deadline| *deadline <= due).map(|_| OverdueWork { due, passes })
     }
 
     /// Whether some connection has something to do although nothing happened.
@@ -223,6 +253,9 @@ impl<L: Stretch, T> Connections<L, T> {
                 connection.alarm.went_off();
                 connection.handle_timeout(now, settings, buffers);
             });
+            // What waited may have become more: one after the other, not all at once.
+            self.account(now, key);
+            self.make_room(now, buffers);
         }
     }
 
@@ -322,8 +355,8 @@ impl<L: Stretch, T> Connections<L, T> {
         assert!(connection.charge() == 0, "a connection that is gone keeps nothing");
         self.timers.cancel(&mut connection.alarm, key);
         self.admission.release(connection.permit());
-        let fin = usize::from(connection.lifecycle().has_sent_fin());
-        let undelivered = connection.unsent_at_end() + unacknowledged.saturating_sub(fin);
+        let in_kernel = connection.lifecycle().echo_among(unacknowledged);
+        let undelivered = connection.unsent_at_end() + in_kernel;
         self.counters.count_end(connection.lifecycle(), undelivered);
         self.accepting.resume();
         connection.transport

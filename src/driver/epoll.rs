@@ -37,8 +37,6 @@ pub(crate) const CONNECTION_MEMORY: usize = 2 << 10;
 const EVENTS_PER_TURN: usize = 512;
 /// Receives of one connection before the others have their turn.
 const RECEIVES_PER_TURN: usize = 4;
-/// Passes over what has arrived before a deadline is acted on.
-const MAX_PASSES_BEFORE_DEADLINES: usize = 256;
 
 type Connections = connections::Connections<Span, Socket>;
 
@@ -104,7 +102,7 @@ impl Driver {
             self.wait(&mut events)?;
             let now = Instant::now();
             self.handle_events(now, &events);
-            self.handle_deadlines(now, &mut events)?;
+            let now = self.handle_deadlines(now, &mut events)?;
             self.settle(now);
         }
         Ok(self.connections.counters())
@@ -180,22 +178,24 @@ impl Driver {
         self.connections.mark(key);
     }
 
-    /// Acts on the deadlines that have passed by `now`, once all that had arrived by then is seen:
-    /// the process may have stood still, and its peers were in time.
-    fn handle_deadlines(&mut self, now: Instant, events: &mut Events) -> io::Result<()> {
-        if self.connections.deadline().is_none_or(|deadline| now < deadline) {
-            return Ok(());
-        }
-        for _ in 0..MAX_PASSES_BEFORE_DEADLINES {
+    /// Acts on the deadlines that have passed by `now`, once all that had arrived by then is seen;
+    /// returns the time that it is then.
+    fn handle_deadlines(&mut self, now: Instant, events: &mut Events) -> io::Result<Instant> {
+        let Some(mut overdue) = self.connections.overdue_work(now, EVENTS_PER_TURN) else {
+            return Ok(now);
+        };
+        let mut now = now;
+        while overdue.goes_on(now) {
             self.settle(now);
             self.wait_at_most(events, Some(Duration::ZERO))?;
+            now = Instant::now();
             if events.is_empty() && !self.connections.has_work() {
                 break;
             }
             self.handle_events(now, events);
         }
-        self.connections.handle_timeout(now, &mut self.buffer);
-        Ok(())
+        self.connections.handle_timeout(overdue.due, &mut self.buffer);
+        Ok(now)
     }
 
     /// Lets everything go on that may.

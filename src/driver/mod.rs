@@ -1,8 +1,8 @@
 //! Drivers move bytes between the kernel and protocol connections on one core.
 //!
 //! A driver *runs a worker*: it takes listeners and a way to be told to stop, and returns when the
-//! worker is done. Completion, readiness and future models share the protocol core and the
-//! connection lifecycle, not an abstraction of I/O.
+//! worker is done. Completion, readiness and future models share what a connection does
+//! (`connection`, `connections`) over the buffers that each has, not an abstraction of I/O.
 
 mod buffers;
 mod choice;

@@ -80,6 +80,8 @@ pub(crate) struct Lifecycle {
     undecided: usize,
     /// Bytes to be sent and not yet known to be sent.
     unsent: usize,
+    /// Control bytes at the end of what was to be sent: nobody sent us these.
+    control_tail: usize,
     /// Bytes that arrived after the protocol had ended.
     late: usize,
     /// The high-water mark was reached and the low-water mark not since.
@@ -171,6 +173,7 @@ impl Lifecycle {
             is_cut: false,
             undecided: 0,
             unsent: 0,
+            control_tail: 0,
             late: 0,
             throttled: false,
             last_activity: now,
@@ -223,14 +226,15 @@ impl Lifecycle {
         self.is_cut
     }
 
-    /// Whether our FIN was sent.
-    pub(crate) fn has_sent_fin(&self) -> bool {
-        self.has_sent_fin
-    }
-
     /// Why the connection ended, once it does.
     pub(crate) fn cause(&self) -> Option<Cause> {
         self.cause
+    }
+
+    /// So many of the last bytes that were sent, our FIN among them, are not acknowledged: how many
+    /// of these the peer had sent.
+    pub(crate) fn echo_among(&self, unacknowledged: usize) -> usize {
+        unacknowledged.saturating_sub(usize::from(self.has_sent_fin) + self.control_tail)
     }
 
     /// Bytes that were to be sent and have not been.
@@ -315,8 +319,16 @@ impl Lifecycle {
         self.undecided -= length;
     }
 
-    /// The protocol asked for bytes to be sent.
+    /// The protocol asked for bytes of its own to be sent.
+    pub(crate) fn queued_control(&mut self, now: Instant, length: usize) {
+        let control_tail = self.control_tail + length;
+        self.queued(now, length);
+        self.control_tail = control_tail;
+    }
+
+    /// The protocol asked for received bytes to be sent back.
     pub(crate) fn queued(&mut self, now: Instant, length: usize) {
+        self.control_tail = 0;
         if self.unsent == 0 {
             self.progress.last = now;
         }
@@ -472,13 +484,16 @@ impl Lifecycle {
 
     /// When flushing or lingering ends, whatever is left.
     fn ending_deadline(&self) -> Option<Instant> {
-        let until = match self.phase {
-            Phase::Flushing { until, .. } => until,
-            Phase::Lingering { .. } => None,
-            Phase::Open | Phase::Closed => return None,
-        };
-        let of_drain = self.drain.map(|drain| drain.deadline + drain.flush);
-        until.into_iter().chain(of_drain).min()
+        match self.phase {
+            // Counted from when the drain's deadline was seen, which a process that stood still sees
+            // late.
+            Phase::Flushing { until: Some(until), .. } => Some(until),
+            Phase::Flushing { until: None, .. }
+            | Phase::Lingering { then: Then::AwaitDelivery, .. } => {
+                self.drain.map(|drain| drain.deadline + drain.flush)
+            }
+            Phase::Lingering { then: Then::Close, .. } | Phase::Open | Phase::Closed => None,
+        }
     }
 
     fn linger_deadline(&self) -> Option<Instant> {

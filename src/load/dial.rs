@@ -143,7 +143,10 @@ impl fmt::Display for Failure {
                  net.ipv4.ip_local_port_range"
             }
             Errno::MFILE => ": raise the limit of open files (ulimit -n)",
-            Errno::INVAL => ": a --source on loopback reaches this host only",
+            Errno::INVAL => {
+                ": a --source on loopback reaches this host only, and a link-local target needs the \
+                 index of its interface (`ip link`), as in [fe80::1%2]:7"
+            }
             _ => "",
         })
     }

@@ -73,6 +73,9 @@ fn is_it_there(error: &io::Error) -> &'static str {
         io::ErrorKind::ConnectionRefused | io::ErrorKind::TimedOut => {
             "; is the server running there?"
         }
+        io::ErrorKind::NetworkUnreachable => {
+            "; no route leads there: give the address of a single host that `ip route get` reaches"
+        }
         _ => "",
     }
 }

@@ -1,7 +1,6 @@
 //! What to serve, where, and within which limits.
 
 use std::fmt;
-use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::num::NonZero;
 use std::path::Path;
@@ -355,9 +354,9 @@ fn is_of_many(ip: IpAddr) -> bool {
 /// The kernel tells by refusing it as the destination of a socket without SO_BROADCAST (`ip(7)`);
 /// nothing is sent.
 fn is_of_network(ip: Ipv4Addr) -> bool {
-    UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))
-        .and_then(|socket| socket.connect((ip, 7)))
-        .is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied)
+    let Ok(socket) = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)) else { return false };
+    // A sandbox that forbids to connect answers EPERM.
+    socket.connect((ip, 7)).is_err_and(|error| error.raw_os_error() == Some(libc::EACCES))
 }
 
 /// IPv6 listeners take IPv6 only, so families never overlap.

@@ -7,8 +7,9 @@ use socket2::TcpKeepalive;
 /// The longest time that the kernel takes (`MAX_TCP_KEEPIDLE`, `net/tcp.h`).
 pub(super) const MAX_KEEPALIVE: Duration = Duration::from_secs(32_767);
 
-/// Probes without an answer after which a peer is taken for gone.
-const MAX_PROBES: u32 = 4;
+/// Probes without an answer after which a peer is taken for gone (`TCP_KEEPCNT`): the first, and four
+/// more.
+const MAX_PROBES: u32 = 5;
 
 /// Silence in whole seconds, as the kernel counts it (`tcp(7)`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

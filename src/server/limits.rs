@@ -46,7 +46,7 @@ pub(super) fn overflow_within(descriptors: usize) -> usize {
 ///
 /// When no descriptor is left for one.
 pub(super) fn try_descriptors(own: BorrowedFd<'_>) -> io::Result<()> {
-    /// A connection; the two ends by which signals reach the program; one that is refused.
+    /// A connection, one that is refused, and two for what else a program may open.
     const NEEDED: usize = 4;
     let spare: io::Result<Vec<_>> = (0..NEEDED).map(|_| Ok(fcntl_dupfd_cloexec(own, 0)?)).collect();
     spare.map(drop)

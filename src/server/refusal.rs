@@ -20,12 +20,28 @@ pub(super) fn explain(error: &io::Error) -> String {
 
 /// The same of an address that cannot be listened on.
 pub(super) fn explain_listen(error: &io::Error, address: SocketAddr, shares_port: bool) -> String {
+    if lacks_interface(error, address) {
+        let port = address.port();
+        return format!(
+            "{error}: a link-local address needs the index of its interface (`ip link`): write \
+             [{}%INDEX]:{port}",
+            address.ip()
+        );
+    }
     if error.kind() != io::ErrorKind::AddrInUse {
         return explain(error);
     }
     let own_uid = rustix::process::geteuid().as_raw();
     let hint = explain_use(use_of_port(address).as_ref(), address.port(), shares_port, own_uid);
     format!("{error}: {hint}")
+}
+
+/// Every interface has a link-local address of its own, so the address alone names none
+/// (`ipv6(7)`, `sin6_scope_id`).
+fn lacks_interface(error: &io::Error, address: SocketAddr) -> bool {
+    error.kind() == io::ErrorKind::InvalidInput
+        && matches!(address, SocketAddr::V6(v6)
+            if v6.ip().is_unicast_link_local() && v6.scope_id() == 0)
 }
 
 fn explain_use(found: Option<&PortUse>, port: u16, shares_port: bool, own_uid: u32) -> String {
@@ -68,6 +84,17 @@ mod tests {
     use std::net::TcpListener;
 
     use super::*;
+
+    #[test]
+    fn a_link_local_address_without_its_interface_is_told_how_to_name_it() {
+        let explain = |address: &str| {
+            let address = address.parse().expect("an address");
+            explain_listen(&io::Error::from_raw_os_error(libc::EINVAL), address, false)
+        };
+        assert!(explain("[fe80::1]:7").ends_with("write [fe80::1%INDEX]:7"));
+        assert!(!explain("[fe80::1%2]:7").contains("INDEX"));
+        assert!(!explain("[::1]:7").contains("INDEX"));
+    }
 
     #[test]
     fn sharing_is_proposed_only_where_it_would_help() {

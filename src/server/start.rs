@@ -4,12 +4,11 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::keepalive::Keepalive;
-use super::limits;
 use super::listener::{self, Listeners, SocketOptions};
 use super::worker::{Shared, Workers};
 use super::{Config, Server, StartError};
 use crate::cpus::PinningRefusal;
-use crate::driver::{DriverKind, ShutdownSignal, Urgency, fallback_warning};
+use crate::driver::{DriverKind, ShutdownSignal, fallback_warning};
 use crate::lifecycle::Admission;
 
 /// Something to know of a server that serves.
@@ -47,9 +46,6 @@ pub(super) fn start(config: &Config) -> Result<Server, StartError> {
     let mut shared = share(config, driver)?;
     let workers = start_workers(config, listeners, &mut shared, &mut notices)?;
     let Shared { driver, is_pinned, shutdown, .. } = shared;
-    // Refused only now, since drivers open some of theirs when they start.
-    limits::try_descriptors(shutdown.descriptor(Urgency::Drain))
-        .map_err(StartError::NoDescriptor)?;
     let cpus = config.cpus.clone();
     Ok(Server { driver, notices, cpus, is_pinned, local_addresses, workers, shutdown })
 }
@@ -108,7 +104,8 @@ fn fall_back(
         StartError::Worker { reason, .. } => reason.clone(),
         other => other.to_string(),
     };
-    notices.clear();
+    // What was to be said of the driver that does not serve.
+    notices.retain(|notice| matches!(notice, Notice::Warning(_)));
     notices.push(Notice::Warning(fallback_warning(obstacle)));
     Ok(driver)
 }

@@ -8,7 +8,7 @@ use std::thread::{self, JoinHandle};
 
 use rustix::io::Errno;
 
-use super::{ServeError, StartError};
+use super::{ServeError, StartError, limits};
 use crate::cpus;
 use crate::driver::{DriverKind, Serve, Settings, ShutdownSignal, Urgency, Worker};
 use crate::lifecycle::Admission;
@@ -60,7 +60,13 @@ impl Workers {
     ) -> Result<Self, StartError> {
         let (exit_sender, exits) = channel();
         let mut workers = Self { threads: Vec::new(), thread_ids: vec![0; cpus.len()], exits };
-        match workers.prepare(cpus, listeners, shared, &exit_sender) {
+        let prepared = workers.prepare(cpus, listeners, shared, &exit_sender).and_then(|waiting| {
+            // Only now, since drivers open some of theirs when they are prepared.
+            let own = shared.shutdown.descriptor(Urgency::Drain);
+            limits::try_descriptors(own).map_err(StartError::NoDescriptor)?;
+            Ok(waiting)
+        });
+        match prepared {
             Ok(waiting) => {
                 for start in waiting {
                     start.send(()).expect("a worker that is ready waits");

@@ -11,8 +11,7 @@ use super::parts::{Part, Parts};
 #[derive(Default)]
 pub(super) struct Sends {
     slots: Vec<Option<InFlight>>,
-    /// Lists of earlier sends. No more sends are in flight than the submission queue holds, since
-    /// a send ends inside the call that submits it.
+    /// Lists of earlier sends, some of them.
     #[expect(clippy::vec_box, reason = "a list in flight has moved out, and must not move again")]
     spare: Vec<Box<Scatter>>,
 }
@@ -37,6 +36,9 @@ impl Sends {
     /// Most parts of one send. Far below IOV_MAX (1024): past some dozens the cost of a system
     /// call is spread thin enough.
     pub(super) const MAX_PARTS: usize = 64;
+
+    /// Lists kept for the next sends, a kilobyte each.
+    const MAX_SPARE: usize = 64;
 
     /// Keeps parts until [`finish`](Self::finish); returns the operation that sends them.
     ///
@@ -71,7 +73,9 @@ impl Sends {
     /// The send of this slot completed: its parts come back.
     pub(super) fn finish(&mut self, slot: u32) -> Parts {
         let sending = self.slots[slot as usize].take().expect("a send completes once");
-        self.spare.extend(sending.scatter);
+        if self.spare.len() < Self::MAX_SPARE {
+            self.spare.extend(sending.scatter);
+        }
         sending.parts
     }
 }

@@ -13,10 +13,9 @@
 //!    back with its completion. Nobody else can name them meanwhile.
 //! 4. [`Ring::recycle`] takes a lease for good. When every byte of a buffer has come back, the
 //!    buffer is free and may be provided to the kernel again.
-//! 5. The ring owns its sockets: one that is closed stays open until the kernel has seen what was
-//!    submitted for it.
-//! 6. A ring that is dropped while operations are in flight gives its memory up instead of
-//!    freeing it.
+//! 5. The ring owns its sockets, and closes none for which something is in flight.
+//! 6. A ring that is dropped cancels what is in flight and waits for its end. Should that not come,
+//!    its memory is given up instead of freed.
 
 #![allow(unsafe_code)]
 

@@ -365,6 +365,7 @@ impl Ring {
                 return true;
             }
         }
+        self.deferred.shrink_to(0);
         false
     }
 

@@ -226,7 +226,9 @@ fn connections_that_were_never_accepted_are_served() {
 
 #[test]
 fn framed_peers_are_told_to_go_and_what_they_sent_is_answered() {
-    let program = serve("127.0.0.1:0", &["--protocol", "framed"]);
+    // The last peers are silent for as long as the first ones take.
+    let arguments = ["serve", "127.0.0.1:0", "--driver", DRIVER.name(), "--protocol", "framed"];
+    let program = Program::start(&[&arguments[..], &["--drain-quiet", "5s"]].concat(), 1);
     let address = program.addresses[0];
     let mut peers: Vec<_> = (0..50).map(|_| connect(address)).collect();
     let first = frame(Kind::Echo, 11, &noise(3000, 1));

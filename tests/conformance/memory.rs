@@ -82,7 +82,7 @@ fn idle_peers_keep_no_more_than_their_share_whatever_they_sent_before() {
         count: scale(600, 5500),
         frame: frame(Kind::Echo, 7, &noise(76, 1)),
         buffer: 0,
-        options: &["--memory", "6MiB"],
+        options: &["--memory", "6MiB", "--frame-timeout", "1h"],
     };
     small.assert_share(|address, count| {
         let mut peers = connect_many(address, count);

@@ -33,8 +33,8 @@ fn assert_few_kernel_threads(program: &Program, after: &str) {
     let started = Instant::now();
     while started.elapsed() < WATCH {
         let threads = program.threads();
-        let mut of_kernel = threads.iter().filter(|name| name.starts_with("iou-wrk"));
-        assert_eq!(of_kernel.nth(MAX_KERNEL_THREADS), None, "after {after}: {threads:?}");
+        let count = threads.iter().filter(|name| name.starts_with("iou-wrk")).count();
+        assert!((0..=MAX_KERNEL_THREADS).contains(&count), "after {after}: {threads:?}");
         thread::sleep(LOOK_INTERVAL);
     }
 }
@@ -53,7 +53,7 @@ fn half_close() {
 
 /// A quarter of the stall timeout on, sends are tried that the socket has no room for.
 fn half_close_and_stall() {
-    let program = start(&["--stall-timeout", "6s"]);
+    let program = start(&["--stall-timeout", "8s"]);
     let flood = stuck_peers(&program);
     flood.half_close();
     for _ in 0..5 {
@@ -71,9 +71,8 @@ fn send_urgent_and_half_close() {
 
 /// Peers with echoes outstanding that they do not read.
 fn stuck_peers(program: &Program) -> Flood {
-    let mut flood = Flood::new(program.addresses[0], scale(100, 1000));
-    flood.press(&noise(REQUEST, 1), REQUEST, REQUEST);
-    assert!(flood.sent.iter().all(|sent| *sent == REQUEST), "{:?}", flood.sent);
+    let mut flood = Flood::new(program.addresses[0], scale(100, 500));
+    flood.press_until_sent(&noise(REQUEST, 1), REQUEST);
     flood
 }
 
@@ -88,7 +87,7 @@ fn half_close_and_read(program: &Program, mut flood: Flood, expected: &[u8]) {
 
 fn send_urgent_and_never_read() {
     let program = start(&[]);
-    let mut flood = Flood::new(program.addresses[0], scale(100, 1000));
+    let mut flood = Flood::new(program.addresses[0], scale(100, 500));
     let request = noise(REQUEST, 2);
     for round in 1..=3 {
         flood.press(&request, 50_000, round * (REQUEST / 3));

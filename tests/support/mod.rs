@@ -97,6 +97,8 @@ impl Program {
 
     /// Starts a command that becomes or wraps `ringback`.
     pub fn spawn(command: &mut Command, listening: usize) -> Self {
+        // For its peers, of which a test may have thousands: the usual soft limit is 1024.
+        let _ = rlimit::increase_nofile_limit(u64::MAX);
         let mut child = command
             .stdin(Stdio::null())
             .stdout(Stdio::null())

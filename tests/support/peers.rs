@@ -71,7 +71,20 @@ impl Flood {
                     }
                 }
             }
+            if self.sent.iter().all(|sent| *sent >= limit) {
+                return;
+            }
             thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// As [`press`](Self::press), until every peer has sent `limit` bytes: the kernel may take its time
+    /// where it dropped segments for want of room.
+    pub fn press_until_sent(&mut self, block: &[u8], limit: usize) {
+        let started = Instant::now();
+        while self.sent.iter().any(|sent| *sent < limit) {
+            assert!(started.elapsed() < PATIENCE, "they sent {:?}", self.sent);
+            self.press(block, block.len(), limit);
         }
     }
 

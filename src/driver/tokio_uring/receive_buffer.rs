@@ -18,14 +18,16 @@ pub(crate) const LARGE_BUFFERS_MEMORY: usize = MAX_LARGE * LARGE;
 /// The buffer of one connection.
 pub(super) struct ReceiveBuffer {
     buffer: SharedBuffer,
-    /// Whether the next receive gets a large one.
+    /// Whether the memory is a large one, which counts until it is freed.
     is_large: bool,
+    /// Whether the next receive is to have a large one.
+    wants_large: bool,
     shared: Rc<Shared>,
 }
 
 impl ReceiveBuffer {
     pub(super) fn new(shared: Rc<Shared>) -> Self {
-        Self { buffer: SharedBuffer::default(), is_large: false, shared }
+        Self { buffer: SharedBuffer::default(), is_large: false, wants_large: false, shared }
     }
 
     /// What was received last.
@@ -35,12 +37,19 @@ impl ReceiveBuffer {
 
     /// Gives the memory to a receive.
     pub(super) fn lend(&mut self) -> Vec<u8> {
-        let size = if self.is_large { LARGE } else { SMALL };
         let mut memory = std::mem::take(self.buffer.memory());
-        if memory.capacity() != size {
-            memory = Vec::with_capacity(size);
+        if self.is_large && !self.wants_large {
+            memory = Vec::new();
+            self.give_large_up();
+        }
+        let large = self.shared.large_buffers.get();
+        if self.wants_large && !self.is_large && large < MAX_LARGE {
+            memory = Vec::new();
+            self.shared.large_buffers.set(large + 1);
+            self.is_large = true;
         }
         memory.clear();
+        memory.reserve_exact(if self.is_large { LARGE } else { SMALL });
         memory
     }
 
@@ -51,13 +60,7 @@ impl ReceiveBuffer {
 
     /// So many bytes were received: the next receive gets what suits them.
     pub(super) fn fit(&mut self, length: usize) {
-        let large = self.shared.large_buffers.get();
-        if !self.is_large && length == SMALL && large < MAX_LARGE {
-            self.shared.large_buffers.set(large + 1);
-            self.is_large = true;
-        } else if self.is_large && length <= SMALL {
-            self.give_large_up();
-        }
+        self.wants_large = if self.is_large { length > SMALL } else { length == SMALL };
     }
 
     fn give_large_up(&mut self) {

@@ -42,9 +42,9 @@ pub(crate) const BUFFERS_IN_ONE_TURN: usize = 66;
 /// one echo each, rounded up.
 pub(crate) const CONNECTION_MEMORY: usize = 4 << 10;
 
-/// Passes over what has arrived before a deadline is acted on: each runs some 20 of the operations
-/// that are ready (`IO_LOCAL_TW_DEFAULT_MAX`), so this is enough for thousands.
-const MAX_PASSES_BEFORE_DEADLINES: usize = 256;
+/// Operations that are ready and that one entry of the kernel runs (`IO_LOCAL_TW_DEFAULT_MAX` in the
+/// kernel's `io_uring/io_uring.c`).
+const OPERATIONS_PER_PASS: usize = 20;
 
 /// A worker whose ring exists and whose listeners are about to be served.
 pub(crate) struct Driver<K> {
@@ -125,7 +125,7 @@ impl<K: Kernel> Driver<K> {
         self.wait()?;
         let now = self.kernel.now();
         self.handle_completions(now);
-        self.handle_deadlines(now)?;
+        let now = self.handle_deadlines(now)?;
         self.settle(now);
         Ok(())
     }
@@ -197,21 +197,23 @@ impl<K: Kernel> Driver<K> {
         has_any
     }
 
-    /// Acts on the deadlines that have passed by `now`, once all that had arrived by then is seen:
-    /// the process may have stood still, and its peers were in time.
-    fn handle_deadlines(&mut self, now: Instant) -> io::Result<()> {
-        if self.connections.deadline().is_none_or(|deadline| now < deadline) {
-            return Ok(());
-        }
-        for _ in 0..MAX_PASSES_BEFORE_DEADLINES {
+    /// Acts on the deadlines that have passed by `now`, once all that had arrived by then is seen;
+    /// returns the time that it is then.
+    fn handle_deadlines(&mut self, now: Instant) -> io::Result<Instant> {
+        let Some(mut overdue) = self.connections.overdue_work(now, OPERATIONS_PER_PASS) else {
+            return Ok(now);
+        };
+        let mut now = now;
+        while overdue.goes_on(now) {
             self.settle(now);
             self.kernel.submit(Wait::Poll)?;
+            now = self.kernel.now();
             if !self.handle_completions(now) {
                 break;
             }
         }
-        self.connections.handle_timeout(now, &mut self.kernel);
-        Ok(())
+        self.connections.handle_timeout(overdue.due, &mut self.kernel);
+        Ok(now)
     }
 
     fn handle(&mut self, now: Instant, completion: Completion<K::Socket>) {
@@ -223,12 +225,18 @@ impl<K: Kernel> Driver<K> {
             Outcome::Sent(parts, result) => self.handle_sent(now, key, parts, result),
             Outcome::Writable(result) => {
                 self.operations(key).sending.handle_writable(more, result);
+                if let Err(error) = result {
+                    self.connections.handle_failure(key, error);
+                }
                 self.connections.mark(key);
             }
             Outcome::Readable(result) => {
-                result.expect("a descriptor that is open for the worker's life can be watched");
                 let urgency = Urgency::ALL[token.slot as usize];
-                self.connections.shut_down(now, urgency, &mut self.kernel);
+                match result {
+                    Ok(()) => self.connections.shut_down(now, urgency, &mut self.kernel),
+                    // For want of memory.
+                    Err(_) => self.kernel.watch_signal(token, urgency),
+                }
             }
             Outcome::Cancelled(Ok(())) => {}
             Outcome::Cancelled(Err(_)) => self.handle_missed_cancel(token, key),

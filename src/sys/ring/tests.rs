@@ -69,11 +69,11 @@ fn send(ring: &mut Ring, parts: Parts) -> Result<usize, Errno> {
 
 /// Sends until the socket is full; returns how many bytes it took.
 fn fill(ring: &mut Ring) -> usize {
-    let chunk = vec![b'x'; 64 << 10];
+    static CHUNK: [u8; 64 << 10] = [b'x'; 64 << 10];
     let mut taken = 0;
     loop {
         assert!(taken < ENDLESS, "a socket has bounds");
-        match send(ring, owned(&chunk)) {
+        match send(ring, owned(&CHUNK)) {
             Ok(sent) => taken += sent,
             Err(error) => {
                 assert_eq!(error, Errno::AGAIN);
