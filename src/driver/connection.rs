@@ -17,7 +17,8 @@ use rustix::io::Errno;
 
 use super::buffers::Buffers;
 use super::received::Received;
-use super::spill::Holding;
+use super::slab::Key;
+use super::spill::{Holding, Spill};
 use super::{Settings, failure};
 use crate::lifecycle::{Action as Step, Alarm, Cause, Lifecycle, OnReceive, Permit, Probe};
 use crate::protocol::{self, Input, Output};
@@ -40,7 +41,7 @@ pub(super) struct Connection<L, T> {
     /// Since when the peer has not been read.
     paused_since: Option<Instant>,
     unsent_at_end: usize,
-    pub(super) holding: Holding,
+    holding: Holding,
     /// Whether the worker already knows that [`Self::advance`] has something to do.
     pub(super) is_dirty: bool,
     pub(super) alarm: Alarm,
@@ -133,6 +134,12 @@ impl<L: Stretch, T> Connection<L, T> {
     /// Bytes of our own memory that the connection keeps.
     pub(super) fn charge(&self) -> usize {
         self.received.parts().charge() + self.outgoing.charge() + self.sending.charge
+    }
+
+    /// Brings what `spill` knows of this connection up to date.
+    pub(super) fn account(&mut self, spill: &mut Spill, now: Instant, key: Key) {
+        let (charge, has_ended) = (self.charge(), self.lifecycle.is_closed());
+        spill.update(now, key, &mut self.holding, charge, has_ended);
     }
 
     /// When [`Self::handle_timeout`] is due. A frame's time does not run while we do not read.

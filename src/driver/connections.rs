@@ -249,12 +249,12 @@ impl<L: Stretch, T> Connections<L, T> {
     pub(super) fn handle_timeout(&mut self, now: Instant, buffers: &mut impl Buffers<Lease = L>) {
         self.accepting.handle_timeout(now);
         while let Some(key) = self.timers.pop(now) {
-            self.with(key, |connection, settings| {
-                connection.alarm.went_off();
-                connection.handle_timeout(now, settings, buffers);
-            });
-            // What waited may have become more: one after the other, not all at once.
-            self.account(now, key);
+            let Some(connection) = self.slab.get_mut(key) else { continue };
+            connection.alarm.went_off();
+            connection.handle_timeout(now, &self.settings, buffers);
+            connection.account(&mut self.spill, now, key);
+            self.mark(key);
+            // What waits may have become more: one after the other, not all at once.
             self.make_room(now, buffers);
         }
     }
@@ -340,18 +340,18 @@ impl<L: Stretch, T> Connections<L, T> {
         connection.end_turn(now, is_reading, buffers);
         let deadline = connection.deadline(&self.settings);
         self.timers.schedule(&mut connection.alarm, key, deadline);
+        connection.account(&mut self.spill, now, key);
         if connection.has_work_left() {
             self.leave_to_next_turn(key);
         }
-        self.account(now, key);
         self.make_room(now, buffers);
     }
 
     /// A connection's socket was closed while its peer had not acknowledged so many bytes that are
     /// accounted for, our FIN among them.
     pub(super) fn remove(&mut self, now: Instant, key: Key, unacknowledged: usize) -> T {
-        self.account(now, key);
         let mut connection = self.slab.remove(key).expect("it was there to be closed");
+        connection.account(&mut self.spill, now, key);
         assert!(connection.charge() == 0, "a connection that is gone keeps nothing");
         self.timers.cancel(&mut connection.alarm, key);
         self.admission.release(connection.permit());
@@ -362,31 +362,21 @@ impl<L: Stretch, T> Connections<L, T> {
         connection.transport
     }
 
-    fn with<R: Default>(
-        &mut self,
-        key: Key,
-        act: impl FnOnce(&mut Connection<L, T>, &Settings) -> R,
-    ) -> R {
-        let Some(connection) = self.slab.get_mut(key) else { return R::default() };
-        let result = act(connection, &self.settings);
+    fn with(&mut self, key: Key, act: impl FnOnce(&mut Connection<L, T>, &Settings)) {
+        let Some(connection) = self.slab.get_mut(key) else { return };
+        act(connection, &self.settings);
         self.mark(key);
-        result
-    }
-
-    fn account(&mut self, now: Instant, key: Key) {
-        let connection = self.slab.get_mut(key).expect("it has just had its turn");
-        let (charge, has_ended) = (connection.charge(), connection.lifecycle().is_closed());
-        self.spill.update(now, key, &mut connection.holding, charge, has_ended);
     }
 
     /// Ends connections until what is kept fits the budget, or nothing more can be freed now.
     fn make_room(&mut self, now: Instant, buffers: &mut impl Buffers<Lease = L>) {
         while self.spill.is_over_budget() {
             let Some(key) = self.spill.worst(now) else { return };
-            let is_first =
-                self.with(key, |connection, settings| connection.evict(now, settings, buffers));
+            let connection = self.slab.get_mut(key).expect("who keeps bytes is there");
+            let is_first = connection.evict(now, &self.settings, buffers);
             self.counters.evicted += u64::from(is_first);
-            self.account(now, key);
+            connection.account(&mut self.spill, now, key);
+            self.mark(key);
         }
     }
 }

@@ -1,8 +1,8 @@
 //! The life of one connection: open, ending, closed; every transition is in this file.
 //!
 //! ```text
-//! Open ──end()──► Flushing ──fin_sent()──► Lingering ──peer's FIN──► Closed
-//!   └─────────────────┴──────── close(), deadlines ─┴────────────────┘
+//! Open ──end()──► Flushing ──fin_sent()──► Lingering ──peer's FIN, delivery──► Closed
+//!   └─────────────────┴──────── close(), deadlines ─┴──────────────────────────┘
 //! ```
 
 use std::time::{Duration, Instant};
@@ -63,7 +63,7 @@ pub(crate) enum Cause {
     Quiet,
     /// The server's patience ended: the drain deadline or a second signal.
     Abandoned,
-    /// Memory ran out, and no connection had waited longer.
+    /// Memory ran out, and no connection kept more bytes for longer.
     Evicted,
 }
 
@@ -102,10 +102,7 @@ enum Phase {
     /// Our FIN is sent; input is dropped until the peer's.
     Lingering {
         since: Instant,
-        /// When dropping input ends.
-        until: Option<Instant>,
-        allowance: usize,
-        then: Then,
+        farewell: Farewell,
     },
     Closed,
 }
@@ -119,17 +116,13 @@ struct Farewell {
     allowance: usize,
 }
 
-/// What follows when no more input is dropped and the peer has not finished.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Then {
-    Close,
-    /// Nothing more is read, so the window closes, until the peer has acknowledged everything.
-    AwaitDelivery,
-}
-
+/// For how long input is dropped, and what follows if the peer has not finished by then.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Linger {
+    /// Since our FIN. Then nothing more is read, so the window closes, until the peer has
+    /// acknowledged everything.
     For(Duration),
+    /// Then the connection is closed.
     Until(Instant),
 }
 
@@ -193,8 +186,9 @@ impl Lifecycle {
     pub(crate) fn wants_input(&self) -> bool {
         let phase_wants = match self.phase {
             Phase::Open => !self.throttled,
-            Phase::Flushing { farewell: Farewell { allowance, .. }, .. }
-            | Phase::Lingering { allowance, .. } => allowance > 0,
+            Phase::Flushing { farewell, .. } | Phase::Lingering { farewell, .. } => {
+                farewell.allowance > 0
+            }
             Phase::Closed => false,
         };
         phase_wants && !self.peer_finished
@@ -263,9 +257,7 @@ impl Lifecycle {
             }
             Phase::Flushing { .. } => Action::SendFin,
             Phase::Lingering { .. } if self.awaits_delivery() => Action::Continue,
-            Phase::Lingering { allowance, .. } if allowance > 0 && !self.peer_finished => {
-                Action::Continue
-            }
+            Phase::Lingering { .. } if self.wants_input() => Action::Continue,
             Phase::Lingering { .. } | Phase::Closed => Action::Close,
         }
     }
@@ -296,8 +288,9 @@ impl Lifecycle {
                 self.undecided += length;
                 return OnReceive::Deliver;
             }
-            Phase::Flushing { farewell: Farewell { allowance, .. }, .. }
-            | Phase::Lingering { allowance, .. } => *allowance = allowance.saturating_sub(length),
+            Phase::Flushing { farewell, .. } | Phase::Lingering { farewell, .. } => {
+                farewell.allowance = farewell.allowance.saturating_sub(length);
+            }
             Phase::Closed => {}
         }
         self.late += length;
@@ -390,12 +383,8 @@ impl Lifecycle {
 
     /// Our FIN went out.
     pub(crate) fn fin_sent(&mut self, now: Instant) {
-        if let Phase::Flushing { farewell: Farewell { linger, allowance }, .. } = self.phase {
-            let (until, then) = match linger {
-                Linger::For(limit) => (now + limit, Then::AwaitDelivery),
-                Linger::Until(time) => (time, Then::Close),
-            };
-            self.phase = Phase::Lingering { since: now, until: Some(until), allowance, then };
+        if let Phase::Flushing { farewell, .. } = self.phase {
+            self.phase = Phase::Lingering { since: now, farewell };
             self.has_sent_fin = true;
             self.progress.is_delivered = false;
             self.progress.last = now;
@@ -457,8 +446,8 @@ impl Lifecycle {
 
     fn end_of_linger(&mut self) {
         match &mut self.phase {
-            Phase::Lingering { then: Then::AwaitDelivery, until, allowance, .. } => {
-                (*until, *allowance) = (None, 0);
+            Phase::Lingering { farewell, .. } if matches!(farewell.linger, Linger::For(_)) => {
+                farewell.allowance = 0;
             }
             _ => self.close(Cause::Abandoned),
         }
@@ -489,17 +478,18 @@ impl Lifecycle {
             // late.
             Phase::Flushing { until: Some(until), .. } => Some(until),
             Phase::Flushing { until: None, .. }
-            | Phase::Lingering { then: Then::AwaitDelivery, .. } => {
+            | Phase::Lingering { farewell: Farewell { linger: Linger::For(_), .. }, .. } => {
                 self.drain.map(|drain| drain.deadline + drain.flush)
             }
-            Phase::Lingering { then: Then::Close, .. } | Phase::Open | Phase::Closed => None,
+            Phase::Lingering { .. } | Phase::Open | Phase::Closed => None,
         }
     }
 
     fn linger_deadline(&self) -> Option<Instant> {
-        match self.phase {
-            Phase::Lingering { until, .. } => until,
-            _ => None,
+        let Phase::Lingering { since, farewell } = self.phase else { return None };
+        match farewell.linger {
+            Linger::For(limit) => (farewell.allowance > 0).then(|| since + limit),
+            Linger::Until(time) => Some(time),
         }
     }
 
@@ -535,11 +525,13 @@ impl Lifecycle {
 
     /// All is sent, no more is read, and the peer has not acknowledged everything.
     fn awaits_delivery(&self) -> bool {
-        let Phase::Lingering { allowance, then, .. } = self.phase else { return false };
+        let Phase::Lingering { farewell: Farewell { linger, allowance }, .. } = self.phase else {
+            return false;
+        };
         let is_awaited = if self.peer_finished {
             self.answers_for_delivery()
         } else {
-            allowance == 0 && then == Then::AwaitDelivery
+            allowance == 0 && matches!(linger, Linger::For(_))
         };
         is_awaited && !self.progress.is_delivered
     }
