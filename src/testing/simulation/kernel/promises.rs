@@ -1,0 +1,46 @@
+//! What the driver owes a raw connection when it ends its side or closes it.
+
+use super::{FakeKernel, Socket};
+use crate::driver::CloseMode;
+
+impl FakeKernel {
+    /// What a raw connection received and did not send back when it is closed.
+    pub(super) fn check_close(&mut self, slot: u32, socket: &Socket, mode: CloseMode) {
+        let peer = &self.peers[socket.peer];
+        if peer.is_reset {
+            return;
+        }
+        // What the kernel has it goes on delivering, but nobody is left to see that.
+        let echoed = match mode {
+            CloseMode::Accounting => socket.acknowledged,
+            CloseMode::Plain | CloseMode::Reset => socket.sent(),
+        };
+        self.unechoed += socket.delivered.saturating_sub(echoed);
+        let has_unread = !socket.arrived.is_empty();
+        let was_finished = peer.has_finished() && !has_unread;
+        let may_leave = was_finished || self.plan.may_reset_refused(self.told.get());
+        let is_lost = self.plan.is_framed() || self.plan.may_abandon(self.told.get());
+        if has_unread && !self.plan.may_reset(self.told.get(), socket.fin_sent) {
+            self.violate(format!("slot {slot} is closed with input unread: that resets its peer"));
+        } else if mode == CloseMode::Plain && !socket.queue.is_empty() && !may_leave {
+            self.violate(format!("slot {slot} is closed while its peer takes nothing: no reset"));
+        } else if socket.fin_sent.is_none() && !is_lost && !was_finished {
+            self.violate(format!("slot {slot} is closed before its peer finished"));
+        } else if socket.fin_sent.is_none() && !is_lost {
+            self.check_nothing_missing("close", slot, socket.delivered, socket.sent());
+        }
+    }
+
+    pub(super) fn check_nothing_missing(
+        &mut self,
+        what: &str,
+        slot: u32,
+        delivered: usize,
+        sent: usize,
+    ) {
+        let is_checked = !self.plan.is_framed() && !self.plan.may_abandon(self.told.get());
+        if is_checked && delivered != sent {
+            self.violate(format!("{what} of slot {slot} after {sent} of {delivered} bytes"));
+        }
+    }
+}
