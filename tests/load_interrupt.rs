@@ -194,20 +194,6 @@ fn the_second_signal_ends_the_program_at_once() {
     assert!(output.stdout.is_empty());
 }
 
-/// As `timeout(1)` and a terminal's Ctrl-C send it.
-#[test]
-fn the_same_signal_twice_at_once_is_one() {
-    let (address, told) = serve(true);
-    let running = Load::start(&[&address.to_string(), "-c", "2", "--warmup", "0s"]);
-    wait_for_bytes(&told, 64 * 100);
-    running.signal(Signal::INT);
-    running.signal(Signal::INT);
-    let output = running.finish();
-    assert!(matches!(output.status.code(), Some(0 | 4)), "{output:?}");
-    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(report["verdict"]["interrupted"], true);
-}
-
 #[test]
 fn what_was_ignored_at_the_start_stays_ignored() {
     let (address, told) = serve(true);

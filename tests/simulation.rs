@@ -1,4 +1,4 @@
-//! The native driver's session over a fake ring: see `ringback::testing::simulation`.
+//! The native driver over a fake kernel: see `ringback::testing::simulation`.
 //!
 //! `RINGBACK_SIM_SEED=N` replays one seed, `RINGBACK_SIM_SEEDS=N` tries that many.
 

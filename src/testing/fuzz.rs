@@ -21,7 +21,7 @@ use crate::protocol::{Config, FramedConfig, Request};
 /// Operations in one input; more would only make it slow.
 pub const MOST_OPS: usize = 32;
 
-/// Hostile time of a session; an input of 4096 bytes decides about half of it.
+/// Hostile time of a simulation; an input of 4096 bytes decides about half of it.
 const SESSION_STEPS: usize = 100;
 
 const FRAME_TIMEOUT: Duration = Duration::from_millis(100);
@@ -44,7 +44,7 @@ pub fn framed(data: &[u8]) {
     check_any_cut(&program.server_script(Config::Framed(config)));
 }
 
-/// The native driver's session over the simulation's ring: every two bytes are one decision of the
+/// The native driver over the simulation's kernel: every two bytes are one decision of the
 /// world, see [`simulation::run_script`]. These inputs have no program at their beginning.
 pub fn session(data: &[u8]) {
     let options = simulation::Options { seed: 0, steps: SESSION_STEPS, mutation: None };

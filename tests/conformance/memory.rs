@@ -188,7 +188,11 @@ impl Idle {
 }
 
 fn never_read(address: SocketAddr) -> Peers {
-    flood(address, 250, &noise(1 << 20, 1), 1 << 20, 4 << 20)
+    let mut flood = Flood::new(address, 250);
+    flood.press(&noise(1 << 20, 1), 1 << 20, 4 << 20);
+    let taken: usize = flood.sent.iter().sum();
+    assert!(taken > 250 * (100 << 10), "only {taken} bytes were taken");
+    flood.peers
 }
 
 fn single_bytes(address: SocketAddr) -> Peers {

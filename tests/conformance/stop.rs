@@ -10,24 +10,14 @@ use rustix::process::Signal;
 
 use super::DRIVER;
 use crate::support::peers::{Flood, run_side_by_side};
-use crate::support::{Program, connect, noise, scale};
+use crate::support::{Program, connect, scale};
 
-/// More than the kernel's buffers between server and peer take, and no more than the server takes from
-/// a peer that does not read, with the kernel's.
-const REQUEST: usize = 330_000;
 /// A server that hangs stays for minutes; one that stops needs next to nothing.
 const STOP_TIMEOUT: Duration = Duration::from_secs(20);
 
 fn start(arguments: &[&str]) -> Program {
     let base = ["serve", "127.0.0.1:0", "--driver", DRIVER.name(), "--workers", "1"];
     Program::start(&[&base, arguments].concat(), 1)
-}
-
-/// Peers with echoes outstanding that they do not read.
-fn stuck_peers(address: SocketAddr, count: usize) -> Flood {
-    let mut flood = Flood::new(address, count);
-    flood.press_until_sent(&noise(REQUEST, 1), REQUEST);
-    flood
 }
 
 /// Keeps the worker busy until its server ends.
@@ -43,7 +33,7 @@ fn stop_after_half_close(delay: Duration) {
     thread::scope(|scope| {
         scope.spawn(move || chat(address));
         scope.spawn(move || chat(address));
-        let flood = stuck_peers(address, 100);
+        let flood = Flood::stuck(address, 100);
         program.signal(Signal::TERM);
         // Sooner it would be taken for the same signal, given twice.
         thread::sleep(Duration::from_millis(300));
@@ -75,7 +65,7 @@ fn stall_after_half_closes() {
     let timeout = Duration::from_secs(5);
     let program = start(&["--stall-timeout", "5s"]);
     let before = program.descriptors();
-    let flood = stuck_peers(program.addresses[0], scale(150, 501));
+    let flood = Flood::stuck(program.addresses[0], scale(150, 501));
     flood.half_close();
     let half_closed = Instant::now();
     program.wait_for_descriptors(before);

@@ -11,9 +11,6 @@ use super::DRIVER;
 use crate::support::peers::{Flood, run_side_by_side, send_urgent};
 use crate::support::{Program, noise, scale};
 
-/// More than the kernel's buffers between server and peer take, and no more than the server takes from
-/// a peer that does not read, with the kernel's.
-const REQUEST: usize = 330_000;
 const WATCH: Duration = Duration::from_millis(500);
 const LOOK_INTERVAL: Duration = Duration::from_millis(10);
 
@@ -48,7 +45,7 @@ fn peers_that_do_not_read_cost_no_thread_and_get_every_byte_when_they_do() {
 
 fn half_close() {
     let program = start(&[]);
-    half_close_and_read(&program, stuck_peers(&program), &noise(REQUEST, 1));
+    half_close_and_read(&program, stuck_peers(&program), &noise(Flood::STUCK_REQUEST, 1));
 }
 
 /// A quarter of the stall timeout on, sends are tried that the socket has no room for.
@@ -66,14 +63,11 @@ fn send_urgent_and_half_close() {
     let flood = stuck_peers(&program);
     flood.peers.iter().for_each(send_urgent);
     assert_few_kernel_threads(&program, "an urgent byte each");
-    half_close_and_read(&program, flood, &[&noise(REQUEST, 1)[..], b"!"].concat());
+    half_close_and_read(&program, flood, &[&noise(Flood::STUCK_REQUEST, 1)[..], b"!"].concat());
 }
 
-/// Peers with echoes outstanding that they do not read.
 fn stuck_peers(program: &Program) -> Flood {
-    let mut flood = Flood::new(program.addresses[0], scale(100, 500));
-    flood.press_until_sent(&noise(REQUEST, 1), REQUEST);
-    flood
+    Flood::stuck(program.addresses[0], scale(100, 500))
 }
 
 fn half_close_and_read(program: &Program, mut flood: Flood, expected: &[u8]) {
@@ -88,9 +82,9 @@ fn half_close_and_read(program: &Program, mut flood: Flood, expected: &[u8]) {
 fn send_urgent_and_never_read() {
     let program = start(&[]);
     let mut flood = Flood::new(program.addresses[0], scale(100, 500));
-    let request = noise(REQUEST, 2);
+    let request = noise(Flood::STUCK_REQUEST, 2);
     for round in 1..=3 {
-        flood.press(&request, 50_000, round * (REQUEST / 3));
+        flood.press(&request, 50_000, round * (Flood::STUCK_REQUEST / 3));
         flood.peers.iter().for_each(send_urgent);
         assert_few_kernel_threads(&program, "urgent bytes between others");
     }

@@ -42,6 +42,10 @@ pub struct Flood {
 }
 
 impl Flood {
+    /// More than the kernel's buffers between server and peer take, and no more than the server
+    /// takes from a peer that does not read, with the kernel's.
+    pub const STUCK_REQUEST: usize = 330_000;
+
     pub fn new(address: SocketAddr, peers: usize) -> Self {
         let peers: Vec<_> = (0..peers).map(|_| connect_with_small_buffers(address)).collect();
         for peer in &peers {
@@ -49,6 +53,13 @@ impl Flood {
         }
         let sent = vec![0; peers.len()];
         Self { peers, sent }
+    }
+
+    /// Peers with an echo of `noise(STUCK_REQUEST, 1)` outstanding that they do not read.
+    pub fn stuck(address: SocketAddr, peers: usize) -> Self {
+        let mut flood = Self::new(address, peers);
+        flood.press_until_sent(&super::noise(Self::STUCK_REQUEST, 1), Self::STUCK_REQUEST);
+        flood
     }
 
     /// Sends `block` again and again, at most `piece` bytes with one call, until every peer has

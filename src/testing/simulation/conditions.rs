@@ -1,4 +1,4 @@
-//! How hard a seed makes it for the session: faults of the ring, and limits that it reaches.
+//! How hard a seed makes it for the driver: faults of the kernel, and limits that it reaches.
 
 use std::num::NonZero;
 use std::time::Duration;
@@ -77,7 +77,7 @@ impl Scarcity {
     }
 }
 
-/// The session's settings under these limits.
+/// The driver's settings under these limits.
 pub(super) fn settings(rng: &mut Rng, is_framed: bool, scarcity: Scarcity) -> Settings {
     let high_water = *rng.pick(&[1, 64, 1_000, 20_000]);
     let framed = FramedConfig { max_frame: 1_000, frame_timeout: scarcity.frame_timeout };

@@ -458,10 +458,7 @@ impl Kernel for FakeKernel {
         peer.fin_received = true;
         if mode == CloseMode::Reset {
             peer.is_reset = true;
-        } else if !socket.arrived.is_empty() {
-            // The kernel resets the connection: what was acknowledged can still be read.
-            peer.was_cut = !socket.queue.is_empty();
-        } else {
+        } else if socket.arrived.is_empty() {
             peer.inbox.extend(socket.queue.drain(..));
         }
         match mode {

@@ -1,18 +1,18 @@
 //! Bugs that the simulation is known to catch.
 
-/// A bug planted between the session and the ring. A simulation that runs clean under one of them
+/// A bug planted between the driver and the kernel. A simulation that runs clean under one of them
 /// proves nothing, so every test run turns each on in turn and expects a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mutation {
     /// The bytes of a send are overwritten while it is in flight.
     RecycleBeforeSendCompletes,
-    /// The session never learns that a multishot receive ended.
+    /// The driver never learns that a multishot receive ended.
     IgnoreTheEndOfAMultishot,
-    /// The session takes a short send for a whole one.
+    /// The driver takes a short send for a whole one.
     DropTheRestOfAShortSend,
     /// A receive that found no buffer is never armed again.
     ForgetParkedConnections,
-    /// The session believes a cancelled operation over before it is.
+    /// The driver believes a cancelled operation over before it is.
     FreeBeforeTheCancelCompletes,
     /// A completion reaches the connection that took the slot after the one it was for.
     SkipTheGenerationCheck,

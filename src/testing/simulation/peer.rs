@@ -21,9 +21,6 @@ pub(super) struct Peer {
     read: usize,
     pub(super) fin_received: bool,
     pub(super) is_reset: bool,
-    /// The server closed while input was unread, and what was in the inbox is gone. One that was
-    /// refused and goes on sending for longer than the server lingers has itself to blame.
-    pub(super) was_cut: bool,
 }
 
 /// What a client does besides sending and reading, each decided when it is made.
@@ -66,7 +63,6 @@ impl Peer {
             read: 0,
             fin_received: false,
             is_reset: false,
-            was_cut: false,
         }
     }
 
@@ -84,6 +80,11 @@ impl Peer {
     /// Whether it has sent everything, and so its FIN.
     pub(super) fn has_finished(&self) -> bool {
         self.sent == self.script.len()
+    }
+
+    /// Whether it sends what no frame begins with: it is refused.
+    pub(super) fn is_broken(&self) -> bool {
+        matches!(self.verifier, Verifier::Framed { broken: true, .. })
     }
 
     /// Whether it resets the connection now.
@@ -116,7 +117,7 @@ impl Peer {
             Verifier::Raw if self.read < self.script.len() => {
                 Err(format!("{} of {} bytes came back", self.read, self.script.len()))
             }
-            Verifier::Framed { broken: true, ended_by_error: false, .. } if !self.was_cut => {
+            Verifier::Framed { broken: true, ended_by_error: false, .. } => {
                 Err("a broken frame was not answered with an ERROR".to_owned())
             }
             Verifier::Framed { client, broken: false, .. } if client.in_flight() > 0 => {

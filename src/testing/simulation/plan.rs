@@ -142,9 +142,6 @@ impl Plan {
             let grace = if was_early { Duration::ZERO } else { DRAIN.flush };
             shutdown.deadline + grace <= now
         };
-        self.scarcity != Scarcity::NONE
-            || self.is_framed
-            || self.is_stopped()
-            || self.shutdown.is_some_and(is_over)
+        self.scarcity != Scarcity::NONE || self.is_stopped() || self.shutdown.is_some_and(is_over)
     }
 }

@@ -123,3 +123,20 @@ fn who_was_refused_outlives_no_drain() {
     life.timeout(12_000);
     life.assert_ended(Cause::Refused, Action::Close);
 }
+
+#[test]
+fn our_last_words_and_fin_are_no_echo() {
+    let mut life = Life::drained();
+    let now = life.at(0);
+    life.queued(0, 30);
+    life.queued_control(now, 15);
+    life.queued_control(now, 5);
+    assert_eq!((life.echo_among(20), life.echo_among(25)), (0, 5));
+    life.queued(0, 10);
+    assert_eq!(life.echo_among(25), 25, "what was said before an echo counts with it");
+    life.peer_finished();
+    life.end(CloseReason::Finished);
+    life.sent(0, 60);
+    life.fin_sent(0);
+    assert_eq!(life.echo_among(26), 25);
+}

@@ -1,10 +1,10 @@
-//! What the driver owes a raw connection when it ends its side or closes it.
+//! What the driver owes a peer when it ends its side or closes the connection.
 
 use super::{FakeKernel, Socket};
 use crate::driver::CloseMode;
 
 impl FakeKernel {
-    /// What a raw connection received and did not send back when it is closed.
+    /// What a close must not do to its peer; what was not echoed is counted.
     pub(super) fn check_close(&mut self, slot: u32, socket: &Socket, mode: CloseMode) {
         let peer = &self.peers[socket.peer];
         if peer.is_reset {
@@ -19,8 +19,10 @@ impl FakeKernel {
         let has_unread = !socket.arrived.is_empty();
         let was_finished = peer.has_finished() && !has_unread;
         let may_leave = was_finished || self.plan.may_reset_refused(self.told.get());
-        let is_lost = self.plan.is_framed() || self.plan.may_abandon(self.told.get());
-        if has_unread && !self.plan.may_reset(self.told.get(), socket.fin_sent) {
+        let is_lost = peer.is_broken() || self.plan.may_abandon(self.told.get());
+        // Who was refused has the ERROR and our FIN: what it still sends is not read.
+        let was_told = peer.is_broken() && socket.fin_sent.is_some() && socket.queue.is_empty();
+        if has_unread && !was_told && !self.plan.may_reset(self.told.get(), socket.fin_sent) {
             self.violate(format!("slot {slot} is closed with input unread: that resets its peer"));
         } else if mode == CloseMode::Plain && !socket.queue.is_empty() && !may_leave {
             self.violate(format!("slot {slot} is closed while its peer takes nothing: no reset"));

@@ -8,7 +8,7 @@ use rustix::io::Errno;
 
 use super::{Accepted, FakeKernel, Request, Signal, Socket};
 use crate::driver::uring::receiving::Amount;
-use crate::sys::{Lease, Operation, Outcome};
+use crate::sys::{Completion, Lease, Operation, Outcome};
 use crate::testing::simulation::conditions::Hostility;
 use crate::testing::simulation::plan::Event;
 
@@ -153,7 +153,10 @@ impl FakeKernel {
         let of_request = |(request, queue): &(Request, VecDeque<_>)| {
             if request.token.operation == Operation::Accept { queue.len() } else { 0 }
         };
-        self.completed.iter().map(of_request).sum::<usize>() + self.arrived.len()
+        let has_arrived =
+            |completion: &&Completion<_>| completion.token.operation == Operation::Accept;
+        self.completed.iter().map(of_request).sum::<usize>()
+            + self.arrived.iter().filter(has_arrived).count()
     }
 
     fn progress_signal(&mut self, urgency: usize) {
