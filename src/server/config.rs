@@ -502,6 +502,7 @@ mod tests {
             RingSize { buffer_size: 0, ..good },
             RingSize { completions: good.submissions, ..good },
             RingSize { submissions: 100, ..good },
+            RingSize { submissions: 1, ..good },
         ] {
             let config = Config { ring, ..framed(1000, usize::MAX >> 1) };
             assert_eq!(config.check(), Err(ConfigError::Ring(ring)));

@@ -30,12 +30,16 @@ impl Default for RingSize {
 }
 
 impl RingSize {
+    /// A receive takes two entries, which must reach the kernel together.
+    const MIN_SUBMISSIONS: u32 = 2;
+
     /// Whether the kernel can make such a ring.
     pub(crate) fn is_possible(&self) -> bool {
         self.buffers.is_power_of_two()
             && self.buffers <= 1 << 15
             && self.buffer_size > 0
             && self.submissions.is_power_of_two()
+            && self.submissions >= Self::MIN_SUBMISSIONS
             && self.completions.is_power_of_two()
             && self.submissions < self.completions
     }

@@ -2,6 +2,8 @@
 //! in the server's `/proc/PID/task`; an operation that waits gets one of its own after its peer's FIN
 //! or urgent byte, which make the kernel's poll always ready.
 
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -9,6 +11,7 @@ use ringback::server::DriverKind;
 
 use super::DRIVER;
 use crate::support::peers::{Flood, run_side_by_side, send_urgent};
+use crate::support::tools::{has_tool, is_root};
 use crate::support::{Program, noise, scale};
 
 const WATCH: Duration = Duration::from_millis(500);
@@ -88,4 +91,27 @@ fn send_urgent_and_never_read() {
         flood.peers.iter().for_each(send_urgent);
         assert_few_kernel_threads(&program, "urgent bytes between others");
     }
+}
+
+/// tokio-uring receives with an operation whose poll is ready then, and waits on its one thread.
+#[test]
+fn urgent_bytes_that_overtook_others_cost_no_thread_and_hold_up_nobody() {
+    if DRIVER == DriverKind::TokioUring || !has_tool("python3") || !is_root() {
+        return;
+    }
+    let program = start(&[]);
+    let mut peers = Command::new("python3")
+        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/urgent_ahead.py"))
+        .args([program.addresses[0].port().to_string(), "8".to_owned()])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("python3 is installed");
+    let mut line = String::new();
+    let output = peers.stdout.as_mut().expect("it is piped");
+    BufReader::new(output).read_line(&mut line).expect("it is text");
+    assert_eq!(line, "ahead\n");
+    assert_few_kernel_threads(&program, "urgent bytes that overtook others");
+    peers.stdin.take().expect("it is piped").write_all(b"\n").expect("it reads");
+    assert!(peers.wait().expect("it was not waited for").success());
 }

@@ -277,7 +277,7 @@ impl<K: Kernel> Driver<K> {
     ) {
         let receiving = &mut self.operations(key).receiving;
         if !more {
-            receiving.ended();
+            receiving.ended(result.as_ref().err().copied());
         }
         match result {
             Ok(Some(lease)) => {

@@ -1,5 +1,7 @@
 //! The receiving side of a connection: whether an operation is out, and of which kind.
 
+use rustix::io::Errno;
+
 /// How much one receive operation takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Amount {
@@ -22,6 +24,8 @@ pub(super) struct Receiving {
     state: State,
     /// Receives in a row that were far from filling a buffer.
     small_in_a_row: u8,
+    /// The kernel ended a lasting receive: on this socket it cannot go on with one.
+    is_one_only: bool,
     /// The place in the queue of those that wait for a buffer, kept until one is found.
     pub(super) ticket: Option<u64>,
 }
@@ -42,7 +46,7 @@ const STREAK: u8 = 2;
 
 impl Receiving {
     pub(super) fn new() -> Self {
-        Self { state: State::Idle, small_in_a_row: 0, ticket: None }
+        Self { state: State::Idle, small_in_a_row: 0, is_one_only: false, ticket: None }
     }
 
     /// Whether an operation is out.
@@ -55,8 +59,10 @@ impl Receiving {
         matches!(self.state, State::Armed(_))
     }
 
-    /// The operation ended; another may be armed.
-    pub(super) fn ended(&mut self) {
+    /// The operation ended, perhaps with an error; another may be armed.
+    pub(super) fn ended(&mut self, error: Option<Errno>) {
+        let was_asked_for = matches!(self.state, State::Cancelling(_));
+        self.is_one_only |= error == Some(Errno::CANCELED) && !was_asked_for;
         self.state = State::Idle;
     }
 
@@ -92,7 +98,7 @@ impl Receiving {
         let is_bulk = self.small_in_a_row < STREAK;
         match self.state {
             State::Idle if wants_input => {
-                let amount = if is_bulk { Amount::One } else { Amount::Many };
+                let amount = if is_bulk || self.is_one_only { Amount::One } else { Amount::Many };
                 self.state = State::Armed(amount);
                 Some(Request::Receive(amount))
             }
@@ -122,14 +128,28 @@ mod tests {
         for _ in 0..STREAK {
             assert_eq!(receiving.advance(true), RECEIVE_ONE);
             receiving.took(64);
-            receiving.ended();
+            receiving.ended(None);
         }
         assert_eq!(receiving.advance(true), Some(Request::Receive(Amount::Many)));
         receiving.took(SMALL + 1);
         assert_eq!(receiving.advance(true), Some(Request::Cancel));
         assert_eq!(receiving.advance(true), None, "it is cancelled once");
-        receiving.ended();
+        receiving.ended(Some(Errno::CANCELED));
         assert_eq!(receiving.advance(true), RECEIVE_ONE);
+        assert!(!receiving.is_one_only, "it was asked for");
+    }
+
+    #[test]
+    fn a_lasting_receive_that_the_kernel_ends_is_the_last_one() {
+        let mut receiving = Receiving::new();
+        (0..STREAK).for_each(|_| receiving.took(64));
+        assert_eq!(receiving.advance(true), Some(Request::Receive(Amount::Many)));
+        receiving.ended(Some(Errno::CANCELED));
+        for _ in 0..5 {
+            assert_eq!(receiving.advance(true), RECEIVE_ONE);
+            receiving.took(64);
+            receiving.ended(None);
+        }
     }
 
     #[test]
@@ -151,7 +171,7 @@ mod tests {
         assert!(receiving.is_in_flight() && !receiving.is_armed());
         receiving.cancel_missed();
         assert_eq!(receiving.cancel(), Some(Request::Cancel));
-        receiving.ended();
+        receiving.ended(None);
         receiving.cancel_missed();
         assert_eq!(receiving.cancel(), None, "it had ended");
     }

@@ -187,7 +187,7 @@ impl FakeKernel {
         } else if self.free_buffers.is_empty() && (!is_empty || self.rng.chance(fault)) {
             Some(Errno::NOBUFS)
         } else if self.rng.chance(fault) {
-            Some(*self.rng.pick(&[Errno::INTR, Errno::AGAIN]))
+            Some(*self.rng.pick(&[Errno::INTR, Errno::AGAIN, Errno::CANCELED]))
         } else {
             None
         };
