@@ -3,6 +3,7 @@
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use ringback::protocol::Kind;
@@ -61,6 +62,11 @@ const PATTERNS: &[Pattern] = &[
         name: "frames begun again and again, given up by reset",
         options: FRAMED,
         attack: begun_again,
+    },
+    Pattern {
+        name: "pieces that leave gaps",
+        options: &["--memory", "32MiB", "--max-connections", "3000", "--protocol", "framed"],
+        attack: pieces_that_leave_gaps,
     },
     Pattern { name: "a megabyte after a refused frame", options: FRAMED, attack: refused },
     Pattern {
@@ -265,6 +271,31 @@ fn begun_again(address: SocketAddr) -> Peers {
         peers.iter().for_each(close_by_reset);
     }
     Peers::new()
+}
+
+/// Of the pieces of each size a quarter stays, so that larger ones do not fit between them.
+fn pieces_that_leave_gaps(address: SocketAddr) -> Peers {
+    const FRAME: usize = 60_000;
+    /// Less than the budget, what it costs to remember a piece included.
+    const MEMORY: usize = 28 << 20;
+    const TIME_TO_RECEIVE: Duration = Duration::from_millis(20);
+    let whole = frame(Kind::Echo, 5, &noise(FRAME, 14));
+    let (mut kept, mut bytes_kept) = (Peers::new(), 0);
+    for piece in [1040, 3900, 8100, 16_100, 32_500] {
+        let bytes_of_peer = FRAME / piece * piece;
+        let count = (MEMORY - bytes_kept) / (bytes_of_peer + FRAME / piece * 128);
+        let mut peers = connect_many(address, count);
+        for piece in whole[..bytes_of_peer].chunks(piece) {
+            send_in_pieces(&mut peers, piece, piece.len());
+            thread::sleep(TIME_TO_RECEIVE);
+        }
+        let (stay, go): (Vec<_>, Vec<_>) =
+            peers.into_iter().enumerate().partition(|(index, _)| index % 4 == 0);
+        go.iter().for_each(|(_, peer)| close_by_reset(peer));
+        bytes_kept += stay.len() * bytes_of_peer;
+        kept.extend(stay.into_iter().map(|(_, peer)| peer));
+    }
+    kept
 }
 
 fn refused(address: SocketAddr) -> Peers {
