@@ -135,11 +135,20 @@ struct Progress {
     last: Instant,
     last_probe: Instant,
     acknowledged: Option<u64>,
-    /// The kernel has delivered everything that was sent.
-    is_delivered: bool,
+    delivery: Delivery,
     probe_is_due: bool,
     /// The connection ends as idle or silent unless the probe finds progress.
     decides_the_end: bool,
+}
+
+/// Whether the peer has acknowledged everything that was sent. Until then a connection is not closed
+/// unless it has stalled: what the kernel keeps for a socket without an owner no limit of ours bounds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Delivery {
+    /// The kernel is to be asked.
+    Unknown,
+    Pending,
+    Complete,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -174,7 +183,7 @@ impl Lifecycle {
                 last: now,
                 last_probe: now,
                 acknowledged: None,
-                is_delivered: false,
+                delivery: Delivery::Complete,
                 probe_is_due: false,
                 decides_the_end: false,
             },
@@ -251,9 +260,13 @@ impl Lifecycle {
         match self.phase {
             Phase::Open => Action::Continue,
             Phase::Flushing { .. } if self.unsent > 0 => Action::Continue,
-            // Closing sends FIN as well.
             Phase::Flushing { .. } if self.peer_finished && !self.answers_for_delivery() => {
-                Action::Close
+                match self.progress.delivery {
+                    Delivery::Unknown => Action::Continue,
+                    Delivery::Pending => Action::SendFin,
+                    // Closing sends FIN as well.
+                    Delivery::Complete => Action::Close,
+                }
             }
             Phase::Flushing { .. } => Action::SendFin,
             Phase::Lingering { .. } if self.awaits_delivery() => Action::Continue,
@@ -265,7 +278,11 @@ impl Lifecycle {
     /// Whether the kernel is to be asked what the peer acknowledged; the answer goes to
     /// [`probed`](Self::probed).
     pub(crate) fn take_probe(&mut self) -> bool {
-        std::mem::take(&mut self.progress.probe_is_due)
+        let is_last = matches!(self.phase, Phase::Flushing { .. } | Phase::Lingering { .. })
+            && self.unsent == 0
+            && self.peer_finished;
+        let decides = is_last && self.progress.delivery == Delivery::Unknown;
+        std::mem::take(&mut self.progress.probe_is_due) || decides
     }
 
     /// When to call [`handle_timeout`](Self::handle_timeout).
@@ -305,6 +322,9 @@ impl Lifecycle {
     /// The peer's FIN arrived.
     pub(crate) fn peer_finished(&mut self) {
         self.peer_finished = true;
+        if matches!(self.phase, Phase::Lingering { .. }) {
+            self.progress.delivery = Delivery::Unknown;
+        }
     }
 
     /// The protocol decided on received bytes.
@@ -325,7 +345,7 @@ impl Lifecycle {
         if self.unsent == 0 {
             self.progress.last = now;
         }
-        self.progress.is_delivered = false;
+        self.progress.delivery = Delivery::Unknown;
         self.unsent += length;
     }
 
@@ -354,7 +374,9 @@ impl Lifecycle {
             self.phase = Phase::Closed;
             return;
         }
-        self.progress.is_delivered = probe.queued <= fin && self.unsent == 0;
+        let is_delivered = probe.queued <= fin && self.unsent == 0;
+        self.progress.delivery =
+            if is_delivered { Delivery::Complete } else { Delivery::Pending };
         match self.progress.acknowledged.replace(probe.acknowledged) {
             Some(before) if before == probe.acknowledged => {}
             None if probe.queued <= fin => {}
@@ -386,7 +408,7 @@ impl Lifecycle {
         if let Phase::Flushing { farewell, .. } = self.phase {
             self.phase = Phase::Lingering { since: now, farewell };
             self.has_sent_fin = true;
-            self.progress.is_delivered = false;
+            self.progress.delivery = Delivery::Pending;
             self.progress.last = now;
         }
     }
@@ -528,12 +550,9 @@ impl Lifecycle {
         let Phase::Lingering { farewell: Farewell { linger, allowance }, .. } = self.phase else {
             return false;
         };
-        let is_awaited = if self.peer_finished {
-            self.answers_for_delivery()
-        } else {
-            allowance == 0 && matches!(linger, Linger::For(_))
-        };
-        is_awaited && !self.progress.is_delivered
+        let is_awaited =
+            self.peer_finished || (allowance == 0 && matches!(linger, Linger::For(_)));
+        is_awaited && self.progress.delivery != Delivery::Complete
     }
 }
 

@@ -10,7 +10,7 @@ use rustix::process::Signal;
 
 use super::DRIVER;
 use crate::support::peers::{Flood, run_side_by_side};
-use crate::support::{Program, connect, scale};
+use crate::support::{Program, connect, noise, scale};
 
 /// A server that hangs stays for minutes; one that stops needs next to nothing.
 const STOP_TIMEOUT: Duration = Duration::from_secs(20);
@@ -61,11 +61,20 @@ fn stop_after_half_closes() {
     }
 }
 
+/// Whether the rest waits in the server or, all of it, in the kernel.
 fn stall_after_half_closes() {
+    const REQUEST_THAT_THE_KERNEL_TAKES: usize = 60_000;
+    for request in [Flood::STUCK_REQUEST, REQUEST_THAT_THE_KERNEL_TAKES] {
+        stall_after_half_close(request);
+    }
+}
+
+fn stall_after_half_close(request: usize) {
     let timeout = Duration::from_secs(5);
     let program = start(&["--stall-timeout", "5s"]);
     let before = program.descriptors();
-    let flood = Flood::stuck(program.addresses[0], scale(150, 501));
+    let mut flood = Flood::new(program.addresses[0], scale(150, 501));
+    flood.press_until_sent(&noise(request, 1), request);
     flood.half_close();
     let half_closed = Instant::now();
     program.wait_for_descriptors(before);

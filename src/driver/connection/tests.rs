@@ -72,6 +72,12 @@ impl World {
         self.connection.handle_sent(self.start, parts, result, &mut self.buffers)
     }
 
+    /// The kernel answers a probe.
+    fn probed(&mut self, seconds: u64, acknowledged: u64, queued: usize) {
+        let probe = Probe { acknowledged, queued, is_over: false };
+        self.connection.handle_probe(self.at(seconds), probe, &self.settings);
+    }
+
     fn evict(&mut self) -> bool {
         self.connection.evict(self.start, &self.settings, &mut self.buffers)
     }
@@ -153,6 +159,8 @@ fn the_core_learns_of_the_end_after_the_bytes_before_it() {
     assert_eq!(world.advance(), Action::Wait(WRITE));
     assert_eq!(world.connection.lifecycle().cause(), Some(Cause::Finished));
     assert_eq!(world.send(usize::MAX), all);
+    assert_eq!(world.advance(), Action::Probe);
+    world.probed(0, all.len() as u64, 0);
     assert_eq!(world.advance(), Action::Close(CloseMode::Plain));
     assert_eq!(world.connection.unsent_at_end(), 0);
     world.assert_empty();
@@ -365,9 +373,8 @@ fn a_peer_that_takes_nothing_is_asked_about_and_reset() {
     world.timeout(stalled);
     assert_eq!(world.advance(), Action::Probe);
     assert_eq!(world.advance(), Action::Wait(READ_AND_WRITE), "asked once");
-    let probe = Probe { acknowledged: 0, queued: 9, is_over: false };
     for seconds in [0, stalled] {
-        world.connection.handle_probe(world.at(seconds), probe, &world.settings);
+        world.probed(seconds, 0, 9);
     }
     assert_eq!(world.advance(), Action::Close(CloseMode::Reset));
     world.assert_empty();

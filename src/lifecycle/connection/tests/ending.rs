@@ -12,6 +12,42 @@ fn a_peer_that_finished_gets_everything_and_our_fin_with_the_close() {
     life.sent(1, 9);
     life.assert_ended(Cause::Finished, Action::Continue);
     life.sent(1, 1);
+    life.assert_ended(Cause::Finished, Action::Continue);
+    assert!(life.take_probe(), "whether the peer has it decides how to close");
+    life.probed(1, 10, 0);
+    life.assert_ended(Cause::Finished, Action::Close);
+    assert!(!life.take_probe());
+}
+
+#[test]
+fn what_a_peer_that_finished_does_not_acknowledge_is_not_left_to_the_kernel() {
+    let mut life = Life::new();
+    life.queued(0, 10);
+    life.peer_finished();
+    life.end(CloseReason::Finished);
+    life.sent(0, 10);
+    assert!(life.take_probe());
+    life.probed(0, 4, 6);
+    life.assert_ended(Cause::Finished, Action::SendFin);
+    life.fin_sent(0);
+    assert_eq!((life.action(), life.deadline()), (Action::Continue, Some(10)));
+    let mut taking = Life { lifecycle: life.lifecycle.clone(), ..life };
+    assert!(taking.timeout(10));
+    taking.probed(10, 10, 1);
+    taking.assert_ended(Cause::Finished, Action::Close);
+    assert!(!taking.is_cut());
+    assert!(life.timeout(8_000));
+    life.probed(8_000, 4, 7);
+    life.assert_ended(Cause::Stalled, Action::Close);
+    assert!(life.is_cut(), "it is reset");
+}
+
+#[test]
+fn a_peer_that_finished_and_was_sent_nothing_is_closed_at_once() {
+    let mut life = Life::new();
+    life.peer_finished();
+    life.end(CloseReason::Finished);
+    assert!(!life.take_probe());
     life.assert_ended(Cause::Finished, Action::Close);
 }
 
@@ -104,7 +140,8 @@ fn who_is_lingered_for_is_not_yet_asked_about_delivery() {
 fn a_refused_peer_that_finishes_is_closed() {
     let mut life = Life::refused_at(0);
     life.peer_finished();
-    assert!(!life.wants_input());
+    assert!(!life.wants_input() && life.take_probe());
+    life.probed(5, 20, 1);
     life.assert_ended(Cause::Refused, Action::Close);
 }
 
