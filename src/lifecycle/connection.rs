@@ -375,8 +375,7 @@ impl Lifecycle {
             return;
         }
         let is_delivered = probe.queued <= fin && self.unsent == 0;
-        self.progress.delivery =
-            if is_delivered { Delivery::Complete } else { Delivery::Pending };
+        self.progress.delivery = if is_delivered { Delivery::Complete } else { Delivery::Pending };
         match self.progress.acknowledged.replace(probe.acknowledged) {
             Some(before) if before == probe.acknowledged => {}
             None if probe.queued <= fin => {}
@@ -550,8 +549,7 @@ impl Lifecycle {
         let Phase::Lingering { farewell: Farewell { linger, allowance }, .. } = self.phase else {
             return false;
         };
-        let is_awaited =
-            self.peer_finished || (allowance == 0 && matches!(linger, Linger::For(_)));
+        let is_awaited = self.peer_finished || (allowance == 0 && matches!(linger, Linger::For(_)));
         is_awaited && self.progress.delivery != Delivery::Complete
     }
 }

@@ -6,12 +6,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use ringback::protocol::Kind;
-use rustix::process::Signal;
 use super::DRIVER;
 use crate::support::framed::frame;
 use crate::support::peers::close_by_reset;
 use crate::support::{PATIENCE, Program, noise, scale};
+use ringback::protocol::Kind;
+use rustix::process::Signal;
 
 /// Several addresses, so that the ports of one do not run out.
 const ADDRESSES: [&str; 4] = ["127.0.0.1:0", "127.0.0.2:0", "127.0.0.3:0", "127.0.0.4:0"];
@@ -82,7 +82,17 @@ fn churn(program: &Program, connections: usize, message: &[u8]) {
 
 fn nothing_stays_behind(protocol: &str, message: &[u8], connections: usize) {
     // A connection that is gone leaves nothing behind for its deadlines either.
-    let arguments = ["serve", "--driver", DRIVER.name(), "--workers", "2", "--protocol", protocol, "--idle-timeout", "1h"];
+    let arguments = [
+        "serve",
+        "--driver",
+        DRIVER.name(),
+        "--workers",
+        "2",
+        "--protocol",
+        protocol,
+        "--idle-timeout",
+        "1h",
+    ];
     let program = Program::start(&[&arguments[..], &ADDRESSES].concat(), ADDRESSES.len());
     let descriptors = program.descriptors();
     churn(&program, WARM_UP, message);

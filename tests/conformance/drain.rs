@@ -7,13 +7,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use ringback::protocol::{self, ErrorCode, FramedConfig, Kind};
-use ringback::server::{Config, Server};
-use rustix::process::Signal;
 use super::DRIVER;
 use crate::support::framed::{before_goaway, final_error, frame};
 use crate::support::peers::connect_with_small_buffers;
 use crate::support::{PATIENCE, Program, connect, exchange, noise, run, scale};
+use ringback::protocol::{self, ErrorCode, FramedConfig, Kind};
+use ringback::server::{Config, Server};
+use rustix::process::Signal;
 
 /// What became of a client that sent something, half-closed and read to the end.
 #[derive(Debug, PartialEq, Eq)]

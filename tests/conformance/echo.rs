@@ -5,9 +5,9 @@ use std::net::Shutdown;
 use std::thread;
 use std::time::Duration;
 
-use ringback::protocol::{self, ErrorCode, FramedClient, FramedConfig, Reply, Request};
 use super::DRIVER;
 use crate::support::{connect, exchange, noise, start_server};
+use ringback::protocol::{self, ErrorCode, FramedClient, FramedConfig, Reply, Request};
 
 const FRAMED: protocol::Config = protocol::Config::Framed(FramedConfig {
     max_frame: 64 << 10,

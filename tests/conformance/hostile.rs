@@ -5,14 +5,14 @@ use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::thread;
 use std::time::Duration;
 
-use ringback::protocol::{ErrorCode, Kind};
-use rustix::net::SendFlags;
-use rustix::process::Signal;
 use super::DRIVER;
 use crate::support::framed::{final_error, frame};
 use crate::support::peers::{Flood, Witness, close_by_reset, connect_with_small_buffers};
 use crate::support::process::memory_bound;
 use crate::support::{Program, connect, exchange, noise, scale};
+use ringback::protocol::{ErrorCode, Kind};
+use rustix::net::SendFlags;
+use rustix::process::Signal;
 
 /// A server, what its memory is bound by, and a peer that is served well.
 struct Target {
@@ -25,7 +25,9 @@ struct Target {
 
 impl Target {
     fn start(arguments: &[&str], message: &[u8]) -> Self {
-        let arguments = [&["serve", "127.0.0.1:0", "--driver", DRIVER.name(), "--workers", "2"], arguments].concat();
+        let arguments =
+            [&["serve", "127.0.0.1:0", "--driver", DRIVER.name(), "--workers", "2"], arguments]
+                .concat();
         let bound = memory_bound(&arguments);
         let program = Program::start(&arguments, 1);
         let address = program.addresses[0];
@@ -57,8 +59,15 @@ fn a_peer_that_never_reads_holds_little_however_much_memory_there_is() {
     let mut flood = Flood::new(target.address, 20);
     flood.press(&noise(1 << 20, 8), 1 << 20, 16 << 20);
     // Twenty high-water marks of 256 KiB are less than 32 MiB, whose bound therefore holds as well.
-    target.bound =
-        target.bound.min(memory_bound(&["serve", "--driver", DRIVER.name(), "--workers", "2", "--memory", "32MiB"]));
+    target.bound = target.bound.min(memory_bound(&[
+        "serve",
+        "--driver",
+        DRIVER.name(),
+        "--workers",
+        "2",
+        "--memory",
+        "32MiB",
+    ]));
     target.assert_unharmed();
 }
 
@@ -158,7 +167,16 @@ fn one_byte_segments_are_echoed_whole() {
 #[test]
 fn every_error_has_its_code_and_comes_before_the_fin() {
     let program = Program::start(
-        &["serve", "127.0.0.1:0", "--driver", DRIVER.name(), "--protocol", "framed", "--frame-timeout", "100ms"],
+        &[
+            "serve",
+            "127.0.0.1:0",
+            "--driver",
+            DRIVER.name(),
+            "--protocol",
+            "framed",
+            "--frame-timeout",
+            "100ms",
+        ],
         1,
     );
     let good = frame(Kind::Echo, 7, b"good");
@@ -198,7 +216,10 @@ fn every_error_has_its_code_and_comes_before_the_fin() {
 
 #[test]
 fn nothing_that_was_not_verified_is_sent_back() {
-    let program = Program::start(&["serve", "127.0.0.1:0", "--driver", DRIVER.name(), "--protocol", "framed"], 1);
+    let program = Program::start(
+        &["serve", "127.0.0.1:0", "--driver", DRIVER.name(), "--protocol", "framed"],
+        1,
+    );
     let good = frame(Kind::Echo, 1, b"12345678");
     for position in 0..good.len() {
         for bit in [0x01, 0x80] {

@@ -6,17 +6,20 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use ringback::protocol::{ErrorCode, Kind};
-use rustix::process::Signal;
-use socket2::{Domain, SockFilter, SockRef, Socket, Type};
 use super::DRIVER;
 use crate::support::framed::{final_error, frame};
 use crate::support::peers::{Flood, Witness, connect_with_small_buffers};
 use crate::support::tools::{has_tool, is_root};
 use crate::support::{PATIENCE, Program, connect, noise};
+use ringback::protocol::{ErrorCode, Kind};
+use rustix::process::Signal;
+use socket2::{Domain, SockFilter, SockRef, Socket, Type};
 
 fn start(arguments: &[&str]) -> (Program, SocketAddr) {
-    let program = Program::start(&[&["serve", "127.0.0.1:0", "--driver", DRIVER.name()], arguments].concat(), 1);
+    let program = Program::start(
+        &[&["serve", "127.0.0.1:0", "--driver", DRIVER.name()], arguments].concat(),
+        1,
+    );
     let address = program.addresses[0];
     (program, address)
 }
@@ -330,7 +333,16 @@ fn a_frame_has_its_time_however_steadily_it_trickles() {
 /// A server that may have this many descriptors and has them all, and 200 peers, some of which
 /// wait for it.
 fn start_starved(descriptors: usize, more: &[&str]) -> (Program, Vec<TcpStream>) {
-    let arguments = ["serve", "127.0.0.1:0", "--driver", DRIVER.name(), "--workers", "2", "--max-connections", "1000"];
+    let arguments = [
+        "serve",
+        "127.0.0.1:0",
+        "--driver",
+        DRIVER.name(),
+        "--workers",
+        "2",
+        "--max-connections",
+        "1000",
+    ];
     let limit = format!("--nofile={descriptors}:{descriptors}");
     let mut command = Command::new("prlimit");
     command.arg(limit).arg(env!("CARGO_BIN_EXE_ringback")).args(arguments).args(more);
