@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use ringback::load::{Arrival, Config, Load, Progress, Protocol, run};
-use ringback::protocol;
+use ringback::protocol::{self, Connection, Framed, Protocol as _};
 
 use crate::support::{assert_adds_up, assert_invalid, measure, serve, short};
 
@@ -80,7 +80,7 @@ fn half_a_reply_is_accounted_for() {
 #[test]
 fn errors_and_goodbyes_are_accounted_for() {
     let end = |socket: &mut TcpStream, input: protocol::Input<'_>| {
-        let config = protocol::Config::Framed(protocol::FramedConfig::default());
+        let config = Framed::default();
         let mut connection = config.connection();
         // A wrong input is an error here, which the outputs tell.
         let _ = connection.handle_input(Instant::now(), input);

@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use ringback::load::{Config, Load, Protocol, RunError, run};
-use ringback::protocol::{self, Header, Kind};
+use ringback::protocol::{self, Connection, Framed, Header, Kind, Protocol as _};
 use socket2::SockRef;
 
 use crate::support::{
@@ -18,8 +18,7 @@ use crate::support::{
 
 #[test]
 fn a_refused_frame_is_told_with_its_error() {
-    let address =
-        serve(|_, socket| echo_framed(socket, protocol::Config::Framed(Default::default())));
+    let address = serve(|_, socket| echo_framed(socket, Framed::default()));
     let config = Config { sizes: of(65_537), protocol: Protocol::Framed, ..short(address) };
     let Err(RunError::NothingReceived { why, .. }) = run(&config, &mut |_| {}) else {
         panic!("no frame of this size can pass");
@@ -234,7 +233,7 @@ fn a_truncated_reply_is_lost_after_the_drain() {
 fn goaway_is_obeyed_and_told() {
     let saw_half_close: &'static AtomicBool = Box::leak(Box::default());
     let address = serve(move |number, mut socket| {
-        let config = protocol::Config::Framed(protocol::FramedConfig::default());
+        let config = Framed::default();
         if number > 0 {
             return echo_framed(socket, config);
         }
@@ -276,7 +275,7 @@ fn a_server_that_says_nothing_is_an_error() {
 #[test]
 fn resets_and_refusals_are_told_apart_and_the_others_go_on() {
     let address = serve(|number, mut socket| {
-        let config = protocol::Config::Framed(protocol::FramedConfig::default());
+        let config = Framed::default();
         match number {
             0 => {
                 let mut frame = [0; 84];

@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use ringback::load::{Config, Load, Protocol, report};
-use ringback::protocol;
+use ringback::protocol::Framed;
 
 use crate::support::{
     assert_all_came_back, assert_invalid, echo, echo_framed, echo_messages, measure, serve, short,
@@ -58,8 +58,7 @@ fn every_connection_carries_its_share_and_is_half_closed() {
 
 #[test]
 fn framed_connections_begin_anew_with_their_sequences() {
-    let address =
-        serve(|_, socket| echo_framed(socket, protocol::Config::Framed(Default::default())));
+    let address = serve(|_, socket| echo_framed(socket, Framed::default()));
     let config = Config { protocol: Protocol::Framed, depth: 4, ..reconnecting(address, 5) };
     let report = measure(&config);
     assert_all_came_back(&report);

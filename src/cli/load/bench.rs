@@ -9,30 +9,39 @@ use super::super::interrupt::on_signals;
 use super::error::LoadError;
 use super::measure::Setup;
 use crate::load::{Config, RunError, Target};
-use crate::server::Server;
-use crate::{load, protocol, say, server};
+use crate::protocol::{Framed, Protocol, Raw};
+use crate::server::{Server, StartError};
+use crate::{load, say, server};
 
-/// The server that is to be started in this process.
+/// The server that is to be started in this process: one that takes what is sent.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct EmbeddedServer {
-    /// What it must speak, with room for the messages that will be sent.
-    pub(super) protocol: protocol::Config,
     /// Where its one worker is pinned, if it can be.
     pub(super) cpu: usize,
 }
 
 impl EmbeddedServer {
-    /// A server that takes what this configuration sends.
-    pub(super) fn suiting(config: &Config, cpu: usize) -> Self {
-        let protocol = match config.protocol {
-            load::Protocol::Raw => protocol::Config::Raw,
+    fn start(self, config: &Config) -> Result<Server, StartError> {
+        match config.protocol {
+            load::Protocol::Raw => self.start_in(Raw),
             load::Protocol::Framed => {
-                let default = protocol::FramedConfig::default();
+                let default = Framed::default();
                 let max_frame = default.max_frame.max(config.sizes.largest() as u32);
-                protocol::Config::Framed(protocol::FramedConfig { max_frame, ..default })
+                self.start_in(Framed { max_frame, ..default })
             }
-        };
-        Self { protocol, cpu }
+        }
+    }
+
+    fn start_in(self, protocol: impl Protocol) -> Result<Server, StartError> {
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let mut settings = server::Config::with_protocol(vec![address], protocol);
+        settings.cpus = vec![self.cpu];
+        if let Some(warning) = settings.choose_driver().warning() {
+            say(format_args!("warning: {warning}"));
+        }
+        let server = Server::start(&settings)?;
+        server.notices().iter().for_each(say);
+        Ok(server)
     }
 }
 
@@ -49,17 +58,8 @@ impl Bench {
     pub(super) fn set_up(setup: Setup) -> Result<Self, LoadError> {
         let Setup { mut config, embedded } = setup;
         on_signals(config.interrupt.clone()).map_err(RunError::System)?;
-        let Some(EmbeddedServer { protocol, cpu }) = embedded else {
-            return Ok(Self { config, server: None });
-        };
-        let mut settings = server::Config::new(vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 0))]);
-        settings.protocol = protocol;
-        settings.cpus = vec![cpu];
-        if let Some(warning) = settings.choose_driver().warning() {
-            say(format_args!("warning: {warning}"));
-        }
-        let server = Server::start(&settings).map_err(|error| cannot_serve(&error))?;
-        server.notices().iter().for_each(say);
+        let Some(embedded) = embedded else { return Ok(Self { config, server: None }) };
+        let server = embedded.start(&config).map_err(|error| cannot_serve(&error))?;
         config.target = Target::at(server.local_addresses()[0]);
         config.server = load::Server::Embedded {
             thread_ids: server.thread_ids(),

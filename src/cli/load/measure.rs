@@ -154,7 +154,7 @@ impl Measuring {
     pub(super) fn resolve(&self, target: Option<&str>) -> Result<Setup, LoadError> {
         let place = target.map_or(ServerPlace::Any, |_| ServerPlace::Elsewhere);
         let (config, server_cpus) = self.resolve_beside(place, target)?;
-        let embedded = server_cpus.first().map(|cpu| EmbeddedServer::suiting(&config, *cpu));
+        let embedded = server_cpus.first().map(|cpu| EmbeddedServer { cpu: *cpu });
         if embedded.is_some() {
             self.allow_descriptors(true, config.connections)?;
         }
