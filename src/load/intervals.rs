@@ -5,7 +5,6 @@ use std::time::{Duration, SystemTime};
 use hdrhistogram::Histogram;
 
 use super::config::{Config, Load};
-use super::drift::Drift;
 use super::latencies::Latencies;
 use super::recorder::Window;
 use super::report::Quantile;
@@ -23,7 +22,6 @@ pub(super) struct Intervals {
     /// The end of the second that the threads are recording.
     due_ns: u64,
     p99_ns: Option<u64>,
-    drift: Drift,
 }
 
 impl Intervals {
@@ -39,7 +37,6 @@ impl Intervals {
             run_start,
             due_ns,
             p99_ns: None,
-            drift: Drift::new(),
         }
     }
 
@@ -65,16 +62,13 @@ impl Intervals {
     /// Shows the seconds that are complete.
     pub(super) fn show(&mut self, now_ns: u64, watch: &mut dyn Watch) {
         let is_of_run = self.tags();
-        let Self { collector, window, is_open_loop, run_start, p99_ns, drift, .. } = self;
+        let Self { collector, window, is_open_loop, run_start, p99_ns, .. } = self;
         collector.collect(&mut |start_ns, second| {
             if start_ns >= window.end_ns && second.is_empty() {
                 return;
             }
             let main = if *is_open_loop { &second.response } else { &second.service };
             *p99_ns = Quantile::P99.of(main);
-            if start_ns + SECOND_NS <= window.end_ns {
-                drift.add(main);
-            }
             let start = *run_start + Duration::from_nanos(start_ns);
             // The last second ends with the run.
             let duration = Duration::from_nanos(SECOND_NS.min(now_ns.saturating_sub(start_ns)));
@@ -94,9 +88,9 @@ impl Intervals {
         }
     }
 
-    /// Everything that was shown, and what was different between the halves of the window.
-    pub(super) fn into_total(self) -> (Latencies, Vec<String>) {
-        (self.collector.into_total(), self.drift.tell(self.is_open_loop))
+    /// Everything that was shown.
+    pub(super) fn into_total(self) -> Latencies {
+        self.collector.into_total()
     }
 }
 

@@ -30,7 +30,6 @@ mod cpu;
 mod crew;
 mod deadlines;
 mod dial;
-mod drift;
 pub mod find_max;
 mod hiccup;
 pub mod hlog;

@@ -72,7 +72,7 @@ impl Observer<'_> {
         outcome.recorders = crew.join()?;
         self.hiccup.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         self.intervals.show(self.clock.now_ns(), self.watch);
-        (outcome.latencies, outcome.drifts) = self.intervals.into_total();
+        outcome.latencies = self.intervals.into_total();
         match outcome.window.length_ns() {
             0 => Err(RunError::Interrupted { doing: "warming up" }),
             _ => Ok(outcome),

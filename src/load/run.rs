@@ -122,7 +122,6 @@ pub fn run_watched(config: &Config, watch: &mut dyn Watch) -> Result<Report, Run
         connect_failures: connected.failures.clone(),
         recorders: Vec::new(),
         latencies: Latencies::default(),
-        drifts: Vec::new(),
         window,
         was_interrupted: false,
         gone_after_ns: None,
@@ -170,8 +169,6 @@ pub(super) struct Outcome {
     pub(super) recorders: Vec<Recorder>,
     /// Of all threads.
     pub(super) latencies: Latencies,
-    /// What was different between the halves of the window.
-    pub(super) drifts: Vec<String>,
     /// What was measured: less than was planned if the run was interrupted.
     pub(super) window: Window,
     pub(super) was_interrupted: bool,

@@ -172,7 +172,6 @@ impl Report {
             planned_ns: nanos(config.duration),
             measured_ns: nanos(measured),
             gone_after_ns: outcome.gone_after_ns,
-            drifts: outcome.drifts.clone(),
         };
         let (address, was_interrupted) = (outcome.address, outcome.was_interrupted);
         let recorder = merged(outcome);

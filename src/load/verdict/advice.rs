@@ -23,7 +23,6 @@ pub(super) fn of(recorder: &Recorder, circumstances: &Circumstances) -> Vec<Stri
     ]
     .into_iter()
     .flatten()
-    .chain(circumstances.drifts.iter().cloned())
     .collect()
 }
 

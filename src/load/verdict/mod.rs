@@ -91,8 +91,6 @@ pub(super) struct Circumstances {
     pub(super) measured_ns: u64,
     /// When the last connection was gone, since the run began, if that was before its end.
     pub(super) gone_after_ns: Option<u64>,
-    /// What was different between the halves of the window.
-    pub(super) drifts: Vec<String>,
 }
 
 /// Weighs the evidence of a whole run.

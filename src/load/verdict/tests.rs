@@ -16,7 +16,6 @@ fn calm() -> Circumstances {
         ran_share: Some(0.3),
         waited_share: Some(0.01),
         gone_after_ns: None,
-        drifts: vec![],
         planned_ns: WINDOW.length_ns(),
         measured_ns: WINDOW.length_ns(),
     }
@@ -295,13 +294,4 @@ fn a_closed_loop_says_when_the_generator_was_the_limit() {
     assert!(verdict.warnings[0].contains("for 97.0 % of"), "{verdict:?}");
     let unknown = Circumstances { ran_share: None, waited_share: None, ..of(1.0, 0.0) };
     assert!(judge(&recorder, &unknown).warnings.is_empty());
-}
-
-#[test]
-fn a_drift_is_a_warning() {
-    let recorder = open_loop(|_| 0, false, |_| 50_000);
-    let drifts = vec!["the p99 latency drifted".to_owned()];
-    let verdict = judge(&recorder, &Circumstances { drifts: drifts.clone(), ..calm() });
-    assert!(verdict.is_valid());
-    assert_eq!(verdict.warnings, drifts);
 }
