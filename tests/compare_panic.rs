@@ -1,5 +1,5 @@
-//! A comparison that panics leaves no server behind. Alone in its program: a comparison takes all
-//! new children of its process for its servers'.
+//! A comparison that panics leaves no server behind. Alone in its program, whose only child is the
+//! server.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;

@@ -1,6 +1,7 @@
 //! The kernel's table of processes, as `/proc` shows it.
 
 use std::collections::{HashMap, HashSet};
+use std::fmt;
 use std::fs;
 use std::time::Duration;
 
@@ -22,21 +23,12 @@ pub(super) struct Process {
     /// CPU time of children that ended and were waited for, theirs included; to the clock tick
     /// (10 ms).
     pub(super) ended_children: Duration,
-    /// With the number it names a process for good: numbers come again.
-    started_ticks: u64,
 }
-
-/// What tells a process from a later one of the same number.
-pub(super) type Identity = (Pid, u64);
 
 impl Process {
     /// Its number as the name of its directory in `/proc`.
     pub(super) fn number(&self) -> u32 {
         self.id.as_raw_pid().unsigned_abs()
-    }
-
-    pub(super) fn identity(&self) -> Identity {
-        (self.id, self.started_ticks)
     }
 
     /// A line of `/proc/PID/stat` (`proc_pid_stat(5)`).
@@ -48,7 +40,6 @@ impl Process {
             pub(super) const GROUP: usize = 2;
             pub(super) const CHILDREN_USER: usize = 13;
             pub(super) const CHILDREN_SYSTEM: usize = 14;
-            pub(super) const STARTED: usize = 19;
         }
         let (id_and_name, rest) = line.rsplit_once(')')?;
         let (id, name) = id_and_name.split_once(" (")?;
@@ -63,8 +54,13 @@ impl Process {
             parent: pid(field::PARENT)?,
             group: pid(field::GROUP)?,
             ended_children: Duration::from_secs(ticks) / clock_ticks_per_second() as u32,
-            started_ticks: number(field::STARTED)?,
         })
+    }
+}
+
+impl fmt::Display for Process {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "process {} ({})", self.number(), self.name)
     }
 }
 
@@ -79,11 +75,7 @@ pub(super) fn read() -> Vec<Process> {
 /// The process that was started as the leader of its group, the others of that group, and all
 /// their descendants; so many of them as still have an ancestor among them.
 pub(super) fn tree_of(leader: Pid, table: &[Process]) -> Vec<Process> {
-    closure(table, |process| process.id == leader || process.group == Some(leader))
-}
-
-/// The processes that are among the `seeds`, and all descendants of theirs.
-pub(super) fn closure(table: &[Process], is_seed: impl Fn(&Process) -> bool) -> Vec<Process> {
+    let is_seed = |process: &Process| process.id == leader || process.group == Some(leader);
     let mut children: HashMap<Pid, Vec<&Process>> = HashMap::new();
     for process in table {
         if let Some(parent) = process.parent {
@@ -122,7 +114,6 @@ mod tests {
             parent: Some(pid(7)),
             group: Some(pid(9)),
             ended_children: Duration::from_secs(70) / clock_ticks_per_second() as u32,
-            started_ticks: 1151,
         };
         assert_eq!(Process::parse(line), Some(expected));
         assert_eq!(Process::parse("42 (short) S 1"), None);
@@ -134,7 +125,7 @@ mod tests {
         let table = read();
         let own = table.iter().find(|process| process.id == getpid()).unwrap();
         assert_eq!((own.parent, own.group), (getppid(), Some(getpgrp())));
-        assert!(!own.is_zombie && own.started_ticks > 0);
+        assert!(!own.is_zombie);
     }
 
     #[test]
@@ -146,7 +137,6 @@ mod tests {
             parent: Pid::from_raw(parent),
             group: Pid::from_raw(group),
             ended_children: Duration::ZERO,
-            started_ticks: 0,
         };
         let table = [
             process(1, 0, 1),

@@ -20,7 +20,6 @@ pub mod report;
 mod series;
 mod statistics;
 
-use std::io;
 use std::time::Duration;
 
 pub use self::block::{Block, Order, Run, Side};
@@ -34,7 +33,7 @@ use super::host::Host;
 use super::probe::probe_time;
 use super::run::RunError;
 use super::supervise::Terms;
-pub use super::supervise::{CommandError, Fault, ServerCommand, ServerError, kill_servers};
+pub use super::supervise::{CommandError, ServerCommand, ServerError, kill_servers};
 use super::watch::Progress;
 
 /// Time that a run takes beside its measurement: its server starts and stops.
@@ -97,9 +96,6 @@ pub enum CompareError {
     /// A run cannot be made.
     #[error(transparent)]
     Run(#[from] RunError),
-    /// The kernel refused what is needed to run servers.
-    #[error("cannot run servers: {0}")]
-    System(#[from] io::Error),
 }
 
 /// How far a comparison is.

@@ -30,7 +30,7 @@ impl Series {
     ) -> Result<Self, CompareError> {
         let mut comparing = Comparing {
             comparison,
-            supervisor: Supervisor::new(comparison.config.interrupt.clone())?,
+            supervisor: Supervisor::new(comparison.config.interrupt.clone()),
             begun: Instant::now(),
             runs_made: 0,
             on_step,

@@ -9,8 +9,7 @@ use std::time::Duration;
 use crate::load::clock;
 use crate::load::report::format::nanos;
 
-/// A server did not do what it must to be measured. What is left of it, because it could not be
-/// killed, is named.
+/// A server did not do what it must to be measured.
 #[derive(Debug)]
 pub struct ServerError(pub(super) Box<Failure>);
 
@@ -21,56 +20,33 @@ pub(super) struct Failure {
     pub(super) name: String,
     pub(super) command: String,
     pub(super) fault: Fault,
+    /// Where it should have listened, once it was started.
+    pub(super) address: Option<SocketAddr>,
+    /// Who listens there although nothing is left of its group.
+    pub(super) port_owner: Option<String>,
     /// What it wrote last.
     pub(super) last_lines: Vec<String>,
-    /// Processes of it that could not be killed.
-    pub(super) survivors: Vec<String>,
 }
 
 /// What was wrong.
 #[derive(Debug)]
-pub enum Fault {
+pub(super) enum Fault {
     /// No port could be had.
     Port(io::Error),
     /// It cannot be started.
     Spawn(io::Error),
     /// It ended before it took a connection.
-    EndedEarly {
-        /// How it ended, if the kernel said so.
-        status: Option<ExitStatus>,
-        /// Where it should have listened.
-        address: SocketAddr,
-        /// Somebody else had the port.
-        was_taken: bool,
-    },
-    /// Somebody else answered at its address.
-    ForeignPort(SocketAddr),
+    EndedEarly { status: Option<ExitStatus>, is_port_taken: bool },
     /// It took no connection in time.
-    NeverListened {
-        /// Where it should have listened.
-        address: SocketAddr,
-        /// The time that it had.
-        timeout: Duration,
-    },
+    NeverListened { timeout: Duration },
     /// It ended while it was measured.
-    Died {
-        /// How it ended, if the kernel said so.
-        status: Option<ExitStatus>,
-    },
+    Died { status: Option<ExitStatus> },
     /// SIGTERM did not end it.
-    IgnoredTerm {
-        /// The time that it had.
-        timeout: Duration,
-    },
-    /// It ended, and processes that it had started did not.
-    LeftBehind {
-        /// How it ended, if the kernel said so.
-        status: Option<ExitStatus>,
-        /// A description of each.
-        left: Vec<String>,
-    },
-    /// Nothing is left of it, and yet somebody takes connections at its address.
-    PortOpen(SocketAddr),
+    IgnoredTerm { timeout: Duration },
+    /// It ended, and processes of its group did not.
+    LeftBehind { status: Option<ExitStatus>, left: Vec<String> },
+    /// Nothing is left of its group, and yet somebody takes connections at its address.
+    PortOpen,
     /// The interrupt was raised before it took a connection.
     Interrupted,
 }
@@ -87,19 +63,24 @@ impl ServerError {
             Fault::Port(_)
             | Fault::Spawn(_)
             | Fault::EndedEarly { .. }
-            | Fault::ForeignPort(_)
             | Fault::NeverListened { .. }
             | Fault::Interrupted => true,
             Fault::Died { .. }
             | Fault::IgnoredTerm { .. }
             | Fault::LeftBehind { .. }
-            | Fault::PortOpen(_) => false,
+            | Fault::PortOpen => false,
         }
     }
 
-    /// Whether another port may help.
-    pub(super) fn is_about_the_port(&self) -> bool {
-        matches!(self.0.fault, Fault::EndedEarly { was_taken: true, .. } | Fault::ForeignPort(_))
+    /// Whether another port may help. A server that went into the background has its port itself,
+    /// and ends without an error.
+    pub(super) fn is_port_taken(&self) -> bool {
+        match self.0.fault {
+            Fault::EndedEarly { is_port_taken, status } => {
+                is_port_taken && status.is_none_or(|status| !status.success())
+            }
+            _ => false,
+        }
     }
 }
 
@@ -108,10 +89,14 @@ impl std::error::Error for ServerError {}
 /// What happened, and under it what the server wrote last.
 impl fmt::Display for ServerError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Failure { name, command, fault, last_lines, survivors } = &*self.0;
+        let Failure { name, command, fault, address, port_owner, last_lines } = &*self.0;
         write!(f, "server {name} ({command}) {fault}")?;
-        if !survivors.is_empty() {
-            write!(f, "; could not be killed, end it yourself: {}", survivors.join(", "))?;
+        if let (Some(address), Some(owner)) = (address, port_owner) {
+            write!(
+                f,
+                "; {address} is served by {owner}: if the command left it behind, end it, and let \
+                 the command run the server in the foreground"
+            )?;
         }
         if last_lines.is_empty() {
             return Ok(());
@@ -123,56 +108,42 @@ impl fmt::Display for ServerError {
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let end = |status: &Option<ExitStatus>| {
+            status.map_or_else(|| "nobody knows how".to_owned(), |status| status.to_string())
+        };
+        let time = |duration: &Duration| nanos(clock::nanos(*duration));
         match self {
             Self::Port(error) => write!(f, "has no port to listen on: {error}"),
             Self::Spawn(error) => {
                 write!(f, "cannot be started: {error}; is the program there, and executable?")
             }
-            Self::EndedEarly { status, address, was_taken } => {
-                write!(f, "ended before it listened on {address} ({})", describe(*status))?;
-                if *was_taken {
-                    return f.write_str(", a port that somebody else has");
-                }
-                f.write_str(": it must listen where it is told, and stay in the foreground")
-            }
-            Self::ForeignPort(address) => {
-                write!(f, "does not listen on {address}, and another process does")
-            }
-            Self::NeverListened { address, timeout } => write!(
+            Self::EndedEarly { status, .. } => write!(
                 f,
-                "did not listen on {address} within {}: it must take connections where {{addr}} \
-                 says; if it is slow to start, raise --start-timeout",
-                time(*timeout),
+                "ended before it took a connection ({}): it must listen where {{addr}} says, and \
+                 stay in the foreground",
+                end(status),
             ),
-            Self::Died { status } => {
-                write!(f, "died while it was measured ({})", describe(*status))
-            }
+            Self::NeverListened { timeout } => write!(
+                f,
+                "did not take a connection within {}: it must listen where {{addr}} says; if it is \
+                 slow to start, raise --start-timeout",
+                time(timeout),
+            ),
+            Self::Died { status } => write!(f, "died while it was measured ({})", end(status)),
             Self::IgnoredTerm { timeout } => write!(
                 f,
                 "did not end within {} of SIGTERM and was killed; if it is slow to stop, raise \
                  --stop-timeout",
-                time(*timeout),
+                time(timeout),
             ),
             Self::LeftBehind { status, left } => write!(
                 f,
                 "ended ({}) and left behind what had to be killed: {}",
-                describe(*status),
+                end(status),
                 left.join(", "),
             ),
-            Self::PortOpen(address) => write!(
-                f,
-                "ended, but {address} still takes connections, by a process that is none of its \
-                 descendants: the command must run the server itself"
-            ),
+            Self::PortOpen => f.write_str("ended, but its port is still open"),
             Self::Interrupted => f.write_str("was stopped while it started: interrupted"),
         }
     }
-}
-
-fn describe(status: Option<ExitStatus>) -> String {
-    status.map_or_else(|| "nobody knows how".to_owned(), |status| status.to_string())
-}
-
-fn time(duration: Duration) -> String {
-    nanos(clock::nanos(duration))
 }

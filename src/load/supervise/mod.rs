@@ -1,17 +1,17 @@
-//! Runs the servers that are to be measured, one at a time, and leaves nothing of them behind.
+//! Runs the servers that are to be measured, one at a time.
 //!
 //! A server is a process group of its own on CPUs of its own. It is ready when a connection to
-//! its address succeeds; nothing that it prints is interpreted. It is stopped by SIGTERM, and
-//! killed when that does not end it, with everything that came of it: processes that leave the
-//! group, too, see [`family`]. The same happens when this process panics, and when it is killed
-//! the kernel kills the server.
+//! its address succeeds; nothing that it prints is interpreted. It is stopped by SIGTERM to its
+//! group, and the group is killed when that does not end it. The same happens when this process
+//! panics, and when it is killed the kernel kills the server. A process that leaves the group
+//! cannot be followed; a port that is still served afterwards gives it away.
 //!
 //! A server that does not behave is a [`ServerError`]: it says what happened and quotes the last
 //! lines that the server wrote.
 
 mod command;
 mod error;
-mod family;
+mod group;
 mod output;
 mod port;
 
@@ -26,30 +26,27 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, waitid};
 
 pub use self::command::{CommandError, ServerCommand};
-use self::error::Failure;
-pub use self::error::{Fault, ServerError};
-use self::family::{Family, Strangers, adopt_orphans};
+pub use self::error::ServerError;
+use self::error::{Failure, Fault};
+use self::group::Group;
 use self::output::Output;
 use super::interrupt::Interrupt;
-use super::process_table::Process;
 use crate::sockets::Listeners;
 use crate::sys;
 
 /// How often a server that starts or stops is looked at.
-const LOOK: Duration = Duration::from_millis(2);
+const POLL_INTERVAL: Duration = Duration::from_millis(2);
 /// How long children may outlive a server that ended: it told them so, and they need a moment.
 const CHILDREN_TIMEOUT: Duration = Duration::from_secs(1);
 /// A port that was free when it was chosen may be taken when the server comes.
-const PORTS_TRIED: usize = 5;
+const MAX_PORTS: usize = 5;
 
-/// The family of the server that runs, for the panic hook: where a panic aborts the process,
-/// nothing is dropped.
-static RUNNING: Mutex<Option<Family>> = Mutex::new(None);
+/// The server that runs, for the panic hook: where a panic aborts the process, nothing is dropped.
+static RUNNING: Mutex<Option<Group>> = Mutex::new(None);
 
 /// Starts and ends servers.
 #[derive(Debug)]
 pub(super) struct Supervisor {
-    strangers: Strangers,
     interrupt: Interrupt,
 }
 
@@ -68,15 +65,9 @@ pub(super) struct Terms<'a> {
 }
 
 impl Supervisor {
-    /// From now on orphans of this process's descendants become its children, and a panic kills
-    /// the server that runs. There can be one in a process.
-    ///
-    /// # Errors
-    ///
-    /// When the kernel refuses.
-    pub(super) fn new(interrupt: Interrupt) -> io::Result<Self> {
+    /// From now on a panic kills the server that runs.
+    pub(super) fn new(interrupt: Interrupt) -> Self {
         static HOOKED: Once = Once::new();
-        let strangers = adopt_orphans()?;
         HOOKED.call_once(|| {
             let report_panic = panic::take_hook();
             panic::set_hook(Box::new(move |info| {
@@ -84,7 +75,7 @@ impl Supervisor {
                 kill_servers();
             }));
         });
-        Ok(Self { strangers, interrupt })
+        Self { interrupt }
     }
 
     /// Starts a server on a free port of the loopback interface and waits until it takes
@@ -95,7 +86,7 @@ impl Supervisor {
             let address =
                 port::free_address().map_err(|source| terms.fails(Fault::Port(source)))?;
             match self.start_at(terms, address) {
-                Err(error) if tried < PORTS_TRIED && error.is_about_the_port() => tried += 1,
+                Err(error) if tried < MAX_PORTS && error.is_port_taken() => tried += 1,
                 other => return other,
             }
         }
@@ -106,58 +97,29 @@ impl Supervisor {
         terms: Terms<'a>,
         address: SocketAddr,
     ) -> Result<RunningServer<'a>, ServerError> {
-        let mut server = self.spawn(terms, address)?;
+        let mut server = RunningServer::spawn(terms, address)
+            .map_err(|source| terms.fails(Fault::Spawn(source)))?;
         let deadline = Instant::now() + terms.start_timeout;
         loop {
             if server.has_ended() {
-                let was_taken = port::is_taken(address);
+                let is_port_taken = port::is_taken(address);
                 let status = server.end();
-                return Err(server.fails(Fault::EndedEarly { status, address, was_taken }));
+                return Err(server.fails(Fault::EndedEarly { status, is_port_taken }));
             }
-            if port::takes_connections(address) {
-                if server.owns(address) {
-                    return Ok(server);
-                }
-                return Err(server.fails(Fault::ForeignPort(address)));
+            // Somebody else may have been faster: then the server will say so and end.
+            let is_served = port::takes_connections(address);
+            if is_served && server.owns_port() {
+                return Ok(server);
             }
             if self.interrupt.is_raised() {
                 return Err(server.fails(Fault::Interrupted));
             }
             if Instant::now() >= deadline {
-                return Err(
-                    server.fails(Fault::NeverListened { address, timeout: terms.start_timeout })
-                );
+                let timeout = terms.start_timeout;
+                return Err(server.fails(Fault::NeverListened { timeout }));
             }
-            thread::sleep(LOOK);
+            thread::sleep(POLL_INTERVAL);
         }
-    }
-
-    fn spawn<'a>(
-        &self,
-        terms: Terms<'a>,
-        address: SocketAddr,
-    ) -> Result<RunningServer<'a>, ServerError> {
-        let spawn = || {
-            let mut command = terms.command.at(address);
-            sys::process::bind(&mut command, terms.cpus);
-            let output = Output::of(&mut command)?;
-            Ok((command.spawn()?, output))
-        };
-        let (child, output) = spawn().map_err(|source| terms.fails(Fault::Spawn(source)))?;
-        let family = Family {
-            leader: Pid::from_child(&child),
-            strangers: Strangers::clone(&self.strangers),
-        };
-        *running() = Some(family.clone());
-        Ok(RunningServer {
-            terms,
-            address,
-            child,
-            family,
-            output,
-            is_over: false,
-            survivors: Vec::new(),
-        })
     }
 }
 
@@ -167,13 +129,8 @@ impl Terms<'_> {
     }
 
     fn failure(&self, fault: Fault) -> Failure {
-        Failure {
-            name: self.name.to_owned(),
-            command: self.command.to_string(),
-            fault,
-            last_lines: Vec::new(),
-            survivors: Vec::new(),
-        }
+        let (name, command) = (self.name.to_owned(), self.command.to_string());
+        Failure { name, command, fault, address: None, port_owner: None, last_lines: Vec::new() }
     }
 }
 
@@ -183,14 +140,22 @@ pub(super) struct RunningServer<'a> {
     terms: Terms<'a>,
     address: SocketAddr,
     child: Child,
-    family: Family,
+    group: Group,
     output: Output,
     is_over: bool,
-    /// What could not be killed when it was over.
-    survivors: Vec<Process>,
 }
 
-impl RunningServer<'_> {
+impl<'a> RunningServer<'a> {
+    fn spawn(terms: Terms<'a>, address: SocketAddr) -> io::Result<Self> {
+        let mut command = terms.command.at(address);
+        sys::process::bind(&mut command, terms.cpus);
+        let output = Output::of(&mut command)?;
+        let child = command.spawn()?;
+        let group = Group(Pid::from_child(&child));
+        *running() = Some(group);
+        Ok(Self { terms, address, child, group, output, is_over: false })
+    }
+
     /// Where it listens.
     pub(super) fn address(&self) -> SocketAddr {
         self.address
@@ -210,73 +175,56 @@ impl RunningServer<'_> {
         Err(self.fails(Fault::Died { status }))
     }
 
-    /// Tells it to end, and sees to it that nothing of it remains.
+    /// Tells it to end, and kills what does not.
     pub(super) fn stop(mut self) -> Result<(), ServerError> {
-        self.family.signal(Signal::TERM);
+        self.group.signal(Signal::TERM);
         let timeout = self.terms.stop_timeout;
-        let has_obeyed = self.wait_for_end(Instant::now() + timeout);
-        let left = if has_obeyed { self.outlived_by() } else { Vec::new() };
-        let status = self.end();
-        if !has_obeyed {
+        if !self.ends_within(timeout) {
             return Err(self.fails(Fault::IgnoredTerm { timeout }));
         }
+        self.group.wait_until_gone(CHILDREN_TIMEOUT);
+        let left: Vec<String> = self.group.living().iter().map(ToString::to_string).collect();
+        let status = self.end();
         if !left.is_empty() {
             return Err(self.fails(Fault::LeftBehind { status, left }));
         }
         if port::takes_connections(self.address) {
-            return Err(self.fails(Fault::PortOpen(self.address)));
+            return Err(self.fails(Fault::PortOpen));
         }
         Ok(())
     }
 
-    /// The processes that are still there after the server that brought them has ended.
-    fn outlived_by(&self) -> Vec<String> {
-        if self.family.wait_until_gone(Instant::now() + CHILDREN_TIMEOUT) {
-            return Vec::new();
-        }
-        let listeners = Listeners::at(self.address);
-        let describe = |process: &Process| {
-            let number = process.number();
-            let holds_port = listeners.are_held_by(number);
-            let what = if holds_port { "still listens on the port" } else { "still runs" };
-            format!("process {number} ({}) {what}", process.name)
-        };
-        self.family.living().iter().map(describe).collect()
-    }
-
-    fn wait_for_end(&self, deadline: Instant) -> bool {
+    fn ends_within(&self, timeout: Duration) -> bool {
+        let deadline = Instant::now() + timeout;
         while !self.has_ended() {
             if Instant::now() >= deadline {
                 return false;
             }
-            thread::sleep(LOOK);
+            thread::sleep(POLL_INTERVAL);
         }
         true
     }
 
-    /// Whether the process that was started has ended. It is left on the table: see [`Family`].
+    /// Whether the process that was started has ended. It is left on the table: see [`Group`].
     fn has_ended(&self) -> bool {
         let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
-        let leader = WaitId::Pid(self.family.leader);
         // An error would mean that it is no longer our child: then it has ended.
-        waitid(leader, options).map_or(true, |status| status.is_some())
+        waitid(WaitId::Pid(self.group.0), options).map_or(true, |status| status.is_some())
     }
 
-    /// Whether one of its processes listens there, as far as we may see.
-    fn owns(&self, address: SocketAddr) -> bool {
-        let listeners = Listeners::at(address);
-        let mut family = self.family.living().into_iter();
-        !listeners.are_seen() || family.any(|process| listeners.may_be_held_by(process.number()))
+    /// Whether one of its processes listens at its address, as far as we may see.
+    fn owns_port(&self) -> bool {
+        let listeners = Listeners::at(self.address);
+        let mut group = self.group.living().into_iter();
+        !listeners.are_seen() || group.any(|process| listeners.may_be_held_by(process.number()))
     }
 
-    /// Kills whatever there is of it; says how the process ended that was started. The second
+    /// Kills whatever there is of it; returns how the process ended that was started. The second
     /// time there is nothing to do.
     fn end(&mut self) -> Option<ExitStatus> {
         if !self.is_over {
             self.is_over = true;
-            if !self.family.kill() {
-                self.survivors = self.family.living();
-            }
+            self.group.kill();
             *running() = None;
         }
         // From here on its number may be another's.
@@ -286,11 +234,10 @@ impl RunningServer<'_> {
     /// Ends it, if that is not done yet.
     fn fails(&mut self, fault: Fault) -> ServerError {
         self.end();
-        let describe =
-            |process: &Process| format!("process {} ({})", process.number(), process.name);
         ServerError(Box::new(Failure {
+            address: Some(self.address),
+            port_owner: port::owner(self.address),
             last_lines: self.output.last_lines(),
-            survivors: self.survivors.iter().map(describe).collect(),
             ..self.terms.failure(fault)
         }))
     }
@@ -302,7 +249,7 @@ impl Drop for RunningServer<'_> {
     }
 }
 
-fn running() -> std::sync::MutexGuard<'static, Option<Family>> {
+fn running() -> std::sync::MutexGuard<'static, Option<Group>> {
     RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -310,9 +257,9 @@ fn running() -> std::sync::MutexGuard<'static, Option<Family>> {
 /// without dropping anything.
 pub fn kill_servers() {
     // Whoever holds the lock is at starting or ending it, and may be who panics.
-    if let Ok(family) = RUNNING.try_lock()
-        && let Some(family) = &*family
+    if let Ok(group) = RUNNING.try_lock()
+        && let Some(group) = &*group
     {
-        family.kill();
+        group.kill();
     }
 }

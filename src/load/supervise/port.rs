@@ -4,6 +4,8 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
+use crate::sockets::{PortUse, use_of_port};
+
 /// On loopback a connection succeeds or is refused at once, unless the accept queue is full.
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(200);
 
@@ -24,6 +26,14 @@ pub(super) fn takes_connections(address: SocketAddr) -> bool {
 /// Whether a server could not have had this address.
 pub(super) fn is_taken(address: SocketAddr) -> bool {
     TcpListener::bind(address).is_err_and(|error| error.kind() == io::ErrorKind::AddrInUse)
+}
+
+/// Who listens there, where the kernel shows it.
+pub(super) fn owner(address: SocketAddr) -> Option<String> {
+    match use_of_port(address)? {
+        PortUse::Listener(_, owner) => Some(owner.to_string()),
+        PortUse::Connection(_) | PortUse::EndedConnection => None,
+    }
 }
 
 #[cfg(test)]
