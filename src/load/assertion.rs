@@ -108,7 +108,7 @@ impl Metric {
     }
 
     fn of(self, report: &Report) -> Measured {
-        self.of_latency(report.latency.main())
+        self.of_latency(report.main_latency())
             .unwrap_or(Measured::PerSecond(report.throughput.messages_per_s))
     }
 

@@ -3,6 +3,9 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 use super::assertion::Assertion;
 use super::interrupt::Interrupt;
 use super::sizes::Sizes;
@@ -128,7 +131,8 @@ pub enum Server {
 }
 
 /// What the server speaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
 pub enum Protocol {
     /// Every byte comes back.
     Raw,
@@ -168,7 +172,8 @@ impl Load {
 }
 
 /// How the messages of an open loop are spread over time.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
 pub enum Arrival {
     /// Evenly.
     #[default]

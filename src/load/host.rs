@@ -3,18 +3,24 @@
 use std::fs;
 use std::time::SystemTime;
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::report::format::rfc3339;
 use crate::cpus;
 
 /// What about the generator's host bears on the numbers.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Host {
     /// Release of the kernel.
     pub kernel: String,
     /// Name of the CPU, where the kernel tells it.
     pub cpu_model: Option<String>,
-    /// CPUs that this process may use, ascending: its affinity mask.
-    pub cpus: Vec<usize>,
-    /// CPUs that are online, as in 0-3,8.
+    /// How many CPUs the process may use.
+    pub cpus: usize,
+    /// Which CPUs these are, as in 0-3,8: its affinity mask.
+    pub affinity: String,
+    /// CPUs that are online.
     pub online: Option<String>,
     /// Where the kernel takes the time from: anything but `tsc` on x86 makes reading it slow.
     pub clock_source: Option<String>,
@@ -24,8 +30,11 @@ pub struct Host {
     pub load_average: Option<f64>,
     /// The words of the command line.
     pub command_line: Vec<String>,
-    /// What its clock said when the measurement began.
-    pub began: SystemTime,
+    /// When the measurement started, by the host's clock, where that makes sense.
+    #[schemars(extend("format" = "date-time"))]
+    pub began: Option<String>,
+    /// Version of ringback-load.
+    pub version: String,
 }
 
 impl Host {
@@ -42,8 +51,10 @@ impl Host {
             command_line: std::env::args_os()
                 .map(|word| word.to_string_lossy().into_owned())
                 .collect(),
-            began: SystemTime::now(),
-            cpus,
+            began: rfc3339(SystemTime::now()),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            cpus: cpus.len(),
+            affinity: cpus::format_list(&cpus),
         }
     }
 }
@@ -120,7 +131,7 @@ mod tests {
     fn this_host_says_what_every_linux_does() {
         let host = Host::detect();
         assert!(host.kernel.starts_with(|c: char| c.is_ascii_digit()), "{}", host.kernel);
-        assert!(!host.cpus.is_empty() && !host.command_line.is_empty());
-        assert!(host.load_average.is_some() && stolen_ns(&host.cpus).is_some());
+        assert!(host.cpus > 0 && !host.command_line.is_empty());
+        assert!(host.load_average.is_some() && stolen_ns(&cpus::allowed()).is_some());
     }
 }

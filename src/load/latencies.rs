@@ -9,20 +9,20 @@ const SIGNIFICANT_DIGITS: u8 = 3;
 
 /// Latencies in nanoseconds.
 #[derive(Debug)]
-pub(super) struct Latencies {
+pub struct Latencies {
     /// From the actual send to the reply.
-    pub(super) service: Histogram<u64>,
+    pub service: Histogram<u64>,
     /// Open loop: from the intended send to the reply.
-    pub(super) response: Histogram<u64>,
+    pub response: Histogram<u64>,
     /// Open loop: from the intended send to the actual one.
-    pub(super) send_lag: Histogram<u64>,
+    pub send_lag: Histogram<u64>,
     /// Open loop: what the response would be had the generator never been late. It is late where a
     /// slot was free; waiting for a slot is the server's doing.
     pub(super) punctual: Histogram<u64>,
     /// The machine's own stalls.
-    pub(super) hiccup: Histogram<u64>,
+    pub hiccup: Histogram<u64>,
     /// Of connections that replaced others: from the SYN until it is known to be taken.
-    pub(super) connect: Histogram<u64>,
+    pub connect: Histogram<u64>,
 }
 
 impl Default for Latencies {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::AddAssign;
 
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::clock::nanos;
 use super::config::Config;
@@ -39,7 +39,7 @@ impl Window {
 /// Counters of the whole run, warm-up and drain included.
 ///
 /// `intended == sent + unsent` and `sent == received + lost`; `corrupted` is part of `received`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Totals {
     /// Messages that were to be sent.
     pub intended: u64,

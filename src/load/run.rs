@@ -29,6 +29,7 @@ use super::schedule::{Schedule, Sequence};
 use super::seconds::Collector;
 use super::watch::{Progress, ProgressOnly, Watch};
 use super::worker::{Pace, Parts, Renewal};
+use crate::cpus;
 
 /// Why nothing could be measured.
 #[derive(Debug, thiserror::Error)]
@@ -106,6 +107,7 @@ pub fn run(config: &Config, on_progress: &mut dyn FnMut(Progress)) -> Result<Rep
 pub fn run_watched(config: &Config, watch: &mut dyn Watch) -> Result<Report, RunError> {
     check(config);
     let host = Host::detect();
+    let cpus = cpus::allowed();
     let connected = connect_all(config);
     if config.interrupt.is_raised() {
         return Err(RunError::Interrupted { doing: "connecting" });
@@ -116,7 +118,7 @@ pub fn run_watched(config: &Config, watch: &mut dyn Watch) -> Result<Report, Run
     let received: Vec<Counter> = (0..config.threads).map(|_| Counter::default()).collect();
     let server = server_threads(config, &connected);
     let window = Window::of(config);
-    let outcome = Outcome {
+    let record = RunRecord {
         address: connected.dialer.target(),
         connections: connected.sockets.len() as u64,
         connect_failures: connected.failures.clone(),
@@ -134,12 +136,12 @@ pub fn run_watched(config: &Config, watch: &mut dyn Watch) -> Result<Report, Run
     let shared = Shared { content: &content, received: &received, orders: &orders, dialer };
     let parts = divide(config, connected.sockets, shared, &mut collector)?;
     let hiccup_parts = hiccup::Parts {
-        cpus: hiccup::free_cpus(config, &host.cpus),
+        cpus: hiccup::free_cpus(config, &cpus),
         start_ns: window.start_ns,
         orders: &orders,
         giver: collector.giver(),
     };
-    let outcome = thread::scope(|scope| {
+    let record = thread::scope(|scope| {
         let (start_hiccup, started) = mpsc::channel();
         let hiccup = hiccup::start(scope, hiccup_parts, started)?;
         let (crew, generator) = Crew::start(scope, config, &orders, parts)?;
@@ -150,18 +152,18 @@ pub fn run_watched(config: &Config, watch: &mut dyn Watch) -> Result<Report, Run
             received: &received,
             server,
             generator,
-            cpus: &host.cpus,
+            cpus: &cpus,
             intervals: Intervals::new(collector, window, config),
             hiccup,
             watch,
         };
-        observer.observe(config, crew, outcome)
+        observer.observe(config, crew, record)
     })?;
-    Report::new(config, host, outcome)
+    Report::new(config, host, record)
 }
 
 /// What a run left behind, for the report.
-pub(super) struct Outcome {
+pub(super) struct RunRecord {
     pub(super) address: SocketAddr,
     pub(super) connections: u64,
     pub(super) connect_failures: Failures,

@@ -10,11 +10,12 @@ use super::super::placement::ServerPlace;
 use super::super::progress::{ProgressLine, rough_time};
 use super::super::units::{parse_count, parse_duration, parse_percent};
 use super::bounds::within;
-use super::error::{LoadError, exit_code_of_series};
+use super::error::{LoadError, exit_code};
 use super::measure::{CpuList, Measuring, parse_cpus};
-use super::output::{Forms, Reporting};
+use super::output::Reporting;
 use crate::cpus::{self, PinningRefusal};
-use crate::load::compare::{Comparison, Findings, Metric, ServerCommand, compare, report};
+use crate::load::compare::{CompareReport, Comparison, Metric, ServerCommand, compare};
+use crate::load::report::format::counted;
 use crate::load::{Load, RunError};
 use crate::say;
 
@@ -88,8 +89,6 @@ enum MetricName {
     P99_9,
 }
 
-const FORMS: Forms<Findings> = Forms { text: report::text, json: report::json, figure: None };
-
 impl Compare {
     /// Compares, and writes the report where it belongs; says with which code to exit.
     pub(super) fn execute(self) -> Result<ExitCode, LoadError> {
@@ -98,22 +97,21 @@ impl Compare {
         on_signals(comparison.config.interrupt.clone()).map_err(RunError::System)?;
         if !self.reporting.quiet {
             say(format_args!(
-                "comparing: {} runs in {} block{}, about {}",
+                "comparing: {} runs in {}, about {}",
                 comparison.runs(),
-                comparison.blocks,
-                if comparison.blocks == 1 { "" } else { "s" },
+                counted(comparison.blocks as u64, "block"),
                 rough_time(comparison.estimated_time()),
             ));
         }
         let line = ProgressLine::new(self.reporting.quiet);
-        let findings = compare(&comparison, &mut |step| line.show_step(step));
+        let report = compare(&comparison, &mut |step| line.show_step(step));
         drop(line);
-        let findings = findings?;
-        outputs.deliver(&findings, &FORMS)?;
-        for reason in &findings.invalid {
-            say(format_args!("ringback-load: {reason}"));
+        let report = report?;
+        outputs.deliver(&report, CompareReport::text, None)?;
+        if !report.valid {
+            report.reasons.iter().for_each(|reason| say(format_args!("ringback-load: {reason}")));
         }
-        Ok(exit_code_of_series(findings.is_valid(), findings.is_missed()))
+        Ok(exit_code(report.outcome()))
     }
 
     fn resolve(&self) -> Result<Comparison, LoadError> {

@@ -8,11 +8,13 @@ use super::super::progress::{ProgressLine, rough_time};
 use super::super::units::{format_count, parse_count, parse_percent};
 use super::bench::Bench;
 use super::bounds::within;
-use super::error::{LoadError, exit_code_of_series};
+use super::error::{LoadError, exit_code};
 use super::measure::Measuring;
-use super::output::{Drawing, Forms, Reporting};
-use crate::load::find_max::{Bounds, Findings, Quest, find_max, report};
-use crate::load::{Assertion, Config, Metric, probe_time};
+use super::output::{Drawing, Reporting};
+use crate::load::draw::search_picture;
+use crate::load::study::find_max::{Bounds, SearchReport};
+use crate::load::study::{find_max, probe_time};
+use crate::load::{Assertion, Config, Metric};
 use crate::say;
 
 /// Where the search begins, unless told otherwise or too low for the claims.
@@ -51,9 +53,6 @@ pub struct FindMax {
     drawing: Drawing,
 }
 
-const FORMS: Forms<Findings> =
-    Forms { text: report::text, json: report::json, figure: Some(report::figure) };
-
 impl FindMax {
     /// Searches, and writes the report where it belongs; says with which code to exit.
     pub(super) fn execute(self) -> Result<ExitCode, LoadError> {
@@ -63,20 +62,18 @@ impl FindMax {
         let bounds = self.bounds(&setup.config)?;
         let outputs = self.reporting.open_with(&self.drawing)?;
         let bench = Bench::set_up(setup)?;
-        let quest = Quest { bounds, config: bench.config().clone() };
         if !self.reporting.quiet {
-            let time = rough_time(probe_time(&quest.config));
+            let time = rough_time(probe_time(bench.config()));
             say(format_args!("searching: {time} a probe, most searches need 10 to 20"));
         }
         let line = ProgressLine::new(self.reporting.quiet);
-        let found = find_max(&quest, &mut |step| line.show_probe(step));
+        let found = find_max(bench.config(), bounds, &mut |step| line.show_probe(step));
         drop(line);
         let stopped = bench.tear_down();
         let found = found?;
-        outputs.deliver(&found, &FORMS)?;
+        outputs.deliver(&found, SearchReport::text, Some(search_picture))?;
         stopped?;
-        let is_valid = found.invalid_reasons().is_empty();
-        Ok(exit_code_of_series(is_valid, found.highest_passed.is_none()))
+        Ok(exit_code(found.outcome()))
     }
 
     fn bounds(&self, config: &Config) -> Result<Bounds, LoadError> {

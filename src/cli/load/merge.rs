@@ -11,7 +11,7 @@ use super::error::LoadError;
 use super::output::{Format, open, open_report};
 use super::results::Log;
 use crate::load::hlog::{self, Merged, merge};
-use crate::load::report::{hgrm, merged_json, merged_text};
+use crate::load::report::{MergedReport, hgrm, json, merged_text};
 
 /// Adds the logs of many generators up, without loss
 ///
@@ -64,7 +64,7 @@ impl Merge {
         }
         report.deliver(&match self.format {
             Format::Text => merged_text(&merged),
-            Format::Json => merged_json(&merged),
+            Format::Json => json(&MergedReport::from(&merged)),
         })?;
         Ok(ExitCode::SUCCESS)
     }

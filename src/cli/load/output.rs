@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
+use serde::Serialize;
 
 use super::destination::Destination;
 use super::error::LoadError;
-use crate::load::chart::Figure;
+use crate::load::report::json;
 
 /// Options of every command that reports.
 #[derive(Debug, Clone, Args)]
@@ -66,23 +67,29 @@ pub(super) struct Outputs {
     pub(super) picture: Option<Destination>,
 }
 
-/// In which forms it can be told what was found.
-pub(super) struct Forms<T> {
-    pub(super) text: fn(&T) -> String,
-    pub(super) json: fn(&T) -> String,
-    pub(super) figure: Option<fn(&T) -> Figure>,
+impl Outputs {
+    /// Writes a report where it belongs, in its form.
+    pub(super) fn deliver<T: Serialize>(
+        self,
+        report: &T,
+        text: fn(&T) -> String,
+        draw: Option<fn(&T) -> String>,
+    ) -> Result<(), LoadError> {
+        self.report.deliver(&self.format.write(report, text))?;
+        match (self.picture, draw) {
+            (Some(picture), Some(draw)) => picture.deliver(&draw(report)),
+            _ => Ok(()),
+        }
+    }
 }
 
-impl Outputs {
-    /// Writes what was found where it belongs.
-    pub(super) fn deliver<T>(self, found: &T, forms: &Forms<T>) -> Result<(), LoadError> {
-        if let (Some(picture), Some(figure)) = (self.picture, forms.figure) {
-            picture.deliver(&figure(found).svg())?;
+impl Format {
+    /// The report in this form.
+    pub(super) fn write<T: Serialize>(self, report: &T, text: fn(&T) -> String) -> String {
+        match self {
+            Self::Text => text(report),
+            Self::Json => json(report),
         }
-        self.report.deliver(&match self.format {
-            Format::Text => (forms.text)(found),
-            Format::Json => (forms.json)(found),
-        })
     }
 }
 

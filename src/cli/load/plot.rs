@@ -8,7 +8,7 @@ use clap::Args;
 
 use super::error::LoadError;
 use super::output::open_report;
-use crate::load::picture;
+use crate::load::draw;
 
 /// More would not be told apart.
 const MOST_FILES: usize = 12;
@@ -46,18 +46,17 @@ impl Plot {
         let saved = self.files.iter().zip(names(&self.files));
         let saved: Result<Vec<_>, LoadError> =
             saved.map(|(path, name)| Ok((name, read(path)?))).collect();
-        let figure =
-            picture::of_saved(saved?).map_err(|error| LoadError::Usage(error.to_string()))?;
-        open_report(self.output.as_deref())?.deliver(&figure.svg())?;
+        let picture = draw::picture(saved?).map_err(|error| LoadError::Usage(error.to_string()))?;
+        open_report(self.output.as_deref())?.deliver(&picture)?;
         Ok(ExitCode::SUCCESS)
     }
 }
 
-fn read(path: &Path) -> Result<picture::Saved, LoadError> {
+fn read(path: &Path) -> Result<draw::Saved, LoadError> {
     let file = path.display();
     let saved =
         fs::read(path).map_err(|error| LoadError::Usage(format!("cannot read {file}: {error}")))?;
-    picture::read(&saved).map_err(|error| LoadError::Usage(format!("cannot draw {file}: {error}")))
+    draw::read(&saved).map_err(|error| LoadError::Usage(format!("cannot draw {file}: {error}")))
 }
 
 /// The files' names without their directories, unless two would be the same.

@@ -8,7 +8,7 @@ use clap::Args;
 use super::destination::Destination;
 use super::error::LoadError;
 use super::output::{Format, Outputs, open};
-use crate::load::picture::{self, History};
+use crate::load::draw::{History, run_picture};
 use crate::load::report::{self, hgrm};
 use crate::load::{Config, Interval, Report, hlog};
 
@@ -77,12 +77,13 @@ impl Results {
     /// The first, when there were some.
     pub(super) fn deliver(self, found: &Report) -> Result<(), LoadError> {
         let table = self.table.map(|table| {
-            let name = if found.latency.open_loop.is_some() { "response" } else { "service" };
-            table.deliver(&hgrm(name, found.latency.main()))
+            let is_open_loop = found.latency_ns.response.is_some();
+            let name = if is_open_loop { "response" } else { "service" };
+            table.deliver(&hgrm(name, found.main_latency()))
         });
-        let picture = self.picture.map(|(destination, history)| {
-            destination.deliver(&picture::of_report(found, history).svg())
-        });
+        let picture = self
+            .picture
+            .map(|(destination, history)| destination.deliver(&run_picture(found, history)));
         let log = self.log.map(Log::finish);
         let report = deliver_report(self.report, self.format, found);
         [Some(report), log, table, picture].into_iter().flatten().collect()
@@ -95,10 +96,7 @@ fn deliver_report(
     format: Format,
     found: &Report,
 ) -> Result<(), LoadError> {
-    let document = match format {
-        Format::Text => report::text(found),
-        Format::Json => report::json(found),
-    };
+    let document = format.write(found, report::text);
     let is_stdout = destination.is_stdout();
     let outcome = destination.deliver(&document);
     if outcome.is_err() && !is_stdout {

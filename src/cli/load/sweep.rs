@@ -7,11 +7,14 @@ use clap::Args;
 use super::super::progress::{ProgressLine, rough_time};
 use super::super::rates::{RateList, parse_rates};
 use super::bench::Bench;
-use super::error::{LoadError, exit_code_of_series};
+use super::error::{LoadError, exit_code};
 use super::measure::Measuring;
-use super::output::{Drawing, Forms, Reporting};
-use crate::load::sweep::{Findings, Rates, Sweep, report, sweep};
-use crate::load::{Config, probe_time};
+use super::output::{Drawing, Reporting};
+use crate::load::Config;
+use crate::load::draw::sweep_picture;
+use crate::load::report::format::counted;
+use crate::load::study::sweep::{Rates, SweepReport};
+use crate::load::study::{probe_time, sweep};
 use crate::say;
 
 /// Measures latency at one rate after another, and finds the knee
@@ -43,9 +46,6 @@ pub struct SweepCommand {
     drawing: Drawing,
 }
 
-const FORMS: Forms<Findings> =
-    Forms { text: report::text, json: report::json, figure: Some(report::figure) };
-
 impl SweepCommand {
     /// Measures at every rate, and writes the report where it belongs; says with which code to
     /// exit.
@@ -55,18 +55,17 @@ impl SweepCommand {
         let outputs = self.reporting.open_with(&self.drawing)?;
         let bench = Bench::set_up(setup)?;
         let rates = self.rates.map_or(Rates::Doubling, |RateList(rates)| Rates::Listed(rates));
-        let plan = Sweep { rates, config: bench.config().clone() };
         if !self.reporting.quiet {
-            say(format_args!("sweeping: {}", estimate(&plan.rates, &plan.config)));
+            say(format_args!("sweeping: {}", estimate(&rates, bench.config())));
         }
         let line = ProgressLine::new(self.reporting.quiet);
-        let found = sweep(&plan, &mut |step| line.show_probe(step));
+        let found = sweep(bench.config(), &rates, &mut |step| line.show_probe(step));
         drop(line);
         let stopped = bench.tear_down();
         let found = found?;
-        outputs.deliver(&found, &FORMS)?;
+        outputs.deliver(&found, SweepReport::text, Some(sweep_picture))?;
         stopped?;
-        Ok(exit_code_of_series(found.invalid_reasons().is_empty(), found.is_missed()))
+        Ok(exit_code(found.outcome()))
     }
 }
 
@@ -74,9 +73,8 @@ fn estimate(rates: &Rates, config: &Config) -> String {
     let time = probe_time(config);
     match rates {
         Rates::Listed(rates) => {
-            let plural = if rates.len() == 1 { "" } else { "s" };
             let all = rough_time(time * rates.len() as u32);
-            format!("{} rate{plural}, about {all}", rates.len())
+            format!("{}, about {all}", counted(rates.len() as u64, "rate"))
         }
         Rates::Doubling => {
             format!("doubling the rate until it is not reached, {} each", rough_time(time))

@@ -10,7 +10,7 @@ const BLOCKS_AT_LEAST: usize = 3;
 
 /// Which server is better.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Judgement {
+pub(super) enum Judgement {
     /// This one.
     Better(Side),
     /// It cannot be said, for these reasons, each a sentence.
@@ -19,7 +19,7 @@ pub enum Judgement {
 
 impl Judgement {
     /// As in the JSON: `a`, `b` or `inconclusive`.
-    pub fn name(&self) -> &'static str {
+    pub(super) fn name(&self) -> &'static str {
         match self {
             Self::Better(side) => side.name(),
             Self::Inconclusive(_) => "inconclusive",

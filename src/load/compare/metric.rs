@@ -1,10 +1,14 @@
 //! What two servers are compared by.
 
+use schemars::JsonSchema;
+use serde::Serialize;
+
 use super::super::report::format::{count, nanos};
 use super::super::report::{Quantile, Report};
 
 /// What two servers are compared by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(into = "MetricReport")]
 pub enum Metric {
     /// Messages a second.
     Throughput,
@@ -16,6 +20,21 @@ pub enum Metric {
     P99,
     /// The same at 99.9 %.
     P99_9,
+}
+
+/// A metric in a report.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Metric")]
+struct MetricReport {
+    name: &'static str,
+    unit: &'static str,
+    better: &'static str,
+}
+
+impl From<Metric> for MetricReport {
+    fn from(metric: Metric) -> Self {
+        Self { name: metric.name(), unit: metric.unit(), better: metric.better().name() }
+    }
 }
 
 /// Which direction is the better one.
@@ -35,9 +54,6 @@ impl Better {
 }
 
 impl Metric {
-    /// Every one.
-    pub const ALL: [Self; 5] = [Self::Throughput, Self::Cpu, Self::P50, Self::P99, Self::P99_9];
-
     /// The name as on the command line.
     pub fn name(self) -> &'static str {
         match self {
@@ -86,14 +102,17 @@ impl Metric {
 
     /// Its value in a run, or why the run has none that may be used.
     pub(super) fn of(self, report: &Report) -> Result<f64, String> {
-        if !report.verdict.is_valid() {
+        if !report.verdict.valid {
             return Err(report.verdict.reasons.join("; "));
         }
         let value = match self {
             Self::Throughput => report.throughput.messages_per_s,
-            Self::Cpu => report
-                .server_cpu_ns_per_message
-                .ok_or("the CPU time of the server cannot be read from /proc")?,
+            Self::Cpu => {
+                report
+                    .server_cpu
+                    .ok_or("the CPU time of the server cannot be read from /proc")?
+                    .cpu_ns_per_message
+            }
             Self::P50 => self.latency(report, Quantile::P50)?,
             Self::P99 => self.latency(report, Quantile::P99)?,
             Self::P99_9 => self.latency(report, Quantile::P99_9)?,
@@ -103,7 +122,7 @@ impl Metric {
     }
 
     fn latency(self, report: &Report, quantile: Quantile) -> Result<f64, String> {
-        let histogram = report.latency.main();
+        let histogram = report.main_latency();
         quantile.of(histogram).map(|ns| ns as f64).ok_or_else(|| {
             format!(
                 "its {} is withheld, with fewer than ten of {} samples beyond it; use a longer \

@@ -12,26 +12,26 @@
 //! repeated: whoever repeats until it fits selects. When more than half of the blocks are
 //! invalid, the comparison is.
 
+mod asserted;
 mod block;
-mod claim;
 mod judgement;
 mod metric;
-pub mod report;
+mod report;
 mod series;
 mod statistics;
 
 use std::time::Duration;
 
-pub use self::block::{Block, Order, Run, Side};
-pub use self::claim::Claim;
-pub use self::judgement::Judgement;
+pub use self::asserted::Asserted;
+pub use self::block::{Order, Side};
 pub use self::metric::Metric;
+pub use self::report::CompareReport;
 use self::series::Series;
-pub use self::statistics::{CONFIDENCE, Estimate, RESAMPLES};
+pub use self::statistics::Estimate;
 use super::config::Config;
 use super::host::Host;
-use super::probe::probe_time;
 use super::run::RunError;
+use super::study::probe_time;
 use super::supervise::Terms;
 pub use super::supervise::{CommandError, ServerCommand, ServerError, kill_servers};
 use super::watch::Progress;
@@ -60,31 +60,6 @@ pub struct Comparison {
     pub stop_timeout: Duration,
     /// What each run sends, how fast and for how long; its target and its server are not used.
     pub config: Config,
-}
-
-/// What a comparison found.
-#[derive(Debug)]
-pub struct Findings {
-    /// What was compared, and how.
-    pub comparison: Comparison,
-    /// The machine.
-    pub host: Host,
-    /// All blocks that were begun and not cut short by the user.
-    pub blocks: Vec<Block>,
-    /// The ratio B/A over the valid blocks; `None` if there are none.
-    pub ratio: Option<Estimate>,
-    /// The same of the control.
-    pub control: Option<Estimate>,
-    /// Which server is better.
-    pub judgement: Judgement,
-    /// What became of the assertions.
-    pub claims: Vec<Claim>,
-    /// Why the comparison is not valid; none if it is.
-    pub invalid: Vec<String>,
-    /// What a reader should know beside that.
-    pub notes: Vec<String>,
-    /// Whether the user ended it before its time.
-    pub was_interrupted: bool,
 }
 
 /// Why there is nothing to report.
@@ -142,57 +117,12 @@ impl Comparison {
     }
 }
 
-impl Findings {
-    /// Whether the comparison is what it claims to be.
-    pub fn is_valid(&self) -> bool {
-        self.invalid.is_empty()
-    }
-
-    /// Whether a server missed an assertion in a valid run.
-    pub fn is_missed(&self) -> bool {
-        !self.claims.iter().all(Claim::is_met)
-    }
-
-    fn new(comparison: &Comparison, host: Host, series: Series) -> Self {
-        let valid = |of: fn(&Block) -> Option<f64>| -> Vec<f64> {
-            series.blocks.iter().filter_map(of).collect()
-        };
-        let seed = comparison.config.seed;
-        let ratios = valid(Block::ratio);
-        let ratio = Estimate::of(&ratios, seed);
-        let control = Estimate::of(&valid(Block::control), seed);
-        let invalid = series.invalidity(comparison.blocks);
-        let judgement = match (&ratio, &control) {
-            (Some(ratio), Some(control)) if invalid.is_empty() => Judgement::of(
-                ratio,
-                control,
-                ratios.len(),
-                comparison.metric.better(),
-                comparison.min_effect,
-            ),
-            _ => Judgement::Inconclusive(vec!["the comparison is not valid".to_owned()]),
-        };
-        Self {
-            comparison: comparison.clone(),
-            host,
-            ratio,
-            control,
-            judgement,
-            claims: Claim::all(comparison.config.assertions.len(), &series.blocks),
-            invalid,
-            notes: notes(comparison, &series, ratios.len()),
-            was_interrupted: series.was_interrupted,
-            blocks: series.blocks,
-        }
-    }
-}
-
 /// Runs the comparison from its first server to its last. Tells each step before it is made.
 ///
 /// # Errors
 ///
 /// When there is nothing to report: a server that cannot be started in the first block.
-/// Whatever else goes wrong is in the findings.
+/// Whatever else goes wrong is in the report.
 ///
 /// # Panics
 ///
@@ -200,51 +130,9 @@ impl Findings {
 pub fn compare(
     comparison: &Comparison,
     on_step: &mut dyn FnMut(Step),
-) -> Result<Findings, CompareError> {
+) -> Result<CompareReport, CompareError> {
     assert!(comparison.blocks >= 1, "at least one block");
     let host = Host::detect();
     let series = Series::make(comparison, on_step)?;
-    Ok(Findings::new(comparison, host, series))
-}
-
-fn notes(comparison: &Comparison, series: &Series, valid: usize) -> Vec<String> {
-    /// With fewer, even ratios that all lie on one side do so by chance in more than 5 % of cases.
-    const BLOCKS_FOR_CONFIDENCE: usize = 6;
-    let mut notes = Vec::new();
-    if series.was_interrupted {
-        notes.push(format!(
-            "interrupted after {} of {} blocks: who stops when the result pleases them finds \
-             differences that are not there",
-            series.blocks.len(),
-            comparison.blocks,
-        ));
-    }
-    if series.invalid_blocks() > 0 {
-        notes.push(format!(
-            "blocks that are not valid and left out: {} of {}",
-            series.invalid_blocks(),
-            series.blocks.len(),
-        ));
-    }
-    if (1..BLOCKS_FOR_CONFIDENCE).contains(&valid) {
-        notes.push(format!(
-            "an interval of {valid} block{} holds the truth less often than {} % of the time: use \
-             --blocks {BLOCKS_FOR_CONFIDENCE} or more",
-            if valid == 1 { "" } else { "s" },
-            CONFIDENCE * 100.0,
-        ));
-    }
-    let shared: Vec<usize> = comparison
-        .server_cpus
-        .iter()
-        .copied()
-        .filter(|cpu| comparison.config.cpus.contains(cpu))
-        .collect();
-    if !shared.is_empty() {
-        notes.push(format!(
-            "the servers and the generator share CPU {}: each waits for the other",
-            super::report::format::list(&shared),
-        ));
-    }
-    notes
+    Ok(CompareReport::new(comparison, host, &series))
 }

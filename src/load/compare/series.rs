@@ -156,7 +156,11 @@ impl Comparing<'_> {
         match run(&config, &mut on_progress) {
             Ok(report) => {
                 let metric = self.comparison.metric.of(&report);
-                Ok(Run { metric, is_valid: report.verdict.is_valid(), findings: report.findings })
+                Ok(Run {
+                    metric,
+                    is_valid: report.verdict.valid,
+                    findings: report.verdict.assertions,
+                })
             }
             Err(error @ (RunError::Connect { .. } | RunError::NothingReceived { .. })) => {
                 Ok(Run { metric: Err(error.to_string()), is_valid: false, findings: Vec::new() })

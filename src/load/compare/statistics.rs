@@ -3,16 +3,19 @@
 //! Everything happens on logarithms, where twice as fast and half as fast are equally far from
 //! the same: exchanging the servers gives exactly the reciprocal of every number.
 
+use schemars::JsonSchema;
+use serde::Serialize;
+
 use super::super::random::SplitMix64;
 
 /// Resamples of the bootstrap: enough for the interval's ends to be good to a few thousandths of
 /// its width, whatever the seed.
-pub const RESAMPLES: usize = 10_000;
+pub(super) const RESAMPLES: usize = 10_000;
 /// The share of the resampled medians that the interval holds.
-pub const CONFIDENCE: f64 = 0.95;
+pub(super) const CONFIDENCE: f64 = 0.95;
 
 /// A ratio as it was found, and how far chance may have moved it.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
 pub struct Estimate {
     /// Median over the blocks.
     pub median: f64,

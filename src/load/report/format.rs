@@ -39,9 +39,10 @@ pub(crate) fn percent(share: f64) -> String {
     format!("{percents:.decimals$} %")
 }
 
-/// Numbers in a row: `0, 2, 3`.
-pub(crate) fn list(numbers: &[usize]) -> String {
-    numbers.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+/// A number of things: `1 block`, `3 blocks`.
+pub(crate) fn counted(number: u64, thing: &str) -> String {
+    let ending = if number == 1 { "" } else { "s" };
+    format!("{} {thing}{ending}", count(number))
 }
 
 /// A time of day, to the second, as RFC 3339 has it; `None` outside the years 1970 to 9999.
@@ -52,10 +53,9 @@ pub(crate) fn rfc3339(time: SystemTime) -> Option<String> {
     Some(text)
 }
 
-/// The same to the minute, for people: `2026-11-24 17:40 UTC`.
-pub(crate) fn minute(time: SystemTime) -> Option<String> {
-    let text = rfc3339(time)?;
-    Some(format!("{} {} UTC", text.get(..10)?, text.get(11..16)?))
+/// Such a time to the minute, for people: `2026-11-24 17:40 UTC`.
+pub(crate) fn minute(rfc3339: &str) -> Option<String> {
+    Some(format!("{} {} UTC", rfc3339.get(..10)?, rfc3339.get(11..16)?))
 }
 
 fn scaled(mut value: f64, step: f64, units: &[&str]) -> String {
@@ -125,9 +125,9 @@ mod tests {
     fn times_of_day_are_in_utc() {
         let time = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
         assert_eq!(rfc3339(time).as_deref(), Some("2023-11-14T22:13:20Z"));
-        assert_eq!(minute(time).as_deref(), Some("2023-11-14 22:13 UTC"));
+        assert_eq!(minute("2023-11-14T22:13:20Z").as_deref(), Some("2023-11-14 22:13 UTC"));
         let too_early = SystemTime::UNIX_EPOCH - Duration::from_secs(1);
-        assert_eq!((rfc3339(too_early), minute(too_early)), (None, None));
+        assert_eq!((rfc3339(too_early), minute("today")), (None, None));
     }
 
     #[test]

@@ -8,40 +8,18 @@ use hdrhistogram::Histogram;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::format::{count, nanos};
-use super::json::Percentiles;
-use super::schema::{json_of, schema_of};
+use super::document::Percentiles;
+use super::format::{count, counted, nanos};
 use super::table::{write_head, write_picture, write_row};
 use crate::load::clock;
 use crate::load::hlog::Merged;
 use crate::load::watch::Tag;
 
 /// Names this form of the report; a change that breaks readers gets another.
-pub const MERGED_SCHEMA: &str = "ringback-merge/1";
+const SCHEMA: &str = "ringback-merge/1";
 
 /// What histograms are called that have no tag.
 const UNTAGGED: &str = "untagged";
-
-/// The sums as one JSON object, ended by a line feed.
-pub fn merged_json(merged: &Merged) -> String {
-    json_of(&Document {
-        schema: MERGED_SCHEMA,
-        logs: merged.logs,
-        intervals: merged.intervals,
-        start: humantime::format_rfc3339_millis(merged.start).to_string(),
-        duration_ns: clock::nanos(duration(merged)),
-        latency_ns: merged
-            .totals
-            .iter()
-            .map(|(tag, total)| (name(tag.as_deref()), Percentiles::from(total)))
-            .collect(),
-    })
-}
-
-/// The JSON Schema (draft 2020-12) of that object, ended by a line feed.
-pub fn merged_json_schema() -> String {
-    schema_of::<Document<'static>>()
-}
 
 /// The sums as a table, and a picture of the one that matters most.
 pub fn merged_text(merged: &Merged) -> String {
@@ -51,11 +29,11 @@ pub fn merged_text(merged: &Merged) -> String {
 }
 
 /// Logs of `ringback-load` or other tools, added up by `ringback-load merge`.
-#[derive(Serialize, JsonSchema)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[schemars(title = "Report of ringback-load merge")]
-struct Document<'a> {
+pub struct MergedReport<'a> {
     /// The form of this document.
-    #[schemars(extend("const" = MERGED_SCHEMA))]
+    #[schemars(extend("const" = SCHEMA))]
     schema: &'static str,
     /// How many logs were added up.
     logs: usize,
@@ -70,19 +48,35 @@ struct Document<'a> {
     latency_ns: BTreeMap<&'a str, Percentiles>,
 }
 
+impl<'a> From<&'a Merged> for MergedReport<'a> {
+    fn from(merged: &'a Merged) -> Self {
+        Self {
+            schema: SCHEMA,
+            logs: merged.logs,
+            intervals: merged.intervals,
+            start: humantime::format_rfc3339_millis(merged.start).to_string(),
+            duration_ns: clock::nanos(duration(merged)),
+            latency_ns: merged
+                .totals
+                .iter()
+                .map(|(tag, total)| (name(tag.as_deref()), Percentiles::from(total)))
+                .collect(),
+        }
+    }
+}
+
 fn write_merged(out: &mut String, merged: &Merged) -> fmt::Result {
     writeln!(
         out,
-        "ringback-load merge: {} log{}, {} intervals, {} from {}",
-        count(merged.logs as u64),
-        if merged.logs == 1 { "" } else { "s" },
-        count(merged.intervals as u64),
+        "ringback-load merge: {}, {}, {} from {}",
+        counted(merged.logs as u64, "log"),
+        counted(merged.intervals as u64, "interval"),
         nanos(clock::nanos(duration(merged))),
         humantime::format_rfc3339_seconds(merged.start),
     )?;
     write_head(out)?;
     for (name, total) in rows(merged) {
-        write_row(out, name, total)?;
+        write_row(out, name, &Percentiles::from(total))?;
     }
     let (tag, main) = merged.main();
     let title = tag.and_then(Tag::of_name).map_or(name(tag), |known| known.title());

@@ -4,7 +4,7 @@ use std::fmt::{self, Write};
 
 use hdrhistogram::Histogram;
 
-use super::Quantile;
+use super::document::Percentiles;
 use super::format::nanos;
 use super::histogram::draw;
 
@@ -18,21 +18,12 @@ pub(super) fn write_head(out: &mut String) -> fmt::Result {
 }
 
 /// One row; what too few samples cannot say is a dash.
-pub(super) fn write_row(out: &mut String, name: &str, histogram: &Histogram<u64>) -> fmt::Result {
-    let if_any = |value: u64| (!histogram.is_empty()).then_some(value);
-    let columns = [
-        if_any(histogram.min()),
-        if_any(histogram.mean().round() as u64),
-        Quantile::P50.of(histogram),
-        Quantile::P90.of(histogram),
-        Quantile::P99.of(histogram),
-        Quantile::P99_9.of(histogram),
-        Quantile::P99_99.of(histogram),
-        if_any(histogram.max()),
-    ];
+pub(super) fn write_row(out: &mut String, name: &str, latency: &Percentiles) -> fmt::Result {
+    let quantiles = latency.quantiles().into_iter().map(|(_, ns)| ns);
+    let mean = latency.mean.map(|ns| ns.round() as u64);
     write!(out, "  {name:<10}")?;
-    for value in columns {
-        write!(out, "{:>9} ", value.map_or("-".to_owned(), nanos))?;
+    for ns in [latency.min, mean].into_iter().chain(quantiles).chain([latency.max]) {
+        write!(out, "{:>9} ", ns.map_or("-".to_owned(), nanos))?;
     }
     out.truncate(out.trim_end().len());
     writeln!(out)
@@ -44,7 +35,7 @@ pub(super) fn write_picture(
     title: &str,
     histogram: &Histogram<u64>,
 ) -> fmt::Result {
-    if Quantile::P99_99.of(histogram).is_none() {
+    if Percentiles::from(histogram).p99_99.is_none() {
         writeln!(out, "  - : fewer than ten samples beyond, too few to say")?;
     }
     write!(out, "\n{title}\n{}", draw(histogram))

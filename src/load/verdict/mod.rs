@@ -10,30 +10,29 @@ use hdrhistogram::Histogram;
 
 use super::assertion::{Assertion, Finding, Measured};
 use super::config::Load;
+use super::outcome::Outcome;
 use super::recorder::Recorder;
 
 /// Whether a measurement may be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Verdict {
+pub(super) struct Verdict {
     /// One sentence for each thing that is wrong; none if the measurement is valid.
-    pub reasons: Vec<String>,
+    pub(super) reasons: Vec<String>,
     /// One sentence for each thing that a reader should know although it does not make the
     /// measurement invalid.
-    pub warnings: Vec<String>,
+    pub(super) warnings: Vec<String>,
     /// Whether the server answered what it was offered, in time; always in closed loop, where it
     /// is offered no more than it answers.
-    pub is_rate_reached: bool,
-    /// Whether nothing is wrong but that the generator was late, so that response times are longer
-    /// than they would have been, never shorter.
-    pub is_merely_late: bool,
-    /// Whether an assertion is missed whatever the generator's delays were.
-    pub is_missed: bool,
+    pub(super) is_rate_reached: bool,
+    /// What the measurement came to.
+    pub(super) outcome: Outcome,
 }
 
 impl Verdict {
     /// Whether the measurement is what it claims to be.
-    pub fn is_valid(&self) -> bool {
-        self.reasons.is_empty()
+    pub(super) fn is_valid(&self) -> bool {
+        debug_assert_eq!(self.reasons.is_empty(), self.outcome.is_valid(), "{self:?}");
+        self.outcome.is_valid()
     }
 
     /// What the assertions say. One that the samples cannot answer was not tested, and that is not a
@@ -51,8 +50,12 @@ impl Verdict {
         withheld.into_iter().for_each(|(assertion, _)| self.withhold(assertion));
         let would_hold =
             |assertion: &Assertion| punctual.is_some_and(|punctual| assertion.would_hold(punctual));
-        self.is_missed = told.iter().any(|(assertion, _)| !would_hold(assertion));
-        if !self.is_missed {
+        if told.iter().any(|(assertion, _)| !would_hold(assertion)) {
+            self.outcome = match self.outcome {
+                Outcome::Passed | Outcome::Missed => Outcome::Missed,
+                _ => Outcome::ServerAtFault,
+            };
+        } else {
             told.into_iter().for_each(|(assertion, _)| self.suspect(assertion));
         }
     }
@@ -63,11 +66,15 @@ impl Verdict {
              longer",
             assertion.name,
         ));
-        self.is_merely_late = false;
+        if self.outcome != Outcome::ServerAtFault {
+            self.outcome = Outcome::TooFewSamples;
+        }
     }
 
     fn suspect(&mut self, assertion: &Assertion) {
-        self.is_merely_late |= self.is_valid();
+        if self.outcome == Outcome::Passed {
+            self.outcome = Outcome::GeneratorLimited;
+        }
         self.reasons.push(format!(
             "{} cannot be told: it is missed, and would be met without the generator's own delays; \
              give it CPUs of its own (--cpus) or lower --rate",
@@ -100,16 +107,20 @@ pub(super) fn judge(recorder: &Recorder, circumstances: &Circumstances) -> Verdi
     reasons.extend(losses::of_connections(recorder));
     reasons.extend(losses::of_messages(recorder));
     let mut is_rate_reached = true;
-    let mut is_merely_late = false;
+    let mut outcome = if reasons.is_empty() { Outcome::Passed } else { Outcome::ServerAtFault };
     if let Load::Open { rate, arrival } = circumstances.load {
         let not_reached = pace::not_reached(recorder, rate, arrival);
         is_rate_reached = not_reached.is_none();
         reasons.extend(not_reached);
-        let is_otherwise_valid = reasons.is_empty();
+        if !is_rate_reached {
+            outcome = Outcome::ServerAtFault;
+        }
         reasons.extend(pace::lateness(recorder));
         reasons.extend(pace::no_headroom(circumstances.busiest));
-        is_merely_late = is_otherwise_valid && !reasons.is_empty();
+        if outcome == Outcome::Passed && !reasons.is_empty() {
+            outcome = Outcome::GeneratorLimited;
+        }
     }
     let warnings = advice::of(recorder, circumstances);
-    Verdict { reasons, warnings, is_rate_reached, is_merely_late, is_missed: false }
+    Verdict { reasons, warnings, is_rate_reached, outcome }
 }

@@ -64,8 +64,7 @@ fn a_calm_run_is_valid() {
         reasons: vec![],
         warnings: vec![],
         is_rate_reached: true,
-        is_merely_late: false,
-        is_missed: false,
+        outcome: Outcome::Passed,
     };
     assert_eq!(judge(&recorder, &calm()), expected);
 }
@@ -215,15 +214,15 @@ fn an_assertion_that_only_the_generators_delays_miss_cannot_be_told() {
     let verdict = weighed(&[1_500_000], Measured::Ns(2_000_000));
     let [reason] = verdict.reasons.as_slice() else { panic!("{verdict:?}") };
     assert!(reason.starts_with("max<1500000ns cannot be told: it is missed, and would be"));
-    assert!(verdict.is_merely_late && !verdict.is_missed);
+    assert_eq!(verdict.outcome, Outcome::GeneratorLimited);
 }
 
 #[test]
 fn a_certain_miss_is_one_whatever_else_cannot_be_told() {
     let verdict = weighed(&[1_500_000, 500_000], Measured::Ns(2_000_000));
-    assert!(verdict.is_valid() && !verdict.is_merely_late && verdict.is_missed, "{verdict:?}");
+    assert_eq!((verdict.is_valid(), verdict.outcome), (true, Outcome::Missed), "{verdict:?}");
     let withheld = weighed(&[500_000], Measured::Withheld);
-    assert!(!withheld.is_valid() && !withheld.is_merely_late && !withheld.is_missed);
+    assert_eq!((withheld.is_valid(), withheld.outcome), (false, Outcome::TooFewSamples));
 }
 
 #[test]
@@ -233,8 +232,7 @@ fn one_late_message_among_few_decides_nothing_that_is_told() {
     assert!(judge(&few, &calm()).is_valid(), "{:?}", judge(&few, &calm()));
     let always = open_loop_of(50, |_| 9_000_000, false, |_| 50_000);
     assert!(only_reason(&always, &calm()).contains("the median response"));
-    assert!(judge(&always, &calm()).is_merely_late);
-    assert!(!judge(&few, &calm()).is_merely_late, "it is not late at all");
+    assert_eq!(judge(&always, &calm()).outcome, Outcome::GeneratorLimited);
 }
 
 #[test]

@@ -1,0 +1,148 @@
+//! The report of a run from what the run left behind.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::document::{
+    HostUse, LatencyNs, Percentiles, Report, SCHEMA, ServerCpu, Settings, Target, Throughput,
+    Verdict,
+};
+use super::usage::Usage;
+use crate::load::clock::nanos;
+use crate::load::config::{Config, Load, Server};
+use crate::load::host::Host;
+use crate::load::recorder::Recorder;
+use crate::load::run::{RunError, RunRecord};
+use crate::load::verdict::{self, Circumstances};
+use crate::load::wire::Ending;
+
+impl Report {
+    pub(in crate::load) fn new(
+        config: &Config,
+        host: Host,
+        record: RunRecord,
+    ) -> Result<Self, RunError> {
+        let measured = Duration::from_nanos(record.window.length_ns());
+        let threads = config.threads.min(record.connections as usize);
+        let usage = Usage::between(record.before, record.after, threads);
+        let busiest = busiest(&record);
+        let circumstances = Circumstances {
+            load: config.load,
+            busiest,
+            ran_share: usage.generator_ran_share(),
+            waited_share: usage.generator_waited_share(),
+            planned_ns: nanos(config.duration),
+            measured_ns: nanos(measured),
+            gone_after_ns: record.gone_after_ns,
+        };
+        let (address, interrupted) = (record.address, record.was_interrupted);
+        let recorder = merged(record);
+        let verdict = verdict::judge(&recorder, &circumstances);
+        if recorder.totals.received == 0 {
+            let why = verdict.reasons.join("; ");
+            return Err(RunError::NothingReceived { target: config.target.name.clone(), why });
+        }
+        let is_open_loop = config.load != Load::Closed;
+        let latency = &recorder.latencies;
+        let of_open_loop = |histogram| is_open_loop.then(|| Percentiles::from(histogram));
+        let mut report = Self {
+            schema: SCHEMA.to_owned(),
+            target: Target {
+                name: config.target.name.clone(),
+                address: address.to_string(),
+                embedded: matches!(config.server, Server::Embedded { .. }),
+            },
+            config: Settings::from(config),
+            host: HostUse {
+                host,
+                generator_cpu_ns_per_message: usage.generator_ns_per_message(),
+                generator_cpu_share: usage.generator_ran_share(),
+                generator_busy_share: is_open_loop.then_some(busiest),
+                generator_waited_share: usage.generator_waited_share(),
+                stolen_ns: usage.stolen_ns,
+                hiccup_ns: Percentiles::from(&latency.hiccup),
+            },
+            totals: recorder.totals,
+            throughput: throughput(measured, is_open_loop, &recorder),
+            latency_ns: LatencyNs {
+                service: Percentiles::from(&latency.service),
+                response: of_open_loop(&latency.response),
+                send_lag: of_open_loop(&latency.send_lag),
+                connect: config.reconnect.map(|_| Percentiles::from(&latency.connect)),
+            },
+            server_cpu: usage
+                .server_ns_per_message()
+                .map(|cpu_ns_per_message| ServerCpu { cpu_ns_per_message }),
+            verdict: Verdict {
+                valid: false,
+                outcome: verdict.outcome,
+                reasons: Vec::new(),
+                warnings: Vec::new(),
+                endings: endings(&recorder),
+                assertions: Vec::new(),
+                interrupted,
+                measured_ns: nanos(measured),
+                rate_reached: verdict.is_rate_reached,
+            },
+            latency: *recorder.latencies,
+        };
+        report.judge(config, verdict);
+        Ok(report)
+    }
+
+    /// Adds what the assertions say to what the run itself does.
+    fn judge(&mut self, config: &Config, mut verdict: verdict::Verdict) {
+        let assertions = &config.assertions;
+        let findings: Vec<_> = assertions.iter().map(|assertion| assertion.check(self)).collect();
+        let punctual = (config.load != Load::Closed).then_some(&self.latency.punctual);
+        verdict.weigh(assertions, &findings, punctual);
+        self.verdict.valid = verdict.is_valid();
+        self.verdict.outcome = verdict.outcome;
+        self.verdict.reasons = verdict.reasons;
+        self.verdict.warnings = verdict.warnings;
+        self.verdict.assertions = findings;
+    }
+}
+
+/// Share of the window in which the busiest generator thread was not waiting.
+fn busiest(record: &RunRecord) -> f64 {
+    let window_ns = record.window.length_ns() as f64;
+    let busy = record.recorders.iter().map(|recorder| 1.0 - recorder.idle_ns as f64 / window_ns);
+    busy.fold(0.0, f64::max)
+}
+
+/// What all threads measured, and what became of the first connections.
+fn merged(record: RunRecord) -> Recorder {
+    let mut all = record
+        .recorders
+        .into_iter()
+        .reduce(|mut all, recorder| {
+            all.merge(&recorder);
+            all
+        })
+        .expect("a run has at least one thread");
+    *all.latencies = record.latencies;
+    all.totals.connections += record.connections;
+    for (failure, attempts) in record.connect_failures {
+        all.fail_to_connect(failure, attempts);
+    }
+    all
+}
+
+fn throughput(measured: Duration, is_open_loop: bool, recorder: &Recorder) -> Throughput {
+    let seconds = measured.as_secs_f64();
+    Throughput {
+        messages_per_s: recorder.window_received as f64 / seconds,
+        bytes_per_s: recorder.window_bytes as f64 / seconds,
+        offered_per_s: is_open_loop.then(|| recorder.window_intended as f64 / seconds),
+    }
+}
+
+fn endings(recorder: &Recorder) -> BTreeMap<String, u64> {
+    let mut endings: BTreeMap<String, u64> =
+        Ending::NAMES.iter().map(|name| ((*name).to_owned(), 0)).collect();
+    for (ending, connections) in &recorder.endings {
+        *endings.entry(ending.name()).or_default() += connections;
+    }
+    endings
+}

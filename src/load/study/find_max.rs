@@ -1,0 +1,260 @@
+//! The highest rate at which assertions hold: doubling, then halving the distance, then asking the
+//! best once more.
+//!
+//! A probe passes if it is valid and every assertion holds, or if they hold although the
+//! generator's lateness is in the response times. One that says nothing of the server is made once
+//! more, and fails only if it is not valid again. The best rate must pass a second time, or it
+//! counts as failed and the search goes on below it: a rate that passes now and then is not one to
+//! rely on.
+
+use std::fmt::{self, Write};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::probe::{
+    IsInterrupted, Probe, SeriesVerdict, Step, heading, measure_series, row, settings, target,
+    write_setting,
+};
+use super::search::Search;
+pub use super::search::{Bounds, Purpose};
+use crate::load::assertion::Assertion;
+use crate::load::config::Config;
+use crate::load::host::Host;
+use crate::load::outcome::Outcome;
+use crate::load::report::document::{Settings, Target};
+use crate::load::report::format::{count, percent};
+use crate::load::report::text::{measured, write_verdict};
+use crate::load::run::RunError;
+
+/// Names this form of the report; a change that breaks readers gets another.
+pub const SCHEMA: &str = "ringback-find-max/1";
+
+/// The highest rate that meets assertions, sought by `ringback-load find-max`.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "FindMax", title = "Report of ringback-load find-max")]
+pub struct SearchReport {
+    /// The form of this document.
+    #[schemars(extend("const" = SCHEMA))]
+    pub schema: String,
+    /// What was measured; null where nothing was received.
+    pub target: Option<Target>,
+    /// How it was sought.
+    pub config: SearchSettings,
+    /// On what.
+    pub host: Host,
+    /// What the rate must meet.
+    pub assertions: Vec<String>,
+    /// Between which rates it is.
+    pub bracket: Bracket,
+    /// The rates that were tried, in their order.
+    pub probes: Vec<SearchProbe>,
+    /// Whether the result may be used.
+    pub verdict: SeriesVerdict,
+}
+
+/// How the highest rate was sought.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct SearchSettings {
+    /// The first rate.
+    pub start_per_s: u64,
+    /// The search does not go below this.
+    pub least_per_s: u64,
+    /// How close the bracket is to be: a share of the rate.
+    pub resolution: f64,
+    /// How each probe was measured.
+    #[serde(flatten)]
+    pub run: Settings,
+}
+
+/// Between which rates the highest is.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct Bracket {
+    /// Null if none passed.
+    pub highest_passed_per_s: Option<u64>,
+    /// Null if none failed.
+    pub lowest_failed_per_s: Option<u64>,
+    /// Whether the highest rate passed twice.
+    pub confirmed: bool,
+    /// Why the lowest rate failed.
+    pub limited_by: Vec<String>,
+}
+
+/// A probe and what it was for.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub struct SearchProbe {
+    /// Why this rate was tried.
+    pub purpose: Purpose,
+    /// Whether it met every assertion, in a valid measurement.
+    pub passed: bool,
+    /// It was not valid and made again.
+    pub repeated: bool,
+    /// What was measured.
+    #[serde(flatten)]
+    pub probe: Probe,
+}
+
+/// Searches for the highest rate at which the assertions of `config` hold; its rate is not used.
+/// Reports each step before it is made, and how it goes.
+///
+/// # Errors
+///
+/// When a run cannot be made, or the search was interrupted before the first was.
+pub fn find_max(
+    config: &Config,
+    bounds: Bounds,
+    on_step: &mut dyn FnMut(Step),
+) -> Result<SearchReport, RunError> {
+    let host = Host::detect();
+    let mut search = Search::new(bounds);
+    let mut probes: Vec<SearchProbe> = Vec::new();
+    let mut purpose = Purpose::Double;
+    let IsInterrupted(interrupted) = measure_series(config, None, on_step, &mut |probe| {
+        if let Some(mut probe) = probe {
+            let is_repetition = probes.last().is_some_and(|last| last.repeated);
+            let passed = holds(&config.assertions, &probe);
+            let repeated = !passed && probe.outcome().is_worth_repeating() && !is_repetition;
+            if !repeated {
+                search.handle(probe.rate_per_s, passed);
+            }
+            probe.reasons = failures(&probe, passed);
+            probes.push(SearchProbe { purpose, passed, repeated, probe });
+        }
+        let (rate, next_purpose) = search.next_probe()?;
+        purpose = next_purpose;
+        Some(rate)
+    })?;
+    let limit = search.lowest_failed().and_then(|rate| limit(&probes, rate));
+    let reasons = invalid_reasons(&probes, interrupted);
+    let warnings = limit.and_then(doubtful_limit).into_iter().collect();
+    Ok(SearchReport {
+        schema: SCHEMA.to_owned(),
+        target: target(probes.iter().map(|probe| &probe.probe)),
+        config: SearchSettings {
+            start_per_s: bounds.start,
+            least_per_s: bounds.least,
+            resolution: bounds.resolution,
+            run: settings(config),
+        },
+        host,
+        assertions: config.assertions.iter().map(|assertion| assertion.name.clone()).collect(),
+        bracket: Bracket {
+            highest_passed_per_s: search.highest_passed(),
+            lowest_failed_per_s: search.lowest_failed(),
+            confirmed: search.is_confirmed(),
+            limited_by: limit.map(|probe| probe.reasons.clone()).unwrap_or_default(),
+        },
+        verdict: SeriesVerdict::new(reasons, warnings, interrupted),
+        probes,
+    })
+}
+
+/// Whether everything asserted holds in a probe that is valid, or that is not only because the
+/// generator was late: what holds of times that are too long holds of the true ones.
+fn holds(assertions: &[Assertion], probe: &Probe) -> bool {
+    let Some(run) = &probe.run else { return false };
+    let holds_for_sure = match run.verdict.outcome {
+        Outcome::Passed => true,
+        Outcome::GeneratorLimited => assertions.iter().all(Assertion::holds_sooner),
+        Outcome::Missed | Outcome::TooFewSamples | Outcome::ServerAtFault => false,
+    };
+    holds_for_sure && run.verdict.assertions.iter().all(|finding| finding.met)
+}
+
+/// Why a probe failed, each a few words; none if it passed.
+fn failures(probe: &Probe, passed: bool) -> Vec<String> {
+    if passed {
+        return Vec::new();
+    }
+    let findings = probe.run.iter().flat_map(|run| &run.verdict.assertions);
+    let missed = findings
+        .filter(|finding| !finding.met && probe.outcome() != Outcome::TooFewSamples)
+        .map(|finding| format!("{} missed: {}", finding.assertion, measured(finding.measured)));
+    probe.reasons.iter().cloned().chain(missed).collect()
+}
+
+/// Why the next rate fails: the last probe at the lowest rate that failed.
+fn limit(probes: &[SearchProbe], lowest_failed: u64) -> Option<&Probe> {
+    let failed = |probe: &&SearchProbe| probe.probe.rate_per_s == lowest_failed && !probe.passed;
+    probes.iter().rfind(failed).map(|probe| &probe.probe)
+}
+
+fn doubtful_limit(limit: &Probe) -> Option<String> {
+    limit.outcome().is_worth_repeating().then(|| {
+        format!(
+            "the search ended where the measurement was not valid, not where the server failed: at \
+             {}/s it kept up, and may well meet the assertions; reduce other load on this host, or \
+             give the generator more --threads and --cpus",
+            count(limit.rate_per_s),
+        )
+    })
+}
+
+/// Why the result may not be used; none if it may, be it that no rate passes.
+fn invalid_reasons(probes: &[SearchProbe], interrupted: bool) -> Vec<String> {
+    let mut reasons = Vec::new();
+    if interrupted {
+        reasons.push("interrupted before the search was over".to_owned());
+    }
+    if !probes.iter().any(|probe| probe.passed || probe.probe.valid) {
+        reasons.push("no rate gave a valid measurement".to_owned());
+    }
+    reasons
+}
+
+impl SearchReport {
+    /// What it came to: missed if no rate passed.
+    pub fn outcome(&self) -> Outcome {
+        match (self.verdict.valid, self.bracket.highest_passed_per_s) {
+            (false, _) => Outcome::ServerAtFault,
+            (true, None) => Outcome::Missed,
+            (true, Some(_)) => Outcome::Passed,
+        }
+    }
+
+    /// The search in lines of at most 120 columns, except where a name or a reason is longer.
+    pub fn text(&self) -> String {
+        let mut out = String::new();
+        self.write(&mut out).expect("writing to a string does not fail");
+        out
+    }
+
+    fn write(&self, out: &mut String) -> fmt::Result {
+        let setting = (self.target.as_ref(), &self.config.run, &self.host);
+        let beside = [
+            ("assertions", self.assertions.join(" and ")),
+            ("resolution", percent(self.config.resolution)),
+        ];
+        write_setting(out, "find-max", setting, &beside)?;
+        writeln!(out, "\nResponse: from the intended send to the reply")?;
+        writeln!(out, "         {}", heading())?;
+        for probe in &self.probes {
+            let result = match (probe.passed, probe.repeated) {
+                (true, _) if !probe.probe.valid => "passed despite generator lag",
+                (true, _) => "passed",
+                (false, true) => "invalid, retried",
+                (false, false) => "failed",
+            };
+            writeln!(out, "{:<8} {}  {result}", probe.purpose.name(), row(&probe.probe))?;
+        }
+        self.write_bracket(out)?;
+        write_verdict(out, &self.verdict.reasons, &self.verdict.warnings)
+    }
+
+    fn write_bracket(&self, out: &mut String) -> fmt::Result {
+        let Bracket { highest_passed_per_s, lowest_failed_per_s, confirmed, limited_by } =
+            &self.bracket;
+        match highest_passed_per_s {
+            Some(passed) => {
+                let times = if *confirmed { "twice" } else { "once" };
+                writeln!(out, "\nHighest rate {}/s passed, {times}", count(*passed))?;
+            }
+            None => writeln!(out, "\nHighest rate none passed")?,
+        }
+        match lowest_failed_per_s {
+            Some(failed) => writeln!(out, "Lowest rate  {}/s failed", count(*failed))?,
+            None => writeln!(out, "Lowest rate  none failed")?,
+        }
+        limited_by.iter().try_for_each(|reason| writeln!(out, "  - {reason}"))
+    }
+}
