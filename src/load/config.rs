@@ -114,7 +114,7 @@ pub enum Server {
     /// The processes that listen on the target's port, if it is one of this host's and we may see
     /// them.
     External,
-    /// A process that was started to be measured, with its group and all that descends from it.
+    /// A process that was started to be measured, with its process group.
     Started {
         /// Its number.
         id: u32,

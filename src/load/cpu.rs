@@ -34,9 +34,9 @@ pub(super) enum ServerThreads {
     Embedded(OwnThreads),
     /// All of these processes, those that ended included.
     OfProcesses(Vec<Pid>),
-    /// The same of a process, its group, and all their descendants at the time of asking; of
-    /// children that ended, what their parents were told when they waited for them.
-    OfTree(Pid),
+    /// The same of all processes of a group at the time of asking; of children that ended, what
+    /// their parents were told when they waited for them.
+    OfGroup(Pid),
 }
 
 impl ServerThreads {
@@ -56,12 +56,9 @@ impl ServerThreads {
         match self {
             Self::Embedded(threads) => threads.time().map(|time| time.used_ns),
             Self::OfProcesses(processes) => sum(processes.iter().map(|id| process_ns(*id))),
-            Self::OfTree(leader) => {
-                let tree = process_table::tree_of(*leader, &process_table::read());
-                sum(tree
-                    .iter()
-                    .map(|process| Some(process_ns(process.id)? + nanos(process.ended_children))))
-            }
+            Self::OfGroup(leader) => sum(process_table::group_of(*leader)
+                .iter()
+                .map(|process| Some(process_ns(process.id)? + nanos(process.ended_children)))),
         }
     }
 }
@@ -106,7 +103,7 @@ fn process_ns(id: Pid) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use rustix::process::getpid;
+    use rustix::process::{getpgrp, getpid};
     use rustix::thread::gettid;
 
     use super::*;
@@ -147,12 +144,12 @@ mod tests {
 
     #[test]
     fn a_child_that_ended_is_counted_when_it_was_waited_for() {
-        let tree = ServerThreads::OfTree(getpid());
-        let before_ns = tree.used_ns().unwrap();
+        let group = ServerThreads::OfGroup(getpgrp());
+        let before_ns = group.used_ns().unwrap();
         let counting = "i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done";
         let status = std::process::Command::new("sh").args(["-c", counting]).status().unwrap();
         assert!(status.success());
         // More than the ticks of 10 ms that it is counted in.
-        assert!(tree.used_ns().unwrap() > before_ns + 20_000_000);
+        assert!(group.used_ns().unwrap() > before_ns + 20_000_000);
     }
 }

@@ -5,7 +5,7 @@ use std::num::NonZeroU64;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::{self, ScopedJoinHandle};
 
-use rustix::thread::{CpuSet, gettid, sched_setaffinity, set_current_timer_slack};
+use rustix::thread::{gettid, set_current_timer_slack};
 
 use super::clock::Clock;
 use super::config::Config;
@@ -15,6 +15,7 @@ use super::poller::Bell;
 use super::recorder::Recorder;
 use super::run::RunError;
 use super::worker::{Parts, Worker};
+use crate::cpus;
 
 /// The generator threads at work.
 pub(super) struct Crew<'scope> {
@@ -109,10 +110,7 @@ fn work(
 
 fn take_place(cpu: Option<usize>) -> Result<(), RunError> {
     if let Some(cpu) = cpu {
-        let mut set = CpuSet::new();
-        set.set(cpu);
-        sched_setaffinity(None, &set)
-            .map_err(|error| RunError::Pin { cpu, source: error.into() })?;
+        cpus::run_on(&[cpu]).map_err(|source| RunError::Pin { cpu, source })?;
     }
     // The default of 50 µs would delay every timed send by as much.
     set_current_timer_slack(NonZeroU64::new(1)).map_err(io::Error::from)?;

@@ -16,13 +16,14 @@ use std::thread::{self, Scope, ScopedJoinHandle};
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
-use rustix::thread::{CpuSet, sched_setaffinity, set_current_timer_slack};
+use rustix::thread::set_current_timer_slack;
 
 use super::clock::{Clock, nanos};
 use super::config::{Config, Server};
 use super::latencies::Latencies;
 use super::orders::Orders;
 use super::seconds::Giver;
+use crate::cpus;
 
 /// How long the thread sleeps: the coarsest stall that can go unnoticed.
 const INTERVAL: Duration = Duration::from_millis(1);
@@ -97,11 +98,7 @@ pub(super) fn free_cpus(config: &Config, allowed: &[usize]) -> Vec<usize> {
 
 /// The thread may run elsewhere and with coarser timers; it tells more than none.
 fn take_place(cpus: &[usize]) {
-    if !cpus.is_empty() {
-        let mut set = CpuSet::new();
-        cpus.iter().for_each(|cpu| set.set(*cpu));
-        let _ = sched_setaffinity(None, &set);
-    }
+    let _ = cpus::run_on(cpus);
     let _ = set_current_timer_slack(NonZeroU64::new(1));
 }
 

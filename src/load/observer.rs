@@ -11,7 +11,7 @@ use super::cpu::{CpuTime, OwnThreads, ServerThreads};
 use super::crew::Crew;
 use super::host::stolen_ns;
 use super::intervals::Intervals;
-use super::run::{RunError, RunRecord};
+use super::run::{Measurement, RunError};
 use super::watch::{Phase, Progress, Watch};
 
 /// How often progress is told.
@@ -52,30 +52,30 @@ impl Observer<'_> {
         mut self,
         config: &Config,
         crew: Crew<'_>,
-        mut record: RunRecord,
-    ) -> Result<RunRecord, RunError> {
+        mut measurement: Measurement,
+    ) -> Result<Measurement, RunError> {
         let planned = config.warmup + config.duration;
         let ends_early = || crew.is_finished() || config.interrupt.is_raised();
-        self.wait(&crew, Phase::Warmup, planned, record.window.start_ns, &ends_early);
-        record.before = self.sample();
-        self.wait(&crew, Phase::Measuring, planned, record.window.end_ns, &ends_early);
+        self.wait(&crew, Phase::Warmup, planned, measurement.window.start_ns, &ends_early);
+        measurement.before = self.sample();
+        self.wait(&crew, Phase::Measuring, planned, measurement.window.end_ns, &ends_early);
         let now_ns = self.clock.now_ns();
-        if now_ns < record.window.end_ns && crew.is_finished() {
-            record.gone_after_ns = Some(now_ns);
-        } else if now_ns < record.window.end_ns {
-            record.was_interrupted = true;
-            record.window.end_ns = self.end_early(planned, &crew);
+        if now_ns < measurement.window.end_ns && crew.is_finished() {
+            measurement.gone_after_ns = Some(now_ns);
+        } else if now_ns < measurement.window.end_ns {
+            measurement.was_interrupted = true;
+            measurement.window.end_ns = self.end_early(planned, &crew);
         }
-        record.after = self.sample();
+        measurement.after = self.sample();
         crew.release();
         self.wait(&crew, Phase::Draining, planned, u64::MAX, &|| crew.is_finished());
-        record.recorders = crew.join()?;
+        measurement.recorders = crew.join()?;
         self.hiccup.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         self.intervals.show(self.clock.now_ns(), self.watch);
-        record.latencies = self.intervals.into_total();
-        match record.window.length_ns() {
+        measurement.latencies = self.intervals.into_total();
+        match measurement.window.length_ns() {
             0 => Err(RunError::Interrupted { doing: "warming up" }),
-            _ => Ok(record),
+            _ => Ok(measurement),
         }
     }
 

@@ -1,6 +1,5 @@
 //! The kernel's table of processes, as `/proc` shows it.
 
-use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::fs;
 use std::time::Duration;
@@ -18,7 +17,6 @@ pub(super) struct Process {
     pub(super) name: String,
     /// It has ended, and its parent has not asked how.
     pub(super) is_zombie: bool,
-    pub(super) parent: Option<Pid>,
     pub(super) group: Option<Pid>,
     /// CPU time of children that ended and were waited for, theirs included; to the clock tick
     /// (10 ms).
@@ -36,7 +34,6 @@ impl Process {
         /// Places of the fields after the name, which may hold anything.
         mod field {
             pub(super) const STATE: usize = 0;
-            pub(super) const PARENT: usize = 1;
             pub(super) const GROUP: usize = 2;
             pub(super) const CHILDREN_USER: usize = 13;
             pub(super) const CHILDREN_SYSTEM: usize = 14;
@@ -51,7 +48,6 @@ impl Process {
             id: Pid::from_raw(id.parse().ok()?)?,
             name: name.to_owned(),
             is_zombie: matches!(*fields.get(field::STATE)?, "Z" | "X"),
-            parent: pid(field::PARENT)?,
             group: pid(field::GROUP)?,
             ended_children: Duration::from_secs(ticks) / clock_ticks_per_second() as u32,
         })
@@ -65,38 +61,23 @@ impl fmt::Display for Process {
 }
 
 /// All processes that we may see. One that ends meanwhile may be missing.
-pub(super) fn read() -> Vec<Process> {
+fn read() -> Vec<Process> {
     numbers_in("/proc".as_ref())
         .filter_map(|id| fs::read_to_string(format!("/proc/{id}/stat")).ok())
         .filter_map(|line| Process::parse(&line))
         .collect()
 }
 
-/// The process that was started as the leader of its group, the others of that group, and all
-/// their descendants; so many of them as still have an ancestor among them.
-pub(super) fn tree_of(leader: Pid, table: &[Process]) -> Vec<Process> {
-    let is_seed = |process: &Process| process.id == leader || process.group == Some(leader);
-    let mut children: HashMap<Pid, Vec<&Process>> = HashMap::new();
-    for process in table {
-        if let Some(parent) = process.parent {
-            children.entry(parent).or_default().push(process);
-        }
-    }
-    let mut seen = HashSet::new();
-    let mut found = Vec::new();
-    let mut next: Vec<&Process> = table.iter().filter(|process| is_seed(process)).collect();
-    while let Some(process) = next.pop() {
-        if seen.insert(process.id) {
-            found.push(process.clone());
-            next.extend(children.get(&process.id).into_iter().flatten());
-        }
-    }
-    found
+/// The processes of a group that we may see.
+pub(super) fn group_of(leader: Pid) -> Vec<Process> {
+    let mut processes = read();
+    processes.retain(|process| process.group == Some(leader));
+    processes
 }
 
 #[cfg(test)]
 mod tests {
-    use rustix::process::{getpgrp, getpid, getppid};
+    use rustix::process::{getpgrp, getpid};
 
     use super::*;
 
@@ -111,7 +92,6 @@ mod tests {
             id: pid(42),
             name: "a) b (c".to_owned(),
             is_zombie: true,
-            parent: Some(pid(7)),
             group: Some(pid(9)),
             ended_children: Duration::from_secs(70) / clock_ticks_per_second() as u32,
         };
@@ -121,37 +101,8 @@ mod tests {
     }
 
     #[test]
-    fn this_process_is_in_the_table() {
-        let table = read();
-        let own = table.iter().find(|process| process.id == getpid()).unwrap();
-        assert_eq!((own.parent, own.group), (getppid(), Some(getpgrp())));
-        assert!(!own.is_zombie);
-    }
-
-    #[test]
-    fn a_tree_is_a_group_and_whatever_descends_from_it() {
-        let process = |id, parent, group| Process {
-            id: pid(id),
-            name: String::new(),
-            is_zombie: false,
-            parent: Pid::from_raw(parent),
-            group: Pid::from_raw(group),
-            ended_children: Duration::ZERO,
-        };
-        let table = [
-            process(1, 0, 1),
-            process(10, 1, 10),
-            // Of the group, but its parent is gone.
-            process(11, 1, 10),
-            // A session of its own, under the leader and one deeper.
-            process(12, 10, 12),
-            process(13, 12, 13),
-            // Somebody else's.
-            process(20, 1, 20),
-        ];
-        let mut ids: Vec<i32> =
-            tree_of(pid(10), &table).iter().map(|process| process.id.as_raw_pid()).collect();
-        ids.sort_unstable();
-        assert_eq!(ids, [10, 11, 12, 13]);
+    fn this_process_is_of_its_group() {
+        let own = group_of(getpgrp()).into_iter().find(|process| process.id == getpid());
+        assert!(!own.unwrap().is_zombie);
     }
 }

@@ -118,7 +118,7 @@ pub fn run_watched(config: &Config, watch: &mut dyn Watch) -> Result<Report, Run
     let received: Vec<Counter> = (0..config.threads).map(|_| Counter::default()).collect();
     let server = server_threads(config, &connected);
     let window = Window::of(config);
-    let record = RunRecord {
+    let measurement = Measurement {
         address: connected.dialer.target(),
         connections: connected.sockets.len() as u64,
         connect_failures: connected.failures.clone(),
@@ -141,7 +141,7 @@ pub fn run_watched(config: &Config, watch: &mut dyn Watch) -> Result<Report, Run
         orders: &orders,
         giver: collector.giver(),
     };
-    let record = thread::scope(|scope| {
+    let measurement = thread::scope(|scope| {
         let (start_hiccup, started) = mpsc::channel();
         let hiccup = hiccup::start(scope, hiccup_parts, started)?;
         let (crew, generator) = Crew::start(scope, config, &orders, parts)?;
@@ -157,13 +157,13 @@ pub fn run_watched(config: &Config, watch: &mut dyn Watch) -> Result<Report, Run
             hiccup,
             watch,
         };
-        observer.observe(config, crew, record)
+        observer.observe(config, crew, measurement)
     })?;
-    Report::new(config, host, record)
+    Report::new(config, host, measurement)
 }
 
 /// What a run left behind, for the report.
-pub(super) struct RunRecord {
+pub(super) struct Measurement {
     pub(super) address: SocketAddr,
     pub(super) connections: u64,
     pub(super) connect_failures: Failures,
@@ -192,7 +192,7 @@ fn check(config: &Config) {
 fn server_threads(config: &Config, connected: &Connected) -> Option<ServerThreads> {
     match &config.server {
         Server::Started { id, .. } => {
-            Pid::from_raw(i32::try_from(*id).ok()?).map(ServerThreads::OfTree)
+            Pid::from_raw(i32::try_from(*id).ok()?).map(ServerThreads::OfGroup)
         }
         Server::Embedded { thread_ids, .. } => {
             Some(ServerThreads::Embedded(OwnThreads(thread_ids.clone())))

@@ -3,7 +3,7 @@
 use super::block::Side;
 use super::metric::Better;
 use super::statistics::Estimate;
-use crate::load::report::format::percent;
+use crate::load::report::format::{counted, percent};
 
 /// Fewer blocks give no interval worth the name: of two ratios it is the two.
 const BLOCKS_AT_LEAST: usize = 3;
@@ -49,9 +49,8 @@ fn doubts(ratio: &Estimate, control: &Estimate, blocks: usize, min_effect: f64) 
     let mut doubts = Vec::new();
     if blocks < BLOCKS_AT_LEAST {
         doubts.push(format!(
-            "{blocks} valid block{} cannot give an interval: at least {BLOCKS_AT_LEAST} must be \
-             valid",
-            if blocks == 1 { "" } else { "s" },
+            "{} cannot give an interval: at least {BLOCKS_AT_LEAST} must be valid",
+            counted(blocks as u64, "valid block"),
         ));
     }
     if ratio.covers_one() {

@@ -12,7 +12,7 @@ use crate::load::clock::nanos;
 use crate::load::config::{Config, Load, Server};
 use crate::load::host::Host;
 use crate::load::recorder::Recorder;
-use crate::load::run::{RunError, RunRecord};
+use crate::load::run::{Measurement, RunError};
 use crate::load::verdict::{self, Circumstances};
 use crate::load::wire::Ending;
 
@@ -20,12 +20,12 @@ impl Report {
     pub(in crate::load) fn new(
         config: &Config,
         host: Host,
-        record: RunRecord,
+        measurement: Measurement,
     ) -> Result<Self, RunError> {
-        let measured = Duration::from_nanos(record.window.length_ns());
-        let threads = config.threads.min(record.connections as usize);
-        let usage = Usage::between(record.before, record.after, threads);
-        let busiest = busiest(&record);
+        let measured = Duration::from_nanos(measurement.window.length_ns());
+        let threads = config.threads.min(measurement.connections as usize);
+        let usage = Usage::between(measurement.before, measurement.after, threads);
+        let busiest = busiest(&measurement);
         let circumstances = Circumstances {
             load: config.load,
             busiest,
@@ -33,10 +33,10 @@ impl Report {
             waited_share: usage.generator_waited_share(),
             planned_ns: nanos(config.duration),
             measured_ns: nanos(measured),
-            gone_after_ns: record.gone_after_ns,
+            gone_after_ns: measurement.gone_after_ns,
         };
-        let (address, interrupted) = (record.address, record.was_interrupted);
-        let recorder = merged(record);
+        let (address, interrupted) = (measurement.address, measurement.was_interrupted);
+        let recorder = merged(measurement);
         let verdict = verdict::judge(&recorder, &circumstances);
         if recorder.totals.received == 0 {
             let why = verdict.reasons.join("; ");
@@ -105,15 +105,16 @@ impl Report {
 }
 
 /// Share of the window in which the busiest generator thread was not waiting.
-fn busiest(record: &RunRecord) -> f64 {
-    let window_ns = record.window.length_ns() as f64;
-    let busy = record.recorders.iter().map(|recorder| 1.0 - recorder.idle_ns as f64 / window_ns);
+fn busiest(measurement: &Measurement) -> f64 {
+    let window_ns = measurement.window.length_ns() as f64;
+    let busy =
+        measurement.recorders.iter().map(|recorder| 1.0 - recorder.idle_ns as f64 / window_ns);
     busy.fold(0.0, f64::max)
 }
 
 /// What all threads measured, and what became of the first connections.
-fn merged(record: RunRecord) -> Recorder {
-    let mut all = record
+fn merged(measurement: Measurement) -> Recorder {
+    let mut all = measurement
         .recorders
         .into_iter()
         .reduce(|mut all, recorder| {
@@ -121,9 +122,9 @@ fn merged(record: RunRecord) -> Recorder {
             all
         })
         .expect("a run has at least one thread");
-    *all.latencies = record.latencies;
-    all.totals.connections += record.connections;
-    for (failure, attempts) in record.connect_failures {
+    *all.latencies = measurement.latencies;
+    all.totals.connections += measurement.connections;
+    for (failure, attempts) in measurement.connect_failures {
         all.fail_to_connect(failure, attempts);
     }
     all

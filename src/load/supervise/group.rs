@@ -21,8 +21,9 @@ pub(super) struct Group(pub(super) Pid);
 impl Group {
     /// Those of its processes that have not ended.
     pub(super) fn living(self) -> Vec<Process> {
-        let is_living = |process: &Process| process.group == Some(self.0) && !process.is_zombie;
-        process_table::read().into_iter().filter(is_living).collect()
+        let mut group = process_table::group_of(self.0);
+        group.retain(|process| !process.is_zombie);
+        group
     }
 
     /// Sends a signal to all of them.

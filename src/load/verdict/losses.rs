@@ -1,7 +1,7 @@
 //! What is missing or wrong: connections that failed, messages without their reply.
 
 use super::super::recorder::Recorder;
-use super::super::report::format::{count, nanos};
+use super::super::report::format::{count, counted, nanos};
 use super::super::wire::Ending;
 
 /// Every connection is gone.
@@ -17,8 +17,7 @@ pub(super) fn of_connections(recorder: &Recorder) -> Vec<String> {
         format!("{} of {attempts} connections could not be made: {failure}", count(*connections))
     });
     let endings = recorder.endings.iter().map(|(ending, connections)| {
-        let plural = if *connections == 1 { "" } else { "s" };
-        format!("{} connection{plural} {}", count(*connections), describe(*ending))
+        format!("{} {}", counted(*connections, "connection"), describe(*ending))
     });
     failures.chain(endings).collect()
 }
