@@ -4,7 +4,7 @@ use std::io::{IsTerminal, stderr};
 use std::time::Duration;
 
 use crate::load::compare::Step;
-use crate::load::report::format::{count, nanos};
+use crate::load::format::{count, nanos};
 use crate::load::study;
 use crate::load::{Phase, Progress};
 use crate::log;

@@ -1,4 +1,4 @@
-//! What a measurement is asked to show: `p99<200us`. Decides whether a report shows it.
+//! What a measurement is asked to show: `p99<200us`. Decides whether numbers show it.
 //!
 //! Reads no words; the command line does.
 
@@ -6,7 +6,7 @@ use hdrhistogram::Histogram;
 use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
 
-use super::report::{Quantile, Report};
+use super::quantile::Quantile;
 
 /// A bound on a metric of a run.
 #[derive(Debug, Clone, PartialEq)]
@@ -49,9 +49,9 @@ pub enum Comparison {
     AtLeast,
 }
 
-/// What a report says of an assertion.
+/// An assertion, what was measured, and whether it holds.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
-pub struct Finding {
+pub struct AssertionResult {
     /// As the user wrote it.
     pub assertion: String,
     /// What was measured.
@@ -78,10 +78,11 @@ impl Assertion {
         self.comparison.is_upper() != matches!(self.metric, Metric::Throughput)
     }
 
-    /// Compares the report's metric with the limit. What is withheld meets nothing.
-    pub fn check(&self, report: &Report) -> Finding {
-        let measured = self.metric.of(report);
-        Finding { assertion: self.name.clone(), measured, met: self.is_met_by(measured) }
+    /// Compares what was measured with the limit. What is withheld meets nothing.
+    pub(super) fn check(&self, latency: &Histogram<u64>, messages_per_s: f64) -> AssertionResult {
+        let measured =
+            self.metric.of_latency(latency).unwrap_or(Measured::PerSecond(messages_per_s));
+        AssertionResult { assertion: self.name.clone(), measured, met: self.is_met_by(measured) }
     }
 
     /// Whether it would hold had the latencies been these.
@@ -105,11 +106,6 @@ impl Metric {
             Self::Latency(quantile) => quantile.samples_needed(),
             Self::Mean | Self::Min | Self::Max | Self::Throughput => 1,
         }
-    }
-
-    fn of(self, report: &Report) -> Measured {
-        self.of_latency(report.main_latency())
-            .unwrap_or(Measured::PerSecond(report.throughput.messages_per_s))
     }
 
     /// What these latencies say; `None` if it is no matter of latency.

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::report::format::rfc3339;
+use super::format::rfc3339;
 use crate::cpus;
 
 /// What about the generator's host bears on the numbers.

@@ -6,8 +6,8 @@ use hdrhistogram::Histogram;
 
 use super::config::{Config, Load};
 use super::latencies::Latencies;
+use super::quantile::Quantile;
 use super::recorder::Window;
-use super::report::Quantile;
 use super::seconds::{Collector, SECOND_NS};
 use super::watch::{Interval, Tag, Watch};
 

@@ -15,7 +15,7 @@ use super::measure::{CpuList, Measuring, parse_cpus};
 use super::output::Reporting;
 use crate::cpus::{self, PinningRefusal};
 use crate::load::compare::{CompareReport, Comparison, Metric, ServerCommand, compare};
-use crate::load::report::format::counted;
+use crate::load::format::counted;
 use crate::load::{Load, RunError};
 use crate::say;
 

@@ -12,7 +12,7 @@ use super::measure::Measuring;
 use super::output::{Drawing, Reporting};
 use crate::load::Config;
 use crate::load::draw::sweep_picture;
-use crate::load::report::format::counted;
+use crate::load::format::counted;
 use crate::load::study::sweep::{Rates, SweepReport};
 use crate::load::study::{probe_time, sweep};
 use crate::say;

@@ -35,17 +35,17 @@ impl Asserted {
 
     fn of(place: usize, side: Side, blocks: &[Block]) -> Option<Self> {
         let runs = blocks.iter().flat_map(|block| block.runs_of(side)).filter(|run| run.is_valid);
-        let mut findings: Vec<_> = runs.map(|run| &run.findings[place]).collect();
-        findings.sort_by(|one, other| one.measured.value().total_cmp(&other.measured.value()));
-        let middle = findings.get(findings.len().saturating_sub(1) / 2)?;
-        let met_in = findings.iter().filter(|finding| finding.met).count();
+        let mut results: Vec<_> = runs.map(|run| &run.results[place]).collect();
+        results.sort_by(|one, other| one.measured.value().total_cmp(&other.measured.value()));
+        let middle = results.get(results.len().saturating_sub(1) / 2)?;
+        let met_in = results.iter().filter(|result| result.met).count();
         Some(Self {
             server: side,
             assertion: middle.assertion.clone(),
-            runs: findings.len(),
+            runs: results.len(),
             met_in,
             median: middle.measured,
-            met: met_in == findings.len(),
+            met: met_in == results.len(),
         })
     }
 }
@@ -54,16 +54,16 @@ impl Asserted {
 mod tests {
     use super::super::block::{Order, Run};
     use super::*;
-    use crate::load::assertion::Finding;
+    use crate::load::assertion::AssertionResult;
 
     /// A run in which p99 was to be below 100 ns.
     fn run(p99_ns: u64) -> Run {
-        let finding = Finding {
+        let result = AssertionResult {
             assertion: "p99<100ns".to_owned(),
             measured: Measured::Ns(p99_ns),
             met: p99_ns < 100,
         };
-        Run { metric: Ok(1.0), is_valid: true, findings: vec![finding] }
+        Run { metric: Ok(1.0), is_valid: true, results: vec![result] }
     }
 
     #[test]
@@ -86,7 +86,7 @@ mod tests {
     #[test]
     fn without_a_valid_run_nothing_is_said() {
         let metric = Err("it died".to_owned());
-        let invalid = Run { metric, is_valid: false, findings: Vec::new() };
+        let invalid = Run { metric, is_valid: false, results: Vec::new() };
         let blocks = [Block { order: Order::Abba, runs: vec![invalid] }];
         assert_eq!(Asserted::all(1, &blocks), []);
     }

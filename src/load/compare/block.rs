@@ -22,7 +22,7 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::load::assertion::Finding;
+use crate::load::assertion::AssertionResult;
 
 /// One of the two servers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
@@ -88,7 +88,7 @@ pub struct Run {
     /// Whether its measurement is; it may have no such metric all the same.
     pub is_valid: bool,
     /// What became of the assertions, in their order; none if there is no report.
-    pub findings: Vec<Finding>,
+    pub results: Vec<AssertionResult>,
 }
 
 /// The runs of a block, as many as were made.
@@ -163,7 +163,7 @@ mod tests {
                 Side::A => a,
                 Side::B => b,
             };
-            Run { metric: Ok(machine * of_server), is_valid: true, findings: Vec::new() }
+            Run { metric: Ok(machine * of_server), is_valid: true, results: Vec::new() }
         });
         Block { order, runs: runs.collect() }
     }

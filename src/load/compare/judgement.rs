@@ -3,7 +3,7 @@
 use super::block::Side;
 use super::metric::Better;
 use super::statistics::Estimate;
-use crate::load::report::format::{counted, percent};
+use crate::load::format::{counted, percent};
 
 /// Fewer blocks give no interval worth the name: of two ratios it is the two.
 const BLOCKS_AT_LEAST: usize = 3;

@@ -3,8 +3,9 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::super::report::format::{count, nanos};
-use super::super::report::{Quantile, Report};
+use super::super::format::{count, nanos};
+use super::super::quantile::Quantile;
+use super::super::report::Report;
 
 /// What two servers are compared by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]

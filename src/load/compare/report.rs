@@ -12,10 +12,10 @@ use super::metric::{Better, Metric};
 use super::statistics::{CONFIDENCE, Estimate, RESAMPLES};
 use super::{Comparison, series::Series};
 use crate::load::clock::nanos;
+use crate::load::format::{counted, percent};
 use crate::load::host::Host;
 use crate::load::outcome::Outcome;
 use crate::load::report::document::{Settings, shared_cpus};
-use crate::load::report::format::{counted, percent};
 use crate::load::report::text::{load, measured, on_cpus, write_generator, write_host};
 
 /// Names this form of the report; a change that breaks readers gets another.

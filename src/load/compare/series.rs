@@ -159,11 +159,11 @@ impl Comparing<'_> {
                 Ok(Run {
                     metric,
                     is_valid: report.verdict.valid,
-                    findings: report.verdict.assertions,
+                    results: report.verdict.assertions,
                 })
             }
             Err(error @ (RunError::Connect { .. } | RunError::NothingReceived { .. })) => {
-                Ok(Run { metric: Err(error.to_string()), is_valid: false, findings: Vec::new() })
+                Ok(Run { metric: Err(error.to_string()), is_valid: false, results: Vec::new() })
             }
             Err(RunError::Interrupted { .. }) => Err(Stop::Interrupted),
             Err(error) => Err(Stop::Run(error)),

@@ -6,7 +6,7 @@ use hdrhistogram::Histogram;
 
 use super::timeline::{Interval, Stall, TimelineRun};
 use crate::load::config::{Config, Load};
-use crate::load::report::Quantile;
+use crate::load::quantile::Quantile;
 use crate::load::watch::{self, Tag};
 
 /// More points than this are more than can be seen, and than a picture should carry.

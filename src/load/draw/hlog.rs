@@ -8,8 +8,8 @@ use hdrhistogram::Histogram;
 use super::percentiles::PercentileSeries;
 use super::run::{Run, explain};
 use super::{History, ReadError};
+use crate::load::format;
 use crate::load::hlog::{Entry, Log};
-use crate::load::report::format;
 use crate::load::watch::Tag;
 
 /// Reads a log whose values are nanoseconds. Of its tags the response is drawn and the service;

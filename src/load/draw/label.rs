@@ -1,6 +1,6 @@
 //! Values on axes, as short as they are exact, with their units.
 
-use crate::load::report::format;
+use crate::load::format;
 
 /// A latency at a tick: `500 ns`, `20 µs`, `1.5 ms`, `10 s`.
 pub(super) fn latency(ns: f64) -> String {

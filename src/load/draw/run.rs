@@ -6,9 +6,9 @@ use super::History;
 use super::figure::{Figure, Panel};
 use super::percentiles::{PercentileCurve, PercentilePoint, PercentileSeries};
 use super::timeline::{Timeline, TimelineRun};
+use crate::load::format::count;
 use crate::load::report::Report;
 use crate::load::report::document::{Percentiles, Settings};
-use crate::load::report::format::count;
 use crate::load::report::text::{host_facts, sizes};
 use crate::load::watch::Tag;
 

@@ -3,9 +3,9 @@
 use super::figure::{Figure, Panel};
 use super::load_curve::{LoadCurve, LoadPoint, LoadSweep, Mark};
 use super::run::{messages, shared_facts, warning};
+use crate::load::format::count;
 use crate::load::host::Host;
 use crate::load::report::document::{Settings, Target};
-use crate::load::report::format::count;
 use crate::load::report::text::host_facts;
 use crate::load::study::find_max::SearchReport;
 use crate::load::study::sweep::SweepReport;

@@ -8,6 +8,7 @@ use super::document::{
     Verdict,
 };
 use super::usage::Usage;
+use crate::load::assertion::Assertion;
 use crate::load::clock::nanos;
 use crate::load::config::{Config, Load, Server};
 use crate::load::host::Host;
@@ -93,14 +94,16 @@ impl Report {
     /// Adds what the assertions say to what the run itself does.
     fn judge(&mut self, config: &Config, mut verdict: verdict::Verdict) {
         let assertions = &config.assertions;
-        let findings: Vec<_> = assertions.iter().map(|assertion| assertion.check(self)).collect();
+        let (latency, messages_per_s) = (self.main_latency(), self.throughput.messages_per_s);
+        let check = |assertion: &Assertion| assertion.check(latency, messages_per_s);
+        let results: Vec<_> = assertions.iter().map(check).collect();
         let punctual = (config.load != Load::Closed).then_some(&self.latency.punctual);
-        verdict.weigh(assertions, &findings, punctual);
+        verdict.weigh(assertions, &results, punctual);
         self.verdict.valid = verdict.is_valid();
         self.verdict.outcome = verdict.outcome;
         self.verdict.reasons = verdict.reasons;
         self.verdict.warnings = verdict.warnings;
-        self.verdict.assertions = findings;
+        self.verdict.assertions = results;
     }
 }
 

@@ -7,14 +7,14 @@ use hdrhistogram::Histogram;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Quantile;
 use crate::cpus;
-use crate::load::assertion::Finding;
+use crate::load::assertion::AssertionResult;
 use crate::load::clock::nanos;
 use crate::load::config::{self, Arrival, Load, Protocol, Server};
 use crate::load::host::Host;
 use crate::load::latencies::Latencies;
 use crate::load::outcome::Outcome;
+use crate::load::quantile::Quantile;
 use crate::load::recorder::Totals;
 
 /// Names this form of the report; a change that breaks readers gets another.
@@ -282,7 +282,7 @@ pub struct Verdict {
     /// What became of the assertions, in their order. They are not read back: a number alone has
     /// lost its unit.
     #[serde(skip_deserializing)]
-    pub assertions: Vec<Finding>,
+    pub assertions: Vec<AssertionResult>,
     /// Whether the run was ended before its time.
     pub interrupted: bool,
     /// Length of the window that was measured: as planned, or less if it was interrupted.

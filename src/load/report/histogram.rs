@@ -2,7 +2,7 @@
 
 use hdrhistogram::Histogram;
 
-use super::format::{count, nanos, percent};
+use crate::load::format::{count, nanos, percent};
 
 /// Rows that cover the bulk; one more takes the tail.
 const ROWS: usize = 14;

@@ -9,9 +9,9 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::document::Percentiles;
-use super::format::{count, counted, nanos};
 use super::table::{write_head, write_picture, write_row};
 use crate::load::clock;
+use crate::load::format::{count, counted, nanos};
 use crate::load::hlog::Merged;
 use crate::load::watch::Tag;
 

@@ -2,12 +2,10 @@
 
 mod assemble;
 pub mod document;
-pub(crate) mod format;
 mod hgrm;
 mod histogram;
 mod json;
 mod merged;
-mod quantile;
 mod table;
 pub(super) mod text;
 mod usage;
@@ -16,5 +14,4 @@ pub use self::document::Report;
 pub use self::hgrm::hgrm;
 pub use self::json::{json, json_schema};
 pub use self::merged::{MergedReport, merged_text};
-pub use self::quantile::Quantile;
 pub use self::text::text;

@@ -5,8 +5,8 @@ use std::fmt::{self, Write};
 use hdrhistogram::Histogram;
 
 use super::document::Percentiles;
-use super::format::nanos;
 use super::histogram::draw;
+use crate::load::format::nanos;
 
 /// The names of the columns.
 pub(super) fn write_head(out: &mut String) -> fmt::Result {

@@ -3,12 +3,12 @@
 use std::fmt::{self, Write};
 
 use super::document::{LoopKind, Report, Settings, Target, shared_cpus};
-use super::format::{bytes, count, counted, minute, nanos, percent};
 use super::table::{write_head, write_picture, write_row};
 use crate::cpus::format_list;
+use crate::load::format::{bytes, count, counted, minute, nanos, percent};
 use crate::load::host::Host;
 use crate::load::watch::Tag;
-use crate::load::{Finding, Measured};
+use crate::load::{AssertionResult, Measured};
 
 /// The report in lines of at most 100 columns, except where a name or a reason is longer.
 pub fn text(report: &Report) -> String {
@@ -211,9 +211,9 @@ fn write_totals(out: &mut String, report: &Report) -> fmt::Result {
 }
 
 fn write_findings(out: &mut String, report: &Report) -> fmt::Result {
-    let findings = &report.verdict.assertions;
-    let width = findings.iter().map(|finding| finding.assertion.chars().count()).max();
-    for (place, Finding { assertion, measured, met }) in findings.iter().enumerate() {
+    let results = &report.verdict.assertions;
+    let width = results.iter().map(|result| result.assertion.chars().count()).max();
+    for (place, AssertionResult { assertion, measured, met }) in results.iter().enumerate() {
         let title = if place == 0 { "Assertions" } else { "" };
         let result = if *met { "met" } else { "MISSED" };
         let measured = self::measured(*measured);

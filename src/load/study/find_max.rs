@@ -20,10 +20,10 @@ use super::search::Search;
 pub use super::search::{Bounds, Purpose};
 use crate::load::assertion::Assertion;
 use crate::load::config::Config;
+use crate::load::format::{count, percent};
 use crate::load::host::Host;
 use crate::load::outcome::Outcome;
 use crate::load::report::document::{Settings, Target};
-use crate::load::report::format::{count, percent};
 use crate::load::report::text::{measured, write_verdict};
 use crate::load::run::RunError;
 
@@ -158,7 +158,7 @@ fn holds(assertions: &[Assertion], probe: &Probe) -> bool {
         Outcome::GeneratorLimited => assertions.iter().all(Assertion::holds_sooner),
         Outcome::Missed | Outcome::TooFewSamples | Outcome::ServerAtFault => false,
     };
-    holds_for_sure && run.verdict.assertions.iter().all(|finding| finding.met)
+    holds_for_sure && run.verdict.assertions.iter().all(|result| result.met)
 }
 
 /// Why a probe failed, each a few words; none if it passed.
@@ -166,10 +166,10 @@ fn failures(probe: &Probe, passed: bool) -> Vec<String> {
     if passed {
         return Vec::new();
     }
-    let findings = probe.run.iter().flat_map(|run| &run.verdict.assertions);
-    let missed = findings
-        .filter(|finding| !finding.met && probe.outcome() != Outcome::TooFewSamples)
-        .map(|finding| format!("{} missed: {}", finding.assertion, measured(finding.measured)));
+    let results = probe.run.iter().flat_map(|run| &run.verdict.assertions);
+    let missed = results
+        .filter(|result| !result.met && probe.outcome() != Outcome::TooFewSamples)
+        .map(|result| format!("{} missed: {}", result.assertion, measured(result.measured)));
     probe.reasons.iter().cloned().chain(missed).collect()
 }
 

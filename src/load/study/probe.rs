@@ -7,12 +7,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::load::config::{Config, Load};
+use crate::load::format::{count, nanos};
 use crate::load::host::Host;
 use crate::load::outcome::Outcome;
+use crate::load::quantile::Quantile;
+use crate::load::report::Report;
 use crate::load::report::document::{Settings, Target};
-use crate::load::report::format::{count, nanos};
 use crate::load::report::text::{load, write_generator, write_host, write_target};
-use crate::load::report::{Quantile, Report};
 use crate::load::run::{RunError, run};
 use crate::load::watch::Progress;
 

@@ -13,11 +13,11 @@ use super::probe::{
     write_setting,
 };
 use crate::load::config::Config;
+use crate::load::format::count;
 use crate::load::host::Host;
 use crate::load::outcome::Outcome;
-use crate::load::report::Quantile;
+use crate::load::quantile::Quantile;
 use crate::load::report::document::{Settings, Target};
-use crate::load::report::format::count;
 use crate::load::run::RunError;
 
 /// Names this form of the report; a change that breaks readers gets another.

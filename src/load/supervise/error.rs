@@ -7,7 +7,7 @@ use std::process::ExitStatus;
 use std::time::Duration;
 
 use crate::load::clock;
-use crate::load::report::format::nanos;
+use crate::load::format::nanos;
 
 /// A server did not do what it must to be measured.
 #[derive(Debug)]

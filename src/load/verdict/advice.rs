@@ -1,9 +1,9 @@
 //! What a reader should know of a measurement beyond whether it is valid.
 
 use super::super::config::Load;
+use super::super::format::{nanos, percent};
+use super::super::quantile::Quantile;
 use super::super::recorder::Recorder;
-use super::super::report::Quantile;
-use super::super::report::format::{nanos, percent};
 use super::Circumstances;
 use super::pace::{Lateness, excused_by_stalls};
 

@@ -1,7 +1,7 @@
 //! What is missing or wrong: connections that failed, messages without their reply.
 
+use super::super::format::{count, counted, nanos};
 use super::super::recorder::Recorder;
-use super::super::report::format::{count, counted, nanos};
 use super::super::wire::Ending;
 
 /// Every connection is gone.

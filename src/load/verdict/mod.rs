@@ -8,7 +8,7 @@ mod tests;
 
 use hdrhistogram::Histogram;
 
-use super::assertion::{Assertion, Finding, Measured};
+use super::assertion::{Assertion, AssertionResult, Measured};
 use super::config::Load;
 use super::outcome::Outcome;
 use super::recorder::Recorder;
@@ -41,12 +41,12 @@ impl Verdict {
     pub(super) fn weigh(
         &mut self,
         assertions: &[Assertion],
-        findings: &[Finding],
+        results: &[AssertionResult],
         punctual: Option<&Histogram<u64>>,
     ) {
-        let missed = assertions.iter().zip(findings).filter(|(_, finding)| !finding.met);
+        let missed = assertions.iter().zip(results).filter(|(_, result)| !result.met);
         let (withheld, told): (Vec<_>, Vec<_>) =
-            missed.partition(|(_, finding)| finding.measured == Measured::Withheld);
+            missed.partition(|(_, result)| result.measured == Measured::Withheld);
         withheld.into_iter().for_each(|(assertion, _)| self.withhold(assertion));
         let would_hold =
             |assertion: &Assertion| punctual.is_some_and(|punctual| assertion.would_hold(punctual));

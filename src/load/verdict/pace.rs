@@ -3,9 +3,9 @@
 use hdrhistogram::Histogram;
 
 use super::super::config::Arrival;
+use super::super::format::{nanos, percent};
+use super::super::quantile::Quantile;
 use super::super::recorder::Recorder;
-use super::super::report::Quantile;
-use super::super::report::format::{nanos, percent};
 
 /// The server must answer this share of the offered rate within the window.
 const ACHIEVED_AT_LEAST: f64 = 0.99;

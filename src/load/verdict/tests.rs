@@ -201,7 +201,7 @@ fn weighed(bounds: &[u64], measured: Measured) -> Verdict {
         })
         .collect();
     let missed =
-        |claim: &Assertion| Finding { assertion: claim.name.clone(), measured, met: false };
+        |claim: &Assertion| AssertionResult { assertion: claim.name.clone(), measured, met: false };
     let findings: Vec<_> = assertions.iter().map(missed).collect();
     let mut punctual = Histogram::new(3).unwrap();
     punctual.record(1_000_000).unwrap();
