@@ -4,7 +4,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
-use ringback::load::compare::{Comparison, Metric, ServerCommand, compare};
+use ringback::load::study::compare::{Comparison, Metric, ServerCommand, compare};
 use ringback::load::{Config, Target};
 use rustix::process::{Pid, test_kill_process};
 

@@ -7,8 +7,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use ringback::load::report::search::SearchReport;
 use ringback::load::study::find_max;
-use ringback::load::study::find_max::{Bounds, SearchReport};
+use ringback::load::study::find_max::Bounds;
 use ringback::load::{Assertion, Comparison, Config, Metric, Outcome, Quantile, Target};
 use serde_json::Value;
 

@@ -3,9 +3,9 @@
 use std::io::{IsTerminal, stderr};
 use std::time::Duration;
 
-use crate::load::compare::Step;
 use crate::load::format::{count, nanos};
 use crate::load::study;
+use crate::load::study::compare::Step;
 use crate::load::{Phase, Progress};
 use crate::log;
 

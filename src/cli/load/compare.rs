@@ -14,8 +14,8 @@ use super::error::{LoadError, exit_code};
 use super::measure::{CpuList, Measuring, parse_cpus};
 use super::output::Reporting;
 use crate::cpus::{self, PinningRefusal};
-use crate::load::compare::{CompareReport, Comparison, Metric, ServerCommand, compare};
 use crate::load::format::counted;
+use crate::load::study::compare::{CompareReport, Comparison, Metric, ServerCommand, compare};
 use crate::load::{Load, RunError};
 use crate::say;
 

@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use crate::load::compare::CompareError;
+use crate::load::study::compare::CompareError;
 use crate::load::{DescriptorLimitError, Outcome, RunError};
 use crate::say;
 

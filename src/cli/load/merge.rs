@@ -10,7 +10,7 @@ use super::destination::Destination;
 use super::error::LoadError;
 use super::output::{Format, open, open_report};
 use super::results::Log;
-use crate::load::hlog::{self, Merged, merge};
+use crate::load::report::hlog::{self, Merged, merge};
 use crate::load::report::{MergedReport, hgrm, json, merged_text};
 
 /// Adds the logs of many generators up, without loss

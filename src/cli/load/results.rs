@@ -9,8 +9,8 @@ use super::destination::Destination;
 use super::error::LoadError;
 use super::output::{Format, Outputs, open};
 use crate::load::draw::{History, run_picture};
-use crate::load::report::{self, hgrm};
-use crate::load::{Config, Interval, Report, hlog};
+use crate::load::report::{self, hgrm, hlog};
+use crate::load::{Config, Interval, Report};
 
 /// Files for the tools of HdrHistogram.
 #[derive(Debug, Clone, Args)]

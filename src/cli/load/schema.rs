@@ -8,10 +8,10 @@ use clap::{Args, ValueEnum};
 use super::error::LoadError;
 use super::output::open_report;
 use crate::load::Report;
-use crate::load::compare::CompareReport;
+use crate::load::report::search::SearchReport;
+use crate::load::report::sweep::SweepReport;
 use crate::load::report::{MergedReport, json_schema};
-use crate::load::study::find_max::SearchReport;
-use crate::load::study::sweep::SweepReport;
+use crate::load::study::compare::CompareReport;
 
 /// Prints the JSON Schema (draft 2020-12) of a report
 ///

@@ -13,7 +13,8 @@ use super::output::{Drawing, Reporting};
 use crate::load::Config;
 use crate::load::draw::sweep_picture;
 use crate::load::format::counted;
-use crate::load::study::sweep::{Rates, SweepReport};
+use crate::load::report::sweep::SweepReport;
+use crate::load::study::sweep::Rates;
 use crate::load::study::{probe_time, sweep};
 use crate::say;
 

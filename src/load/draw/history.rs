@@ -5,9 +5,9 @@ use std::time::{Duration, SystemTime};
 use hdrhistogram::Histogram;
 
 use super::timeline::{Interval, Stall, TimelineRun};
+use crate::load::config::quantile::Quantile;
 use crate::load::config::{Config, Load};
-use crate::load::quantile::Quantile;
-use crate::load::watch::{self, Tag};
+use crate::load::record::watch::{self, Tag};
 
 /// More points than this are more than can be seen, and than a picture should carry.
 const MOST_POINTS: usize = 1200;

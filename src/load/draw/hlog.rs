@@ -9,8 +9,8 @@ use super::percentiles::PercentileSeries;
 use super::run::{Run, explain};
 use super::{History, ReadError};
 use crate::load::format;
-use crate::load::hlog::{Entry, Log};
-use crate::load::watch::Tag;
+use crate::load::record::watch::Tag;
+use crate::load::report::hlog::{Entry, Log};
 
 /// Reads a log whose values are nanoseconds. Of its tags the response is drawn and the service;
 /// of a log of another program, everything that it does not call a stall of the machine.

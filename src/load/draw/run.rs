@@ -7,10 +7,10 @@ use super::figure::{Figure, Panel};
 use super::percentiles::{PercentileCurve, PercentilePoint, PercentileSeries};
 use super::timeline::{Timeline, TimelineRun};
 use crate::load::format::count;
+use crate::load::record::watch::Tag;
 use crate::load::report::Report;
 use crate::load::report::document::{Percentiles, Settings};
 use crate::load::report::text::{host_facts, sizes};
-use crate::load::watch::Tag;
 
 /// What a picture shows of a run.
 #[derive(Debug, Clone, Default, PartialEq)]

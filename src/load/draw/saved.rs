@@ -7,10 +7,10 @@ use super::figure::Figure;
 use super::hlog;
 use super::run::{Run, of_runs};
 use super::series::{Series, of_series};
-use crate::load::hlog::LogError;
+use crate::load::report::hlog::LogError;
+use crate::load::report::search::{self, SearchReport};
+use crate::load::report::sweep::{self, SweepReport};
 use crate::load::report::{Report, document};
-use crate::load::study::find_max::{self, SearchReport};
-use crate::load::study::sweep::{self, SweepReport};
 
 /// What was saved.
 #[derive(Debug, Clone, PartialEq)]
@@ -99,12 +99,12 @@ fn read_json(text: &str) -> Result<Saved, ReadError> {
         Some(sweep::SCHEMA) => {
             Ok(Saved::Series(Series::from(&SweepReport::deserialize(document)?)))
         }
-        Some(find_max::SCHEMA) => {
+        Some(search::SCHEMA) => {
             Ok(Saved::Series(Series::from(&SearchReport::deserialize(document)?)))
         }
         other => Err(ReadError::UnknownSchema {
             found: other.map_or("missing".to_owned(), |schema| format!("{schema:?}")),
-            known: [document::SCHEMA, sweep::SCHEMA, find_max::SCHEMA].join(", "),
+            known: [document::SCHEMA, sweep::SCHEMA, search::SCHEMA].join(", "),
         }),
     }
 }

@@ -4,12 +4,12 @@ use super::figure::{Figure, Panel};
 use super::load_curve::{LoadCurve, LoadPoint, LoadSweep, Mark};
 use super::run::{messages, shared_facts, warning};
 use crate::load::format::count;
-use crate::load::host::Host;
+use crate::load::record::host::Host;
 use crate::load::report::document::{Settings, Target};
+use crate::load::report::probes::{Probe, SeriesVerdict};
+use crate::load::report::search::SearchReport;
+use crate::load::report::sweep::SweepReport;
 use crate::load::report::text::host_facts;
-use crate::load::study::find_max::SearchReport;
-use crate::load::study::sweep::SweepReport;
-use crate::load::study::{Probe, SeriesVerdict};
 
 /// What a picture shows of a series of probes.
 #[derive(Debug, Clone, PartialEq)]

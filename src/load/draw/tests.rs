@@ -10,8 +10,8 @@ use super::load_curve::Mark;
 use super::run::{Run, of_runs};
 use super::saved::of_saved;
 use super::*;
-use crate::load::hlog;
 use crate::load::report::document::SCHEMA;
+use crate::load::report::hlog;
 
 fn report() -> Value {
     json!({

@@ -8,14 +8,15 @@ use super::document::{
     Verdict,
 };
 use super::usage::Usage;
-use crate::load::assertion::Assertion;
 use crate::load::clock::nanos;
+use crate::load::config::assertion::Assertion;
 use crate::load::config::{Config, Load, Server};
-use crate::load::host::Host;
-use crate::load::recorder::Recorder;
-use crate::load::run::{Measurement, RunError};
-use crate::load::verdict::{self, Circumstances};
-use crate::load::wire::Ending;
+use crate::load::error::RunError;
+use crate::load::judge::{self, Circumstances};
+use crate::load::record::ending::Ending;
+use crate::load::record::host::Host;
+use crate::load::record::measurement::Measurement;
+use crate::load::record::recorder::Recorder;
 
 impl Report {
     pub(in crate::load) fn new(
@@ -38,7 +39,7 @@ impl Report {
         };
         let (address, interrupted) = (measurement.address, measurement.was_interrupted);
         let recorder = merged(measurement);
-        let verdict = verdict::judge(&recorder, &circumstances);
+        let verdict = judge::judge(&recorder, &circumstances);
         if recorder.totals.received == 0 {
             let why = verdict.reasons.join("; ");
             return Err(RunError::NothingReceived { target: config.target.name.clone(), why });
@@ -92,7 +93,7 @@ impl Report {
     }
 
     /// Adds what the assertions say to what the run itself does.
-    fn judge(&mut self, config: &Config, mut verdict: verdict::Verdict) {
+    fn judge(&mut self, config: &Config, mut verdict: judge::Verdict) {
         let assertions = &config.assertions;
         let (latency, messages_per_s) = (self.main_latency(), self.throughput.messages_per_s);
         let check = |assertion: &Assertion| assertion.check(latency, messages_per_s);

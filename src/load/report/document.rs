@@ -8,14 +8,14 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::cpus;
-use crate::load::assertion::AssertionResult;
 use crate::load::clock::nanos;
+use crate::load::config::assertion::AssertionResult;
+use crate::load::config::quantile::Quantile;
 use crate::load::config::{self, Arrival, Load, Protocol, Server};
-use crate::load::host::Host;
-use crate::load::latencies::Latencies;
 use crate::load::outcome::Outcome;
-use crate::load::quantile::Quantile;
-use crate::load::recorder::Totals;
+use crate::load::record::host::Host;
+use crate::load::record::latencies::Latencies;
+use crate::load::record::recorder::Totals;
 
 /// Names this form of the report; a change that breaks readers gets another.
 pub const SCHEMA: &str = "ringback-load/1";

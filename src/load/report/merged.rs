@@ -12,8 +12,8 @@ use super::document::Percentiles;
 use super::table::{write_head, write_picture, write_row};
 use crate::load::clock;
 use crate::load::format::{count, counted, nanos};
-use crate::load::hlog::Merged;
-use crate::load::watch::Tag;
+use crate::load::record::watch::Tag;
+use crate::load::report::hlog::Merged;
 
 /// Names this form of the report; a change that breaks readers gets another.
 const SCHEMA: &str = "ringback-merge/1";

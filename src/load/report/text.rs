@@ -5,10 +5,10 @@ use std::fmt::{self, Write};
 use super::document::{LoopKind, Report, Settings, Target, shared_cpus};
 use super::table::{write_head, write_picture, write_row};
 use crate::cpus::format_list;
+use crate::load::config::assertion::{AssertionResult, Measured};
 use crate::load::format::{bytes, count, counted, minute, nanos, percent};
-use crate::load::host::Host;
-use crate::load::watch::Tag;
-use crate::load::{AssertionResult, Measured};
+use crate::load::record::host::Host;
+use crate::load::record::watch::Tag;
 
 /// The report in lines of at most 100 columns, except where a name or a reason is longer.
 pub fn text(report: &Report) -> String {

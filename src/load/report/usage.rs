@@ -1,7 +1,7 @@
 //! What a run cost between two samples: CPU time of server and generator, time that was stolen.
 
-use crate::load::cpu::CpuTime;
-use crate::load::observer::Samples;
+use crate::load::record::cpu::CpuTime;
+use crate::load::record::measurement::Samples;
 
 /// What the measured window used.
 #[derive(Debug, Clone, Copy)]

@@ -7,92 +7,20 @@
 //! counts as failed and the search goes on below it: a rate that passes now and then is not one to
 //! rely on.
 
-use std::fmt::{self, Write};
-
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-
-use super::probe::{
-    IsInterrupted, Probe, SeriesVerdict, Step, heading, measure_series, row, settings, target,
-    write_setting,
-};
+use super::probe::{IsInterrupted, Step, measure_series, settings};
+pub use super::search::Bounds;
 use super::search::Search;
-pub use super::search::{Bounds, Purpose};
-use crate::load::assertion::Assertion;
 use crate::load::config::Config;
-use crate::load::format::{count, percent};
-use crate::load::host::Host;
+use crate::load::config::assertion::Assertion;
+use crate::load::error::RunError;
+use crate::load::format::count;
 use crate::load::outcome::Outcome;
-use crate::load::report::document::{Settings, Target};
-use crate::load::report::text::{measured, write_verdict};
-use crate::load::run::RunError;
-
-/// Names this form of the report; a change that breaks readers gets another.
-pub const SCHEMA: &str = "ringback-find-max/1";
-
-/// The highest rate that meets assertions, sought by `ringback-load find-max`.
-#[derive(Debug, Serialize, Deserialize, JsonSchema)]
-#[schemars(rename = "FindMax", title = "Report of ringback-load find-max")]
-pub struct SearchReport {
-    /// The form of this document.
-    #[schemars(extend("const" = SCHEMA))]
-    pub schema: String,
-    /// What was measured; null where nothing was received.
-    pub target: Option<Target>,
-    /// How it was sought.
-    pub config: SearchSettings,
-    /// On what.
-    pub host: Host,
-    /// What the rate must meet.
-    pub assertions: Vec<String>,
-    /// Between which rates it is.
-    pub bracket: Bracket,
-    /// The rates that were tried, in their order.
-    pub probes: Vec<SearchProbe>,
-    /// Whether the result may be used.
-    pub verdict: SeriesVerdict,
-}
-
-/// How the highest rate was sought.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
-pub struct SearchSettings {
-    /// The first rate.
-    pub start_per_s: u64,
-    /// The search does not go below this.
-    pub least_per_s: u64,
-    /// How close the bracket is to be: a share of the rate.
-    pub resolution: f64,
-    /// How each probe was measured.
-    #[serde(flatten)]
-    pub run: Settings,
-}
-
-/// Between which rates the highest is.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
-pub struct Bracket {
-    /// Null if none passed.
-    pub highest_passed_per_s: Option<u64>,
-    /// Null if none failed.
-    pub lowest_failed_per_s: Option<u64>,
-    /// Whether the highest rate passed twice.
-    pub confirmed: bool,
-    /// Why the lowest rate failed.
-    pub limited_by: Vec<String>,
-}
-
-/// A probe and what it was for.
-#[derive(Debug, Serialize, Deserialize, JsonSchema)]
-pub struct SearchProbe {
-    /// Why this rate was tried.
-    pub purpose: Purpose,
-    /// Whether it met every assertion, in a valid measurement.
-    pub passed: bool,
-    /// It was not valid and made again.
-    pub repeated: bool,
-    /// What was measured.
-    #[serde(flatten)]
-    pub probe: Probe,
-}
+use crate::load::record::host::Host;
+use crate::load::report::probes::{Probe, SeriesVerdict, target};
+use crate::load::report::search::{
+    Bracket, Purpose, SCHEMA, SearchProbe, SearchReport, SearchSettings,
+};
+use crate::load::report::text::measured;
 
 /// Searches for the highest rate at which the assertions of `config` hold; its rate is not used.
 /// Reports each step before it is made, and how it goes.
@@ -200,61 +128,4 @@ fn invalid_reasons(probes: &[SearchProbe], interrupted: bool) -> Vec<String> {
         reasons.push("no rate gave a valid measurement".to_owned());
     }
     reasons
-}
-
-impl SearchReport {
-    /// What it came to: missed if no rate passed.
-    pub fn outcome(&self) -> Outcome {
-        match (self.verdict.valid, self.bracket.highest_passed_per_s) {
-            (false, _) => Outcome::ServerAtFault,
-            (true, None) => Outcome::Missed,
-            (true, Some(_)) => Outcome::Passed,
-        }
-    }
-
-    /// The search in lines of at most 120 columns, except where a name or a reason is longer.
-    pub fn text(&self) -> String {
-        let mut out = String::new();
-        self.write(&mut out).expect("writing to a string does not fail");
-        out
-    }
-
-    fn write(&self, out: &mut String) -> fmt::Result {
-        let setting = (self.target.as_ref(), &self.config.run, &self.host);
-        let beside = [
-            ("assertions", self.assertions.join(" and ")),
-            ("resolution", percent(self.config.resolution)),
-        ];
-        write_setting(out, "find-max", setting, &beside)?;
-        writeln!(out, "\nResponse: from the intended send to the reply")?;
-        writeln!(out, "         {}", heading())?;
-        for probe in &self.probes {
-            let result = match (probe.passed, probe.repeated) {
-                (true, _) if !probe.probe.valid => "passed despite generator lag",
-                (true, _) => "passed",
-                (false, true) => "invalid, retried",
-                (false, false) => "failed",
-            };
-            writeln!(out, "{:<8} {}  {result}", probe.purpose.name(), row(&probe.probe))?;
-        }
-        self.write_bracket(out)?;
-        write_verdict(out, &self.verdict.reasons, &self.verdict.warnings)
-    }
-
-    fn write_bracket(&self, out: &mut String) -> fmt::Result {
-        let Bracket { highest_passed_per_s, lowest_failed_per_s, confirmed, limited_by } =
-            &self.bracket;
-        match highest_passed_per_s {
-            Some(passed) => {
-                let times = if *confirmed { "twice" } else { "once" };
-                writeln!(out, "\nHighest rate {}/s passed, {times}", count(*passed))?;
-            }
-            None => writeln!(out, "\nHighest rate none passed")?,
-        }
-        match lowest_failed_per_s {
-            Some(failed) => writeln!(out, "Lowest rate  {}/s failed", count(*failed))?,
-            None => writeln!(out, "Lowest rate  none failed")?,
-        }
-        limited_by.iter().try_for_each(|reason| writeln!(out, "  - {reason}"))
-    }
 }

@@ -1,8 +1,6 @@
 //! Where latency begins to run away. Pure.
 
-/// Latency has run away where the p99 is more than this many times the lowest of the sweep: far
-/// more than a p99 varies between runs, and far less than what a queue that grows adds.
-pub(super) const KNEE_FACTOR: u64 = 3;
+use crate::load::report::sweep::KNEE_FACTOR;
 
 /// The knee among points in ascending order of their rates: the last with a p99 of at most
 /// [`KNEE_FACTOR`] times the lowest of all. A single bad point on the way up is no knee, since the

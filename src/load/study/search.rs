@@ -1,7 +1,6 @@
 //! Which rate to try next. Pure: what passed and what failed comes in, rates come out.
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use crate::load::report::search::Purpose;
 
 /// No server of one host answers more.
 const MOST: u64 = 1_000_000_000;
@@ -16,32 +15,6 @@ pub struct Bounds {
     /// The search is over when the lowest rate that failed is at most this much above the highest
     /// that passed, as a share; more than 0.
     pub resolution: f64,
-}
-
-/// What a probe is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Purpose {
-    /// Up to a rate that fails.
-    Double,
-    /// Down to a rate that passes.
-    Halve,
-    /// Between the two.
-    Bisect,
-    /// Does the best pass again?
-    Confirm,
-}
-
-impl Purpose {
-    /// The name as in reports.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Double => "double",
-            Self::Halve => "halve",
-            Self::Bisect => "bisect",
-            Self::Confirm => "confirm",
-        }
-    }
 }
 
 /// A search under way.

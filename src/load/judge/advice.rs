@@ -1,0 +1,82 @@
+//! What a reader should know of a measurement beyond whether it is valid.
+
+use super::Circumstances;
+use super::pace::{Lateness, excused_by_stalls};
+use crate::load::config::Load;
+use crate::load::config::quantile::Quantile;
+use crate::load::format::{nanos, percent};
+use crate::load::record::recorder::Recorder;
+
+/// A generator whose threads want to run for this share of the time is what limits a closed loop:
+/// it was hardly ever the server that it waited for.
+const LIMITED_FROM: f64 = 0.95;
+/// What a thread of an otherwise idle machine waits for its CPU stays far below this share.
+const STARVED_FROM: f64 = 0.05;
+
+/// The warnings, the gravest first.
+pub(super) fn of(recorder: &Recorder, circumstances: &Circumstances) -> Vec<String> {
+    [
+        interruption(circumstances),
+        starvation(circumstances),
+        limit(circumstances),
+        late_tail(recorder, circumstances),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+fn interruption(circumstances: &Circumstances) -> Option<String> {
+    let Circumstances { planned_ns, measured_ns, .. } = *circumstances;
+    (measured_ns < planned_ns).then(|| {
+        format!(
+            "the run was interrupted: {} of {} were measured",
+            nanos(measured_ns),
+            nanos(planned_ns)
+        )
+    })
+}
+
+/// Something else had the generator's CPUs.
+fn starvation(circumstances: &Circumstances) -> Option<String> {
+    let waited_share = circumstances.waited_share.filter(|share| *share >= STARVED_FROM)?;
+    Some(format!(
+        "the generator's threads waited for a CPU for {} of the time: something else ran there; \
+         give them CPUs of their own (--cpus)",
+        percent(waited_share),
+    ))
+}
+
+/// The generator, not the server, decided the rate of a closed loop.
+fn limit(circumstances: &Circumstances) -> Option<String> {
+    let wanted_share = circumstances.ran_share? + circumstances.waited_share?;
+    let is_limit = circumstances.load == Load::Closed && wanted_share >= LIMITED_FROM;
+    is_limit.then(|| {
+        format!(
+            "the generator was the limit: its threads had work for {} of the time, so the server \
+             may be able to do more; use more --threads and --cpus",
+            percent(wanted_share.min(1.0)),
+        )
+    })
+}
+
+/// The tail is the generator's, although the verdict does not hold it against it.
+fn late_tail(recorder: &Recorder, circumstances: &Circumstances) -> Option<String> {
+    let Load::Open { .. } = circumstances.load else { return None };
+    let is_told = |quantile: Quantile| quantile.of(&recorder.latencies.response).is_some();
+    let (p99, p99_9) = (Lateness::at(recorder, 0.99), Lateness::at(recorder, 0.999));
+    let is_excused = p99.exceeds(0) && !p99.exceeds(excused_by_stalls(recorder));
+    let (name, lateness) = if is_told(Quantile::P99) && is_excused {
+        ("p99", p99)
+    } else if is_told(Quantile::P99_9) && p99_9.exceeds(0) {
+        ("p99.9", p99_9)
+    } else {
+        return None;
+    };
+    Some(format!(
+        "the tail is the generator's: without its own delays the {name} response would be {}, not \
+         {}; the hiccups tell whether the machine was the cause",
+        nanos(lateness.without_ns),
+        nanos(lateness.response_ns),
+    ))
+}

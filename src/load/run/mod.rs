@@ -1,0 +1,196 @@
+//! One run from the first connection to the report.
+
+mod observer;
+
+use std::io;
+use std::net::TcpStream;
+use std::os::fd::AsFd;
+use std::sync::mpsc;
+use std::thread;
+
+use rustix::process::Pid;
+
+use self::observer::{Counter, Observer};
+use crate::cpus;
+use crate::load::clock::nanos;
+use crate::load::config::{Config, Load, Server};
+use crate::load::control::Orders;
+use crate::load::engine::connect::{Connected, connect_all};
+use crate::load::engine::connection_slot::Lane;
+use crate::load::engine::dial::Dialer;
+use crate::load::engine::poller::Poller;
+use crate::load::engine::schedule::{Schedule, Sequence};
+use crate::load::engine::worker::{Pace, Parts, Renewal};
+use crate::load::engine::worker_pool::Crew;
+use crate::load::engine::workload::Content;
+use crate::load::error::RunError;
+use crate::load::record::cpu::{OwnThreads, ServerThreads};
+use crate::load::record::host::Host;
+use crate::load::record::host_stall;
+use crate::load::record::intervals::Intervals;
+use crate::load::record::latencies::Latencies;
+use crate::load::record::measurement::{Measurement, Samples};
+use crate::load::record::recorder::{Recorder, Window};
+use crate::load::record::seconds::Collector;
+use crate::load::record::watch::{Progress, ProgressOnly, Watch};
+use crate::load::report::Report;
+
+/// Measures. Tells its progress a few times a second.
+///
+/// # Errors
+///
+/// As [`run_watched`].
+///
+/// # Panics
+///
+/// As [`run_watched`].
+pub fn run(config: &Config, on_progress: &mut dyn FnMut(Progress)) -> Result<Report, RunError> {
+    run_watched(config, &mut ProgressOnly(on_progress))
+}
+
+/// Measures, and tells how it goes.
+///
+/// # Errors
+///
+/// When there is nothing to report: no connection, or no reply. Whatever else goes wrong is in the
+/// report's verdict.
+///
+/// # Panics
+///
+/// When a number of the configuration is outside the bounds that its field states.
+pub fn run_watched(config: &Config, watch: &mut dyn Watch) -> Result<Report, RunError> {
+    check(config);
+    let host = Host::detect();
+    let cpus = cpus::allowed();
+    let connected = connect_all(config);
+    if config.interrupt.is_raised() {
+        return Err(RunError::Interrupted { doing: "connecting" });
+    }
+    let connected = connected
+        .map_err(|source| RunError::Connect { target: config.target.name.clone(), source })?;
+    let content = Content::of(config);
+    let received: Vec<Counter> = (0..config.threads).map(|_| Counter::default()).collect();
+    let server = server_threads(config, &connected);
+    let window = Window::of(config);
+    let measurement = Measurement {
+        address: connected.dialer.target(),
+        connections: connected.sockets.len() as u64,
+        connect_failures: connected.failures.clone(),
+        recorders: Vec::new(),
+        latencies: Latencies::default(),
+        window,
+        was_interrupted: false,
+        gone_after_ns: None,
+        before: Samples::default(),
+        after: Samples::default(),
+    };
+    let orders = Orders::new(window.end_ns);
+    let mut collector = Collector::new(window.start_ns);
+    let dialer = &connected.dialer;
+    let shared = Shared { content: &content, received: &received, orders: &orders, dialer };
+    let parts = divide(config, connected.sockets, shared, &mut collector)?;
+    let hiccup_parts = host_stall::Parts {
+        cpus: host_stall::free_cpus(config, &cpus),
+        start_ns: window.start_ns,
+        orders: &orders,
+        giver: collector.giver(),
+    };
+    let measurement = thread::scope(|scope| {
+        let (start_hiccup, started) = mpsc::channel();
+        let hiccup = host_stall::start(scope, hiccup_parts, started)?;
+        let (crew, generator) = Crew::start(scope, config, &orders, parts)?;
+        // It fails only when the thread has ended, and its panic comes with the join.
+        let _ = start_hiccup.send(crew.clock());
+        let observer = Observer {
+            clock: crew.clock(),
+            received: &received,
+            server,
+            generator,
+            cpus: &cpus,
+            intervals: Intervals::new(collector, window, config),
+            hiccup,
+            watch,
+        };
+        observer.observe(config, crew, measurement)
+    })?;
+    Report::new(config, host, measurement)
+}
+
+fn check(config: &Config) {
+    assert!(config.connections >= 1, "at least one connection");
+    assert!((1..=config.connections).contains(&config.threads), "1 to `connections` threads");
+    assert!(config.reconnect != Some(0), "at least one message a connection");
+    assert!(config.depth >= 1, "at least one message in flight");
+    assert!(!matches!(config.load, Load::Open { rate: 0, .. }), "at least one message a second");
+}
+
+fn server_threads(config: &Config, connected: &Connected) -> Option<ServerThreads> {
+    match &config.server {
+        Server::Started { id, .. } => {
+            Pid::from_raw(i32::try_from(*id).ok()?).map(ServerThreads::OfGroup)
+        }
+        Server::Embedded { thread_ids, .. } => {
+            Some(ServerThreads::Embedded(OwnThreads(thread_ids.clone())))
+        }
+        Server::External => {
+            let own = connected.sockets.first()?.local_addr().ok()?;
+            let target = connected.dialer.target();
+            let is_on_this_host = target.ip().is_loopback() || target.ip() == own.ip();
+            is_on_this_host.then(|| ServerThreads::listening_on(target))?
+        }
+    }
+}
+
+/// What the threads share with each other and with the observer.
+#[derive(Clone, Copy)]
+struct Shared<'run> {
+    content: &'run Content,
+    received: &'run [Counter],
+    orders: &'run Orders,
+    dialer: &'run Dialer,
+}
+
+/// Deals the connections to the threads in turn.
+fn divide<'run>(
+    config: &Config,
+    sockets: Vec<TcpStream>,
+    shared: Shared<'run>,
+    collector: &mut Collector,
+) -> io::Result<Vec<Parts<'run>>> {
+    // Fewer connections than asked for may need fewer threads.
+    let threads = config.threads.min(sockets.len());
+    let all_connections = sockets.len();
+    let window = Window::of(config);
+    let mut parts = Vec::with_capacity(threads);
+    for (thread, Counter(live_received)) in shared.received.iter().enumerate().take(threads) {
+        let pace = match config.load {
+            Load::Closed => Pace::Closed,
+            Load::Open { rate, arrival } => Pace::Open {
+                schedule: Schedule::new(
+                    Sequence::new(arrival, rate, config.seed),
+                    all_connections,
+                    thread,
+                    threads,
+                ),
+                spin_ns: nanos(config.spin),
+            },
+        };
+        parts.push(Parts {
+            poller: Poller::new()?,
+            lanes: Vec::new(),
+            renewal: config.reconnect.map(|_| Renewal { dialer: shared.dialer, all_connections }),
+            content: shared.content,
+            recorder: Recorder::new(window, matches!(pace, Pace::Open { .. })),
+            pace,
+            orders: shared.orders,
+            giver: collector.giver(),
+            live_received,
+        });
+    }
+    for (number, socket) in sockets.into_iter().enumerate() {
+        let part = &mut parts[number % threads];
+        part.poller.add(socket.as_fd(), part.lanes.len())?;
+        part.lanes.push(Lane::new(number, shared.content.connection(number, socket)));
+    }
+    Ok(parts)
+}
