@@ -1,14 +1,14 @@
-//! What generator threads are told while they run. They look when their bell rings.
+//! What generator threads are told while they run. They look when their waker rings.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-/// The orders of a run, the same for all its threads.
-pub(crate) struct Orders {
+/// The control of a run, the same for all its threads.
+pub(crate) struct RunControl {
     end_ns: AtomicU64,
     is_released: AtomicBool,
 }
 
-impl Orders {
+impl RunControl {
     /// The measured window ends at this time, and threads stay until they are released.
     pub(crate) fn new(end_ns: u64) -> Self {
         Self { end_ns: AtomicU64::new(end_ns), is_released: AtomicBool::new(false) }
@@ -20,7 +20,7 @@ impl Orders {
     }
 
     /// Whether threads may leave when they have nothing more to do.
-    pub(crate) fn are_to_release(&self) -> bool {
+    pub(crate) fn is_released(&self) -> bool {
         self.is_released.load(Ordering::Relaxed)
     }
 

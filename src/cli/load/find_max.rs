@@ -6,11 +6,11 @@ use clap::Args;
 
 use super::super::progress::{ProgressLine, rough_time};
 use super::super::units::{format_count, parse_count, parse_percent};
-use super::bench::Bench;
 use super::bounds::within;
 use super::error::{LoadError, exit_code};
 use super::measure::Measuring;
 use super::output::{Drawing, Reporting};
+use super::test_bed::TestBed;
 use crate::load::draw::search_picture;
 use crate::load::report::search::SearchReport;
 use crate::load::study::find_max::Bounds;
@@ -62,15 +62,15 @@ impl FindMax {
         let setup = measuring.resolve(self.target.as_deref())?;
         let bounds = self.bounds(&setup.config)?;
         let outputs = self.reporting.open_with(&self.drawing)?;
-        let bench = Bench::set_up(setup)?;
+        let bed = TestBed::start(setup)?;
         if !self.reporting.quiet {
-            let time = rough_time(probe_time(bench.config()));
+            let time = rough_time(probe_time(bed.config()));
             say(format_args!("searching: {time} a probe, most searches need 10 to 20"));
         }
         let line = ProgressLine::new(self.reporting.quiet);
-        let found = find_max(bench.config(), bounds, &mut |step| line.show_probe(step));
+        let found = find_max(bed.config(), bounds, &mut |step| line.show_probe(step));
         drop(line);
-        let stopped = bench.tear_down();
+        let stopped = bed.stop();
         let found = found?;
         outputs.deliver(&found, SearchReport::text, Some(search_picture))?;
         stopped?;

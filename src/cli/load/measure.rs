@@ -10,10 +10,10 @@ use super::super::assertion::parse_assertion;
 use super::super::placement::{Placement, ServerPlace};
 use super::super::sizes::parse_sizes;
 use super::super::units::{parse_count, parse_duration};
-use super::bench::EmbeddedServer;
 use super::bounds::{check_times, within};
 use super::error::LoadError;
 use super::target;
+use super::test_bed::EmbeddedServer;
 use crate::cpus::{self, CpusError, PinningRefusal};
 use crate::load::{
     self, Arrival, Assertion, Config, Interrupt, Load, Server, Sizes, Target, allow_descriptors,

@@ -4,7 +4,6 @@
 //! [`output`] says where reports go, [`error`] how the program ends. Each command has a file of
 //! its own.
 
-mod bench;
 mod bounds;
 pub mod compare;
 mod destination;
@@ -19,6 +18,7 @@ pub mod run;
 pub mod schema;
 pub mod sweep;
 mod target;
+mod test_bed;
 
 use std::process::ExitCode;
 

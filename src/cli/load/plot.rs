@@ -11,7 +11,7 @@ use super::output::open_report;
 use crate::load::draw;
 
 /// More would not be told apart.
-const MOST_FILES: usize = 12;
+const MAX_FILES: usize = 12;
 
 /// Draws saved results as one SVG picture
 ///
@@ -37,9 +37,9 @@ pub struct Plot {
 impl Plot {
     /// Reads everything, then draws and writes: a picture may replace what it was drawn from.
     pub(super) fn execute(self) -> Result<ExitCode, LoadError> {
-        if self.files.len() > MOST_FILES {
+        if self.files.len() > MAX_FILES {
             return Err(LoadError::Usage(format!(
-                "{} files are too many to tell apart in one picture: name at most {MOST_FILES}",
+                "{} files are too many to tell apart in one picture: name at most {MAX_FILES}",
                 self.files.len()
             )));
         }

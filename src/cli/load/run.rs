@@ -5,11 +5,11 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::super::progress::ProgressLine;
-use super::bench::Bench;
 use super::error::{LoadError, exit_code};
 use super::measure::Measuring;
 use super::output::{Drawing, Reporting};
 use super::results::{Results, Saving};
+use super::test_bed::TestBed;
 use crate::load::{Interval, Progress, Watch, run_watched};
 
 /// One measurement.
@@ -33,12 +33,12 @@ impl Run {
         let setup = self.measuring.resolve(self.target.as_deref())?;
         let outputs = self.reporting.open_with(&self.drawing)?;
         let results = Results::open(outputs, &self.saving, &setup.config)?;
-        let bench = Bench::set_up(setup)?;
+        let bed = TestBed::start(setup)?;
         let mut follower = Follower { line: ProgressLine::new(self.reporting.quiet), results };
-        let found = run_watched(bench.config(), &mut follower);
+        let found = run_watched(bed.config(), &mut follower);
         let Follower { line, results } = follower;
         drop(line);
-        let stopped = bench.tear_down();
+        let stopped = bed.stop();
         let found = found?;
         // A server that does not stop is no reason to lose what was measured.
         results.deliver(&found)?;

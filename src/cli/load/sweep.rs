@@ -6,10 +6,10 @@ use clap::Args;
 
 use super::super::progress::{ProgressLine, rough_time};
 use super::super::rates::{RateList, parse_rates};
-use super::bench::Bench;
 use super::error::{LoadError, exit_code};
 use super::measure::Measuring;
 use super::output::{Drawing, Reporting};
+use super::test_bed::TestBed;
 use crate::load::Config;
 use crate::load::draw::sweep_picture;
 use crate::load::format::counted;
@@ -54,15 +54,15 @@ impl SweepCommand {
         let measuring = self.measuring.for_many_rates("sweep takes its rates from --rates")?;
         let setup = measuring.resolve(self.target.as_deref())?;
         let outputs = self.reporting.open_with(&self.drawing)?;
-        let bench = Bench::set_up(setup)?;
+        let bed = TestBed::start(setup)?;
         let rates = self.rates.map_or(Rates::Doubling, |RateList(rates)| Rates::Listed(rates));
         if !self.reporting.quiet {
-            say(format_args!("sweeping: {}", estimate(&rates, bench.config())));
+            say(format_args!("sweeping: {}", estimate(&rates, bed.config())));
         }
         let line = ProgressLine::new(self.reporting.quiet);
-        let found = sweep(bench.config(), &rates, &mut |step| line.show_probe(step));
+        let found = sweep(bed.config(), &rates, &mut |step| line.show_probe(step));
         drop(line);
-        let stopped = bench.tear_down();
+        let stopped = bed.stop();
         let found = found?;
         outputs.deliver(&found, SweepReport::text, Some(sweep_picture))?;
         stopped?;

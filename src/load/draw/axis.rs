@@ -1,12 +1,12 @@
 //! From values to pixels, and where the round values in between lie.
 
 /// With fewer no step is wide enough for what lies on both sides of zero.
-const LEAST_TICKS: usize = 3;
+const MIN_TICKS: usize = 3;
 
 /// More than any counter of 64 bits holds; what is larger is drawn as this.
 const LARGEST: f64 = 1e21;
 /// Between what an axis may be asked to tell apart at least, and [`LARGEST`].
-const MOST_DECADES: i32 = 32;
+const MAX_DECADES: i32 = 32;
 
 /// Where a value lies on a line of pixels. Values outside are drawn at the end that they lie
 /// beyond, so a place is always finite and inside.
@@ -67,14 +67,14 @@ impl Axis {
     }
 
     fn of_ratios(range: Range, px: (f64, f64), most_ticks: usize) -> Self {
-        let ticks = log_ticks(range.low, range.high, most_ticks.max(LEAST_TICKS));
+        let ticks = log_ticks(range.low, range.high, most_ticks.max(MIN_TICKS));
         let (first, last) = (ticks[0], ticks[ticks.len() - 1]);
         Self { scale: Scale::log(first, last, px.0, px.1), ticks }
     }
 
     /// An axis on which equal differences take equal room.
     pub(super) fn of_differences(range: Range, px: (f64, f64), most_ticks: usize) -> Self {
-        let ticks = linear_ticks(range.low, range.high, most_ticks.max(LEAST_TICKS));
+        let ticks = linear_ticks(range.low, range.high, most_ticks.max(MIN_TICKS));
         let (first, last) = (ticks[0], ticks[ticks.len() - 1]);
         Self { scale: Scale::linear(first, last, px.0, px.1), ticks }
     }
@@ -144,7 +144,7 @@ fn log_ticks(low: f64, high: f64, most: usize) -> Vec<f64> {
     if finest.len() <= most {
         return finest;
     }
-    (1..=MOST_DECADES)
+    (1..=MAX_DECADES)
         .map(|stride| climb(&[1.0], stride, low, high))
         .find(|ticks| ticks.len() <= most)
         .expect("three ticks this far apart hold every range")

@@ -19,7 +19,7 @@ pub(super) const BOLD: f64 = 1.06;
 
 /// Room beside a row's label, and the least that labels get so that plots mostly line up.
 const LABEL_GAP: f64 = 8.0;
-const LABELS_LEAST: f64 = 52.0;
+const MIN_LABELS_PX: f64 = 52.0;
 /// How far the labels of columns and their title stand below the plot.
 const TICK_DROP: f64 = 19.0;
 const TITLE_DROP: f64 = 39.0;
@@ -102,7 +102,7 @@ impl Plot {
         top: f64,
         height: f64,
     ) -> Self {
-        let widest = labels.map(|label| words::width(label, FONT)).fold(LABELS_LEAST, f64::max);
+        let widest = labels.map(|label| words::width(label, FONT)).fold(MIN_LABELS_PX, f64::max);
         Self {
             left: MARGIN + widest + LABEL_GAP,
             right: WIDTH - MARGIN - 12.0,

@@ -10,11 +10,11 @@ use crate::load::config::{Config, Load};
 use crate::load::record::watch::{self, Tag};
 
 /// More points than this are more than can be seen, and than a picture should carry.
-const MOST_POINTS: usize = 1200;
+const MAX_POINTS: usize = 1200;
 /// What is shorter joins the second before: a rate could not be told from it.
-const SHORTEST: Duration = Duration::from_millis(200);
+const MIN_SECOND: Duration = Duration::from_millis(200);
 /// A sleep of a millisecond cannot tell shorter stalls from its own cost.
-const SHORTEST_STALL_NS: u64 = 1_000_000;
+const MIN_STALL_NS: u64 = 1_000_000;
 
 /// Follows a run and remembers what its timeline shows. Its memory is bounded: of a long run the
 /// worst second of every few is kept.
@@ -70,7 +70,7 @@ impl History {
     ) {
         let (start_s, end_s) = self.place(start, duration);
         match &mut self.open {
-            Some(open) if duration < SHORTEST => {
+            Some(open) if duration < MIN_SECOND => {
                 open.latencies.add(latencies).expect("it grows as needed");
                 open.end_s = end_s.max(open.end_s);
             }
@@ -91,11 +91,11 @@ impl History {
         stalls: &Histogram<u64>,
     ) {
         let (start_s, end_s) = self.place(start, duration);
-        if stalls.is_empty() || stalls.max() < SHORTEST_STALL_NS {
+        if stalls.is_empty() || stalls.max() < MIN_STALL_NS {
             return;
         }
         self.stalls.push(Stall { start_s, end_s, longest_ns: stalls.max() });
-        if self.stalls.len() > MOST_POINTS {
+        if self.stalls.len() > MAX_POINTS {
             halve(&mut self.stalls, |earlier, later| Stall {
                 end_s: later.end_s,
                 longest_ns: earlier.longest_ns.max(later.longest_ns),
@@ -145,7 +145,7 @@ impl History {
                 self.in_last = 1;
             }
         }
-        if self.points.len() > MOST_POINTS {
+        if self.points.len() > MAX_POINTS {
             let is_last_alone = !self.points.len().is_multiple_of(2);
             halve(&mut self.points, worse);
             self.in_last += if is_last_alone { 0 } else { per_point };
@@ -235,7 +235,7 @@ mod tests {
         let (timeline, per_point) = history.into_timeline("a");
         let TimelineRun { intervals, stalls, .. } = timeline.unwrap();
         let per_point = per_point.unwrap();
-        assert!(intervals.len() <= MOST_POINTS && stalls.len() <= MOST_POINTS);
+        assert!(intervals.len() <= MAX_POINTS && stalls.len() <= MAX_POINTS);
         assert!(intervals.windows(2).all(|pair| pair[0].end_s == pair[1].start_s));
         assert_eq!(intervals.last().unwrap().end_s, seconds as f64);
         let worst: Vec<_> =

@@ -1,6 +1,6 @@
 //! Pictures of reports and logs, as SVG: of one that was just measured, or of several read back.
 //!
-//! [`run`], [`series`] and [`hlog`] decide what a picture shows, [`figure`] and its panels how.
+//! `run`, `series` and `hlog` decide what a picture shows, `figure` and its panels how.
 //! Knows no files: what was saved comes as bytes.
 
 mod axis;

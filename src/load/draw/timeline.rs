@@ -8,7 +8,7 @@ use super::label;
 const LATENCY_HEIGHT: f64 = 230.0;
 const THROUGHPUT_HEIGHT: f64 = 90.0;
 /// With more intervals markers would hide the line.
-const MOST_MARKED: usize = 60;
+const MAX_MARKED: usize = 60;
 
 /// What happened when: latencies, throughput, and the stalls of the generator's machine.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -91,7 +91,7 @@ impl Timeline {
         plot.draw_columns(canvas, &columns, &unnamed);
         self.draw_stalls(canvas, &columns, &rows.scale, &plot);
         plot.draw_rows(canvas, &rows, &row_labels);
-        let is_marked = self.runs.iter().all(|run| run.intervals.len() <= MOST_MARKED);
+        let is_marked = self.runs.iter().all(|run| run.intervals.len() <= MAX_MARKED);
         curves.iter().for_each(|curve| curve.draw(canvas, &columns, &rows.scale, is_marked));
 
         draw_heading(canvas, rate_top - 34.0, "Throughput");
@@ -172,11 +172,11 @@ impl Timeline {
 
     fn draw_stalls(&self, canvas: &mut Canvas, columns: &Scale, rows: &Scale, plot: &Plot) {
         /// What is shorter could not be seen.
-        const NARROWEST: f64 = 2.0;
+        const MIN_WIDTH: f64 = 2.0;
         for stall in self.stalls() {
-            let left = columns.px(stall.start_s).min(plot.right - NARROWEST);
-            let right = columns.px(stall.end_s).max(left + NARROWEST);
-            let top = rows.px(stall.longest_ns as f64).min(plot.bottom - NARROWEST);
+            let left = columns.px(stall.start_s).min(plot.right - MIN_WIDTH);
+            let right = columns.px(stall.end_s).max(left + MIN_WIDTH);
+            let top = rows.px(stall.longest_ns as f64).min(plot.bottom - MIN_WIDTH);
             canvas.rect("stall", (left, top), (right, plot.bottom));
         }
     }

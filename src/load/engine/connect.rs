@@ -16,7 +16,7 @@ use crate::load::record::failure::{Failure, Failures, HANDSHAKE_LIMIT_S};
 /// How long no connection may succeed before the rest are given up.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(HANDSHAKE_LIMIT_S);
 /// How long to wait before looking whether the run was interrupted.
-const LOOK: Duration = Duration::from_millis(50);
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 /// Handshakes under way at once, below the shortest usual listen backlog (128).
 const IN_PROGRESS_LIMIT: usize = 64;
 /// A handshake that takes so many times as long as the first did is begun anew: its SYN was
@@ -24,8 +24,8 @@ const IN_PROGRESS_LIMIT: usize = 64;
 /// one.
 const PATIENCE: u32 = 4;
 /// Bounds of that time: a server's pause on a busy machine, and the kernel's own patience.
-const PATIENCE_AT_LEAST: Duration = Duration::from_millis(20);
-const PATIENCE_AT_MOST: Duration = Duration::from_secs(1);
+const MIN_PATIENCE: Duration = Duration::from_millis(20);
+const MAX_PATIENCE: Duration = Duration::from_secs(1);
 
 /// What became of the attempts.
 pub(crate) struct Connected {
@@ -97,7 +97,7 @@ impl Connecting {
             ),
             begun: Instant::now(),
             last_success: Instant::now(),
-            patience: (took * PATIENCE).clamp(PATIENCE_AT_LEAST, PATIENCE_AT_MOST),
+            patience: (took * PATIENCE).clamp(MIN_PATIENCE, MAX_PATIENCE),
         })
     }
 
@@ -142,7 +142,8 @@ impl Connecting {
         } else {
             self.patience
         };
-        for attempt in take_decided(&mut self.in_progress, until_next.min(self.patience).min(LOOK))?
+        for attempt in
+            take_decided(&mut self.in_progress, until_next.min(self.patience).min(POLL_INTERVAL))?
         {
             match finish(attempt.socket) {
                 Ok(socket) => {
@@ -208,7 +209,7 @@ fn connect_one(dialer: &Dialer, interrupt: &Interrupt) -> io::Result<(TcpStream,
     let mut in_progress = vec![Attempt::begin(dialer, 0)?];
     let begun = in_progress[0].begun;
     while begun.elapsed() < CONNECT_TIMEOUT && !interrupt.is_raised() {
-        if let Some(attempt) = take_decided(&mut in_progress, LOOK)?.pop() {
+        if let Some(attempt) = take_decided(&mut in_progress, POLL_INTERVAL)?.pop() {
             return Ok((finish(attempt.socket)?, begun.elapsed()));
         }
     }

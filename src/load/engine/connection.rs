@@ -10,7 +10,7 @@ use rustix::io::Errno;
 use rustix::net::{RecvFlags, recv};
 
 use super::wire::{Received, Wire};
-use super::workload::Content;
+use super::workload::Workload;
 use crate::load::config::sizes::SizeDraw;
 use crate::load::record::ending::Ending;
 use crate::load::record::recorder::Sent;
@@ -126,7 +126,7 @@ impl Connection {
 
     /// How many messages may be sent right now. None while the socket holds one back: a message
     /// counts as sent only when its first byte can go.
-    pub(crate) fn free_slots(&self) -> usize {
+    pub(crate) fn room(&self) -> usize {
         if self.is_leaving() || self.wire.has_unsent() {
             return 0;
         }
@@ -134,22 +134,22 @@ impl Connection {
         (self.depth - self.in_flight.len()).min(remaining)
     }
 
-    /// Puts one message that is due into a free slot; it goes out with the next flush.
-    pub(crate) fn fill_slot(&mut self, intended_ns: u64, now_ns: u64, content: &Content) {
-        self.push(intended_ns, now_ns, false, content);
+    /// Puts one message that is due into room; it goes out with the next flush.
+    pub(crate) fn push_due(&mut self, intended_ns: u64, now_ns: u64, workload: &Workload) {
+        self.push(intended_ns, now_ns, false, workload);
     }
 
-    /// Fills the free slots, as many as one batch holds; says how many. They go out with the next
+    /// Fills the room, as many as one batch holds; says how many. They go out with the next
     /// flush.
-    pub(crate) fn fill_slots(
+    pub(crate) fn fill(
         &mut self,
         mut source: Source<'_>,
         now_ns: u64,
-        content: &Content,
+        workload: &Workload,
     ) -> usize {
         let most = match &source {
-            Source::Endless => self.free_slots(),
-            Source::Backlog(backlog) => self.free_slots().min(backlog.len()),
+            Source::Endless => self.room(),
+            Source::Backlog(backlog) => self.room().min(backlog.len()),
         };
         let mut messages = 0;
         let mut batch_bytes = 0;
@@ -159,7 +159,7 @@ impl Connection {
                 Source::Backlog(backlog) => backlog.pop_front(),
             };
             let intended_ns = waited_since_ns.unwrap_or(now_ns);
-            batch_bytes += self.push(intended_ns, now_ns, waited_since_ns.is_some(), content);
+            batch_bytes += self.push(intended_ns, now_ns, waited_since_ns.is_some(), workload);
             messages += 1;
         }
         messages
@@ -170,20 +170,20 @@ impl Connection {
         &mut self,
         intended_ns: u64,
         sent_ns: u64,
-        waited_for_slot: bool,
-        content: &Content,
+        waited_for_room: bool,
+        workload: &Workload,
     ) -> usize {
         self.remaining -= 1;
-        let length = self.sizes.next(&content.sizes);
-        self.wire.push(length, &content.pattern);
+        let length = self.sizes.next(&workload.sizes);
+        self.wire.push(length, &workload.pattern);
         let bytes = u32::try_from(length).expect("the longest message has 2^24 bytes");
-        self.in_flight.push_back(Sent { intended_ns, sent_ns, bytes, waited_for_slot });
+        self.in_flight.push_back(Sent { intended_ns, sent_ns, bytes, waited_for_room });
         length
     }
 
     /// Gives the socket what it takes of the messages in flight; says how many bytes that were.
-    pub(crate) fn flush(&mut self, content: &Content) -> Result<usize, Errno> {
-        let flushed = self.wire.flush(self.socket.as_fd(), &content.pattern)?;
+    pub(crate) fn flush(&mut self, workload: &Workload) -> Result<usize, Errno> {
+        let flushed = self.wire.flush(self.socket.as_fd(), &workload.pattern)?;
         if self.is_leaving() {
             self.half_close();
         }
@@ -201,9 +201,9 @@ impl Connection {
     }
 
     /// Checks bytes that were read.
-    pub(crate) fn check(&mut self, bytes: &[u8], content: &Content) -> Received {
+    pub(crate) fn check(&mut self, bytes: &[u8], workload: &Workload) -> Received {
         let length_of = |message: usize| self.in_flight[message].bytes as usize;
-        self.wire.receive(bytes, &content.pattern, length_of)
+        self.wire.receive(bytes, &workload.pattern, length_of)
     }
 
     /// Takes the oldest messages in flight, whose replies are complete.
@@ -232,11 +232,11 @@ impl Connection {
     }
 }
 
-/// Where the messages come from that fill a connection's free slots.
+/// Where the messages come from that fill a connection's room.
 #[derive(Debug)]
-pub(crate) enum Source<'lane> {
+pub(crate) enum Source<'slot> {
     /// Closed loop: there is always one more.
     Endless,
     /// Open loop: those that were due before, by their intended times.
-    Backlog(&'lane mut VecDeque<u64>),
+    Backlog(&'slot mut VecDeque<u64>),
 }

@@ -1,4 +1,4 @@
-//! One lane of the load: the messages that are dealt to it wait here, and its connection is
+//! One slot of the load: the messages that are dealt to it wait here, and its connection is
 //! replaced when it has done its share.
 
 use std::collections::VecDeque;
@@ -8,25 +8,25 @@ use socket2::Socket;
 
 use super::connection::Connection;
 
-/// How often in a row a lane may fail before it is given up: with the pauses between, some four
+/// How often in a row a slot may fail before it is given up: with the pauses between, some four
 /// seconds, enough for a server that restarts.
-const MOST_SETBACKS: u32 = 10;
+const MAX_SETBACKS: u32 = 10;
 /// The pause after the first setback; it doubles with each.
-const FIRST_PAUSE_NS: u64 = 10_000_000;
-const LONGEST_PAUSE_NS: u64 = 1_000_000_000;
+const MIN_BACKOFF_NS: u64 = 10_000_000;
+const MAX_BACKOFF_NS: u64 = 1_000_000_000;
 
-/// A lane; its number is the worker's to know.
-pub(crate) struct Lane {
+/// A slot; its number is the worker's to know.
+pub(crate) struct ConnectionSlot {
     /// Of its current connection, among all of the run.
     connection_number: usize,
     pub(crate) state: State,
-    /// Open loop: intended times of messages that wait for a slot, or for a connection.
+    /// Open loop: intended times of messages that wait for room, or for a connection.
     pub(crate) backlog: VecDeque<u64>,
     /// Attempts and connections in a row that came to nothing.
     setbacks: u32,
 }
 
-/// What a lane has.
+/// What a slot has.
 pub(crate) enum State {
     /// A connection.
     Open(Connection),
@@ -37,13 +37,13 @@ pub(crate) enum State {
         since_ns: u64,
     },
     /// Nothing for the moment.
-    Resting,
+    Backoff,
     /// Nothing any more.
-    Gone,
+    Abandoned,
 }
 
-impl Lane {
-    /// The lane of this connection of the run.
+impl ConnectionSlot {
+    /// The slot of this connection of the run.
     pub(crate) fn new(connection_number: usize, connection: Connection) -> Self {
         Self {
             connection_number,
@@ -57,13 +57,13 @@ impl Lane {
     pub(crate) fn connection(&mut self) -> Option<&mut Connection> {
         match &mut self.state {
             State::Open(connection) => Some(connection),
-            State::Connecting { .. } | State::Resting | State::Gone => None,
+            State::Connecting { .. } | State::Backoff | State::Abandoned => None,
         }
     }
 
-    /// Takes the connection away; the lane has nothing then.
+    /// Takes the connection away; the slot has nothing then.
     pub(crate) fn take_connection(&mut self) -> Option<Connection> {
-        match std::mem::replace(&mut self.state, State::Resting) {
+        match std::mem::replace(&mut self.state, State::Backoff) {
             State::Open(connection) => Some(connection),
             other => {
                 self.state = other;
@@ -77,21 +77,21 @@ impl Lane {
         match &self.state {
             State::Open(connection) => Some(connection.fd()),
             State::Connecting { socket, .. } => Some(socket.as_fd()),
-            State::Resting | State::Gone => None,
+            State::Backoff | State::Abandoned => None,
         }
     }
 
-    /// Whether messages that are dealt to it have a chance; `is_renewed` tells whether its
+    /// Whether messages that are dealt to it have a chance; `is_replaced` tells whether its
     /// connection will be replaced.
-    pub(crate) fn takes_messages(&self, is_renewed: bool) -> bool {
+    pub(crate) fn takes_messages(&self, is_replaced: bool) -> bool {
         match &self.state {
-            State::Open(connection) => is_renewed || !connection.is_leaving(),
-            State::Connecting { .. } | State::Resting => true,
-            State::Gone => false,
+            State::Open(connection) => is_replaced || !connection.is_leaving(),
+            State::Connecting { .. } | State::Backoff => true,
+            State::Abandoned => false,
         }
     }
 
-    /// The number of its next connection, where the run began with so many: no other lane comes
+    /// The number of its next connection, where the run began with so many: no other slot comes
     /// by the same.
     pub(crate) fn next_number(&mut self, all_connections: usize) -> usize {
         self.connection_number += all_connections;
@@ -113,6 +113,6 @@ impl Lane {
     pub(crate) fn set_back(&mut self) -> Option<u64> {
         self.setbacks += 1;
         let doublings = self.setbacks - 1;
-        (self.setbacks < MOST_SETBACKS).then(|| (FIRST_PAUSE_NS << doublings).min(LONGEST_PAUSE_NS))
+        (self.setbacks < MAX_SETBACKS).then(|| (MIN_BACKOFF_NS << doublings).min(MAX_BACKOFF_NS))
     }
 }

@@ -1,29 +1,29 @@
-//! When something of a lane is to be looked at if nothing happens before: at most one time a lane.
+//! When something of a slot is to be looked at if nothing happens before: at most one time a slot.
 
 use std::collections::BTreeSet;
 
-/// Times in nanoseconds since the run began, by lane.
+/// Times in nanoseconds since the run began, by slot.
 pub(crate) struct Deadlines {
     queue: BTreeSet<(u64, usize)>,
-    of_lane: Vec<Option<u64>>,
+    of_slot: Vec<Option<u64>>,
 }
 
 impl Deadlines {
-    /// For so many lanes, none of which has one.
-    pub(crate) fn new(lanes: usize) -> Self {
-        Self { queue: BTreeSet::new(), of_lane: vec![None; lanes] }
+    /// For so many slots, none of which has one.
+    pub(crate) fn new(slots: usize) -> Self {
+        Self { queue: BTreeSet::new(), of_slot: vec![None; slots] }
     }
 
-    /// Takes the place of the one that the lane has.
-    pub(crate) fn set(&mut self, lane: usize, at_ns: u64) {
-        self.clear(lane);
-        self.of_lane[lane] = Some(at_ns);
-        self.queue.insert((at_ns, lane));
+    /// Takes the place of the one that the slot has.
+    pub(crate) fn set(&mut self, slot: usize, at_ns: u64) {
+        self.clear(slot);
+        self.of_slot[slot] = Some(at_ns);
+        self.queue.insert((at_ns, slot));
     }
 
-    pub(crate) fn clear(&mut self, lane: usize) {
-        if let Some(at_ns) = self.of_lane[lane].take() {
-            self.queue.remove(&(at_ns, lane));
+    pub(crate) fn clear(&mut self, slot: usize) {
+        if let Some(at_ns) = self.of_slot[slot].take() {
+            self.queue.remove(&(at_ns, slot));
         }
     }
 
@@ -34,12 +34,12 @@ impl Deadlines {
 
     /// Takes the earliest away if its time has come; says whose it is.
     pub(crate) fn take_due(&mut self, now_ns: u64) -> Option<usize> {
-        let (at_ns, lane) = *self.queue.first()?;
+        let (at_ns, slot) = *self.queue.first()?;
         if at_ns > now_ns {
             return None;
         }
-        self.clear(lane);
-        Some(lane)
+        self.clear(slot);
+        Some(slot)
     }
 }
 

@@ -1,4 +1,4 @@
-//! How one connection is begun, and how it came out. Never waits.
+//! How one connection is started, and how it came out. Never waits.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpStream};

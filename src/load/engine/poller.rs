@@ -1,4 +1,4 @@
-//! Waiting for sockets: an epoll instance with nanosecond timeouts, and a bell by which another
+//! Waiting for sockets: an epoll instance with nanosecond timeouts, and a waker by which another
 //! thread ends the wait.
 //!
 //! Sockets that are read are edge-triggered: a level-triggered one is asked once more after every
@@ -23,11 +23,11 @@ const END: EventFlags = EventFlags::RDHUP.union(EventFlags::HUP).union(EventFlag
 
 /// Events taken in one turn; the rest come with the next.
 const EVENTS_PER_TURN: usize = 256;
-const BELL: u64 = u64::MAX;
+const WAKER: u64 = u64::MAX;
 
 pub(crate) struct Poller {
     epoll: OwnedFd,
-    bell: OwnedFd,
+    waker: OwnedFd,
 }
 
 /// What a wait found. Made on the thread that waits: the kernel's event may hold a pointer, so it
@@ -37,8 +37,8 @@ pub(crate) struct Events(Vec<Event>);
 /// Something that the poller reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Readiness {
-    /// The bell was rung, once or more often, since it was last reported.
-    Bell,
+    /// The waker was rung, once or more often, since it was last reported.
+    Woken,
     /// The socket registered under this number may be read, has ended, may be written.
     Socket { index: usize, readable: bool, ended: bool, writable: bool },
 }
@@ -46,14 +46,14 @@ pub(crate) enum Readiness {
 impl Poller {
     pub(crate) fn new() -> io::Result<Self> {
         let epoll = epoll::create(CreateFlags::CLOEXEC)?;
-        let bell = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
-        epoll::add(&epoll, &bell, EventData::new_u64(BELL), EventFlags::IN)?;
-        Ok(Self { epoll, bell })
+        let waker = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
+        epoll::add(&epoll, &waker, EventData::new_u64(WAKER), EventFlags::IN)?;
+        Ok(Self { epoll, waker })
     }
 
-    /// What another thread rings.
-    pub(crate) fn bell(&self) -> io::Result<Bell> {
-        Ok(Bell(self.bell.try_clone()?))
+    /// What another thread wakes it by.
+    pub(crate) fn waker(&self) -> io::Result<Waker> {
+        Ok(Waker(self.waker.try_clone()?))
     }
 
     /// Reports when the socket can be read. It leaves by being closed.
@@ -100,10 +100,10 @@ impl Poller {
     /// The event at this place, below what the last wait returned.
     pub(crate) fn event(&self, events: &Events, place: usize) -> Readiness {
         let event = events.0[place];
-        if event.data.u64() == BELL {
-            // Reading silences the bell until it rings again; it fails only when it is silent.
-            let _ = rustix::io::read(&self.bell, &mut [0; size_of::<u64>()]);
-            return Readiness::Bell;
+        if event.data.u64() == WAKER {
+            // Reading silences the waker until it rings again; it fails only when it is silent.
+            let _ = rustix::io::read(&self.waker, &mut [0; size_of::<u64>()]);
+            return Readiness::Woken;
         }
         let flags = event.flags;
         Readiness::Socket {
@@ -122,10 +122,10 @@ impl Default for Events {
 }
 
 /// Wakes a [`Poller`] from another thread.
-pub(crate) struct Bell(OwnedFd);
+pub(crate) struct Waker(OwnedFd);
 
-impl Bell {
-    pub(crate) fn ring(&self) {
+impl Waker {
+    pub(crate) fn wake(&self) {
         // It fails only when the counter is full: rung often enough.
         let _ = rustix::io::write(&self.0, &1_u64.to_ne_bytes());
     }

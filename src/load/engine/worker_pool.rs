@@ -7,37 +7,37 @@ use std::thread::{self, ScopedJoinHandle};
 
 use rustix::thread::{gettid, set_current_timer_slack};
 
-use super::poller::Bell;
-use super::worker::{Parts, Worker};
+use super::poller::Waker;
+use super::worker::{Worker, WorkerInit};
 use crate::cpus;
 use crate::load::clock::Clock;
 use crate::load::config::Config;
-use crate::load::control::Orders;
+use crate::load::control::RunControl;
 use crate::load::error::RunError;
 use crate::load::record::cpu::OwnThreads;
 use crate::load::record::recorder::Recorder;
 
 /// The generator threads at work.
-pub(crate) struct Crew<'scope> {
+pub(crate) struct WorkerPool<'scope> {
     clock: Clock,
-    orders: &'scope Orders,
-    bells: Vec<Bell>,
+    control: &'scope RunControl,
+    wakers: Vec<Waker>,
     workers: Vec<ScopedJoinHandle<'scope, io::Result<Recorder>>>,
 }
 
-impl<'scope> Crew<'scope> {
+impl<'scope> WorkerPool<'scope> {
     /// Starts the threads; when all of them are in place, the clock.
     pub(crate) fn start<'run: 'scope>(
         scope: &'scope thread::Scope<'scope, '_>,
         config: &Config,
-        orders: &'run Orders,
-        parts: Vec<Parts<'run>>,
+        control: &'run RunControl,
+        init: Vec<WorkerInit<'run>>,
     ) -> Result<(Self, OwnThreads), RunError> {
-        let bells = parts.iter().map(|part| part.poller.bell()).collect::<io::Result<_>>()?;
+        let wakers = init.iter().map(|part| part.poller.waker()).collect::<io::Result<_>>()?;
         let (report_ready, ready) = mpsc::channel();
         let mut starts = Vec::new();
         let mut workers = Vec::new();
-        for (thread, part) in parts.into_iter().enumerate() {
+        for (thread, part) in init.into_iter().enumerate() {
             let cpu = (!config.cpus.is_empty()).then(|| config.cpus[thread % config.cpus.len()]);
             let (start, started) = mpsc::channel();
             let report_ready = report_ready.clone();
@@ -55,7 +55,7 @@ impl<'scope> Crew<'scope> {
             // It fails only when the thread has ended, and its error comes with the join.
             let _ = start.send(clock);
         }
-        Ok((Self { clock, orders, bells, workers }, OwnThreads(thread_ids)))
+        Ok((Self { clock, control, wakers, workers }, OwnThreads(thread_ids)))
     }
 
     /// The clock that they started by.
@@ -65,19 +65,19 @@ impl<'scope> Crew<'scope> {
 
     /// Ends the measured window at this time, earlier than was planned.
     pub(crate) fn end_at(&self, end_ns: u64) {
-        self.orders.end_at(end_ns);
-        self.ring();
+        self.control.end_at(end_ns);
+        self.wake();
     }
 
     /// Tells them that the measured window is over and was looked at.
     pub(crate) fn release(&self) {
-        self.orders.release();
-        self.ring();
+        self.control.release();
+        self.wake();
     }
 
-    /// Wakes them to look at their orders and the clock.
-    pub(crate) fn ring(&self) {
-        self.bells.iter().for_each(Bell::ring);
+    /// Wakes them to look at their control and the clock.
+    pub(crate) fn wake(&self) {
+        self.wakers.iter().for_each(Waker::wake);
     }
 
     /// Whether all of them have ended.
@@ -94,7 +94,7 @@ impl<'scope> Crew<'scope> {
 
 /// The life of a generator thread.
 fn work(
-    parts: Parts<'_>,
+    init: WorkerInit<'_>,
     cpu: Option<usize>,
     report_ready: Sender<Result<i32, RunError>>,
     started: &Receiver<Clock>,
@@ -102,10 +102,10 @@ fn work(
     let ready = take_place(cpu).map(|()| gettid().as_raw_nonzero().get());
     let called_off = || io::Error::other("the run was called off");
     report_ready.send(ready).map_err(|_| called_off())?;
-    // The crew waits until every sender is gone.
+    // The pool waits until every sender is gone.
     drop(report_ready);
     let clock = started.recv().map_err(|_| called_off())?;
-    Worker::new(parts, clock).run()
+    Worker::new(init, clock).run()
 }
 
 fn take_place(cpu: Option<usize>) -> Result<(), RunError> {

@@ -9,7 +9,7 @@ use crate::load::config::sizes::{SizeDraw, Sizes};
 use crate::load::config::{Config, Protocol};
 
 /// The bytes and the lengths of messages, and how a connection carries them.
-pub(crate) struct Content {
+pub(crate) struct Workload {
     pub(crate) pattern: Pattern,
     pub(crate) sizes: Sizes,
     seed: u64,
@@ -18,7 +18,7 @@ pub(crate) struct Content {
     messages_per_connection: u64,
 }
 
-impl Content {
+impl Workload {
     pub(crate) fn of(config: &Config) -> Self {
         let longest_slice = wire::longest_slice(config.protocol, config.sizes.largest());
         Self {

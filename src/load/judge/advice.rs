@@ -1,6 +1,6 @@
 //! What a reader should know of a measurement beyond whether it is valid.
 
-use super::Circumstances;
+use super::Evidence;
 use super::pace::{Lateness, excused_by_stalls};
 use crate::load::config::Load;
 use crate::load::config::quantile::Quantile;
@@ -14,20 +14,15 @@ const LIMITED_FROM: f64 = 0.95;
 const STARVED_FROM: f64 = 0.05;
 
 /// The warnings, the gravest first.
-pub(super) fn of(recorder: &Recorder, circumstances: &Circumstances) -> Vec<String> {
-    [
-        interruption(circumstances),
-        starvation(circumstances),
-        limit(circumstances),
-        late_tail(recorder, circumstances),
-    ]
-    .into_iter()
-    .flatten()
-    .collect()
+pub(super) fn of(recorder: &Recorder, evidence: &Evidence) -> Vec<String> {
+    [interruption(evidence), starvation(evidence), limit(evidence), late_tail(recorder, evidence)]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
-fn interruption(circumstances: &Circumstances) -> Option<String> {
-    let Circumstances { planned_ns, measured_ns, .. } = *circumstances;
+fn interruption(evidence: &Evidence) -> Option<String> {
+    let Evidence { planned_ns, measured_ns, .. } = *evidence;
     (measured_ns < planned_ns).then(|| {
         format!(
             "the run was interrupted: {} of {} were measured",
@@ -38,8 +33,8 @@ fn interruption(circumstances: &Circumstances) -> Option<String> {
 }
 
 /// Something else had the generator's CPUs.
-fn starvation(circumstances: &Circumstances) -> Option<String> {
-    let waited_share = circumstances.waited_share.filter(|share| *share >= STARVED_FROM)?;
+fn starvation(evidence: &Evidence) -> Option<String> {
+    let waited_share = evidence.waited_share.filter(|share| *share >= STARVED_FROM)?;
     Some(format!(
         "the generator's threads waited for a CPU for {} of the time: something else ran there; \
          give them CPUs of their own (--cpus)",
@@ -48,9 +43,9 @@ fn starvation(circumstances: &Circumstances) -> Option<String> {
 }
 
 /// The generator, not the server, decided the rate of a closed loop.
-fn limit(circumstances: &Circumstances) -> Option<String> {
-    let wanted_share = circumstances.ran_share? + circumstances.waited_share?;
-    let is_limit = circumstances.load == Load::Closed && wanted_share >= LIMITED_FROM;
+fn limit(evidence: &Evidence) -> Option<String> {
+    let wanted_share = evidence.ran_share? + evidence.waited_share?;
+    let is_limit = evidence.load == Load::Closed && wanted_share >= LIMITED_FROM;
     is_limit.then(|| {
         format!(
             "the generator was the limit: its threads had work for {} of the time, so the server \
@@ -61,8 +56,8 @@ fn limit(circumstances: &Circumstances) -> Option<String> {
 }
 
 /// The tail is the generator's, although the verdict does not hold it against it.
-fn late_tail(recorder: &Recorder, circumstances: &Circumstances) -> Option<String> {
-    let Load::Open { .. } = circumstances.load else { return None };
+fn late_tail(recorder: &Recorder, evidence: &Evidence) -> Option<String> {
+    let Load::Open { .. } = evidence.load else { return None };
     let is_told = |quantile: Quantile| quantile.of(&recorder.latencies.response).is_some();
     let (p99, p99_9) = (Lateness::at(recorder, 0.99), Lateness::at(recorder, 0.999));
     let is_excused = p99.exceeds(0) && !p99.exceeds(excused_by_stalls(recorder));

@@ -38,29 +38,30 @@ impl Verdict {
     /// What the assertions say. One that the samples cannot answer was not tested, and that is not a
     /// pass. One that is missed and would hold of the latencies without the generator's own delays,
     /// where there are such, is not missed by the server; unless another is, it cannot be told.
-    pub(crate) fn weigh(
+    pub(crate) fn evaluate(
         &mut self,
         assertions: &[Assertion],
         results: &[AssertionResult],
-        punctual: Option<&Histogram<u64>>,
+        without_lag: Option<&Histogram<u64>>,
     ) {
         let missed = assertions.iter().zip(results).filter(|(_, result)| !result.met);
         let (withheld, told): (Vec<_>, Vec<_>) =
             missed.partition(|(_, result)| result.measured == Measured::Withheld);
-        withheld.into_iter().for_each(|(assertion, _)| self.withhold(assertion));
-        let would_hold =
-            |assertion: &Assertion| punctual.is_some_and(|punctual| assertion.would_hold(punctual));
+        withheld.into_iter().for_each(|(assertion, _)| self.add_withheld(assertion));
+        let would_hold = |assertion: &Assertion| {
+            without_lag.is_some_and(|without_lag| assertion.would_hold(without_lag))
+        };
         if told.iter().any(|(assertion, _)| !would_hold(assertion)) {
             self.outcome = match self.outcome {
                 Outcome::Passed | Outcome::Missed => Outcome::Missed,
                 _ => Outcome::ServerAtFault,
             };
         } else {
-            told.into_iter().for_each(|(assertion, _)| self.suspect(assertion));
+            told.into_iter().for_each(|(assertion, _)| self.add_inconclusive(assertion));
         }
     }
 
-    fn withhold(&mut self, assertion: &Assertion) {
+    fn add_withheld(&mut self, assertion: &Assertion) {
         self.reasons.push(format!(
             "{} cannot be told: fewer than ten samples are beyond that percentile; measure for \
              longer",
@@ -71,7 +72,7 @@ impl Verdict {
         }
     }
 
-    fn suspect(&mut self, assertion: &Assertion) {
+    fn add_inconclusive(&mut self, assertion: &Assertion) {
         if self.outcome == Outcome::Passed {
             self.outcome = Outcome::GeneratorLimited;
         }
@@ -84,7 +85,7 @@ impl Verdict {
 }
 
 /// What the verdict rests on beside what was recorded.
-pub(crate) struct Circumstances {
+pub(crate) struct Evidence {
     pub(crate) load: Load,
     /// Open loop: share of the window in which the busiest generator thread was not waiting.
     pub(crate) busiest: f64,
@@ -101,14 +102,13 @@ pub(crate) struct Circumstances {
 }
 
 /// Weighs the evidence of a whole run.
-pub(crate) fn judge(recorder: &Recorder, circumstances: &Circumstances) -> Verdict {
-    let mut reasons: Vec<String> =
-        circumstances.gone_after_ns.map(losses::of_all).into_iter().collect();
+pub(crate) fn judge(recorder: &Recorder, evidence: &Evidence) -> Verdict {
+    let mut reasons: Vec<String> = evidence.gone_after_ns.map(losses::of_all).into_iter().collect();
     reasons.extend(losses::of_connections(recorder));
     reasons.extend(losses::of_messages(recorder));
     let mut is_rate_reached = true;
     let mut outcome = if reasons.is_empty() { Outcome::Passed } else { Outcome::ServerAtFault };
-    if let Load::Open { rate, arrival } = circumstances.load {
+    if let Load::Open { rate, arrival } = evidence.load {
         let not_reached = pace::not_reached(recorder, rate, arrival);
         is_rate_reached = not_reached.is_none();
         reasons.extend(not_reached);
@@ -116,11 +116,11 @@ pub(crate) fn judge(recorder: &Recorder, circumstances: &Circumstances) -> Verdi
             outcome = Outcome::ServerAtFault;
         }
         reasons.extend(pace::lateness(recorder));
-        reasons.extend(pace::no_headroom(circumstances.busiest));
+        reasons.extend(pace::no_headroom(evidence.busiest));
         if outcome == Outcome::Passed && !reasons.is_empty() {
             outcome = Outcome::GeneratorLimited;
         }
     }
-    let warnings = advice::of(recorder, circumstances);
+    let warnings = advice::of(recorder, evidence);
     Verdict { reasons, warnings, is_rate_reached, outcome }
 }

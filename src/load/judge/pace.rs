@@ -8,28 +8,28 @@ use crate::load::format::{nanos, percent};
 use crate::load::record::recorder::Recorder;
 
 /// The server must answer this share of the offered rate within the window.
-const ACHIEVED_AT_LEAST: f64 = 0.99;
+const MIN_ACHIEVED: f64 = 0.99;
 /// The generator's own lateness may make up this share of a response time.
-const LATENESS_AT_MOST: f64 = 0.25;
+const MAX_LATENESS: f64 = 0.25;
 /// Lateness that does not matter, whatever the latency: a few system calls' worth.
 const LATENESS_ALWAYS_ALLOWED_NS: u64 = 5_000;
 /// At the p99 lateness may also be so many times what the machine's stalls make any thread late for
 /// a hundredth of the time: a message that a stall makes late delays those behind it.
 const STALLS_ALLOWED: u64 = 2;
 /// But no more than this: a machine that stalls for longer is none to measure on.
-const STALLS_ALLOWED_AT_MOST_NS: u64 = 1_000_000;
+const MAX_EXCUSED_NS: u64 = 1_000_000;
 /// A generator thread may be busy for this share of the window.
-const BUSY_AT_MOST: f64 = 0.9;
+const MAX_BUSY: f64 = 0.9;
 
 /// The server fell behind.
 pub(super) fn not_reached(recorder: &Recorder, rate: u64, arrival: Arrival) -> Option<String> {
     let achieved = achieved_share(recorder, rate, arrival);
-    (achieved < ACHIEVED_AT_LEAST).then(|| {
+    (achieved < MIN_ACHIEVED).then(|| {
         format!(
             "the rate was not reached: {} of it was answered in time, at least {} must be; \
              lower --rate or give the server more",
             percent(achieved),
-            percent(ACHIEVED_AT_LEAST),
+            percent(MIN_ACHIEVED),
         )
     })
 }
@@ -55,24 +55,24 @@ pub(super) fn lateness(recorder: &Recorder) -> Option<String> {
          they may be {} of it; give it CPUs of its own (--cpus) or lower --rate",
         nanos(lateness.without_ns),
         nanos(lateness.response_ns),
-        percent(LATENESS_AT_MOST),
+        percent(MAX_LATENESS),
     ))
 }
 
 /// Lateness at the p99 that the machine's own stalls account for.
 pub(super) fn excused_by_stalls(recorder: &Recorder) -> u64 {
     let stalled_ns = Quantile::P99.of(&recorder.latencies.hiccup).unwrap_or(0);
-    (STALLS_ALLOWED * stalled_ns).min(STALLS_ALLOWED_AT_MOST_NS)
+    (STALLS_ALLOWED * stalled_ns).min(MAX_EXCUSED_NS)
 }
 
 /// The generator could hardly have sent more, so what it sent it sent late.
 pub(super) fn no_headroom(busiest: f64) -> Option<String> {
-    (busiest > BUSY_AT_MOST).then(|| {
+    (busiest > MAX_BUSY).then(|| {
         format!(
             "a generator thread was busy for {} of the time, at most {} leaves it headroom; \
              use more --threads and --cpus, or lower --rate",
             percent(busiest),
-            percent(BUSY_AT_MOST),
+            percent(MAX_BUSY),
         )
     })
 }
@@ -88,13 +88,13 @@ impl Lateness {
     pub(super) fn at(recorder: &Recorder, quantile: f64) -> Self {
         let at = |histogram: &Histogram<u64>| histogram.value_at_quantile(quantile);
         let latencies = &recorder.latencies;
-        Self { response_ns: at(&latencies.response), without_ns: at(&latencies.punctual) }
+        Self { response_ns: at(&latencies.response), without_ns: at(&latencies.without_lag) }
     }
 
     /// Whether it is more than may be, and more than is excused.
     pub(super) fn exceeds(self, excused_ns: u64) -> bool {
         let added_ns = self.response_ns.saturating_sub(self.without_ns);
-        let allowed_ns = (self.response_ns as f64 * LATENESS_AT_MOST) as u64;
+        let allowed_ns = (self.response_ns as f64 * MAX_LATENESS) as u64;
         added_ns > allowed_ns.max(LATENESS_ALWAYS_ALLOWED_NS).max(excused_ns)
     }
 }

@@ -9,8 +9,8 @@ use crate::load::record::recorder::Window;
 const WINDOW: Window = Window { start_ns: 0, end_ns: 1_000_000_000 };
 const RATE: u64 = 1000;
 
-fn calm() -> Circumstances {
-    Circumstances {
+fn calm() -> Evidence {
+    Evidence {
         load: Load::at_rate(RATE),
         busiest: 0.2,
         ran_share: Some(0.3),
@@ -25,17 +25,17 @@ fn calm() -> Circumstances {
 /// a slot if told so, and answered `service_ns(i)` after that.
 fn open_loop(
     lag_ns: impl Fn(u64) -> u64,
-    waited_for_slot: bool,
+    waited_for_room: bool,
     service_ns: impl Fn(u64) -> u64,
 ) -> Recorder {
-    open_loop_of(RATE, lag_ns, waited_for_slot, service_ns)
+    open_loop_of(RATE, lag_ns, waited_for_room, service_ns)
 }
 
 /// The same of the first so many messages.
 fn open_loop_of(
     messages: u64,
     lag_ns: impl Fn(u64) -> u64,
-    waited_for_slot: bool,
+    waited_for_room: bool,
     service_ns: impl Fn(u64) -> u64,
 ) -> Recorder {
     let mut recorder = Recorder::new(WINDOW, true);
@@ -44,14 +44,14 @@ fn open_loop_of(
         let intended_ns = message * 1_000_000_000 / RATE;
         let sent_ns = intended_ns + lag_ns(message);
         recorder.intend(intended_ns);
-        let sent = Sent { intended_ns, sent_ns, bytes: 64, waited_for_slot };
+        let sent = Sent { intended_ns, sent_ns, bytes: 64, waited_for_room };
         recorder.receive(sent, sent_ns + service_ns(message));
     }
     recorder
 }
 
-fn only_reason(recorder: &Recorder, circumstances: &Circumstances) -> String {
-    let verdict = judge(recorder, circumstances);
+fn only_reason(recorder: &Recorder, evidence: &Evidence) -> String {
+    let verdict = judge(recorder, evidence);
     assert!(!verdict.is_valid());
     let [reason] = verdict.reasons.as_slice() else { panic!("{verdict:?}") };
     reason.clone()
@@ -130,7 +130,7 @@ fn lag_counts_against_the_generator_only_while_a_slot_was_free() {
 #[test]
 fn an_interruption_is_told_and_does_not_make_a_measurement_invalid() {
     let recorder = open_loop(|_| 1_000, false, |_| 50_000);
-    let cut = Circumstances { planned_ns: 10 * WINDOW.length_ns(), ..calm() };
+    let cut = Evidence { planned_ns: 10 * WINDOW.length_ns(), ..calm() };
     let verdict = judge(&recorder, &cut);
     assert!(verdict.is_valid());
     assert_eq!(verdict.warnings, ["the run was interrupted: 1.00 s of 10.0 s were measured"]);
@@ -139,9 +139,9 @@ fn an_interruption_is_told_and_does_not_make_a_measurement_invalid() {
 #[test]
 fn a_busy_generator_is_told() {
     let recorder = open_loop(|_| 0, false, |_| 50_000);
-    let busy = Circumstances { busiest: 0.95, ..calm() };
+    let busy = Evidence { busiest: 0.95, ..calm() };
     assert!(only_reason(&recorder, &busy).contains("busy for 95 % of the time"));
-    let closed_loop = Circumstances { load: Load::Closed, ..busy };
+    let closed_loop = Evidence { load: Load::Closed, ..busy };
     assert!(judge(&recorder, &closed_loop).is_valid());
 }
 
@@ -203,9 +203,9 @@ fn weighed(bounds: &[u64], measured: Measured) -> Verdict {
     let missed =
         |claim: &Assertion| AssertionResult { assertion: claim.name.clone(), measured, met: false };
     let findings: Vec<_> = assertions.iter().map(missed).collect();
-    let mut punctual = Histogram::new(3).unwrap();
-    punctual.record(1_000_000).unwrap();
-    verdict.weigh(&assertions, &findings, Some(&punctual));
+    let mut without_lag = Histogram::new(3).unwrap();
+    without_lag.record(1_000_000).unwrap();
+    verdict.evaluate(&assertions, &findings, Some(&without_lag));
     verdict
 }
 
@@ -261,7 +261,7 @@ fn chance_at_the_ends_of_the_window_is_not_falling_behind() {
     let mut recorder = open_loop(|_| 0, false, |_| 300_000_000);
     recorder.early = recorder.late - 17;
     let poisson = Load::Open { rate: RATE, arrival: Arrival::Poisson };
-    let by_chance = Circumstances { load: poisson, ..calm() };
+    let by_chance = Evidence { load: poisson, ..calm() };
     assert!(judge(&recorder, &by_chance).is_valid());
     recorder.late += 100;
     assert!(only_reason(&recorder, &by_chance).starts_with("the rate was not reached"));
@@ -270,7 +270,7 @@ fn chance_at_the_ends_of_the_window_is_not_falling_behind() {
 #[test]
 fn a_generator_without_a_cpu_is_warned_of() {
     let recorder = open_loop(|_| 1_000, false, |_| 50_000);
-    let starved = Circumstances { waited_share: Some(0.5), ..calm() };
+    let starved = Evidence { waited_share: Some(0.5), ..calm() };
     let verdict = judge(&recorder, &starved);
     assert!(verdict.is_valid());
     assert!(verdict.warnings[0].contains("waited for a CPU for 50 % of the time"));
@@ -279,7 +279,7 @@ fn a_generator_without_a_cpu_is_warned_of() {
 #[test]
 fn a_closed_loop_says_when_the_generator_was_the_limit() {
     let recorder = open_loop(|_| 0, false, |_| 50_000);
-    let of = |ran, waited| Circumstances {
+    let of = |ran, waited| Evidence {
         load: Load::Closed,
         ran_share: Some(ran),
         waited_share: Some(waited),
@@ -290,6 +290,6 @@ fn a_closed_loop_says_when_the_generator_was_the_limit() {
     assert!(verdict.is_valid());
     assert!(verdict.warnings[0].starts_with("the generator was the limit: its threads had work"));
     assert!(verdict.warnings[0].contains("for 97.0 % of"), "{verdict:?}");
-    let unknown = Circumstances { ran_share: None, waited_share: None, ..of(1.0, 0.0) };
+    let unknown = Evidence { ran_share: None, waited_share: None, ..of(1.0, 0.0) };
     assert!(judge(&recorder, &unknown).warnings.is_empty());
 }

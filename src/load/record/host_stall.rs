@@ -19,23 +19,23 @@ use hdrhistogram::Histogram;
 use rustix::thread::set_current_timer_slack;
 
 use super::latencies::Latencies;
-use super::seconds::Giver;
+use super::seconds::IntervalSender;
 use crate::cpus;
 use crate::load::clock::{Clock, nanos};
 use crate::load::config::{Config, Server};
-use crate::load::control::Orders;
+use crate::load::control::RunControl;
 
 /// How long the thread sleeps: the coarsest stall that can go unnoticed.
 const INTERVAL: Duration = Duration::from_millis(1);
 
 /// What the thread is made of.
-pub(crate) struct Parts<'run> {
+pub(crate) struct Init<'run> {
     /// Where it runs; anywhere if there are none.
     pub(crate) cpus: Vec<usize>,
     /// When the measured window begins.
     pub(crate) start_ns: u64,
-    pub(crate) orders: &'run Orders,
-    pub(crate) giver: Giver,
+    pub(crate) control: &'run RunControl,
+    pub(crate) sender: IntervalSender,
 }
 
 /// Starts the thread. It measures from when it is given a clock until the measured window ends, and
@@ -46,35 +46,35 @@ pub(crate) struct Parts<'run> {
 /// When it cannot be started.
 pub(crate) fn start<'scope, 'run: 'scope>(
     scope: &'scope Scope<'scope, '_>,
-    parts: Parts<'run>,
+    init: Init<'run>,
     started: Receiver<Clock>,
 ) -> io::Result<ScopedJoinHandle<'scope, ()>> {
     let body = move || {
-        take_place(&parts.cpus);
+        take_place(&init.cpus);
         if let Ok(clock) = started.recv() {
-            measure(parts, clock);
+            measure(init, clock);
         }
     };
     thread::Builder::new().name("hiccup".to_owned()).spawn_scoped(scope, body)
 }
 
-fn measure(parts: Parts<'_>, clock: Clock) {
-    let Parts { start_ns, orders, mut giver, .. } = parts;
+fn measure(init: Init<'_>, clock: Clock) {
+    let Init { start_ns, control, mut sender, .. } = init;
     let mut latencies: Box<Latencies> = Box::default();
     let mut now_ns = clock.now_ns();
-    while now_ns < orders.end_ns() && !orders.are_to_release() {
+    while now_ns < control.end_ns() && !control.is_released() {
         let before_ns = now_ns;
         thread::sleep(INTERVAL);
         now_ns = clock.now_ns();
-        if now_ns >= giver.next_ns() {
-            giver.give(&mut latencies, now_ns);
+        if now_ns >= sender.next_ns() {
+            sender.send_second(&mut latencies, now_ns);
         }
         if before_ns >= start_ns {
             let late_ns = (now_ns - before_ns).saturating_sub(nanos(INTERVAL));
             record_stall(&mut latencies.hiccup, late_ns);
         }
     }
-    giver.finish(latencies);
+    sender.finish(latencies);
 }
 
 /// Records a stall and what a thread would have seen that had come at every later millisecond of
@@ -128,12 +128,12 @@ mod tests {
     fn the_thread_measures_the_window_only() {
         const WINDOW_NS: u64 = 20_000_000;
         let mut collector = Collector::new(WINDOW_NS);
-        let orders = Orders::new(2 * WINDOW_NS);
+        let control = RunControl::new(2 * WINDOW_NS);
         let (start_thread, started) = mpsc::channel();
         thread::scope(|scope| {
-            let giver = collector.giver();
-            let parts = Parts { cpus: vec![], start_ns: WINDOW_NS, orders: &orders, giver };
-            let thread = start(scope, parts, started).unwrap();
+            let sender = collector.sender();
+            let init = Init { cpus: vec![], start_ns: WINDOW_NS, control: &control, sender };
+            let thread = start(scope, init, started).unwrap();
             start_thread.send(Clock::starting_now()).unwrap();
             thread.join().unwrap();
         });
@@ -146,12 +146,12 @@ mod tests {
 
     #[test]
     fn without_a_clock_the_thread_goes_home() {
-        let orders = Orders::new(u64::MAX);
+        let control = RunControl::new(u64::MAX);
         let (start_thread, started) = mpsc::channel();
         drop(start_thread);
         thread::scope(|scope| {
-            let giver = Collector::new(0).giver();
-            start(scope, Parts { cpus: vec![], start_ns: 0, orders: &orders, giver }, started)
+            let sender = Collector::new(0).sender();
+            start(scope, Init { cpus: vec![], start_ns: 0, control: &control, sender }, started)
                 .unwrap();
         });
     }

@@ -17,8 +17,8 @@ pub struct Latencies {
     /// Open loop: from the intended send to the actual one.
     pub send_lag: Histogram<u64>,
     /// Open loop: what the response would be had the generator never been late. It is late where a
-    /// slot was free; waiting for a slot is the server's doing.
-    pub(crate) punctual: Histogram<u64>,
+    /// slot was free; waiting for room is the server's doing.
+    pub(crate) without_lag: Histogram<u64>,
     /// The machine's own stalls.
     pub hiccup: Histogram<u64>,
     /// Of connections that replaced others: from the SYN until it is known to be taken.
@@ -31,7 +31,7 @@ impl Default for Latencies {
             service: histogram(),
             response: histogram(),
             send_lag: histogram(),
-            punctual: histogram(),
+            without_lag: histogram(),
             hiccup: histogram(),
             connect: histogram(),
         }
@@ -40,8 +40,8 @@ impl Default for Latencies {
 
 impl Latencies {
     pub(crate) fn is_empty(&self) -> bool {
-        let Self { service, response, send_lag, punctual, hiccup, connect } = self;
-        [service, response, send_lag, punctual, hiccup, connect]
+        let Self { service, response, send_lag, without_lag, hiccup, connect } = self;
+        [service, response, send_lag, without_lag, hiccup, connect]
             .into_iter()
             .all(Histogram::is_empty)
     }
@@ -51,7 +51,7 @@ impl Latencies {
             (&mut self.service, &other.service),
             (&mut self.response, &other.response),
             (&mut self.send_lag, &other.send_lag),
-            (&mut self.punctual, &other.punctual),
+            (&mut self.without_lag, &other.without_lag),
             (&mut self.hiccup, &other.hiccup),
             (&mut self.connect, &other.connect),
         ] {
@@ -63,8 +63,8 @@ impl Latencies {
     }
 
     pub(crate) fn clear(&mut self) {
-        let Self { service, response, send_lag, punctual, hiccup, connect } = self;
-        for histogram in [service, response, send_lag, punctual, hiccup, connect] {
+        let Self { service, response, send_lag, without_lag, hiccup, connect } = self;
+        for histogram in [service, response, send_lag, without_lag, hiccup, connect] {
             if !histogram.is_empty() {
                 histogram.reset();
             }

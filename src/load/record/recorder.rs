@@ -85,8 +85,8 @@ pub(crate) struct Sent {
     pub(crate) sent_ns: u64,
     /// Length of its payload.
     pub(crate) bytes: u32,
-    /// Whether the connection had no free slot when it was due: the server's delay, not ours.
-    pub(crate) waited_for_slot: bool,
+    /// Whether the connection had no room when it was due: the server's delay, not ours.
+    pub(crate) waited_for_room: bool,
 }
 
 /// Everything that one thread, or after merging the whole run, measured.
@@ -170,8 +170,8 @@ impl Recorder {
             let lag_ns = sent.sent_ns.saturating_sub(sent.intended_ns);
             latencies.response.saturating_record(response_ns);
             latencies.send_lag.saturating_record(lag_ns);
-            let own_lag_ns = if sent.waited_for_slot { 0 } else { lag_ns };
-            latencies.punctual.saturating_record(response_ns.saturating_sub(own_lag_ns));
+            let own_lag_ns = if sent.waited_for_room { 0 } else { lag_ns };
+            latencies.without_lag.saturating_record(response_ns.saturating_sub(own_lag_ns));
         }
     }
 

@@ -3,8 +3,8 @@
 //! The life of a set of histograms:
 //!
 //! 1. A thread records into it, without a lock and without telling anybody.
-//! 2. When the second is over, by the time of a reply or because a bell was rung, the thread gives
-//!    it away and goes on with an empty one ([`Giver`]).
+//! 2. When the second is over, by the time of a reply or because a waker was rung, the thread gives
+//!    it away and goes on with an empty one ([`IntervalSender`]).
 //! 3. The [`Collector`] adds it to the others' of that second, clears it and sends it back.
 //! 4. When every thread has given its part, the second is complete.
 //!
@@ -22,54 +22,54 @@ pub(crate) const SECOND_NS: u64 = 1_000_000_000;
 /// One in use, one on its way, one to spare.
 const SETS: usize = 3;
 /// Seconds that wait for a thread that does not run; then it is not waited for.
-const MOST_PENDING: usize = 16;
+const MAX_PENDING: usize = 16;
 
 /// A thread's end: gives its histograms away.
-pub(crate) struct Giver {
+pub(crate) struct IntervalSender {
     start_ns: u64,
     /// The second that is being recorded.
     second: u64,
-    full: SyncSender<Given>,
+    full: SyncSender<Batch>,
     empty: Receiver<Box<Latencies>>,
 }
 
 /// What one thread recorded from the beginning of a second to the end of the same or a later one.
-struct Given {
+struct Batch {
     second: u64,
     next_second: u64,
     latencies: Box<Latencies>,
 }
 
-impl Giver {
+impl IntervalSender {
     /// When the second is over that is being recorded.
     pub(crate) fn next_ns(&self) -> u64 {
         self.start_ns.saturating_add((self.second + 1).saturating_mul(SECOND_NS))
     }
 
     /// The time is past `next_ns`: gives what was recorded and puts an empty set in its place.
-    pub(crate) fn give(&mut self, latencies: &mut Box<Latencies>, now_ns: u64) {
+    pub(crate) fn send_second(&mut self, latencies: &mut Box<Latencies>, now_ns: u64) {
         let Ok(empty) = self.empty.try_recv() else { return };
         let next_second = now_ns.saturating_sub(self.start_ns) / SECOND_NS;
         let latencies = mem::replace(latencies, empty);
-        self.send(Given { second: self.second, next_second, latencies });
+        self.send(Batch { second: self.second, next_second, latencies });
         self.second = next_second;
     }
 
     /// Nothing more will be recorded.
     pub(crate) fn finish(self, latencies: Box<Latencies>) {
-        self.send(Given { second: self.second, next_second: u64::MAX, latencies });
+        self.send(Batch { second: self.second, next_second: u64::MAX, latencies });
     }
 
-    fn send(&self, given: Given) {
+    fn send(&self, given: Batch) {
         // There is a place for every set, so it fails only when nobody collects any more.
         let _ = self.full.try_send(given);
     }
 }
 
-/// The other end of all givers.
+/// The other end of all senders.
 pub(crate) struct Collector {
     start_ns: u64,
-    takers: Vec<Taker>,
+    receivers: Vec<IntervalReceiver>,
     /// Seconds that are not complete, none before `next`.
     pending: BTreeMap<u64, Latencies>,
     /// The first second that was not shown.
@@ -79,9 +79,9 @@ pub(crate) struct Collector {
     nothing: Latencies,
 }
 
-/// The other end of one giver.
-struct Taker {
-    full: Receiver<Given>,
+/// The other end of one sender.
+struct IntervalReceiver {
+    full: Receiver<Batch>,
     empty: SyncSender<Box<Latencies>>,
     /// Everything before this second was taken.
     next_second: u64,
@@ -92,7 +92,7 @@ impl Collector {
     pub(crate) fn new(start_ns: u64) -> Self {
         Self {
             start_ns,
-            takers: Vec::new(),
+            receivers: Vec::new(),
             pending: BTreeMap::new(),
             next: 0,
             total: Latencies::default(),
@@ -101,23 +101,27 @@ impl Collector {
     }
 
     /// An end for one more thread.
-    pub(crate) fn giver(&mut self) -> Giver {
-        let (full, full_taker) = sync_channel(SETS);
-        let (empty_giver, empty) = sync_channel(SETS);
+    pub(crate) fn sender(&mut self) -> IntervalSender {
+        let (full, full_receiver) = sync_channel(SETS);
+        let (empty_sender, empty) = sync_channel(SETS);
         for _ in 1..SETS {
-            empty_giver.try_send(Box::default()).expect("there is a place for each");
+            empty_sender.try_send(Box::default()).expect("there is a place for each");
         }
-        self.takers.push(Taker { full: full_taker, empty: empty_giver, next_second: 0 });
-        Giver { start_ns: self.start_ns, second: 0, full, empty }
+        self.receivers.push(IntervalReceiver {
+            full: full_receiver,
+            empty: empty_sender,
+            next_second: 0,
+        });
+        IntervalSender { start_ns: self.start_ns, second: 0, full, empty }
     }
 
     /// Takes what was given, and shows every second that is now complete: when it began, in
     /// nanoseconds since the run did, and what it holds.
     pub(crate) fn collect(&mut self, show: &mut dyn FnMut(u64, &Latencies)) {
-        for taker in &mut self.takers {
-            taker.take(self.next, &mut self.pending);
+        for receiver in &mut self.receivers {
+            receiver.take(self.next, &mut self.pending);
         }
-        while self.next < self.complete() || self.pending.len() > MOST_PENDING {
+        while self.next < self.complete() || self.pending.len() > MAX_PENDING {
             let second = self.pending.remove(&self.next);
             let latencies = second.as_ref().unwrap_or(&self.nothing);
             show(self.start_ns + self.next * SECOND_NS, latencies);
@@ -133,7 +137,7 @@ impl Collector {
 
     /// The first second that something may still come for.
     fn complete(&self) -> u64 {
-        let taken = self.takers.iter().map(|taker| taker.next_second).min();
+        let taken = self.receivers.iter().map(|receiver| receiver.next_second).min();
         match taken {
             Some(second) if second < u64::MAX => second,
             // All have ended.
@@ -142,7 +146,7 @@ impl Collector {
     }
 }
 
-impl Taker {
+impl IntervalReceiver {
     /// Adds what was given to the seconds that were not shown, the oldest of which is `oldest`.
     fn take(&mut self, oldest: u64, pending: &mut BTreeMap<u64, Latencies>) {
         loop {
@@ -191,15 +195,15 @@ mod tests {
     #[test]
     fn a_second_is_complete_when_everybody_gave() {
         let mut collector = Collector::new(START_NS);
-        let (mut one, mut other) = (collector.giver(), collector.giver());
+        let (mut one, mut other) = (collector.sender(), collector.sender());
         let (mut ones, mut others) = (Box::default(), Box::default());
         assert_eq!(one.next_ns(), at(1));
         record(&mut ones, 3);
-        one.give(&mut ones, at(1));
+        one.send_second(&mut ones, at(1));
         assert_eq!(one.next_ns(), at(2));
         assert_eq!(collect(&mut collector), []);
         record(&mut others, 4);
-        other.give(&mut others, at(3));
+        other.send_second(&mut others, at(3));
         assert_eq!(collect(&mut collector), [(0, 7)]);
         record(&mut others, 1);
         other.finish(others);
@@ -212,13 +216,13 @@ mod tests {
     #[test]
     fn nothing_is_lost_when_nobody_collects() {
         let mut collector = Collector::new(START_NS);
-        let mut giver = collector.giver();
+        let mut sender = collector.sender();
         let mut latencies = Box::default();
         for second in 1..100 {
             record(&mut latencies, 10);
-            giver.give(&mut latencies, at(second));
+            sender.send_second(&mut latencies, at(second));
         }
-        giver.finish(latencies);
+        sender.finish(latencies);
         let shown = collect(&mut collector);
         assert_eq!(shown, [(0, 10), (1, 10), (2, 970)]);
         assert_eq!(collector.into_total().service.len(), 990);
@@ -227,15 +231,15 @@ mod tests {
     #[test]
     fn a_thread_that_does_not_run_is_not_waited_for_without_end() {
         let mut collector = Collector::new(START_NS);
-        let (mut running, stuck) = (collector.giver(), collector.giver());
+        let (mut running, stuck) = (collector.sender(), collector.sender());
         let mut latencies = Box::default();
         let mut shown = Vec::new();
         for second in 1..=40 {
             record(&mut latencies, 1);
-            running.give(&mut latencies, at(second));
+            running.send_second(&mut latencies, at(second));
             shown.extend(collect(&mut collector));
         }
-        assert_eq!(shown.len(), 40 - MOST_PENDING);
+        assert_eq!(shown.len(), 40 - MAX_PENDING);
         let mut late = Box::default();
         record(&mut late, 5);
         stuck.finish(late);

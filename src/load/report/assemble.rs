@@ -12,7 +12,7 @@ use crate::load::clock::nanos;
 use crate::load::config::assertion::Assertion;
 use crate::load::config::{Config, Load, Server};
 use crate::load::error::RunError;
-use crate::load::judge::{self, Circumstances};
+use crate::load::judge::{self, Evidence};
 use crate::load::record::ending::Ending;
 use crate::load::record::host::Host;
 use crate::load::record::measurement::Measurement;
@@ -28,7 +28,7 @@ impl Report {
         let threads = config.threads.min(measurement.connections as usize);
         let usage = Usage::between(measurement.before, measurement.after, threads);
         let busiest = busiest(&measurement);
-        let circumstances = Circumstances {
+        let evidence = Evidence {
             load: config.load,
             busiest,
             ran_share: usage.generator_ran_share(),
@@ -39,7 +39,7 @@ impl Report {
         };
         let (address, interrupted) = (measurement.address, measurement.was_interrupted);
         let recorder = merged(measurement);
-        let verdict = judge::judge(&recorder, &circumstances);
+        let verdict = judge::judge(&recorder, &evidence);
         if recorder.totals.received == 0 {
             let why = verdict.reasons.join("; ");
             return Err(RunError::NothingReceived { target: config.target.name.clone(), why });
@@ -98,8 +98,8 @@ impl Report {
         let (latency, messages_per_s) = (self.main_latency(), self.throughput.messages_per_s);
         let check = |assertion: &Assertion| assertion.check(latency, messages_per_s);
         let results: Vec<_> = assertions.iter().map(check).collect();
-        let punctual = (config.load != Load::Closed).then_some(&self.latency.punctual);
-        verdict.weigh(assertions, &results, punctual);
+        let without_lag = (config.load != Load::Closed).then_some(&self.latency.without_lag);
+        verdict.evaluate(assertions, &results, without_lag);
         self.verdict.valid = verdict.is_valid();
         self.verdict.outcome = verdict.outcome;
         self.verdict.reasons = verdict.reasons;

@@ -14,15 +14,15 @@ use self::observer::{Counter, Observer};
 use crate::cpus;
 use crate::load::clock::nanos;
 use crate::load::config::{Config, Load, Server};
-use crate::load::control::Orders;
+use crate::load::control::RunControl;
 use crate::load::engine::connect::{Connected, connect_all};
-use crate::load::engine::connection_slot::Lane;
+use crate::load::engine::connection_slot::ConnectionSlot;
 use crate::load::engine::dial::Dialer;
 use crate::load::engine::poller::Poller;
 use crate::load::engine::schedule::{Schedule, Sequence};
-use crate::load::engine::worker::{Pace, Parts, Renewal};
-use crate::load::engine::worker_pool::Crew;
-use crate::load::engine::workload::Content;
+use crate::load::engine::worker::{Pace, Reconnect, WorkerInit};
+use crate::load::engine::worker_pool::WorkerPool;
+use crate::load::engine::workload::Workload;
 use crate::load::error::RunError;
 use crate::load::record::cpu::{OwnThreads, ServerThreads};
 use crate::load::record::host::Host;
@@ -68,7 +68,7 @@ pub fn run_watched(config: &Config, watch: &mut dyn Watch) -> Result<Report, Run
     }
     let connected = connected
         .map_err(|source| RunError::Connect { target: config.target.name.clone(), source })?;
-    let content = Content::of(config);
+    let workload = Workload::of(config);
     let received: Vec<Counter> = (0..config.threads).map(|_| Counter::default()).collect();
     let server = server_threads(config, &connected);
     let window = Window::of(config);
@@ -84,25 +84,25 @@ pub fn run_watched(config: &Config, watch: &mut dyn Watch) -> Result<Report, Run
         before: Samples::default(),
         after: Samples::default(),
     };
-    let orders = Orders::new(window.end_ns);
+    let control = RunControl::new(window.end_ns);
     let mut collector = Collector::new(window.start_ns);
     let dialer = &connected.dialer;
-    let shared = Shared { content: &content, received: &received, orders: &orders, dialer };
-    let parts = divide(config, connected.sockets, shared, &mut collector)?;
-    let hiccup_parts = host_stall::Parts {
+    let shared = Shared { workload: &workload, received: &received, control: &control, dialer };
+    let init = divide(config, connected.sockets, shared, &mut collector)?;
+    let host_stall_init = host_stall::Init {
         cpus: host_stall::free_cpus(config, &cpus),
         start_ns: window.start_ns,
-        orders: &orders,
-        giver: collector.giver(),
+        control: &control,
+        sender: collector.sender(),
     };
     let measurement = thread::scope(|scope| {
         let (start_hiccup, started) = mpsc::channel();
-        let hiccup = host_stall::start(scope, hiccup_parts, started)?;
-        let (crew, generator) = Crew::start(scope, config, &orders, parts)?;
+        let hiccup = host_stall::start(scope, host_stall_init, started)?;
+        let (pool, generator) = WorkerPool::start(scope, config, &control, init)?;
         // It fails only when the thread has ended, and its panic comes with the join.
-        let _ = start_hiccup.send(crew.clock());
+        let _ = start_hiccup.send(pool.clock());
         let observer = Observer {
-            clock: crew.clock(),
+            clock: pool.clock(),
             received: &received,
             server,
             generator,
@@ -111,7 +111,7 @@ pub fn run_watched(config: &Config, watch: &mut dyn Watch) -> Result<Report, Run
             hiccup,
             watch,
         };
-        observer.observe(config, crew, measurement)
+        observer.observe(config, pool, measurement)
     })?;
     Report::new(config, host, measurement)
 }
@@ -144,9 +144,9 @@ fn server_threads(config: &Config, connected: &Connected) -> Option<ServerThread
 /// What the threads share with each other and with the observer.
 #[derive(Clone, Copy)]
 struct Shared<'run> {
-    content: &'run Content,
+    workload: &'run Workload,
     received: &'run [Counter],
-    orders: &'run Orders,
+    control: &'run RunControl,
     dialer: &'run Dialer,
 }
 
@@ -156,12 +156,12 @@ fn divide<'run>(
     sockets: Vec<TcpStream>,
     shared: Shared<'run>,
     collector: &mut Collector,
-) -> io::Result<Vec<Parts<'run>>> {
+) -> io::Result<Vec<WorkerInit<'run>>> {
     // Fewer connections than asked for may need fewer threads.
     let threads = config.threads.min(sockets.len());
     let all_connections = sockets.len();
     let window = Window::of(config);
-    let mut parts = Vec::with_capacity(threads);
+    let mut init = Vec::with_capacity(threads);
     for (thread, Counter(live_received)) in shared.received.iter().enumerate().take(threads) {
         let pace = match config.load {
             Load::Closed => Pace::Closed,
@@ -175,22 +175,24 @@ fn divide<'run>(
                 spin_ns: nanos(config.spin),
             },
         };
-        parts.push(Parts {
+        init.push(WorkerInit {
             poller: Poller::new()?,
-            lanes: Vec::new(),
-            renewal: config.reconnect.map(|_| Renewal { dialer: shared.dialer, all_connections }),
-            content: shared.content,
+            slots: Vec::new(),
+            reconnect: config
+                .reconnect
+                .map(|_| Reconnect { dialer: shared.dialer, all_connections }),
+            workload: shared.workload,
             recorder: Recorder::new(window, matches!(pace, Pace::Open { .. })),
             pace,
-            orders: shared.orders,
-            giver: collector.giver(),
+            control: shared.control,
+            sender: collector.sender(),
             live_received,
         });
     }
     for (number, socket) in sockets.into_iter().enumerate() {
-        let part = &mut parts[number % threads];
-        part.poller.add(socket.as_fd(), part.lanes.len())?;
-        part.lanes.push(Lane::new(number, shared.content.connection(number, socket)));
+        let part = &mut init[number % threads];
+        part.poller.add(socket.as_fd(), part.slots.len())?;
+        part.slots.push(ConnectionSlot::new(number, shared.workload.connection(number, socket)));
     }
-    Ok(parts)
+    Ok(init)
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::load::clock::{Clock, nanos};
 use crate::load::config::Config;
-use crate::load::engine::worker_pool::Crew;
+use crate::load::engine::worker_pool::WorkerPool;
 use crate::load::error::RunError;
 use crate::load::record::cpu::{OwnThreads, ServerThreads};
 use crate::load::record::host::stolen_ns;
@@ -39,29 +39,29 @@ pub(crate) struct Observer<'run> {
 }
 
 impl Observer<'_> {
-    /// Stays with a crew from its start to its end.
+    /// Stays with a pool from its start to its end.
     pub(crate) fn observe(
         mut self,
         config: &Config,
-        crew: Crew<'_>,
+        pool: WorkerPool<'_>,
         mut measurement: Measurement,
     ) -> Result<Measurement, RunError> {
         let planned = config.warmup + config.duration;
-        let ends_early = || crew.is_finished() || config.interrupt.is_raised();
-        self.wait(&crew, Phase::Warmup, planned, measurement.window.start_ns, &ends_early);
+        let ends_early = || pool.is_finished() || config.interrupt.is_raised();
+        self.wait(&pool, Phase::Warmup, planned, measurement.window.start_ns, &ends_early);
         measurement.before = self.sample();
-        self.wait(&crew, Phase::Measuring, planned, measurement.window.end_ns, &ends_early);
+        self.wait(&pool, Phase::Measuring, planned, measurement.window.end_ns, &ends_early);
         let now_ns = self.clock.now_ns();
-        if now_ns < measurement.window.end_ns && crew.is_finished() {
+        if now_ns < measurement.window.end_ns && pool.is_finished() {
             measurement.gone_after_ns = Some(now_ns);
         } else if now_ns < measurement.window.end_ns {
             measurement.was_interrupted = true;
-            measurement.window.end_ns = self.end_early(planned, &crew);
+            measurement.window.end_ns = self.end_early(planned, &pool);
         }
         measurement.after = self.sample();
-        crew.release();
-        self.wait(&crew, Phase::Draining, planned, u64::MAX, &|| crew.is_finished());
-        measurement.recorders = crew.join()?;
+        pool.release();
+        self.wait(&pool, Phase::Draining, planned, u64::MAX, &|| pool.is_finished());
+        measurement.recorders = pool.join()?;
         self.hiccup.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         self.intervals.show(self.clock.now_ns(), self.watch);
         measurement.latencies = self.intervals.into_total();
@@ -72,27 +72,27 @@ impl Observer<'_> {
     }
 
     /// Ends the measured window; says when.
-    fn end_early(&mut self, planned: Duration, crew: &Crew<'_>) -> u64 {
+    fn end_early(&mut self, planned: Duration, pool: &WorkerPool<'_>) -> u64 {
         /// Threads hear of it before it comes, so that none measures beyond it.
         const NOTICE_NS: u64 = 20_000_000;
         let end_ns = self.clock.now_ns() + NOTICE_NS;
-        crew.end_at(end_ns);
+        pool.end_at(end_ns);
         self.intervals.end_at(end_ns);
-        self.wait(crew, Phase::Measuring, planned, end_ns, &|| crew.is_finished());
+        self.wait(pool, Phase::Measuring, planned, end_ns, &|| pool.is_finished());
         end_ns
     }
 
     /// Waits for a time of the run or its end, whichever comes first, and tells how it goes.
     fn wait(
         &mut self,
-        crew: &Crew<'_>,
+        pool: &WorkerPool<'_>,
         phase: Phase,
         planned: Duration,
         until_ns: u64,
         is_over: &dyn Fn() -> bool,
     ) {
         /// Soon enough for nobody to notice that the run had ended.
-        const LOOK: Duration = Duration::from_millis(10);
+        const POLL_INTERVAL: Duration = Duration::from_millis(10);
         let mut told_ns = self.clock.now_ns();
         let mut told_received = self.received();
         loop {
@@ -102,7 +102,7 @@ impl Observer<'_> {
             }
             if self.intervals.is_due(now_ns) {
                 // Threads that wait for replies have a second to give as well.
-                crew.ring();
+                pool.wake();
             }
             self.intervals.show(now_ns, self.watch);
             if now_ns - told_ns >= nanos(PROGRESS_INTERVAL) {
@@ -117,7 +117,7 @@ impl Observer<'_> {
                 });
                 (told_ns, told_received) = (now_ns, received);
             }
-            let nap = if phase == Phase::Draining { LOOK } else { LOOK * 5 };
+            let nap = if phase == Phase::Draining { POLL_INTERVAL } else { POLL_INTERVAL * 5 };
             thread::sleep(nap.min(Duration::from_nanos(until_ns - now_ns)));
         }
     }

@@ -23,7 +23,7 @@ impl Rates {
 
 const FIRST: u64 = 1_000;
 /// No server of one host answers more.
-const MOST: u64 = 1_000_000_000;
+const MAX_RATE: u64 = 1_000_000_000;
 /// The last octave is divided into this many parts.
 const PARTS: u64 = 4;
 
@@ -66,7 +66,7 @@ impl Plan {
                 rates.pop();
                 return;
             }
-            (Next::Up(_), true) if rate < MOST => Next::Up((rate * 2).min(MOST)),
+            (Next::Up(_), true) if rate < MAX_RATE => Next::Up((rate * 2).min(MAX_RATE)),
             (Next::Up(_), true) => Next::Listed(Vec::new()),
             (Next::Up(FIRST), false) | (Next::Down(_), false) if rate > 1 => Next::Down(rate / 2),
             (Next::Up(_), false) => Next::Listed(between(rate / 2, rate)),
@@ -125,6 +125,6 @@ mod tests {
 
     #[test]
     fn there_is_an_end_to_the_fastest() {
-        assert_eq!(rates(&Rates::Doubling, u64::MAX).last(), Some(&MOST));
+        assert_eq!(rates(&Rates::Doubling, u64::MAX).last(), Some(&MAX_RATE));
     }
 }

@@ -3,7 +3,7 @@
 use crate::load::report::search::Purpose;
 
 /// No server of one host answers more.
-const MOST: u64 = 1_000_000_000;
+const MAX_RATE: u64 = 1_000_000_000;
 
 /// Where a search begins, and how close it comes.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -37,8 +37,8 @@ impl Search {
     pub(super) fn next_probe(&self) -> Option<(u64, Purpose)> {
         match (self.highest_passed(), self.failed) {
             (None, None) => Some((self.bounds.start, Purpose::Double)),
-            (Some(passed), None) if passed >= MOST => self.confirmation(passed),
-            (Some(passed), None) => Some(((passed * 2).min(MOST), Purpose::Double)),
+            (Some(passed), None) if passed >= MAX_RATE => self.confirmation(passed),
+            (Some(passed), None) => Some(((passed * 2).min(MAX_RATE), Purpose::Double)),
             (None, Some(failed)) if failed <= self.bounds.least => None,
             (None, Some(failed)) => Some(((failed / 2).max(self.bounds.least), Purpose::Halve)),
             (Some(passed), Some(failed)) if self.is_close(passed, failed) => {
@@ -153,7 +153,7 @@ mod tests {
     #[test]
     fn there_is_an_end_where_everything_passes() {
         let (_, found) = search(bounds(1000, 1, 0.05), |_| true);
-        assert_eq!((found.highest_passed(), found.lowest_failed()), (Some(MOST), None));
+        assert_eq!((found.highest_passed(), found.lowest_failed()), (Some(MAX_RATE), None));
         assert!(found.is_confirmed());
     }
 

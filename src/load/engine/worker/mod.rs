@@ -1,13 +1,13 @@
 //! One generator thread's event loop: sends what is due, receives, records.
 //!
-//! The life of a message: it becomes due (closed loop: a slot is free; open loop: its intended
-//! time has come), it is sent or waits for a slot, its reply is read and checked, *the next one is
+//! The life of a message: it becomes due (closed loop: there is room; open loop: its intended
+//! time has come), it is sent or waits for room, its reply is read and checked, *the next one is
 //! sent*, and only when all sockets had their turn is it recorded.
 //!
-//! This file waits, and sends on time; [`traffic`] is what goes on over a connection, [`renewal`]
+//! This file waits, and sends on time; [`traffic`] is what goes on over a connection, [`reconnect`]
 //! how one replaces another.
 
-mod renewal;
+mod reconnect;
 mod traffic;
 
 use std::io;
@@ -16,23 +16,23 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::load::clock::Clock;
-use crate::load::control::Orders;
-use crate::load::engine::connection_slot::{Lane, State};
+use crate::load::control::RunControl;
+use crate::load::engine::connection_slot::{ConnectionSlot, State};
 use crate::load::engine::deadlines::Deadlines;
 use crate::load::engine::dial::Dialer;
 use crate::load::engine::poller::{Events, Poller, Readiness};
 use crate::load::engine::schedule::Schedule;
 use crate::load::engine::wire::RECEIVE_CHUNK;
-use crate::load::engine::workload::Content;
+use crate::load::engine::workload::Workload;
 use crate::load::record::recorder::Recorder;
 use crate::load::record::recorder::Sent;
-use crate::load::record::seconds::Giver;
+use crate::load::record::seconds::IntervalSender;
 
 /// How long replies are awaited after the measured window.
 pub(crate) const DRAIN_NS: u64 = 5_000_000_000;
 /// Messages sent on time's demand before replies are looked at again.
 const DUE_PER_TURN: usize = 64;
-/// Messages of a thread that may wait for a slot (32 MiB of times); what is due beyond that is
+/// Messages of a thread that may wait for room (32 MiB of times); what is due beyond that is
 /// counted as unsent at once.
 const BACKLOG_LIMIT: usize = 4 << 20;
 
@@ -50,24 +50,24 @@ pub(crate) enum Pace {
 }
 
 /// What a worker is made of.
-pub(crate) struct Parts<'run> {
+pub(crate) struct WorkerInit<'run> {
     pub(crate) poller: Poller,
-    pub(crate) lanes: Vec<Lane>,
+    pub(crate) slots: Vec<ConnectionSlot>,
     /// How connections are replaced, if they are.
-    pub(crate) renewal: Option<Renewal<'run>>,
-    pub(crate) content: &'run Content,
+    pub(crate) reconnect: Option<Reconnect<'run>>,
+    pub(crate) workload: &'run Workload,
     pub(crate) pace: Pace,
     /// What the worker is told while it runs.
-    pub(crate) orders: &'run Orders,
+    pub(crate) control: &'run RunControl,
     pub(crate) recorder: Recorder,
     /// Takes the histograms of each second.
-    pub(crate) giver: Giver,
+    pub(crate) sender: IntervalSender,
     /// Where others read how many replies have come.
     pub(crate) live_received: &'run AtomicU64,
 }
 
 /// What makes the connections that replace others.
-pub(crate) struct Renewal<'run> {
+pub(crate) struct Reconnect<'run> {
     pub(crate) dialer: &'run Dialer,
     /// How many the run began with.
     pub(crate) all_connections: usize,
@@ -76,18 +76,18 @@ pub(crate) struct Renewal<'run> {
 pub(crate) struct Worker<'run> {
     poller: Poller,
     events: Events,
-    lanes: Vec<Lane>,
-    renewal: Option<Renewal<'run>>,
+    slots: Vec<ConnectionSlot>,
+    reconnect: Option<Reconnect<'run>>,
     deadlines: Deadlines,
-    /// Lanes that are not gone.
+    /// Slots that are not gone.
     alive: usize,
     /// Connections that wait for the server's FIN, having carried their share.
     closing: usize,
-    /// The lane that the next due message goes to, if it is not gone.
+    /// The slot that the next due message goes to, if it is not gone.
     turn: usize,
-    content: &'run Content,
+    workload: &'run Workload,
     pace: Pace,
-    orders: &'run Orders,
+    control: &'run RunControl,
     /// When the measured window ends: nothing is intended from then on.
     end_ns: u64,
     clock: Clock,
@@ -99,33 +99,33 @@ pub(crate) struct Worker<'run> {
     has_worked: bool,
     /// Whether whoever watches has seen the measured window end.
     is_released: bool,
-    /// Sums over the lanes.
+    /// Sums over the slots.
     in_flight: usize,
     backlog: usize,
     buffer: Box<[u8]>,
     /// Messages whose replies are complete and not yet recorded, and when they were.
     answered: Vec<(Sent, u64)>,
     recorder: Recorder,
-    giver: Giver,
+    sender: IntervalSender,
     live_received: &'run AtomicU64,
 }
 
 impl<'run> Worker<'run> {
-    /// A worker whose lanes are registered with its poller in their order.
-    pub(crate) fn new(parts: Parts<'run>, clock: Clock) -> Self {
+    /// A worker whose slots are registered with its poller in their order.
+    pub(crate) fn new(init: WorkerInit<'run>, clock: Clock) -> Self {
         Self {
-            poller: parts.poller,
+            poller: init.poller,
             events: Events::default(),
-            alive: parts.lanes.len(),
-            deadlines: Deadlines::new(parts.lanes.len()),
-            lanes: parts.lanes,
-            renewal: parts.renewal,
+            alive: init.slots.len(),
+            deadlines: Deadlines::new(init.slots.len()),
+            slots: init.slots,
+            reconnect: init.reconnect,
             closing: 0,
             turn: 0,
-            content: parts.content,
-            pace: parts.pace,
-            orders: parts.orders,
-            end_ns: parts.orders.end_ns(),
+            workload: init.workload,
+            pace: init.pace,
+            control: init.control,
+            end_ns: init.control.end_ns(),
             clock,
             now_ns: clock.now_ns(),
             poll_until_ns: 0,
@@ -135,9 +135,9 @@ impl<'run> Worker<'run> {
             backlog: 0,
             buffer: vec![0; RECEIVE_CHUNK].into_boxed_slice(),
             answered: Vec::new(),
-            recorder: parts.recorder,
-            giver: parts.giver,
-            live_received: parts.live_received,
+            recorder: init.recorder,
+            sender: init.sender,
+            live_received: init.live_received,
         }
     }
 
@@ -148,9 +148,9 @@ impl<'run> Worker<'run> {
     /// When the kernel refuses to wait; connections that fail are counted, not errors.
     pub(crate) fn run(mut self) -> io::Result<Recorder> {
         if matches!(self.pace, Pace::Closed) {
-            for index in 0..self.lanes.len() {
+            for index in 0..self.slots.len() {
                 self.now_ns = self.clock.now_ns();
-                self.fill_slots(index);
+                self.fill(index);
             }
         }
         while !self.is_done() {
@@ -158,7 +158,7 @@ impl<'run> Worker<'run> {
             self.has_worked = events > 0;
             for place in 0..events {
                 match self.poller.event(&self.events, place) {
-                    Readiness::Bell => self.take_orders(),
+                    Readiness::Woken => self.obey_control(),
                     Readiness::Socket { index, readable, ended, writable } => {
                         self.serve(index, readable, ended, writable);
                     }
@@ -170,17 +170,17 @@ impl<'run> Worker<'run> {
             self.live_received.store(self.recorder.totals.received, Ordering::Relaxed);
         }
         self.give_up();
-        let Self { mut recorder, giver, .. } = self;
-        giver.finish(mem::take(&mut recorder.latencies));
+        let Self { mut recorder, sender, .. } = self;
+        sender.finish(mem::take(&mut recorder.latencies));
         Ok(recorder)
     }
 
-    fn take_orders(&mut self) {
-        self.end_ns = self.orders.end_ns();
-        self.is_released = self.orders.are_to_release();
+    fn obey_control(&mut self) {
+        self.end_ns = self.control.end_ns();
+        self.is_released = self.control.is_released();
         self.recorder.end_window_at(self.end_ns);
         self.now_ns = self.clock.now_ns();
-        self.give_second(self.now_ns);
+        self.send_second(self.now_ns);
     }
 
     /// A thread takes its CPU accounting with it, so it stays until it is released.
@@ -219,7 +219,7 @@ impl<'run> Worker<'run> {
         Ok(events)
     }
 
-    /// When the next message or a lane is to be looked after, or the drain is over.
+    /// When the next message or a slot is to be looked after, or the drain is over.
     fn due_ns(&self) -> Option<u64> {
         let message_ns = match &self.pace {
             _ if self.in_flight > 0 && self.now_ns < self.poll_until_ns => Some(self.now_ns),
@@ -232,22 +232,22 @@ impl<'run> Worker<'run> {
         message_ns.into_iter().chain(self.deadlines.next_ns()).min()
     }
 
-    /// A lane's socket is ready.
+    /// A slot's socket is ready.
     fn serve(&mut self, index: usize, readable: bool, ended: bool, writable: bool) {
-        if matches!(self.lanes[index].state, State::Connecting { .. }) {
+        if matches!(self.slots[index].state, State::Connecting { .. }) {
             return self.establish(index);
         }
         if writable {
             self.flush(index);
             self.now_ns = self.clock.now_ns();
-            self.fill_slots(index);
+            self.fill(index);
         }
         if readable {
             self.receive(index, ended);
         }
     }
 
-    /// Open loop: sends the messages whose time has come, or lets them wait for a slot.
+    /// Open loop: sends the messages whose time has come, or lets them wait for room.
     fn send_due(&mut self) {
         for _ in 0..DUE_PER_TURN {
             let Pace::Open { schedule, spin_ns } = &mut self.pace else { return };
@@ -269,30 +269,30 @@ impl<'run> Worker<'run> {
             self.recorder.totals.unsent += 1;
             return;
         };
-        let lane = &mut self.lanes[index];
-        let is_next = lane.backlog.is_empty();
-        if let Some(connection) = lane.connection()
+        let slot = &mut self.slots[index];
+        let is_next = slot.backlog.is_empty();
+        if let Some(connection) = slot.connection()
             && is_next
-            && connection.free_slots() > 0
+            && connection.room() > 0
         {
-            connection.fill_slot(intended_ns, self.now_ns, self.content);
+            connection.push_due(intended_ns, self.now_ns, self.workload);
             self.in_flight += 1;
             self.recorder.totals.sent += 1;
             self.flush(index);
         } else if self.backlog < BACKLOG_LIMIT {
-            lane.backlog.push_back(intended_ns);
+            slot.backlog.push_back(intended_ns);
             self.backlog += 1;
         } else {
             self.recorder.totals.unsent += 1;
         }
     }
 
-    /// The lane whose turn it is, of those that still take messages.
+    /// The slot whose turn it is, of those that still take messages.
     fn next_turn(&mut self) -> Option<usize> {
-        for _ in 0..self.lanes.len() {
+        for _ in 0..self.slots.len() {
             let index = self.turn;
-            self.turn = if index + 1 == self.lanes.len() { 0 } else { index + 1 };
-            if self.lanes[index].takes_messages(self.renewal.is_some()) {
+            self.turn = if index + 1 == self.slots.len() { 0 } else { index + 1 };
+            if self.slots[index].takes_messages(self.reconnect.is_some()) {
                 return Some(index);
             }
         }
@@ -303,16 +303,16 @@ impl<'run> Worker<'run> {
     fn record(&mut self) {
         let mut answered = mem::take(&mut self.answered);
         for (sent, received_ns) in answered.drain(..) {
-            self.give_second(received_ns);
+            self.send_second(received_ns);
             self.recorder.receive(sent, received_ns);
         }
         self.answered = answered; // its memory is used again
     }
 
     /// Gives what was recorded away if its second is over.
-    fn give_second(&mut self, now_ns: u64) {
-        if now_ns >= self.giver.next_ns() {
-            self.giver.give(&mut self.recorder.latencies, now_ns);
+    fn send_second(&mut self, now_ns: u64) {
+        if now_ns >= self.sender.next_ns() {
+            self.sender.send_second(&mut self.recorder.latencies, now_ns);
         }
     }
 

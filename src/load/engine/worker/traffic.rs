@@ -1,10 +1,10 @@
-//! What goes on over a lane's connection, from its messages to its end.
+//! What goes on over a slot's connection, from its messages to its end.
 
 use std::mem;
 
 use super::{Pace, Worker};
 use crate::load::engine::connection::{Read, Source};
-use crate::load::engine::connection_slot::{Lane, State};
+use crate::load::engine::connection_slot::{ConnectionSlot, State};
 use crate::load::record::ending::Ending;
 
 /// Reads from one connection before the others have their turn: one maximal burst of a
@@ -21,7 +21,7 @@ impl Worker<'_> {
     /// Reads what arrived, to the end if it has ended, and sends what that makes room for.
     pub(super) fn receive(&mut self, index: usize, has_ended: bool) {
         for _ in 0..READS_PER_TURN {
-            let Some(connection) = self.lanes[index].connection() else { return };
+            let Some(connection) = self.slots[index].connection() else { return };
             let length = match connection.read(&mut self.buffer) {
                 Read::Empty => return,
                 Read::Ended(ending) => return self.end(index, ending),
@@ -29,7 +29,7 @@ impl Worker<'_> {
             };
             self.now_ns = self.clock.now_ns();
             let received_ns = self.now_ns;
-            let received = connection.check(&self.buffer[..length], self.content);
+            let received = connection.check(&self.buffer[..length], self.workload);
             let answered = connection.take_answered(received.completed);
             self.answered.extend(answered.map(|sent| (sent, received_ns)));
             self.in_flight -= received.completed;
@@ -40,7 +40,7 @@ impl Worker<'_> {
                     if received.completed > 1 || length > CHECKED_AT_ONCE {
                         self.now_ns = self.clock.now_ns();
                     }
-                    self.fill_slots(index);
+                    self.fill(index);
                     self.close_spent(index);
                 }
                 Some(Ending::GoAway) => self.leave(index),
@@ -58,7 +58,7 @@ impl Worker<'_> {
 
     /// There may be more to read; the others have their turn first.
     fn leave_rest(&mut self, index: usize) {
-        let Some(connection) = self.lanes[index].connection() else { return };
+        let Some(connection) = self.slots[index].connection() else { return };
         if connection.watches_writable {
             return;
         }
@@ -67,11 +67,12 @@ impl Worker<'_> {
         }
     }
 
-    /// Sends into the connection's free slots: in closed loop always until the end, in open loop
+    /// Sends into the connection's room: in closed loop always until the end, in open loop
     /// what waits. The clock has just been read.
-    pub(super) fn fill_slots(&mut self, index: usize) {
+    pub(super) fn fill(&mut self, index: usize) {
         loop {
-            let Lane { state: State::Open(connection), backlog, .. } = &mut self.lanes[index]
+            let ConnectionSlot { state: State::Open(connection), backlog, .. } =
+                &mut self.slots[index]
             else {
                 return;
             };
@@ -80,7 +81,7 @@ impl Worker<'_> {
                 Pace::Closed => return,
                 Pace::Open { .. } => Source::Backlog(backlog),
             };
-            let messages = connection.fill_slots(source, self.now_ns, self.content);
+            let messages = connection.fill(source, self.now_ns, self.workload);
             if messages == 0 {
                 return;
             }
@@ -104,8 +105,8 @@ impl Worker<'_> {
 
     /// Gives the socket what it takes, and asks to be told when it takes more.
     pub(super) fn flush(&mut self, index: usize) {
-        let Some(connection) = self.lanes[index].connection() else { return };
-        let outcome = connection.flush(self.content).and_then(|bytes| {
+        let Some(connection) = self.slots[index].connection() else { return };
+        let outcome = connection.flush(self.workload).and_then(|bytes| {
             self.recorder.totals.bytes_sent += bytes as u64;
             let has_unsent = connection.has_unsent();
             if connection.watches_writable != has_unsent {
@@ -121,20 +122,20 @@ impl Worker<'_> {
 
     /// The server asked the connection to finish.
     fn leave(&mut self, index: usize) {
-        let Some(connection) = self.lanes[index].connection() else { return };
+        let Some(connection) = self.slots[index].connection() else { return };
         if connection.is_leaving() {
             return;
         }
         connection.leave();
         self.recorder.end(Ending::GoAway);
-        if self.renewal.is_none() {
+        if self.reconnect.is_none() {
             self.forget_backlog(index);
         }
     }
 
     /// The connection is over: what is in flight on it is lost.
     pub(super) fn end(&mut self, index: usize, ending: Ending) {
-        let Some(connection) = self.lanes[index].take_connection() else { return };
+        let Some(connection) = self.slots[index].take_connection() else { return };
         self.deadlines.clear(index);
         self.closing -= usize::from(connection.is_closing());
         self.in_flight -= connection.in_flight();
@@ -147,22 +148,22 @@ impl Worker<'_> {
         let was_of_use = connection.was_answered();
         // Its descriptor is free before another is needed.
         drop(connection);
-        if self.renewal.is_some() {
+        if self.reconnect.is_some() {
             self.renew(index, was_of_use);
         } else {
             self.abandon(index);
         }
     }
 
-    /// The lane has no connection and will have none: what waits is never sent.
+    /// The slot has no connection and will have none: what waits is never sent.
     pub(super) fn abandon(&mut self, index: usize) {
-        self.lanes[index].state = State::Gone;
+        self.slots[index].state = State::Abandoned;
         self.alive -= 1;
         self.forget_backlog(index);
     }
 
     fn forget_backlog(&mut self, index: usize) {
-        let unsent = mem::take(&mut self.lanes[index].backlog).len();
+        let unsent = mem::take(&mut self.slots[index].backlog).len();
         self.backlog -= unsent;
         self.recorder.totals.unsent += unsent as u64;
     }

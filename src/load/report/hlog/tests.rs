@@ -101,9 +101,9 @@ fn seconds_of_two_machines_become_one() {
     ];
     let mut shown = Vec::new();
     let merged = merge(&logs.map(|log| Log::read(&log).unwrap()), &mut |interval| {
-        let begun = interval.start.duration_since(EPOCH).unwrap().as_secs() - 1_700_000_000;
+        let started = interval.start.duration_since(EPOCH).unwrap().as_secs() - 1_700_000_000;
         shown.push((
-            begun,
+            started,
             interval.tag.unwrap().to_owned(),
             interval.duration,
             interval.values.len(),
@@ -116,7 +116,9 @@ fn seconds_of_two_machines_become_one() {
         (1, "service", 1400, 2),
         (2, "service", 1000, 1),
     ]
-    .map(|(begun, tag, ms, samples)| (begun, tag.to_owned(), Duration::from_millis(ms), samples));
+    .map(|(started, tag, ms, samples)| {
+        (started, tag.to_owned(), Duration::from_millis(ms), samples)
+    });
     assert_eq!(shown, expected);
     assert_eq!(merged.end.duration_since(merged.start).unwrap(), 3 * SECOND);
 }
@@ -168,15 +170,15 @@ fn ranges_grow_to_the_widest() {
 fn timestamps_are_read_as_java_does() {
     let plain = String::from_utf8(log_of("service", 0, &[vec![10]])).unwrap();
     let line = plain.lines().last().unwrap().replace("0.000,1.000", "5.000,1.000");
-    let begun = |header: &str| {
+    let started = |header: &str| {
         let log = Log::read(format!("{header}{line}\n").as_bytes()).unwrap();
         log.entries[0].start.duration_since(EPOCH).unwrap().as_secs()
     };
-    assert_eq!(begun(""), 5);
-    assert_eq!(begun("#[StartTime: 1700000000.000 (seconds since epoch)]\n"), 1_700_000_005);
-    assert_eq!(begun("#[StartTime: 100.000 (seconds since epoch)]\n"), 5);
+    assert_eq!(started(""), 5);
+    assert_eq!(started("#[StartTime: 1700000000.000 (seconds since epoch)]\n"), 1_700_000_005);
+    assert_eq!(started("#[StartTime: 100.000 (seconds since epoch)]\n"), 5);
     assert_eq!(
-        begun("#[StartTime: 1700000000.0 (x)]\n#[BaseTime: 1600000000.0 (x)]\n"),
+        started("#[StartTime: 1700000000.0 (x)]\n#[BaseTime: 1600000000.0 (x)]\n"),
         1_600_000_005
     );
 }

@@ -174,9 +174,9 @@ mod tests {
 
     #[test]
     fn blocks_take_turns() {
-        let orders: Vec<String> =
+        let control: Vec<String> =
             (0..4).map(|number| Order::of_block(number).to_string()).collect();
-        assert_eq!(orders, ["ABBA", "BAAB", "ABBA", "BAAB"]);
+        assert_eq!(control, ["ABBA", "BAAB", "ABBA", "BAAB"]);
     }
 
     #[test]

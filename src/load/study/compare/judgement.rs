@@ -6,7 +6,7 @@ use super::statistics::Estimate;
 use crate::load::format::{counted, percent};
 
 /// Fewer blocks give no interval worth the name: of two ratios it is the two.
-const BLOCKS_AT_LEAST: usize = 3;
+const MIN_BLOCKS: usize = 3;
 
 /// Which server is better.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,9 +47,9 @@ impl Judgement {
 fn doubts(ratio: &Estimate, control: &Estimate, blocks: usize, min_effect: f64) -> Vec<String> {
     let effect = ratio.effect();
     let mut doubts = Vec::new();
-    if blocks < BLOCKS_AT_LEAST {
+    if blocks < MIN_BLOCKS {
         doubts.push(format!(
-            "{} cannot give an interval: at least {BLOCKS_AT_LEAST} must be valid",
+            "{} cannot give an interval: at least {MIN_BLOCKS} must be valid",
             counted(blocks as u64, "valid block"),
         ));
     }

@@ -32,7 +32,7 @@ impl Series {
         let mut comparing = Comparing {
             comparison,
             supervisor: Supervisor::new(comparison.config.interrupt.clone()),
-            begun: Instant::now(),
+            started: Instant::now(),
             runs_made: 0,
             on_step,
         };
@@ -69,7 +69,7 @@ fn is_majority(part: usize, whole: usize) -> bool {
 struct Comparing<'a> {
     comparison: &'a Comparison,
     supervisor: Supervisor,
-    begun: Instant,
+    started: Instant,
     runs_made: usize,
     on_step: &'a mut dyn FnMut(Step),
 }
@@ -174,7 +174,7 @@ impl Comparing<'_> {
     fn remaining(&self) -> Duration {
         let to_make = self.comparison.runs() - self.runs_made;
         let run_time = match u32::try_from(self.runs_made) {
-            Ok(made @ 1..) => self.begun.elapsed() / made,
+            Ok(made @ 1..) => self.started.elapsed() / made,
             _ => self.comparison.run_time(),
         };
         run_time * to_make as u32

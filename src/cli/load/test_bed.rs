@@ -38,15 +38,15 @@ impl EmbeddedServer {
 
 /// A setup in place, ready to be measured as often as is wanted.
 #[derive(Debug)]
-pub(super) struct Bench {
+pub(super) struct TestBed {
     config: Config,
     server: Option<Server>,
 }
 
-impl Bench {
+impl TestBed {
     /// Starts the embedded server if the setup has one, and points the configuration at it. From
     /// now on a signal ends the runs early.
-    pub(super) fn set_up(setup: Setup) -> Result<Self, LoadError> {
+    pub(super) fn start(setup: Setup) -> Result<Self, LoadError> {
         let Setup { mut config, embedded } = setup;
         on_signals(config.interrupt.clone()).map_err(RunError::System)?;
         let Some(EmbeddedServer { protocol, cpu }) = embedded else {
@@ -74,7 +74,7 @@ impl Bench {
     }
 
     /// Stops the embedded server.
-    pub(super) fn tear_down(self) -> Result<(), LoadError> {
+    pub(super) fn stop(self) -> Result<(), LoadError> {
         match self.server {
             Some(server) => server.stop().map(|_| ()).map_err(|error| cannot_serve(&error)),
             None => Ok(()),

@@ -1,7 +1,7 @@
 //! A connection is replaced when it has carried its share of messages, or has failed.
 //!
 //! The life of a connection with a share: its last reply comes, it is half-closed, read to the
-//! server's FIN (which anything else would come before, and be counted), and the lane's next SYN
+//! server's FIN (which anything else would come before, and be counted), and the slot's next SYN
 //! is sent at once. Where the server does not play along, there is a pause before the next
 //! attempt, so that a dead server costs little, and an end to attempts.
 
@@ -20,7 +20,7 @@ const CLOSE_LIMIT_NS: u64 = 5_000_000_000;
 impl Worker<'_> {
     /// Half-closes a connection that has carried its share and been answered.
     pub(super) fn close_spent(&mut self, index: usize) {
-        let Some(connection) = self.lanes[index].connection() else { return };
+        let Some(connection) = self.slots[index].connection() else { return };
         if connection.is_spent() {
             connection.close();
             self.closing += 1;
@@ -31,7 +31,7 @@ impl Worker<'_> {
     /// A connection has ended. One that was no use is not replaced at once.
     pub(super) fn renew(&mut self, index: usize, was_of_use: bool) {
         if was_of_use {
-            self.lanes[index].succeed();
+            self.slots[index].succeed();
             self.dial(index);
         } else {
             self.set_back(index);
@@ -40,8 +40,8 @@ impl Worker<'_> {
 
     /// The handshake is decided.
     pub(super) fn establish(&mut self, index: usize) {
-        let lane = &mut self.lanes[index];
-        let State::Connecting { socket, since_ns } = mem::replace(&mut lane.state, State::Resting)
+        let slot = &mut self.slots[index];
+        let State::Connecting { socket, since_ns } = mem::replace(&mut slot.state, State::Backoff)
         else {
             return;
         };
@@ -50,41 +50,41 @@ impl Worker<'_> {
             Ok(socket) => {
                 self.now_ns = self.clock.now_ns();
                 self.recorder.connect(since_ns, self.now_ns);
-                let mut connection = self.content.connection(lane.number(), socket);
+                let mut connection = self.workload.connection(slot.number(), socket);
                 connection.watches_writable = true;
-                lane.state = State::Open(connection);
-                self.fill_slots(index);
+                slot.state = State::Open(connection);
+                self.fill(index);
                 self.flush(index);
             }
             Err(failure) => self.fail_to_connect(index, failure),
         }
     }
 
-    /// Looks after lanes for which nothing has happened in time.
+    /// Looks after slots for which nothing has happened in time.
     pub(super) fn expire(&mut self) {
         while let Some(index) = self.deadlines.take_due(self.now_ns) {
-            match &self.lanes[index].state {
+            match &self.slots[index].state {
                 State::Open(_) => self.end(index, Ending::Unclosed),
                 State::Connecting { .. } => self.fail_to_connect(index, Failure::TimedOut),
-                State::Resting => self.dial(index),
-                State::Gone => {}
+                State::Backoff => self.dial(index),
+                State::Abandoned => {}
             }
         }
     }
 
-    /// Begins the lane's next connection, if there is anything left for it to carry.
+    /// Begins the slot's next connection, if there is anything left for it to carry.
     fn dial(&mut self, index: usize) {
-        let Some(renewal) = &self.renewal else { return };
+        let Some(reconnect) = &self.reconnect else { return };
         self.now_ns = self.clock.now_ns();
-        self.lanes[index].state = State::Resting;
-        if self.is_all_sent() && self.lanes[index].backlog.is_empty() {
+        self.slots[index].state = State::Backoff;
+        if self.is_all_sent() && self.slots[index].backlog.is_empty() {
             return;
         }
-        let lane = &mut self.lanes[index];
-        let number = lane.next_number(renewal.all_connections);
-        match renewal.dialer.begin(number) {
+        let slot = &mut self.slots[index];
+        let number = slot.next_number(reconnect.all_connections);
+        match reconnect.dialer.begin(number) {
             Ok(socket) => {
-                lane.state = State::Connecting { socket, since_ns: self.now_ns };
+                slot.state = State::Connecting { socket, since_ns: self.now_ns };
                 self.deadlines.set(index, self.now_ns + HANDSHAKE_LIMIT_NS);
                 self.watch_handshake(index);
             }
@@ -93,7 +93,7 @@ impl Worker<'_> {
     }
 
     fn watch_handshake(&mut self, index: usize) {
-        let Some(socket) = self.lanes[index].fd() else { return };
+        let Some(socket) = self.slots[index].fd() else { return };
         if let Err(error) = self.poller.add_connecting(socket, index) {
             self.fail_to_connect(index, Failure::Errno(error.raw_os_error()));
         }
@@ -106,10 +106,10 @@ impl Worker<'_> {
     }
 
     fn set_back(&mut self, index: usize) {
-        let lane = &mut self.lanes[index];
-        match lane.set_back() {
+        let slot = &mut self.slots[index];
+        match slot.set_back() {
             Some(pause_ns) => {
-                lane.state = State::Resting;
+                slot.state = State::Backoff;
                 self.deadlines.set(index, self.clock.now_ns() + pause_ns);
             }
             None => self.abandon(index),
