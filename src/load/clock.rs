@@ -20,7 +20,7 @@ impl Clock {
     }
 }
 
-/// What `CLOCK_MONOTONIC` says, which starts with the machine and never goes back
+/// The value of `CLOCK_MONOTONIC`, which starts with the machine and never goes back
 /// (clock_gettime(2)). As one number from the start: a difference of `Instant`s costs half as much
 /// again as asking for the time.
 fn monotonic_ns() -> u64 {

@@ -1,4 +1,4 @@
-//! What generator threads are told while they run. They look when their waker rings.
+//! Control of a run under way. Generator threads look at it when they are woken.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -19,7 +19,7 @@ impl RunControl {
         self.end_ns.load(Ordering::Relaxed)
     }
 
-    /// Whether threads may leave when they have nothing more to do.
+    /// Returns whether threads may leave when they have nothing more to do.
     pub(crate) fn is_released(&self) -> bool {
         self.is_released.load(Ordering::Relaxed)
     }

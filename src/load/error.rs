@@ -10,7 +10,7 @@ pub enum RunError {
     Connect {
         /// The target as the user wrote it.
         target: String,
-        /// What the last address answered.
+        /// The error of the last address.
         source: io::Error,
     },
     /// Not one complete reply came.
@@ -18,13 +18,13 @@ pub enum RunError {
     NothingReceived {
         /// The target as the user wrote it.
         target: String,
-        /// What was seen instead.
+        /// The reasons, as far as they are known.
         why: String,
     },
     /// The interrupt was raised before there was anything to measure.
     #[error("interrupted while {doing}: nothing was measured")]
     Interrupted {
-        /// What the run was doing.
+        /// The run's phase.
         doing: &'static str,
     },
     /// A generator thread may not run where it should.
@@ -32,7 +32,7 @@ pub enum RunError {
     Pin {
         /// The CPU.
         cpu: usize,
-        /// What the kernel said.
+        /// The kernel's error.
         source: io::Error,
     },
     /// The kernel refused something that every run needs.

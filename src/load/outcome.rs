@@ -1,9 +1,9 @@
-//! What a measurement came to, decided once.
+//! The outcome of a measurement, decided once.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// What a measurement came to.
+/// The outcome of a measurement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
@@ -22,12 +22,12 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// Whether the numbers may be used.
+    /// Returns whether the numbers may be used.
     pub fn is_valid(self) -> bool {
         matches!(self, Self::Passed | Self::Missed)
     }
 
-    /// Whether the measurement says nothing of the server, so that another may.
+    /// Returns whether the measurement says nothing of the server, so that another may.
     pub fn is_worth_repeating(self) -> bool {
         matches!(self, Self::GeneratorLimited | Self::TooFewSamples)
     }

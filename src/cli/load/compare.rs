@@ -53,7 +53,7 @@ pub struct Compare {
     /// Blocks of four runs
     #[arg(long, value_name = "N", default_value = "10", value_parser = parse_count)]
     blocks: u64,
-    /// What they are compared by [default: throughput; with --rate p99]
+    /// Metric of the comparison [default: throughput; with --rate p99]
     #[arg(long, value_enum)]
     metric: Option<MetricName>,
     /// A smaller difference is none
@@ -90,7 +90,7 @@ enum MetricName {
 }
 
 impl Compare {
-    /// Compares, and writes the report where it belongs; says with which code to exit.
+    /// Compares, and writes the report where it belongs; returns the exit code.
     pub(super) fn execute(self) -> Result<ExitCode, LoadError> {
         let comparison = self.resolve()?;
         let outputs = self.reporting.open()?;

@@ -86,7 +86,7 @@ impl Destination {
         }
     }
 
-    /// Whether nothing can go to stdout in its stead.
+    /// Returns whether nothing can go to stdout in its stead.
     pub(super) fn is_stdout(&self) -> bool {
         matches!(self.place, Place::Stdout)
     }
@@ -101,7 +101,7 @@ impl Destination {
         outcome.map_err(|source| self.fail(source))
     }
 
-    /// What is to be told of an error that came while it was written to.
+    /// The error of a write that failed.
     pub(super) fn fail(self, source: io::Error) -> LoadError {
         LoadError::Write { what: self.what, path: self.path, source }
     }
@@ -234,7 +234,7 @@ fn beside_of(target: &Path) -> io::Result<NamedTempFile> {
     Ok(file)
 }
 
-/// Whether a path names an open file of this process: it is written to where it stands.
+/// Returns whether a path names an open file of this process: it is written to where it stands.
 fn is_descriptor(path: &Path) -> bool {
     ["/dev/fd", "/proc"].iter().any(|directory| path.starts_with(directory))
         || path == Path::new("/dev/stderr")

@@ -43,7 +43,7 @@ pub enum LoadError {
         option: &'static str,
         /// The file.
         path: PathBuf,
-        /// What the kernel said.
+        /// The kernel's error.
         source: io::Error,
     },
     /// A result could not be written.
@@ -53,7 +53,7 @@ pub enum LoadError {
         what: &'static str,
         /// The file.
         path: PathBuf,
-        /// What the kernel said.
+        /// The kernel's error.
         source: io::Error,
     },
     /// The target's name has no address.
@@ -61,7 +61,7 @@ pub enum LoadError {
     Resolve {
         /// The target as the user wrote it.
         target: String,
-        /// What the resolver said.
+        /// The resolver's error.
         source: io::Error,
     },
     /// A file that is to be read cannot be.
@@ -69,13 +69,13 @@ pub enum LoadError {
     Read {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it, and where.
+        /// The problem and its place.
         why: String,
     },
     /// The host lets the process open too few files.
     #[error(transparent)]
     Descriptors(#[from] DescriptorLimitError),
-    /// The same, for the embedded server's connections and the generator's own.
+    /// The host lets the process open too few files for both ends of the connections.
     #[error("{0}; or start the server in a process of its own and name it as TARGET")]
     DescriptorsOfBoth(DescriptorLimitError),
     /// The embedded server does not start.
@@ -90,7 +90,7 @@ pub enum LoadError {
 }
 
 impl LoadError {
-    /// Says the error in one line; returns the code to exit with.
+    /// Logs the error in one line; returns the exit code.
     pub fn report(&self) -> ExitCode {
         say(format_args!("ringback-load: {self}"));
         ExitCode::from(match self {

@@ -55,7 +55,7 @@ pub struct FindMax {
 }
 
 impl FindMax {
-    /// Searches, and writes the report where it belongs; says with which code to exit.
+    /// Searches, and writes the report where it belongs; returns the exit code.
     pub(super) fn execute(self) -> Result<ExitCode, LoadError> {
         let measuring =
             self.measuring.for_many_rates("find-max chooses the rates, from --start on")?;

@@ -76,7 +76,7 @@ enum Command {
 }
 
 impl Cli {
-    /// Does what the command line asks for; says with which code to exit.
+    /// Does what the command line asks for; returns the exit code.
     ///
     /// # Errors
     ///

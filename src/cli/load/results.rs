@@ -1,4 +1,4 @@
-//! What a measurement leaves behind: the report, and whatever else is to be saved.
+//! Results of a measurement: the report, and whatever else is to be saved.
 
 use std::io::{self, Write, stdout};
 use std::path::PathBuf;

@@ -28,7 +28,7 @@ pub struct Run {
 }
 
 impl Run {
-    /// Measures, and writes the results where they belong; says with which code to exit.
+    /// Measures, and writes the results where they belong; returns the exit code.
     pub(super) fn execute(self) -> Result<ExitCode, LoadError> {
         let setup = self.measuring.resolve(self.target.as_deref())?;
         let outputs = self.reporting.open_with(&self.drawing)?;

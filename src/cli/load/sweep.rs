@@ -48,8 +48,8 @@ pub struct SweepCommand {
 }
 
 impl SweepCommand {
-    /// Measures at every rate, and writes the report where it belongs; says with which code to
-    /// exit.
+    /// Measures at every rate, and writes the report where it belongs; returns the exit
+    /// code.
     pub(super) fn execute(self) -> Result<ExitCode, LoadError> {
         let measuring = self.measuring.for_many_rates("sweep takes its rates from --rates")?;
         let setup = measuring.resolve(self.target.as_deref())?;

@@ -1,4 +1,4 @@
-//! What is measured, in place: the embedded server, if the command line names no other.
+//! The embedded server, if the command line names no other.
 //!
 //! The library's instrument never starts a server; it is told the address, and for the report
 //! whose threads those are.
@@ -15,7 +15,7 @@ use crate::{load, protocol, say, server};
 /// The server that is to be started in this process.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct EmbeddedServer {
-    /// What it must speak, with room for the messages that will be sent.
+    /// Its protocol, with room for the messages that will be sent.
     pub(super) protocol: protocol::Config,
     /// Where its one worker is pinned, if it can be.
     pub(super) cpu: usize,
@@ -68,7 +68,7 @@ impl TestBed {
         Ok(Self { config, server: Some(server) })
     }
 
-    /// What to measure, and how.
+    /// A measurement's target, load and length.
     pub(super) fn config(&self) -> &Config {
         &self.config
     }

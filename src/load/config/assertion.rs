@@ -1,4 +1,4 @@
-//! What a measurement is asked to show: `p99<200us`. Decides whether numbers show it.
+//! Assertions on a measurement: `p99<200us`. Decides whether numbers meet them.
 //!
 //! Reads no words; the command line does.
 
@@ -13,7 +13,7 @@ use super::quantile::Quantile;
 pub struct Assertion {
     /// As the user wrote it, for the report.
     pub name: String,
-    /// What is bounded.
+    /// The metric that is bounded.
     pub metric: Metric,
     /// How the metric must compare with the limit.
     pub comparison: Comparison,
@@ -21,7 +21,7 @@ pub struct Assertion {
     pub limit: u64,
 }
 
-/// What is measured. Latencies are `response` in open loop, `service` in closed loop.
+/// A metric of a run. Latencies are `response` in open loop, `service` in closed loop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Metric {
     /// The latency that this share of the messages does not exceed.
@@ -54,10 +54,10 @@ pub enum Comparison {
 pub struct AssertionResult {
     /// As the user wrote it.
     pub assertion: String,
-    /// What was measured.
+    /// The measured value.
     #[schemars(with = "Option<f64>")]
     pub measured: Measured,
-    /// Whether that is what was asserted.
+    /// True if that is what was asserted.
     pub met: bool,
 }
 
@@ -73,7 +73,7 @@ pub enum Measured {
 }
 
 impl Assertion {
-    /// Whether it would hold as well had response times been shorter and replies more.
+    /// Returns whether it would hold as well had response times been shorter and replies more.
     pub(crate) fn holds_sooner(&self) -> bool {
         self.comparison.is_upper() != matches!(self.metric, Metric::Throughput)
     }
@@ -85,7 +85,7 @@ impl Assertion {
         AssertionResult { assertion: self.name.clone(), measured, met: self.is_met_by(measured) }
     }
 
-    /// Whether it would hold had the latencies been these.
+    /// Returns whether it would hold had the latencies been these.
     pub(crate) fn would_hold(&self, latency: &Histogram<u64>) -> bool {
         self.metric.of_latency(latency).is_some_and(|measured| self.is_met_by(measured))
     }
@@ -108,7 +108,7 @@ impl Metric {
         }
     }
 
-    /// What these latencies say; `None` if it is no matter of latency.
+    /// The metric's value in these latencies; `None` if it is none of latency.
     fn of_latency(self, latency: &Histogram<u64>) -> Option<Measured> {
         let ns = match self {
             Self::Throughput => return None,
@@ -123,7 +123,7 @@ impl Metric {
 }
 
 impl Comparison {
-    /// Whether it is met by what is small.
+    /// Returns whether it is met by what is small.
     pub fn is_upper(self) -> bool {
         matches!(self, Self::Below | Self::AtMost)
     }

@@ -1,4 +1,4 @@
-//! What to measure, and how.
+//! A measurement's target, load and length.
 
 pub(crate) mod assertion;
 pub(crate) mod quantile;
@@ -18,14 +18,14 @@ use crate::protocol::MAX_FRAME_CEILING;
 /// Longest message in bytes: 16 MiB, the ceiling of the framed protocol.
 pub const MAX_MESSAGE_SIZE: usize = MAX_FRAME_CEILING as usize;
 
-/// What to measure, and how.
+/// A measurement's target, load and length.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// Where the server listens.
     pub target: Target,
-    /// What is known of the server beyond its address.
+    /// Facts about the server beyond its address.
     pub server: Server,
-    /// What the server speaks.
+    /// The protocol of the server.
     pub protocol: Protocol,
     /// Connections, all made before the run begins; at least 1.
     pub connections: usize,
@@ -43,7 +43,7 @@ pub struct Config {
     pub duration: Duration,
     /// Load before the window, which counts in the totals but not in the measurements.
     pub warmup: Duration,
-    /// What decides when a message is sent.
+    /// The pace of the messages.
     pub load: Load,
     /// Most messages in flight on a connection, at least 1.
     pub depth: usize,
@@ -53,10 +53,10 @@ pub struct Config {
     pub cpus: Vec<usize>,
     /// Chooses the bytes that are sent, and when, where chance decides.
     pub seed: u64,
-    /// Open loop: for how long a thread polls instead of sleeping, before a message is due and after
-    /// one was sent. Zero where the thread shares its CPU with the server.
+    /// Open loop: for how long a thread polls instead of sleeping, before a message is due and
+    /// after one was sent. Zero where the thread shares its CPU with the server.
     pub spin: Duration,
-    /// What the run is asked to show.
+    /// Assertions on the run.
     pub assertions: Vec<Assertion>,
     /// Ends the run early when it is raised.
     pub interrupt: Interrupt,
@@ -65,7 +65,7 @@ pub struct Config {
 impl Config {
     /// Most messages in flight on a connection of a closed loop, unless told otherwise.
     pub const CLOSED_LOOP_DEPTH: usize = 1;
-    /// The same of an open loop.
+    /// Most messages in flight on a connection of an open loop, unless told otherwise.
     pub const OPEN_LOOP_DEPTH: usize = 1024;
     /// Long enough to cover a timer's wake-up: on a virtual machine 20 to 50 µs, and 150 µs for one
     /// in a hundred.
@@ -101,7 +101,7 @@ impl Config {
 pub struct Target {
     /// As the user wrote it, for the report.
     pub name: String,
-    /// What the name stands for; the first address that takes a connection is used.
+    /// The addresses of the name; the first that takes a connection is used.
     pub addresses: Vec<SocketAddr>,
 }
 
@@ -134,7 +134,7 @@ pub enum Server {
     },
 }
 
-/// What the server speaks.
+/// The protocol of the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Protocol {
@@ -154,7 +154,7 @@ impl Protocol {
     }
 }
 
-/// What decides when a message is sent.
+/// The pace of the messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Load {
     /// As soon as fewer than `depth` are in flight on its connection.

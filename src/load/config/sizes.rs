@@ -161,7 +161,7 @@ impl fmt::Display for Sizes {
 pub(crate) struct SizeDraw(SplitMix64);
 
 impl SizeDraw {
-    /// What connection number `connection` of the run draws.
+    /// The draw of connection number `connection` of the run.
     pub(crate) fn new(seed: u64, connection: usize) -> Self {
         // The seed is mixed first, or seed 5 of connection 2 would be seed 2 of connection 5.
         Self(SplitMix64::new(SplitMix64::new(seed).next() ^ connection as u64))

@@ -80,8 +80,8 @@ impl Axis {
     }
 }
 
-/// Times that are round for people, from 0 to `end_s`, all `step` apart: at most `most` of them, and
-/// the step.
+/// Times that are round for people, from 0 to `end_s`, all `step` apart: at most `most` of them,
+/// and the step.
 pub(super) fn time_ticks(end_s: f64, most: usize) -> (Vec<f64>, f64) {
     const STEPS_S: [f64; 25] = [
         0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0,

@@ -5,7 +5,7 @@
 //! that the colour-blind see and by the shapes of its markers, and carries what it shows as text
 //! for those who do not see it.
 //!
-//! What is not a finite number is not drawn; what is less certain is drawn dashed or hollow.
+//! Numbers that are not finite are not drawn; what is less certain is drawn dashed or hollow.
 
 use super::canvas::{Anchor, Canvas};
 use super::frame::{BOLD, FONT, INNER, MARGIN, WIDTH};
@@ -17,9 +17,9 @@ use super::words;
 /// A picture: what was measured, in words, and panels below each other.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Figure {
-    /// What it shows.
+    /// Title of the picture.
     pub(super) title: String,
-    /// What a reader must know to trust it, each in a few words: target, load, machine, date.
+    /// Facts that a reader needs to trust it, each in a few words: target, load, machine, date.
     pub(super) facts: Vec<String>,
     /// Why it should not be trusted, each a sentence.
     pub(super) warnings: Vec<String>,
@@ -84,7 +84,7 @@ impl Panel {
         }
     }
 
-    /// The same in words.
+    /// The panel in words.
     fn describe(&self) -> String {
         match self {
             Self::Percentiles(curve) => curve.describe(),

@@ -1,4 +1,4 @@
-//! What the pictures have in common: headings, legends, and the frame of lines and labels that
+//! The parts that all pictures share: headings, legends, and the frame of lines and labels that
 //! values are drawn in.
 
 use super::axis::{Axis, Scale};
@@ -30,7 +30,7 @@ pub(super) fn colour(series: usize) -> &'static str {
     ["c0", "c1", "c2", "c3", "c4", "c5"][series % 6]
 }
 
-/// What a sign of the picture means.
+/// A sign of the picture and its meaning.
 pub(super) struct Key {
     pub(super) sign: Sign,
     pub(super) text: String,
@@ -141,7 +141,7 @@ impl Plot {
         }
     }
 
-    /// Says below the columns' labels what they are; returns where what follows begins.
+    /// Names the columns below their labels; returns where what follows begins.
     pub(super) fn draw_title(&self, canvas: &mut Canvas, title: &str) -> f64 {
         let title = words::fitted(title, FONT, INNER);
         let middle = inside(f64::midpoint(self.left, self.right), &title);
@@ -149,7 +149,7 @@ impl Plot {
         self.bottom + TITLE_DROP + 12.0
     }
 
-    /// Where there is nothing to draw, says so; returns where what follows begins.
+    /// Writes why there is nothing to draw; returns where what follows begins.
     pub(super) fn draw_nothing(canvas: &mut Canvas, top: f64, why: &str) -> f64 {
         canvas.text("muted", (WIDTH / 2.0, top + 30.0), Anchor::Middle, why);
         top + 48.0

@@ -11,7 +11,7 @@ use crate::load::record::watch::{self, Tag};
 
 /// More points than this are more than can be seen, and than a picture should carry.
 const MAX_POINTS: usize = 1200;
-/// What is shorter joins the second before: a rate could not be told from it.
+/// Shorter intervals join the second before: they are too short for a rate.
 const MIN_SECOND: Duration = Duration::from_millis(200);
 /// A sleep of a millisecond cannot tell shorter stalls from its own cost.
 const MIN_STALL_NS: u64 = 1_000_000;
@@ -104,7 +104,7 @@ impl History {
         }
     }
 
-    /// What is to be drawn, and if a point stands for more than a second, how many.
+    /// The timeline, and for how many seconds a point stands if that is more than one.
     pub(super) fn into_timeline(mut self, name: &str) -> (Option<TimelineRun>, Option<u32>) {
         let last = self.open.take();
         self.close(last);

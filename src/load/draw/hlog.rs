@@ -1,4 +1,4 @@
-//! What a log of histograms (`.hlog`) tells a picture: everything but the configuration.
+//! Pictures of a log of histograms (`.hlog`): everything but the configuration.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};

@@ -57,7 +57,7 @@ fn exact(number: f64) -> String {
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
-/// The same with its thousands set apart.
+/// A number with its thousands set apart.
 fn grouped(number: f64) -> String {
     if number < 1000.0 { exact(number) } else { format::count(number.round() as u64) }
 }

@@ -30,11 +30,11 @@ pub(super) struct LoadSweep {
 pub(super) struct Mark {
     /// Its place among the points.
     pub(super) point: usize,
-    /// What it is: `knee`.
+    /// Its name, as in `knee`.
     pub(super) name: &'static str,
 }
 
-/// What was measured at one rate.
+/// The latencies at one rate.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct LoadPoint {
     /// Messages a second that were answered.
@@ -43,7 +43,7 @@ pub(super) struct LoadPoint {
     pub(super) p50_ns: Option<u64>,
     /// 99 of 100 were no slower.
     pub(super) p99_ns: Option<u64>,
-    /// Whether the measurement is valid; what is not is drawn hollow, and dashed.
+    /// True if the measurement is valid; what is not is drawn hollow, and dashed.
     pub(super) is_valid: bool,
 }
 
@@ -74,7 +74,7 @@ impl LoadCurve {
         plot.draw_title(canvas, "messages a second that were answered")
     }
 
-    /// The same in words.
+    /// The panel in words.
     pub(super) fn describe(&self) -> String {
         let sweeps = self.sweeps.iter().map(|sweep| {
             let mark = sweep.marked().map_or(String::new(), |(name, point)| {
@@ -172,7 +172,7 @@ fn rate_axis(range: Range, px: (f64, f64)) -> Axis {
 }
 
 impl LoadSweep {
-    /// What is marked, by its name.
+    /// The marked point and its name.
     fn marked(&self) -> Option<(&'static str, &LoadPoint)> {
         let Mark { point, name } = self.mark?;
         Some((name, self.points.get(point)?))

@@ -15,7 +15,8 @@ const SAMPLES_BEYOND: f64 = 10.0;
 
 /// Latency against percentile, of one or several series.
 ///
-/// The percentiles' axis is stretched towards 100 %: it is as far from 90 % to 99 % as from there to
+/// The percentiles' axis is stretched towards 100 %: it is as far from 90 % to 99 % as from there
+/// to
 /// 99.9 %.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct PercentileCurve {
@@ -39,7 +40,7 @@ pub(super) struct PercentilePoint {
     pub(super) quantile: f64,
     /// The latency that they did not exceed, in nanoseconds.
     pub(super) latency_ns: u64,
-    /// Whether at least ten samples lie beyond; what is less certain is drawn dashed.
+    /// True if at least ten samples lie beyond; what is less certain is drawn dashed.
     pub(super) is_firm: bool,
 }
 
@@ -70,7 +71,7 @@ impl PercentileSeries {
 fn quantiles_below(samples: u64) -> Vec<f64> {
     /// More than can be seen.
     const PER_NINE: u32 = 40;
-    /// What is nearer together is the same.
+    /// Points nearer together than this are one.
     const SAME: f64 = 1e-9;
     let last = (samples as f64).log10() - SAME;
     let evenly = (0..).map(|n| f64::from(n) / f64::from(PER_NINE));
@@ -81,7 +82,7 @@ fn quantiles_below(samples: u64) -> Vec<f64> {
     nines.into_iter().map(|nines| 1.0 - 10_f64.powf(-nines)).collect()
 }
 
-/// Whether enough of so many samples lie beyond a quantile for it to be more than chance.
+/// Returns whether enough of so many samples lie beyond a quantile for it to be more than chance.
 fn is_firm(quantile: f64, samples: u64) -> bool {
     // 1 - 0.999 is a little more than a thousandth.
     samples as f64 * (1.0 - quantile) >= SAMPLES_BEYOND - 1e-6
@@ -112,7 +113,7 @@ impl PercentileCurve {
         plot.draw_title(canvas, "share of messages that were no slower")
     }
 
-    /// The same in words.
+    /// The panel in words.
     pub(super) fn describe(&self) -> String {
         let series = self.series.iter().map(|series| {
             let marked = series.points.iter().filter(|point| point.is_marked());

@@ -1,4 +1,4 @@
-//! What a picture shows of a run, and of several.
+//! Pictures of a run, and of several.
 
 use hdrhistogram::Histogram;
 
@@ -12,18 +12,18 @@ use crate::load::report::Report;
 use crate::load::report::document::{Percentiles, Settings};
 use crate::load::report::text::{host_facts, sizes};
 
-/// What a picture shows of a run.
+/// The facts and the curves of a run.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Run {
-    /// What was measured, for a title: the server's name, if it is known.
+    /// The server's name for a title, if it is known.
     pub(super) target: Option<String>,
-    /// What a reader must know to trust it, each in a few words.
+    /// Facts that a reader needs to trust it, each in a few words.
     pub(super) facts: Vec<String>,
     /// Why it should not be trusted.
     pub(super) warning: Option<String>,
     /// Latencies by what they count from, named so; the one that matters most first.
     pub(super) latencies: Vec<PercentileSeries>,
-    /// What happened when, if that is known.
+    /// Its seconds, if they are known.
     pub(super) timeline: Option<TimelineRun>,
 }
 
@@ -110,7 +110,7 @@ pub(super) fn of_runs(mut runs: Vec<(String, Run)>) -> Figure {
     Figure { title, facts, warnings, panels: overlaid(runs) }
 }
 
-/// What a latency counts from, by its tag; one that is not known is named by it.
+/// The moments that a latency lies between, by its tag; an unknown tag stands for itself.
 pub(super) fn explain(tag: &str) -> String {
     if tag == Tag::Response.name() {
         format!("{tag}, from the intended send to the reply")

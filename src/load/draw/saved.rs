@@ -12,7 +12,7 @@ use crate::load::report::search::{self, SearchReport};
 use crate::load::report::sweep::{self, SweepReport};
 use crate::load::report::{Report, document};
 
-/// What was saved.
+/// A saved result.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Saved {
     /// One run.
@@ -36,9 +36,9 @@ pub enum ReadError {
     /// It is JSON of another kind.
     #[error("its schema is {found}, which this version cannot draw: it draws {known}")]
     UnknownSchema {
-        /// What its key `schema` says.
+        /// The value of its key `schema`.
         found: String,
-        /// What would have been right.
+        /// The values that can be drawn.
         known: String,
     },
     /// It is like a log of histograms.
@@ -64,11 +64,11 @@ pub enum ReadError {
 pub struct MixError {
     /// The name of one.
     first: String,
-    /// What it is.
+    /// Its kind.
     first_kind: &'static str,
     /// The name of another.
     other: String,
-    /// What that is.
+    /// The kind of that.
     other_kind: &'static str,
 }
 

@@ -1,4 +1,4 @@
-//! What a picture shows of probes at several rates: a sweep, or a search for the highest rate.
+//! Pictures of probes at several rates: a sweep, or a search for the highest rate.
 
 use super::figure::{Figure, Panel};
 use super::load_curve::{LoadCurve, LoadPoint, LoadSweep, Mark};
@@ -11,7 +11,7 @@ use crate::load::report::search::SearchReport;
 use crate::load::report::sweep::SweepReport;
 use crate::load::report::text::host_facts;
 
-/// What a picture shows of a series of probes.
+/// The facts and the curve of a series of probes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Series {
     /// The server's name, where it ever answered.

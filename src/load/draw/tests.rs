@@ -1,4 +1,4 @@
-//! What was saved is drawn, or says why it cannot be.
+//! Saved results are drawn, or say why they cannot be.
 
 use std::time::{Duration, SystemTime};
 

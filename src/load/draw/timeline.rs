@@ -10,7 +10,7 @@ const THROUGHPUT_HEIGHT: f64 = 90.0;
 /// With more intervals markers would hide the line.
 const MAX_MARKED: usize = 60;
 
-/// What happened when: latencies, throughput, and the stalls of the generator's machine.
+/// A run over its time: latencies, throughput, and the stalls of the generator's machine.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Timeline {
     /// One alone is shown with three of its percentiles, several with one each.
@@ -28,7 +28,7 @@ pub(super) struct TimelineRun {
     pub(super) stalls: Vec<Stall>,
 }
 
-/// What was measured in a stretch of time.
+/// The latencies and the rate of a stretch of time.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Interval {
     /// Its beginning, in seconds since the run's.
@@ -102,7 +102,7 @@ impl Timeline {
         plot.draw_title(canvas, "time since measuring began")
     }
 
-    /// The same in words.
+    /// The panel in words.
     pub(super) fn describe(&self) -> String {
         let runs = self.runs.iter().map(|run| {
             let slowest = run.intervals.iter().filter_map(|interval| interval.max_ns).max();
@@ -171,7 +171,7 @@ impl Timeline {
     }
 
     fn draw_stalls(&self, canvas: &mut Canvas, columns: &Scale, rows: &Scale, plot: &Plot) {
-        /// What is shorter could not be seen.
+        /// Anything narrower could not be seen.
         const MIN_WIDTH: f64 = 2.0;
         for stall in self.stalls() {
             let left = columns.px(stall.start_s).min(plot.right - MIN_WIDTH);

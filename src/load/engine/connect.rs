@@ -27,9 +27,9 @@ const PATIENCE: u32 = 4;
 const MIN_PATIENCE: Duration = Duration::from_millis(20);
 const MAX_PATIENCE: Duration = Duration::from_secs(1);
 
-/// What became of the attempts.
+/// The connections that were made, and why others were not.
 pub(crate) struct Connected {
-    /// What made them, and makes more.
+    /// The dialer that made them, and makes more.
     pub(crate) dialer: Dialer,
     /// Non-blocking, without Nagle's delay.
     pub(crate) sockets: Vec<TcpStream>,

@@ -31,11 +31,11 @@ pub(crate) struct Connection {
     remaining: u64,
     leaving: Leaving,
     was_answered: bool,
-    /// Whether the event loop was asked to report when the socket can take more.
+    /// True if the event loop was asked to report when the socket can take more.
     pub(crate) watches_writable: bool,
 }
 
-/// Whether nothing more is sent, and why.
+/// The reason why nothing more is sent, if so.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Leaving {
     No,
@@ -45,7 +45,7 @@ enum Leaving {
     Spent,
 }
 
-/// What became of trying to read.
+/// The result of reading once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Read {
     /// Nothing to read now.
@@ -90,22 +90,22 @@ impl Connection {
         self.leaving != Leaving::No
     }
 
-    /// Whether it has carried its share, and all of it came back.
+    /// Returns whether it has carried its share, and all of it came back.
     pub(crate) fn is_spent(&self) -> bool {
         self.remaining == 0 && self.in_flight.is_empty() && !self.is_leaving()
     }
 
-    /// Whether nothing but the server's FIN is to come.
+    /// Returns whether nothing but the server's FIN is to come.
     pub(crate) fn is_closing(&self) -> bool {
         self.leaving == Leaving::Spent
     }
 
-    /// Whether any reply came.
+    /// Returns whether any reply came.
     pub(crate) fn was_answered(&self) -> bool {
         self.was_answered
     }
 
-    /// Whether this is how it was to end.
+    /// Returns whether this is how it was to end.
     pub(crate) fn expects(&self, ending: Ending) -> bool {
         match self.leaving {
             Leaving::No => false,
@@ -114,12 +114,12 @@ impl Connection {
         }
     }
 
-    /// Whether part of a message waits for the socket to take it.
+    /// Returns whether part of a message waits for the socket to take it.
     pub(crate) fn has_unsent(&self) -> bool {
         self.wire.has_unsent()
     }
 
-    /// Whether as many messages are in flight as may be, or it may carry no more.
+    /// Returns whether as many messages are in flight as may be, or it may carry no more.
     pub(crate) fn is_full(&self) -> bool {
         self.in_flight.len() == self.depth || self.remaining == 0
     }
@@ -134,13 +134,13 @@ impl Connection {
         (self.depth - self.in_flight.len()).min(remaining)
     }
 
-    /// Puts one message that is due into room; it goes out with the next flush.
+    /// Adds one message that is due; it goes out with the next flush.
     pub(crate) fn push_due(&mut self, intended_ns: u64, now_ns: u64, workload: &Workload) {
         self.push(intended_ns, now_ns, false, workload);
     }
 
-    /// Fills the room, as many as one batch holds; says how many. They go out with the next
-    /// flush.
+    /// Sends what there is room for, as much as one batch holds; returns how many. They go out with
+    /// the next flush.
     pub(crate) fn fill(
         &mut self,
         mut source: Source<'_>,
@@ -165,7 +165,7 @@ impl Connection {
         messages
     }
 
-    /// Draws the message's length; says it.
+    /// Draws the message's length and returns it.
     fn push(
         &mut self,
         intended_ns: u64,
@@ -181,7 +181,7 @@ impl Connection {
         length
     }
 
-    /// Gives the socket what it takes of the messages in flight; says how many bytes that were.
+    /// Gives the socket what it takes of the messages in flight; returns how many bytes that were.
     pub(crate) fn flush(&mut self, workload: &Workload) -> Result<usize, Errno> {
         let flushed = self.wire.flush(self.socket.as_fd(), &workload.pattern)?;
         if self.is_leaving() {

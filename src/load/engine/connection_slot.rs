@@ -26,7 +26,7 @@ pub(crate) struct ConnectionSlot {
     setbacks: u32,
 }
 
-/// What a slot has.
+/// The connection of a slot, or what stands in its place.
 pub(crate) enum State {
     /// A connection.
     Open(Connection),
@@ -81,7 +81,7 @@ impl ConnectionSlot {
         }
     }
 
-    /// Whether messages that are dealt to it have a chance; `is_replaced` tells whether its
+    /// Returns whether messages that are dealt to it have a chance; `is_replaced` tells whether its
     /// connection will be replaced.
     pub(crate) fn takes_messages(&self, is_replaced: bool) -> bool {
         match &self.state {

@@ -32,7 +32,7 @@ impl Deadlines {
         self.queue.first().map(|(at_ns, _)| *at_ns)
     }
 
-    /// Takes the earliest away if its time has come; says whose it is.
+    /// Takes the earliest away if its time has come; returns whose it is.
     pub(crate) fn take_due(&mut self, now_ns: u64) -> Option<usize> {
         let (at_ns, slot) = *self.queue.first()?;
         if at_ns > now_ns {

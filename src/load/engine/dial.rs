@@ -26,7 +26,7 @@ pub enum SourceError {
     NotOurs {
         /// The address.
         source_address: IpAddr,
-        /// What the kernel said.
+        /// The kernel's error.
         error: io::Error,
     },
     /// The target has no address of its family.
@@ -101,7 +101,7 @@ pub(crate) fn finish(socket: Socket) -> Result<TcpStream, Failure> {
     Ok(socket.into())
 }
 
-/// Whether the SYN was neither taken nor refused yet.
+/// Returns whether the SYN was neither taken nor refused yet.
 pub(crate) fn is_unanswered(socket: &Socket) -> bool {
     let error = Errno::NOTCONN.raw_os_error();
     socket.peer_addr().is_err_and(|found| found.raw_os_error() == Some(error))

@@ -15,7 +15,7 @@ use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 use rustix::event::{EventfdFlags, Timespec, eventfd};
 use rustix::io::Errno;
 
-/// What a socket that is only read is watched for. That its end is told apart lets a reader stop
+/// The events of a socket that is only read. A separate event for its end lets a reader stop
 /// where it got less than it asked for: what comes later makes an edge of its own (`epoll(7)`).
 const READ: EventFlags = EventFlags::IN.union(EventFlags::RDHUP).union(EventFlags::ET);
 const READ_AND_WRITE: EventFlags = EventFlags::IN.union(EventFlags::RDHUP).union(EventFlags::OUT);
@@ -30,8 +30,8 @@ pub(crate) struct Poller {
     waker: OwnedFd,
 }
 
-/// What a wait found. Made on the thread that waits: the kernel's event may hold a pointer, so it
-/// does not cross threads.
+/// The events of a wait. Made on the thread that waits: the kernel's event may hold a pointer, so
+/// it does not cross threads.
 pub(crate) struct Events(Vec<Event>);
 
 /// Something that the poller reports.
@@ -51,7 +51,7 @@ impl Poller {
         Ok(Self { epoll, waker })
     }
 
-    /// What another thread wakes it by.
+    /// The handle by which another thread wakes it.
     pub(crate) fn waker(&self) -> io::Result<Waker> {
         Ok(Waker(self.waker.try_clone()?))
     }
@@ -83,7 +83,7 @@ impl Poller {
         self.watch_writable(socket, index, false)
     }
 
-    /// Waits for events, at most so long, without end if `None`; says how many there are.
+    /// Waits for events, at most so long, without end if `None`; returns how many there are.
     pub(crate) fn wait(&self, events: &mut Events, timeout: Option<Duration>) -> io::Result<usize> {
         let timeout = timeout.map(|timeout| Timespec {
             tv_sec: timeout.as_secs() as i64,

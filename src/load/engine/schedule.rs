@@ -60,7 +60,7 @@ impl Schedule {
         self.sequence.skip(steps);
     }
 
-    /// Goes on to the first message at or after this time; says how many it passed over.
+    /// Goes on to the first message at or after this time; returns how many it passed over.
     ///
     /// Even messages are passed over in whole rounds, so an hour of them takes no time.
     pub(crate) fn skip_until(&mut self, time_ns: u64) -> u64 {

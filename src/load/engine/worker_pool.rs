@@ -80,7 +80,7 @@ impl<'scope> WorkerPool<'scope> {
         self.wakers.iter().for_each(Waker::wake);
     }
 
-    /// Whether all of them have ended.
+    /// Returns whether all of them have ended.
     pub(crate) fn is_finished(&self) -> bool {
         self.workers.iter().all(ScopedJoinHandle::is_finished)
     }

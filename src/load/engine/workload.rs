@@ -1,4 +1,4 @@
-//! What the connections of a run are made of, the same for all its threads.
+//! The content of a run's messages, one for all its threads.
 
 use std::net::TcpStream;
 

@@ -1,4 +1,4 @@
-//! What a reader should know of a measurement beyond whether it is valid.
+//! Warnings about a measurement that may be valid.
 
 use super::Evidence;
 use super::pace::{Lateness, excused_by_stalls};
@@ -10,7 +10,7 @@ use crate::load::record::recorder::Recorder;
 /// A generator whose threads want to run for this share of the time is what limits a closed loop:
 /// it was hardly ever the server that it waited for.
 const LIMITED_FROM: f64 = 0.95;
-/// What a thread of an otherwise idle machine waits for its CPU stays far below this share.
+/// On an otherwise idle host a thread waits for its CPU far less than this share.
 const STARVED_FROM: f64 = 0.05;
 
 /// The warnings, the gravest first.

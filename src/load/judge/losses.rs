@@ -1,4 +1,4 @@
-//! What is missing or wrong: connections that failed, messages without their reply.
+//! Losses: connections that failed, messages without their reply.
 
 use crate::load::format::{count, counted, nanos};
 use crate::load::record::ending::Ending;

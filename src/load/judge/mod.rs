@@ -1,4 +1,4 @@
-//! Whether a measurement is what it claims to be. Pure: evidence in, reasons out.
+//! The verdict on a measurement. Pure: evidence in, reasons out.
 
 mod advice;
 mod losses;
@@ -13,7 +13,7 @@ use crate::load::config::assertion::{Assertion, AssertionResult, Measured};
 use crate::load::outcome::Outcome;
 use crate::load::record::recorder::Recorder;
 
-/// Whether a measurement may be used.
+/// The verdict on a measurement.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Verdict {
     /// One sentence for each thing that is wrong; none if the measurement is valid.
@@ -21,23 +21,24 @@ pub(crate) struct Verdict {
     /// One sentence for each thing that a reader should know although it does not make the
     /// measurement invalid.
     pub(crate) warnings: Vec<String>,
-    /// Whether the server answered what it was offered, in time; always in closed loop, where it
+    /// True if the server answered what it was offered, in time; always in closed loop, where it
     /// is offered no more than it answers.
     pub(crate) is_rate_reached: bool,
-    /// What the measurement came to.
+    /// The measurement's outcome.
     pub(crate) outcome: Outcome,
 }
 
 impl Verdict {
-    /// Whether the measurement is what it claims to be.
+    /// Returns whether the measurement is what it claims to be.
     pub(crate) fn is_valid(&self) -> bool {
         debug_assert_eq!(self.reasons.is_empty(), self.outcome.is_valid(), "{self:?}");
         self.outcome.is_valid()
     }
 
-    /// What the assertions say. One that the samples cannot answer was not tested, and that is not a
-    /// pass. One that is missed and would hold of the latencies without the generator's own delays,
-    /// where there are such, is not missed by the server; unless another is, it cannot be told.
+    /// Adds the results of the assertions. One that the samples cannot answer was not tested, and
+    /// that is not a pass. One that is missed and would hold of the latencies without the
+    /// generator's own delays, where there are such, is not missed by the server; unless another
+    /// is, it cannot be told.
     pub(crate) fn evaluate(
         &mut self,
         assertions: &[Assertion],
@@ -84,7 +85,7 @@ impl Verdict {
     }
 }
 
-/// What the verdict rests on beside what was recorded.
+/// Evidence for the verdict beside the records.
 pub(crate) struct Evidence {
     pub(crate) load: Load,
     /// Open loop: share of the window in which the busiest generator thread was not waiting.

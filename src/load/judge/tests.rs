@@ -31,7 +31,7 @@ fn open_loop(
     open_loop_of(RATE, lag_ns, waited_for_room, service_ns)
 }
 
-/// The same of the first so many messages.
+/// The verdict on the first so many messages.
 fn open_loop_of(
     messages: u64,
     lag_ns: impl Fn(u64) -> u64,
@@ -187,7 +187,7 @@ fn what_the_machine_makes_any_thread_late_is_excused_at_the_p99_and_told() {
     );
 }
 
-/// What is said of upper bounds of the largest latency, in nanoseconds, that are all missed: 2 ms
+/// The verdict on upper bounds of the largest latency, in nanoseconds, that are all missed: 2 ms
 /// with the generator's delays and 1 ms without.
 fn weighed(bounds: &[u64], measured: Measured) -> Verdict {
     let mut verdict = judge(&open_loop(|_| 1_000, false, |_| 50_000), &calm());

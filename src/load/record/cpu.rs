@@ -34,7 +34,7 @@ pub(crate) enum ServerThreads {
     Embedded(OwnThreads),
     /// All of these processes, those that ended included.
     OfProcesses(Vec<Pid>),
-    /// The same of all processes of a group at the time of asking; of children that ended, what
+    /// All threads of all processes of a group at the time of asking; of children that ended, what
     /// their parents were told when they waited for them.
     OfGroup(Pid),
 }
@@ -63,7 +63,7 @@ impl ServerThreads {
     }
 }
 
-/// What threads did with their time, in nanoseconds.
+/// CPU time of threads, in nanoseconds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct CpuTime {
     /// On a CPU.

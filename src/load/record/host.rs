@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::cpus;
 use crate::load::format::rfc3339;
 
-/// What about the generator's host bears on the numbers.
+/// Facts about the generator's host that bear on the numbers.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Host {
     /// Release of the kernel.

@@ -28,7 +28,7 @@ use crate::load::control::RunControl;
 /// How long the thread sleeps: the coarsest stall that can go unnoticed.
 const INTERVAL: Duration = Duration::from_millis(1);
 
-/// What the thread is made of.
+/// The parts of the thread.
 pub(crate) struct Init<'run> {
     /// Where it runs; anywhere if there are none.
     pub(crate) cpus: Vec<usize>,

@@ -40,7 +40,7 @@ impl Intervals {
         }
     }
 
-    /// Whether one more second is over.
+    /// Returns whether one more second is over.
     pub(crate) fn is_due(&mut self, now_ns: u64) -> bool {
         let is_due = now_ns >= self.due_ns;
         while now_ns >= self.due_ns {

@@ -2,7 +2,7 @@
 
 use hdrhistogram::Histogram;
 
-/// What histograms can tell apart: 1 ns to 60 s at three significant digits. Longer is recorded
+/// Bounds of histograms: 1 ns to 60 s at three significant digits. Longer is recorded
 /// as 60 s.
 const LONGEST_NS: u64 = 60_000_000_000;
 const SIGNIFICANT_DIGITS: u8 = 3;

@@ -1,4 +1,4 @@
-//! What a run left behind, for the report.
+//! The raw result of a run, for the report.
 
 use std::net::SocketAddr;
 
@@ -7,7 +7,7 @@ use super::failure::Failures;
 use super::latencies::Latencies;
 use super::recorder::{Recorder, Window};
 
-/// What a run left behind, for the report.
+/// The raw result of a run, for the report.
 pub(crate) struct Measurement {
     pub(crate) address: SocketAddr,
     pub(crate) connections: u64,
@@ -16,7 +16,7 @@ pub(crate) struct Measurement {
     pub(crate) recorders: Vec<Recorder>,
     /// Of all threads.
     pub(crate) latencies: Latencies,
-    /// What was measured: less than was planned if the run was interrupted.
+    /// The measured window: shorter than planned if the run was interrupted.
     pub(crate) window: Window,
     pub(crate) was_interrupted: bool,
     /// When no connection was left, if that was before the window's end.
@@ -26,7 +26,7 @@ pub(crate) struct Measurement {
     pub(crate) after: Samples,
 }
 
-/// What was read from outside the generator at one moment.
+/// A sample from outside the generator.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Samples {
     pub(crate) at_ns: u64,

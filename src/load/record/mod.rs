@@ -1,4 +1,4 @@
-//! What a run leaves behind: histograms and counters, second by second, and what its host did.
+//! Records of a run: histograms and counters, second by second, and what its host did.
 
 pub(crate) mod cpu;
 pub(crate) mod ending;

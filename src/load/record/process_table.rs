@@ -13,7 +13,7 @@ use crate::sockets::numbers_in;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Process {
     pub(crate) id: Pid,
-    /// What it calls itself, at most 15 bytes.
+    /// Its own name for itself, at most 15 bytes.
     pub(crate) name: String,
     /// It has ended, and its parent has not asked how.
     pub(crate) is_zombie: bool,

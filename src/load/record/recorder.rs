@@ -1,4 +1,4 @@
-//! What one thread measured: histograms and counters, added up when the run is over.
+//! Histograms and counters of one thread, added up when the run is over.
 
 use std::collections::BTreeMap;
 use std::ops::AddAssign;
@@ -85,7 +85,7 @@ pub(crate) struct Sent {
     pub(crate) sent_ns: u64,
     /// Length of its payload.
     pub(crate) bytes: u32,
-    /// Whether the connection had no room when it was due: the server's delay, not ours.
+    /// True if the connection had no room when it was due: the server's delay, not ours.
     pub(crate) waited_for_room: bool,
 }
 
@@ -143,7 +143,7 @@ impl Recorder {
         self.window_intended += u64::from(self.window.contains(intended_ns));
     }
 
-    /// What is left of a schedule will not be sent. It is asked to go on to a time, and says how
+    /// The rest of a schedule will not be sent. It is asked to go on to a time, and says how
     /// many messages were due before.
     pub(crate) fn never_send(&mut self, mut skip_until: impl FnMut(u64) -> u64) {
         let before_window = skip_until(self.window.start_ns);

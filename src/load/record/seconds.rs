@@ -33,7 +33,7 @@ pub(crate) struct IntervalSender {
     empty: Receiver<Box<Latencies>>,
 }
 
-/// What one thread recorded from the beginning of a second to the end of the same or a later one.
+/// The records of one thread from the beginning of a second to the end of the same or a later one.
 struct Batch {
     second: u64,
     next_second: u64,
@@ -75,7 +75,7 @@ pub(crate) struct Collector {
     /// The first second that was not shown.
     next: u64,
     total: Latencies,
-    /// What a second holds in which nobody recorded anything.
+    /// The content of a second without records.
     nothing: Latencies,
 }
 

@@ -1,4 +1,4 @@
-//! What a run tells while it goes on.
+//! Reports from a run under way.
 
 use std::time::{Duration, SystemTime};
 
@@ -18,7 +18,7 @@ pub trait Watch {
 /// How a run is going.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Progress {
-    /// What it is doing.
+    /// Its phase.
     pub phase: Phase,
     /// Time since it began.
     pub elapsed: Duration,
@@ -31,7 +31,7 @@ pub struct Progress {
     pub p99_ns: Option<u64>,
 }
 
-/// What a run is doing.
+/// A phase of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
     /// Under load, not yet measuring.
@@ -42,10 +42,10 @@ pub enum Phase {
     Draining,
 }
 
-/// What was measured in about a second.
+/// The latencies of about a second.
 #[derive(Debug, Clone, Copy)]
 pub struct Interval<'a> {
-    /// What the values are.
+    /// The kind of the values.
     pub tag: Tag,
     /// When it began.
     pub start: SystemTime,
@@ -55,7 +55,7 @@ pub struct Interval<'a> {
     pub latencies: &'a Histogram<u64>,
 }
 
-/// What the values of an interval are.
+/// The kind of an interval's values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Tag {
     /// From the intended send to the reply; open loop only.
@@ -92,7 +92,7 @@ impl Tag {
         }
     }
 
-    /// What the values are, for people.
+    /// The kind in words.
     pub fn title(self) -> &'static str {
         match self {
             Self::Response => "Response: from the intended send to the reply",

@@ -116,7 +116,7 @@ fn busiest(measurement: &Measurement) -> f64 {
     busy.fold(0.0, f64::max)
 }
 
-/// What all threads measured, and what became of the first connections.
+/// The sum over all threads and the first connections.
 fn merged(measurement: Measurement) -> Recorder {
     let mut all = measurement
         .recorders

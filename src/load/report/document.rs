@@ -28,7 +28,7 @@ pub struct Report {
     /// The form of this document.
     #[schemars(extend("const" = SCHEMA))]
     pub schema: String,
-    /// What was measured.
+    /// The measured value.
     pub target: Target,
     /// How.
     pub config: Settings,
@@ -42,7 +42,7 @@ pub struct Report {
     pub latency_ns: LatencyNs,
     /// CPU time of the server, where its threads are known.
     pub server_cpu: Option<ServerCpu>,
-    /// Whether the numbers may be used.
+    /// True if the numbers may be used.
     pub verdict: Verdict,
     /// The whole distributions behind `latency_ns`; empty in a report that was read back.
     #[serde(skip)]
@@ -59,14 +59,14 @@ impl Report {
     }
 }
 
-/// What was measured.
+/// The measured value.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct Target {
     /// As it was named on the command line.
     pub name: String,
     /// The address that was connected to.
     pub address: String,
-    /// Whether the server ran in the generator's process.
+    /// True if the server ran in the generator's process.
     pub embedded: bool,
 }
 
@@ -77,7 +77,7 @@ impl Target {
     }
 }
 
-/// What decided when a message was sent.
+/// The pace of the messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum LoopKind {
@@ -91,10 +91,10 @@ pub enum LoopKind {
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[schemars(rename = "Config")]
 pub struct Settings {
-    /// What decided when a message was sent.
+    /// The pace of the messages.
     #[serde(rename = "loop")]
     pub loop_kind: LoopKind,
-    /// What the server speaks.
+    /// The protocol of the server.
     pub protocol: Protocol,
     /// Connections that there were to be at a time.
     pub connections: usize,
@@ -124,7 +124,7 @@ pub struct Settings {
     pub cpus: Vec<usize>,
     /// CPUs that the server was pinned to, where that is known.
     pub server_cpus: Option<Vec<usize>>,
-    /// What chose the bytes that were sent, and all else that is left to chance.
+    /// Seed of the bytes that were sent, and of all else that is left to chance.
     pub seed: u64,
 }
 
@@ -162,12 +162,13 @@ impl From<&config::Config> for Settings {
 /// The generator's host, and what it did in the measured window.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct HostUse {
-    /// What it is.
+    /// Its kind.
     #[serde(flatten)]
     pub host: Host,
     /// CPU time of the generator's threads for each message in the measured window.
     pub generator_cpu_ns_per_message: Option<f64>,
-    /// The same as a share of the time of the CPUs that they could have used, 0 to 1.
+    /// CPU time of the generator's threads as a share of the time of the CPUs that they could have
+    /// used, 0 to 1.
     pub generator_cpu_share: Option<f64>,
     /// Open loop: share of the window in which the busiest generator thread was not waiting for a
     /// reply or a message's time, 0 to 1. Polling is waiting.
@@ -265,25 +266,25 @@ pub struct ServerCpu {
     pub cpu_ns_per_message: f64,
 }
 
-/// Whether the numbers may be used, and what the run came to.
+/// The verdict on a run.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct Verdict {
-    /// Whether the numbers may be used.
+    /// True if the numbers may be used.
     pub valid: bool,
-    /// What the run came to.
+    /// The run's outcome.
     pub outcome: Outcome,
     /// Why not: a sentence for each thing that is wrong.
     pub reasons: Vec<String>,
-    /// What makes the numbers doubtful without making them wrong.
+    /// Sentences on what makes the numbers doubtful without making them wrong.
     pub warnings: Vec<String>,
     /// How many connections ended before the run did, by kind: `closed`, `reset` and so on; kinds
     /// that did not occur are there with 0, `error_N` excepted.
     pub endings: BTreeMap<String, u64>,
-    /// What became of the assertions, in their order. They are not read back: a number alone has
+    /// The results of the assertions, in their order. They are not read back: a number alone has
     /// lost its unit.
     #[serde(skip_deserializing)]
     pub assertions: Vec<AssertionResult>,
-    /// Whether the run was ended before its time.
+    /// True if the run was ended before its time.
     pub interrupted: bool,
     /// Length of the window that was measured: as planned, or less if it was interrupted.
     pub measured_ns: u64,

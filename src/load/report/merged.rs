@@ -18,7 +18,7 @@ use crate::load::report::hlog::Merged;
 /// Names this form of the report; a change that breaks readers gets another.
 const SCHEMA: &str = "ringback-merge/1";
 
-/// What histograms are called that have no tag.
+/// The name of histograms without a tag.
 const UNTAGGED: &str = "untagged";
 
 /// The sums as a table, and a picture of the one that matters most.

@@ -1,4 +1,4 @@
-//! What a command found: one document a command, as text, as JSON, and read back.
+//! Reports: one document a command, as text, as JSON, and read back.
 
 mod assemble;
 pub mod document;

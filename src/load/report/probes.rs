@@ -13,12 +13,12 @@ use crate::load::format::{count, nanos};
 use crate::load::outcome::Outcome;
 use crate::load::record::host::Host;
 
-/// What was measured at a rate.
+/// A measurement at one rate.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Probe {
     /// Messages a second that were to be sent.
     pub rate_per_s: u64,
-    /// Whether its numbers may be used.
+    /// True if its numbers may be used.
     pub valid: bool,
     /// Why not, or why it failed.
     pub reasons: Vec<String>,
@@ -27,12 +27,12 @@ pub struct Probe {
 }
 
 impl Probe {
-    /// What it came to: without a reply the server is at fault.
+    /// The outcome: without a reply the server is at fault.
     pub fn outcome(&self) -> Outcome {
         self.run.as_ref().map_or(Outcome::ServerAtFault, |run| run.verdict.outcome)
     }
 
-    /// Whether the server answered as much as it was offered, in time.
+    /// Returns whether the server answered as much as it was offered, in time.
     pub fn is_rate_reached(&self) -> bool {
         self.run.as_ref().is_some_and(|run| run.verdict.rate_reached)
     }
@@ -44,16 +44,16 @@ impl Probe {
     }
 }
 
-/// Whether a series of probes may be used.
+/// The verdict on a series of probes.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct SeriesVerdict {
-    /// Whether the numbers may be used.
+    /// True if the numbers may be used.
     pub valid: bool,
     /// Why not.
     pub reasons: Vec<String>,
-    /// What a reader should know although they may be used.
+    /// Sentences that a reader should know although the numbers may be used.
     pub warnings: Vec<String>,
-    /// Whether it was ended before its time.
+    /// True if it was ended before its time.
     pub interrupted: bool,
 }
 
@@ -67,7 +67,7 @@ impl SeriesVerdict {
     }
 }
 
-/// What was measured, by the first probe that was answered.
+/// The server, by the first probe that was answered.
 pub(in crate::load) fn target<'a>(mut probes: impl Iterator<Item = &'a Probe>) -> Option<Target> {
     probes.find_map(|probe| probe.run.as_ref()).map(|run| run.target.clone())
 }
@@ -93,7 +93,7 @@ pub(super) fn heading() -> String {
     columns(["rate", "answered", "p50", "p90", "p99", "p99.9", "max", "CPU/message"])
 }
 
-/// What was measured at a rate: the response, and the server's CPU time per message.
+/// A probe's row: the response, and the server's CPU time per message.
 pub(super) fn row(probe: &Probe) -> String {
     let rate = format!("{}/s", count(probe.rate_per_s));
     let Some(run) = &probe.run else {

@@ -22,19 +22,19 @@ pub struct SearchReport {
     /// The form of this document.
     #[schemars(extend("const" = SCHEMA))]
     pub schema: String,
-    /// What was measured; null where nothing was received.
+    /// The server; null where nothing was received.
     pub target: Option<Target>,
     /// How it was sought.
     pub config: SearchSettings,
     /// On what.
     pub host: Host,
-    /// What the rate must meet.
+    /// The assertions that the rate must meet.
     pub assertions: Vec<String>,
     /// Between which rates it is.
     pub bracket: Bracket,
     /// The rates that were tried, in their order.
     pub probes: Vec<SearchProbe>,
-    /// Whether the result may be used.
+    /// True if the result may be used.
     pub verdict: SeriesVerdict,
 }
 
@@ -59,7 +59,7 @@ pub struct Bracket {
     pub highest_passed_per_s: Option<u64>,
     /// Null if none failed.
     pub lowest_failed_per_s: Option<u64>,
-    /// Whether the highest rate passed twice.
+    /// True if the highest rate passed twice.
     pub confirmed: bool,
     /// Why the lowest rate failed.
     pub limited_by: Vec<String>,
@@ -70,16 +70,16 @@ pub struct Bracket {
 pub struct SearchProbe {
     /// Why this rate was tried.
     pub purpose: Purpose,
-    /// Whether it met every assertion, in a valid measurement.
+    /// True if it met every assertion, in a valid measurement.
     pub passed: bool,
     /// It was not valid and made again.
     pub repeated: bool,
-    /// What was measured.
+    /// The measured value.
     #[serde(flatten)]
     pub probe: Probe,
 }
 
-/// What a probe is for.
+/// The purpose of a probe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Purpose {
@@ -106,7 +106,7 @@ impl Purpose {
 }
 
 impl SearchReport {
-    /// What it came to: missed if no rate passed.
+    /// The outcome: missed if no rate passed.
     pub fn outcome(&self) -> Outcome {
         match (self.verdict.valid, self.bracket.highest_passed_per_s) {
             (false, _) => Outcome::ServerAtFault,

@@ -21,7 +21,7 @@ pub struct SweepReport {
     /// The form of this document.
     #[schemars(extend("const" = SCHEMA))]
     pub schema: String,
-    /// What was measured; null where nothing was received.
+    /// The server; null where nothing was received.
     pub target: Option<Target>,
     /// How each rate was measured.
     pub config: Settings,
@@ -31,7 +31,7 @@ pub struct SweepReport {
     pub rates: Vec<Probe>,
     /// Where latency ran away; null where it did nowhere.
     pub knee: Option<Knee>,
-    /// Whether the result may be used.
+    /// True if the result may be used.
     pub verdict: SeriesVerdict,
 }
 
@@ -51,7 +51,7 @@ pub struct Knee {
 pub(in crate::load) const KNEE_FACTOR: u64 = 3;
 
 impl SweepReport {
-    /// What it came to: missed if an assertion was at a rate that is valid.
+    /// The outcome: missed if an assertion was missed at a rate that is valid.
     pub fn outcome(&self) -> Outcome {
         if !self.verdict.valid {
             return Outcome::ServerAtFault;

@@ -43,7 +43,7 @@ fn write_setting(out: &mut String, report: &Report) -> fmt::Result {
     }
 }
 
-/// What is sent, and how; an open loop without a rate is measured at several.
+/// The load in words; an open loop without a rate is measured at several.
 pub(in crate::load) fn load(config: &Settings) -> String {
     let depth = config.depth;
     let pace = match (config.loop_kind, config.arrival) {
@@ -111,7 +111,7 @@ pub(in crate::load) fn write_host(out: &mut String, host: &Host, beside: &str) -
     began(host).map_or(Ok(()), |began| writeln!(out, "  began      {began}"))
 }
 
-/// The same for a picture.
+/// The host's facts for a picture.
 pub(in crate::load) fn host_facts(host: &Host) -> impl Iterator<Item = String> {
     [self::host(host)].into_iter().chain(began(host))
 }
@@ -125,7 +125,7 @@ fn began(host: &Host) -> Option<String> {
     minute(host.began.as_deref()?)
 }
 
-/// What the hypervisor took, if it took anything.
+/// The share of time that the hypervisor took, if it took anything.
 fn stolen(report: &Report) -> String {
     match report.host.stolen_ns {
         Some(ns @ 1..) => {
@@ -223,7 +223,7 @@ fn write_findings(out: &mut String, report: &Report) -> fmt::Result {
     Ok(())
 }
 
-/// What an assertion was compared with.
+/// The value that an assertion was compared with, in words.
 pub(in crate::load) fn measured(measured: Measured) -> String {
     match measured {
         Measured::Ns(ns) => nanos(ns),
@@ -232,7 +232,7 @@ pub(in crate::load) fn measured(measured: Measured) -> String {
     }
 }
 
-/// Whether it may be used, why not, and what there is to know all the same.
+/// The verdict with its reasons and warnings.
 pub(in crate::load) fn write_verdict(
     out: &mut String,
     reasons: &[String],

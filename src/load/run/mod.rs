@@ -141,7 +141,7 @@ fn server_threads(config: &Config, connected: &Connected) -> Option<ServerThread
     }
 }
 
-/// What the threads share with each other and with the observer.
+/// State that the threads share with each other and with the observer.
 #[derive(Clone, Copy)]
 struct Shared<'run> {
     workload: &'run Workload,

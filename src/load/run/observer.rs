@@ -71,7 +71,7 @@ impl Observer<'_> {
         }
     }
 
-    /// Ends the measured window; says when.
+    /// Ends the measured window; returns when.
     fn end_early(&mut self, planned: Duration, pool: &WorkerPool<'_>) -> u64 {
         /// Threads hear of it before it comes, so that none measures beyond it.
         const NOTICE_NS: u64 = 20_000_000;

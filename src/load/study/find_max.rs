@@ -77,8 +77,8 @@ pub fn find_max(
     })
 }
 
-/// Whether everything asserted holds in a probe that is valid, or that is not only because the
-/// generator was late: what holds of times that are too long holds of the true ones.
+/// Returns whether everything asserted holds in a probe that is valid, or that is not only because
+/// the generator was late: what holds of times that are too long holds of the true ones.
 fn holds(assertions: &[Assertion], probe: &Probe) -> bool {
     let Some(run) = &probe.run else { return false };
     let holds_for_sure = match run.verdict.outcome {

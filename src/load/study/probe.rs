@@ -59,7 +59,7 @@ pub struct Step {
     pub progress: Option<Progress>,
 }
 
-/// Whether a series came to its end.
+/// Set if the user ended a series before its time.
 pub(super) struct IsInterrupted(pub(super) bool);
 
 /// Measures at the rates that `next` asks for, each after it was given the probe before, until it

@@ -71,7 +71,7 @@ impl Search {
         self.failed
     }
 
-    /// Whether the highest rate passed twice.
+    /// Returns whether the highest rate passed twice.
     pub(super) fn is_confirmed(&self) -> bool {
         self.is_confirmed
     }
@@ -98,7 +98,7 @@ mod tests {
         Bounds { start, least, resolution }
     }
 
-    /// Searches with what an oracle says; returns the probes and the search at its end.
+    /// Searches with the answers of an oracle; returns the probes and the search at its end.
     fn search(
         bounds: Bounds,
         mut passes: impl FnMut(u64) -> bool,

@@ -1,5 +1,5 @@
-//! Whatever the data: well-formed, every coordinate a number inside the picture, and nothing cut
-//! off.
+//! Pictures of any data are well-formed, every coordinate a number inside the picture, and nothing
+//! cut off.
 
 use hdrhistogram::Histogram;
 use proptest::collection::vec;

@@ -105,7 +105,7 @@ impl FramedWire {
         received
     }
 
-    /// Points the slices at what is next; says how many of them.
+    /// Points the slices at what is next; returns how many of them.
     fn gather<'a>(
         &'a self,
         slices: &mut [IoSlice<'a>; 2 * FRAMES_PER_CALL],

@@ -40,7 +40,7 @@ pub(crate) enum Wire {
     Framed(Box<FramedWire>),
 }
 
-/// What a piece of the received stream held.
+/// The messages in a piece of the received stream.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Received {
     /// Messages that it completed.
@@ -67,7 +67,7 @@ impl Wire {
         }
     }
 
-    /// Whether bytes wait for the socket to take them.
+    /// Returns whether bytes wait for the socket to take them.
     pub(crate) fn has_unsent(&self) -> bool {
         match self {
             Self::Raw(wire) => wire.has_unsent(),
@@ -75,7 +75,7 @@ impl Wire {
         }
     }
 
-    /// Gives the socket what it takes, a bounded part of what waits; says how many bytes that
+    /// Gives the socket what it takes, a bounded part of what waits; returns how many bytes that
     /// were.
     pub(crate) fn flush(
         &mut self,

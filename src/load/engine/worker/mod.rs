@@ -36,7 +36,7 @@ const DUE_PER_TURN: usize = 64;
 /// counted as unsent at once.
 const BACKLOG_LIMIT: usize = 4 << 20;
 
-/// What decides when a message is due.
+/// The pace at which messages become due.
 pub(crate) enum Pace {
     /// A free slot.
     Closed,
@@ -49,7 +49,7 @@ pub(crate) enum Pace {
     },
 }
 
-/// What a worker is made of.
+/// The parts of a worker.
 pub(crate) struct WorkerInit<'run> {
     pub(crate) poller: Poller,
     pub(crate) slots: Vec<ConnectionSlot>,
@@ -57,7 +57,7 @@ pub(crate) struct WorkerInit<'run> {
     pub(crate) reconnect: Option<Reconnect<'run>>,
     pub(crate) workload: &'run Workload,
     pub(crate) pace: Pace,
-    /// What the worker is told while it runs.
+    /// Ends the run.
     pub(crate) control: &'run RunControl,
     pub(crate) recorder: Recorder,
     /// Takes the histograms of each second.
@@ -66,7 +66,7 @@ pub(crate) struct WorkerInit<'run> {
     pub(crate) live_received: &'run AtomicU64,
 }
 
-/// What makes the connections that replace others.
+/// Makes the connections that replace others.
 pub(crate) struct Reconnect<'run> {
     pub(crate) dialer: &'run Dialer,
     /// How many the run began with.
@@ -95,9 +95,9 @@ pub(crate) struct Worker<'run> {
     now_ns: u64,
     /// Open loop: until when replies are polled for.
     poll_until_ns: u64,
-    /// Whether anything was done since the last wait, so that the clock has to be read.
+    /// True if anything was done since the last wait, so that the clock has to be read.
     has_worked: bool,
-    /// Whether whoever watches has seen the measured window end.
+    /// True if whoever watches has seen the measured window end.
     is_released: bool,
     /// Sums over the slots.
     in_flight: usize,
@@ -191,7 +191,7 @@ impl<'run> Worker<'run> {
             || self.alive == 0
     }
 
-    /// Whether no message will become due any more.
+    /// Returns whether no message will become due any more.
     fn is_all_sent(&self) -> bool {
         match &self.pace {
             Pace::Closed => self.now_ns >= self.end_ns,

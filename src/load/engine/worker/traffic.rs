@@ -1,4 +1,4 @@
-//! What goes on over a slot's connection, from its messages to its end.
+//! The traffic of a slot's connection, from its messages to its end.
 
 use std::mem;
 

@@ -12,7 +12,7 @@ use super::Logged;
 use super::read::{Entry, Log, LogError, Problem};
 use crate::load::record::watch::Tag;
 
-/// What logs add up to.
+/// The sum of logs.
 #[derive(Debug)]
 pub struct Merged {
     /// How many logs were added up.
@@ -44,7 +44,7 @@ impl Merged {
 pub struct MergeError {
     /// Which of the logs it is, counted from 0.
     pub log: usize,
-    /// What is wrong with it.
+    /// The problem.
     pub error: LogError,
 }
 
@@ -81,7 +81,7 @@ pub fn merge(logs: &[Log], show: &mut dyn FnMut(&Logged<'_>)) -> Result<Merged, 
     Ok(merged)
 }
 
-/// What becomes one interval.
+/// The key of the intervals that become one.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct Second<'a> {
     number: u64,
@@ -111,7 +111,7 @@ fn seconds(logs: &[Log], first: SystemTime) -> BTreeMap<Second<'_>, Vec<Part<'_>
     seconds
 }
 
-/// What decides whether histograms can be added without loss: their significant digits and their
+/// The properties by which histograms can be added without loss: their significant digits and their
 /// lowest discernible value. The highest does not matter, they grow.
 type Precision = (u8, u64);
 

@@ -22,7 +22,7 @@ use crate::load::record::watch::Interval;
 /// An interval of a log.
 #[derive(Debug, Clone, Copy)]
 pub struct Logged<'a> {
-    /// What the values are, if that is said.
+    /// The kind of the values, where the log has one.
     pub tag: Option<&'a str>,
     /// When it began.
     pub start: SystemTime,

@@ -23,7 +23,7 @@ pub struct Log {
 /// One interval.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Entry {
-    /// What the values are, if that is said.
+    /// The kind of the values, where the log has one.
     pub tag: Option<String>,
     /// When it began.
     pub start: SystemTime,
@@ -40,11 +40,11 @@ pub struct Entry {
 pub struct LogError {
     /// Counted from 1.
     pub line: usize,
-    /// What is wrong with it.
+    /// The problem.
     pub problem: Problem,
 }
 
-/// What is wrong with a line of a log.
+/// The problem of a line of a log.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Problem {
     /// It is nothing that a log consists of.
@@ -136,7 +136,7 @@ impl Entry {
     }
 }
 
-/// What the timestamps of intervals count from, after `HistogramLogReader` of HdrHistogram.
+/// The origin of the intervals' timestamps, after `HistogramLogReader` of HdrHistogram.
 #[derive(Debug, Default)]
 struct Times {
     start: Option<Duration>,
@@ -160,7 +160,7 @@ impl Times {
 
 /// Header of a histogram in V2: cookie, length of the counts, and 32 bytes more.
 const V2_HEADER: usize = 40;
-/// The same of one in V2-deflate: cookie, and length of what is compressed.
+/// The header of a histogram in V2-deflate: cookie, and length of what is compressed.
 const V2_DEFLATE_HEADER: usize = 8;
 /// Cookies, without the four bits that say how wide a count is.
 const V2_COOKIE: u32 = 0x1c84_9303;

@@ -1,4 +1,4 @@
-//! What is written is read back; sums are exact; what is no log says why.
+//! Logs are read back as they were written, sums are exact, errors name their line.
 
 use std::time::{Duration, SystemTime};
 

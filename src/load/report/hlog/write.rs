@@ -64,7 +64,7 @@ impl<W: Write> Writer<W> {
         self.out.write_all(self.line.as_bytes())
     }
 
-    /// What it was written to.
+    /// The writer's target.
     pub fn into_inner(self) -> W {
         self.out
     }

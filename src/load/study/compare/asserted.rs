@@ -1,4 +1,4 @@
-//! What was asserted of the servers, and in how many of its runs each showed it.
+//! Assertions on two servers, and in how many of its runs each met them.
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -18,10 +18,10 @@ pub struct Asserted {
     pub runs: usize,
     /// Of those, the ones that showed it.
     pub met_in: usize,
-    /// What the middle one of them measured, the smaller of two.
+    /// The measured value of the middle one of them, the smaller of two.
     #[schemars(with = "Option<f64>")]
     pub median: Measured,
-    /// Whether every run showed it.
+    /// True if every run showed it.
     pub met: bool,
 }
 

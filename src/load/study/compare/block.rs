@@ -6,7 +6,7 @@
 //!
 //! # The control
 //!
-//! The same four runs are divided once more, so that each server stands against itself:
+//! The four runs are divided once more, so that each server stands against itself:
 //!
 //! ```text
 //! effect  = √( B₁·B₂ / A₁·A₂ )          control = √( A₁/A₂ · B₂/B₁ )
@@ -83,11 +83,11 @@ impl fmt::Display for Order {
 /// A run that was made.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Run {
-    /// What the servers are compared by, or why the run has none that may be used.
+    /// The value that is compared, or why the run has none that may be used.
     pub metric: Result<f64, String>,
-    /// Whether its measurement is; it may have no such metric all the same.
+    /// Set if its measurement is valid; it may have no such metric all the same.
     pub is_valid: bool,
-    /// What became of the assertions, in their order; none if there is no report.
+    /// The results of the assertions, in their order; none if there is no report.
     pub results: Vec<AssertionResult>,
 }
 
@@ -105,7 +105,7 @@ impl Block {
         Self { order, runs: Vec::with_capacity(RUNS) }
     }
 
-    /// Whether every run was made and is valid.
+    /// Returns whether every run was made and is valid.
     pub fn is_valid(&self) -> bool {
         self.of(Side::A).is_some() && self.of(Side::B).is_some()
     }

@@ -1,4 +1,4 @@
-//! What two servers are compared by.
+//! The metric by which two servers are compared.
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -7,7 +7,7 @@ use crate::load::config::quantile::Quantile;
 use crate::load::format::{count, nanos};
 use crate::load::report::Report;
 
-/// What two servers are compared by.
+/// The metric by which two servers are compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(into = "MetricReport")]
 pub enum Metric {
@@ -17,9 +17,9 @@ pub enum Metric {
     Cpu,
     /// Median latency in nanoseconds: response in open loop, service in closed loop.
     P50,
-    /// The same at 99 %.
+    /// p99 of the latency, likewise.
     P99,
-    /// The same at 99.9 %.
+    /// p99.9 of the latency, likewise.
     P99_9,
 }
 
@@ -66,7 +66,7 @@ impl Metric {
         }
     }
 
-    /// What it is, in words.
+    /// Its name in words.
     pub(in crate::load) fn description(self) -> &'static str {
         match self {
             Self::Throughput => "throughput",

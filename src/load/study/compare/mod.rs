@@ -39,7 +39,7 @@ pub use crate::load::study::supervise::{CommandError, ServerCommand, ServerError
 /// Time that a run takes beside its measurement: its server starts and stops.
 const SERVER_TIME: Duration = Duration::from_millis(100);
 
-/// What to compare, and how.
+/// Two servers to compare, and how.
 #[derive(Debug, Clone)]
 pub struct Comparison {
     /// How to start server A.
@@ -48,7 +48,7 @@ pub struct Comparison {
     pub b: ServerCommand,
     /// Blocks of four runs, at least 1.
     pub blocks: usize,
-    /// What they are compared by.
+    /// The metric.
     pub metric: Metric,
     /// A smaller difference, as a share, is none: 0.01 for one per cent.
     pub min_effect: f64,
@@ -58,7 +58,7 @@ pub struct Comparison {
     pub start_timeout: Duration,
     /// How long a server may take to end when it is told to.
     pub stop_timeout: Duration,
-    /// What each run sends, how fast and for how long; its target and its server are not used.
+    /// The load of each run and its length; its target and its server are not used.
     pub config: Config,
 }
 

@@ -33,9 +33,9 @@ pub struct CompareReport {
     pub verdict: &'static str,
     /// Why it is inconclusive or not valid; empty if a server is better.
     pub reasons: Vec<String>,
-    /// Whether the comparison may be used at all.
+    /// True if the comparison may be used at all.
     pub valid: bool,
-    /// What was compared.
+    /// The metric that was compared.
     pub metric: Metric,
     /// A smaller difference is none: a share of one.
     pub min_effect: f64,
@@ -45,13 +45,13 @@ pub struct CompareReport {
     pub control: Option<Estimate>,
     /// All blocks that were started and not cut short by the user, in their order.
     pub blocks: Vec<BlockReport>,
-    /// What became of the assertions, of each server.
+    /// The results of the assertions, of each server.
     pub assertions: Vec<Asserted>,
-    /// What a reader of the numbers should know.
+    /// Sentences that a reader of the numbers should know.
     pub notes: Vec<String>,
-    /// Whether the user ended it before its time.
+    /// True if the user ended it before its time.
     pub interrupted: bool,
-    /// What was started.
+    /// The commands of the servers.
     pub commands: Commands,
     /// How each server was measured.
     pub config: CompareSettings,
@@ -67,13 +67,13 @@ pub struct BlockReport {
     pub order: Order,
     /// Geometric mean of the server's two runs.
     pub a: Option<f64>,
-    /// The same of the other server.
+    /// Geometric mean of server B's two runs.
     pub b: Option<f64>,
     /// The one over the other: B/A.
     pub ratio: Option<f64>,
     /// Each server over itself.
     pub control: Option<f64>,
-    /// Whether every run was made and is valid.
+    /// True if every run was made and is valid.
     pub valid: bool,
     /// Why runs are not valid, each with its place in the block.
     pub reasons: Vec<String>,
@@ -178,7 +178,7 @@ impl CompareReport {
         }
     }
 
-    /// What it came to: missed if a server missed an assertion in a valid run.
+    /// The outcome: missed if a server missed an assertion in a valid run.
     pub fn outcome(&self) -> Outcome {
         let are_met = self.assertions.iter().all(|asserted| asserted.met);
         match (self.valid, are_met) {

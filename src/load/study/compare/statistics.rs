@@ -1,4 +1,5 @@
-//! What a handful of ratios says. Pure: ratios in, an estimate out; a seed fixes what chance does.
+//! The estimate from a handful of ratios. Pure: ratios in, an estimate out; a seed fixes what
+//! chance does.
 //!
 //! Everything happens on logarithms, where twice as fast and half as fast are equally far from
 //! the same: exchanging the servers gives exactly the reciprocal of every number.
@@ -51,7 +52,7 @@ impl Estimate {
         })
     }
 
-    /// Whether "no difference" lies in the interval.
+    /// Returns whether "no difference" lies in the interval.
     pub(super) fn covers_one(&self) -> bool {
         (self.low..=self.high).contains(&1.0)
     }

@@ -4,9 +4,9 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::process::Command;
 
-/// What stands for the address in a command.
+/// The placeholder of the address in a command.
 const ADDRESS: &str = "{addr}";
-/// What stands for the port alone, where a server wants the two apart.
+/// The placeholder of the port alone, where a server wants the two apart.
 const PORT: &str = "{port}";
 
 /// How to start a server, split into words as a shell would; no shell runs it.

@@ -1,4 +1,4 @@
-//! What can be wrong with a server.
+//! Failures of a server.
 
 use std::fmt;
 use std::io;
@@ -13,10 +13,10 @@ use crate::load::format::nanos;
 #[derive(Debug)]
 pub struct ServerError(pub(super) Box<Failure>);
 
-/// What there is to be said of a server that failed.
+/// The facts about a server that failed.
 #[derive(Debug)]
 pub(super) struct Failure {
-    /// What the user calls it.
+    /// The user's name for it.
     pub(super) name: String,
     pub(super) command: String,
     pub(super) fault: Fault,
@@ -24,11 +24,11 @@ pub(super) struct Failure {
     pub(super) address: Option<SocketAddr>,
     /// Who listens there although nothing is left of its group.
     pub(super) port_owner: Option<String>,
-    /// What it wrote last.
+    /// The last lines that it wrote.
     pub(super) last_lines: Vec<String>,
 }
 
-/// What was wrong.
+/// The kinds of failure.
 #[derive(Debug)]
 pub(super) enum Fault {
     /// No port could be had.
@@ -52,12 +52,12 @@ pub(super) enum Fault {
 }
 
 impl ServerError {
-    /// Whether it is the user who ended it.
+    /// Returns whether it is the user who ended it.
     pub fn is_interruption(&self) -> bool {
         matches!(self.0.fault, Fault::Interrupted)
     }
 
-    /// Whether it never took a connection.
+    /// Returns whether it never took a connection.
     pub(in crate::load) fn is_start(&self) -> bool {
         match self.0.fault {
             Fault::Port(_)
@@ -72,8 +72,8 @@ impl ServerError {
         }
     }
 
-    /// Whether another port may help. A server that went into the background has its port itself,
-    /// and ends without an error.
+    /// Returns whether another port may help. A server that went into the background has its port
+    /// itself, and ends without an error.
     pub(super) fn is_port_taken(&self) -> bool {
         match self.0.fault {
             Fault::EndedEarly { is_port_taken, status } => {
@@ -86,7 +86,7 @@ impl ServerError {
 
 impl std::error::Error for ServerError {}
 
-/// What happened, and under it what the server wrote last.
+/// The failure, and under it the last lines of the server.
 impl fmt::Display for ServerError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Failure { name, command, fault, address, port_owner, last_lines } = &*self.0;

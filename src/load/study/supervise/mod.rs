@@ -53,7 +53,7 @@ pub(crate) struct Supervisor {
 /// How a server is started and stopped.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Terms<'a> {
-    /// What the user calls it.
+    /// The user's name for it.
     pub(crate) name: &'a str,
     pub(crate) command: &'a ServerCommand,
     /// Where it may run.
@@ -205,14 +205,15 @@ impl<'a> RunningServer<'a> {
         true
     }
 
-    /// Whether the process that was started has ended. It is left on the table: see [`Group`].
+    /// Returns whether the process that was started has ended. It is left on the table: see
+    /// [`Group`].
     fn has_ended(&self) -> bool {
         let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
         // An error would mean that it is no longer our child: then it has ended.
         waitid(WaitId::Pid(self.group.0), options).map_or(true, |status| status.is_some())
     }
 
-    /// Whether one of its processes listens at its address, as far as we may see.
+    /// Returns whether one of its processes listens at its address, as far as we may see.
     fn owns_port(&self) -> bool {
         let listeners = Listeners::at(self.address);
         let mut group = self.group.living().into_iter();

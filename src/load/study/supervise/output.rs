@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 const KEPT_BYTES: usize = 4096;
 const KEPT_LINES: usize = 10;
 
-/// What a server writes to its standard output and error, the last of it.
+/// The end of a server's standard output and error.
 #[derive(Debug)]
 pub(super) struct Output {
     kept: Arc<Tail>,

@@ -14,7 +14,7 @@ pub(super) fn free_address() -> io::Result<SocketAddr> {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()
 }
 
-/// Whether somebody takes connections there.
+/// Returns whether somebody takes connections there.
 pub(super) fn takes_connections(address: SocketAddr) -> bool {
     TcpStream::connect_timeout(&address, CONNECT_TIMEOUT).is_ok_and(|stream| {
         // Where nobody listens, the kernel may choose the very port to connect from, and the
@@ -23,7 +23,7 @@ pub(super) fn takes_connections(address: SocketAddr) -> bool {
     })
 }
 
-/// Whether a server could not have had this address.
+/// Returns whether a server could not have had this address.
 pub(super) fn is_taken(address: SocketAddr) -> bool {
     TcpListener::bind(address).is_err_and(|error| error.kind() == io::ErrorKind::AddrInUse)
 }
