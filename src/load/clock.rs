@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
 
-/// Nanoseconds since the run began, the same for all its threads.
+/// Nanoseconds since the run started, the same for all its threads.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Clock {
     start_ns: u64,

@@ -1,4 +1,4 @@
-//! `ringback-load find-max`: the highest rate at which a claim holds.
+//! `ringback-load find-max`: the highest rate at which assertions hold.
 
 use std::process::ExitCode;
 
@@ -18,7 +18,7 @@ use crate::load::study::{find_max, probe_time};
 use crate::load::{Assertion, Config, Metric};
 use crate::say;
 
-/// Where the search begins, unless told otherwise or too low for the claims.
+/// Where the search starts, unless told otherwise or too low for the assertions.
 const START: u64 = 1_000;
 const MAX_RATE: u64 = 1_000_000_000;
 
@@ -78,7 +78,7 @@ impl FindMax {
     }
 
     fn bounds(&self, config: &Config) -> Result<Bounds, LoadError> {
-        check_claims(&config.assertions)?;
+        check_assertions(&config.assertions)?;
         if self.resolution < 0.001 {
             return Err(LoadError::Usage(
                 "--resolution must be at least 0.1%: no two runs agree to less".to_owned(),
@@ -99,29 +99,30 @@ impl FindMax {
     }
 }
 
-/// A search needs a claim that breaks as the rate rises.
-fn check_claims(claims: &[Assertion]) -> Result<(), LoadError> {
-    if claims.is_empty() {
+/// A search needs an assertion that breaks as the rate rises.
+fn check_assertions(assertions: &[Assertion]) -> Result<(), LoadError> {
+    if assertions.is_empty() {
         return Err(LoadError::Usage(
             "find-max needs something that must hold: give it --assert 'p99<200us'".to_owned(),
         ));
     }
-    let wrong = claims
-        .iter()
-        .find(|claim| claim.metric == Metric::Throughput || !claim.comparison.is_upper());
+    let wrong = assertions.iter().find(|assertion| {
+        assertion.metric == Metric::Throughput || !assertion.comparison.is_upper()
+    });
     match wrong {
         None => Ok(()),
-        Some(claim) => Err(LoadError::Usage(format!(
+        Some(assertion) => Err(LoadError::Usage(format!(
             "find-max raises the rate until an assertion breaks, and {} does not break that way: \
              assert an upper bound of a latency, as in 'p99<200us'",
-            claim.name,
+            assertion.name,
         ))),
     }
 }
 
 /// The lowest rate at which a run has enough messages for every percentile that is asserted.
 fn least_rate(config: &Config) -> u64 {
-    let messages = config.assertions.iter().map(|claim| claim.metric.samples_needed()).max();
+    let messages =
+        config.assertions.iter().map(|assertion| assertion.metric.samples_needed()).max();
     let per_s = messages.unwrap_or(1) as f64 / config.duration.as_secs_f64();
     // One more in a hundred: the first and the last message of the window may lie outside.
     (per_s * 1.01).ceil().clamp(1.0, MAX_RATE as f64) as u64

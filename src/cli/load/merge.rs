@@ -17,7 +17,7 @@ use crate::load::report::{MergedReport, hgrm, json, merged_text};
 ///
 /// Run a generator on each of many machines, each with its own --hlog, and merge what they logged:
 /// counts and percentiles are those of one generator that had made all the load. Intervals that
-/// began in the same second become one. The machines' clocks should be synchronised; if they are
+/// started in the same second become one. The machines' clocks should be synchronised; if they are
 /// not, only the times of intervals are wrong, not the sums.
 #[derive(Debug, Args)]
 #[command(after_help = "\

@@ -48,8 +48,7 @@ pub struct SweepCommand {
 }
 
 impl SweepCommand {
-    /// Measures at every rate, and writes the report where it belongs; returns the exit
-    /// code.
+    /// Measures at every rate, and writes the report where it belongs; returns the exit code.
     pub(super) fn execute(self) -> Result<ExitCode, LoadError> {
         let measuring = self.measuring.for_many_rates("sweep takes its rates from --rates")?;
         let setup = measuring.resolve(self.target.as_deref())?;

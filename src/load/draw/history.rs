@@ -22,7 +22,7 @@ const MIN_STALL_NS: u64 = 1_000_000;
 pub struct History {
     /// Whose latencies matter most.
     main: Option<Tag>,
-    /// When the first second began.
+    /// When the first second started.
     start: Option<SystemTime>,
     /// The last second, which what comes may join.
     open: Option<Second>,
@@ -116,7 +116,7 @@ impl History {
         (timeline, (self.doublings > 0).then(|| 1 << self.doublings))
     }
 
-    /// Seconds since the first one began.
+    /// Seconds since the first one started.
     fn place(&mut self, start: SystemTime, duration: Duration) -> (f64, f64) {
         let first = *self.start.get_or_insert(start);
         let start_s = start.duration_since(first).unwrap_or_default().as_secs_f64();

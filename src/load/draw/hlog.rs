@@ -86,7 +86,7 @@ fn growing() -> Histogram<u64> {
     histogram
 }
 
-/// When a log began; `None` if it says only how long ago its start was.
+/// When a log started; `None` if it says only how long ago its start was.
 fn began(time: SystemTime) -> Option<String> {
     const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
     if time < SystemTime::UNIX_EPOCH + YEAR {

@@ -52,7 +52,7 @@ pub(super) struct Stall {
     pub(super) start_s: f64,
     /// The end of the time that it is known to lie in.
     pub(super) end_s: f64,
-    /// The longest that the machine stood still in it, in nanoseconds.
+    /// The longest host stall in it, in nanoseconds.
     pub(super) longest_ns: u64,
 }
 
@@ -99,7 +99,7 @@ impl Timeline {
         plot.draw_columns(canvas, &columns, &ticks);
         plot.draw_rows(canvas, &rates, &rate_labels);
         self.draw_throughput(canvas, &columns, &rates.scale, &plot);
-        plot.draw_title(canvas, "time since measuring began")
+        plot.draw_title(canvas, "time since measuring started")
     }
 
     /// The panel in words.
@@ -108,8 +108,8 @@ impl Timeline {
             let slowest = run.intervals.iter().filter_map(|interval| interval.max_ns).max();
             let slowest = slowest.map_or("unknown".to_owned(), label::measured_latency);
             let longest = run.stalls.iter().map(|stall| stall.longest_ns).max();
-            let stalls = longest.map_or("no stall of the machine".to_owned(), |longest_ns| {
-                format!("longest stall of the machine {}", label::measured_latency(longest_ns))
+            let stalls = longest.map_or("no host stall".to_owned(), |longest_ns| {
+                format!("longest host stall {}", label::measured_latency(longest_ns))
             });
             let intervals = run.intervals.len();
             format!("{}: {intervals} intervals, slowest message {slowest}, {stalls}", run.name)
@@ -164,7 +164,7 @@ impl Timeline {
         if self.stalls().next().is_some() {
             keys.push(Key {
                 sign: Sign::Area { class: "stall".to_owned() },
-                text: "the machine itself stood still for as long".to_owned(),
+                text: "host stall of this length".to_owned(),
             });
         }
         keys

@@ -1,6 +1,6 @@
 //! One connection: a socket, its wire, and what is in flight on it.
 //!
-//! Reads no clock: every time is an argument, in nanoseconds since the run began.
+//! Reads no clock: every time is an argument, in nanoseconds since the run started.
 
 use std::collections::VecDeque;
 use std::net::{Shutdown, TcpStream};

@@ -33,7 +33,7 @@ pub(crate) enum State {
     /// The handshake of one.
     Connecting {
         socket: Socket,
-        /// When it began.
+        /// When it started.
         since_ns: u64,
     },
     /// Nothing for the moment.
@@ -91,7 +91,7 @@ impl ConnectionSlot {
         }
     }
 
-    /// The number of its next connection, where the run began with so many: no other slot comes
+    /// The number of its next connection, where the run started with so many: no other slot comes
     /// by the same.
     pub(crate) fn next_number(&mut self, all_connections: usize) -> usize {
         self.connection_number += all_connections;

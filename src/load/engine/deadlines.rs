@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-/// Times in nanoseconds since the run began, by slot.
+/// Times in nanoseconds since the run started, by slot.
 pub(crate) struct Deadlines {
     queue: BTreeSet<(u64, usize)>,
     of_slot: Vec<Option<u64>>,

@@ -1,7 +1,7 @@
 //! When the messages of an open loop are meant to be sent.
 //!
 //! The times are fixed before the run and do not depend on what the server does: that is what
-//! makes the loop open. A schedule knows no clock; times are nanoseconds since the run began.
+//! makes the loop open. A schedule knows no clock; times are nanoseconds since the run started.
 
 use crate::load::config::Arrival;
 use crate::load::random::SplitMix64;

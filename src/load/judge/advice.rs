@@ -58,20 +58,20 @@ fn limit(evidence: &Evidence) -> Option<String> {
 /// The tail is the generator's, although the verdict does not hold it against it.
 fn late_tail(recorder: &Recorder, evidence: &Evidence) -> Option<String> {
     let Load::Open { .. } = evidence.load else { return None };
-    let is_told = |quantile: Quantile| quantile.of(&recorder.latencies.response).is_some();
+    let is_known = |quantile: Quantile| quantile.of(&recorder.latencies.response).is_some();
     let (p99, p99_9) = (Lateness::at(recorder, 0.99), Lateness::at(recorder, 0.999));
     let is_excused = p99.exceeds(0) && !p99.exceeds(excused_by_stalls(recorder));
-    let (name, lateness) = if is_told(Quantile::P99) && is_excused {
+    let (name, lateness) = if is_known(Quantile::P99) && is_excused {
         ("p99", p99)
-    } else if is_told(Quantile::P99_9) && p99_9.exceeds(0) {
+    } else if is_known(Quantile::P99_9) && p99_9.exceeds(0) {
         ("p99.9", p99_9)
     } else {
         return None;
     };
     Some(format!(
-        "the tail is the generator's: without its own delays the {name} response would be {}, not \
-         {}; the hiccups tell whether the machine was the cause",
-        nanos(lateness.without_ns),
+        "generator lag inflates the tail: {name} response {} measured, {} without it; the host \
+         stalls show whether the host was the cause",
         nanos(lateness.response_ns),
+        nanos(lateness.without_ns),
     ))
 }

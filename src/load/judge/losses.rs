@@ -6,7 +6,7 @@ use crate::load::record::recorder::Recorder;
 
 /// Every connection is gone.
 pub(super) fn of_all(gone_after_ns: u64) -> String {
-    format!("no connection was left {} after the run began: it ended early", nanos(gone_after_ns))
+    format!("no connection was left {} after the run started: it ended early", nanos(gone_after_ns))
 }
 
 /// Connections that could not be made, or ended before the run did.

@@ -38,7 +38,7 @@ impl Verdict {
     /// Adds the results of the assertions. One that the samples cannot answer was not tested, and
     /// that is not a pass. One that is missed and would hold of the latencies without the
     /// generator's own delays, where there are such, is not missed by the server; unless another
-    /// is, it cannot be told.
+    /// is, it is inconclusive.
     pub(crate) fn evaluate(
         &mut self,
         assertions: &[Assertion],
@@ -46,25 +46,25 @@ impl Verdict {
         without_lag: Option<&Histogram<u64>>,
     ) {
         let missed = assertions.iter().zip(results).filter(|(_, result)| !result.met);
-        let (withheld, told): (Vec<_>, Vec<_>) =
+        let (withheld, known): (Vec<_>, Vec<_>) =
             missed.partition(|(_, result)| result.measured == Measured::Withheld);
         withheld.into_iter().for_each(|(assertion, _)| self.add_withheld(assertion));
         let would_hold = |assertion: &Assertion| {
             without_lag.is_some_and(|without_lag| assertion.would_hold(without_lag))
         };
-        if told.iter().any(|(assertion, _)| !would_hold(assertion)) {
+        if known.iter().any(|(assertion, _)| !would_hold(assertion)) {
             self.outcome = match self.outcome {
                 Outcome::Passed | Outcome::Missed => Outcome::Missed,
                 _ => Outcome::ServerAtFault,
             };
         } else {
-            told.into_iter().for_each(|(assertion, _)| self.add_inconclusive(assertion));
+            known.into_iter().for_each(|(assertion, _)| self.add_inconclusive(assertion));
         }
     }
 
     fn add_withheld(&mut self, assertion: &Assertion) {
         self.reasons.push(format!(
-            "{} cannot be told: fewer than ten samples are beyond that percentile; measure for \
+            "{} is inconclusive: fewer than ten samples are beyond that percentile; measure for \
              longer",
             assertion.name,
         ));
@@ -78,7 +78,7 @@ impl Verdict {
             self.outcome = Outcome::GeneratorLimited;
         }
         self.reasons.push(format!(
-            "{} cannot be told: it is missed, and would be met without the generator's own delays; \
+            "{} is inconclusive: it is missed, and would be met without the generator's own delays; \
              give it CPUs of its own (--cpus) or lower --rate",
             assertion.name,
         ));
@@ -98,7 +98,7 @@ pub(crate) struct Evidence {
     pub(crate) planned_ns: u64,
     /// Length of the window that was measured: less if the run was interrupted.
     pub(crate) measured_ns: u64,
-    /// When the last connection was gone, since the run began, if that was before its end.
+    /// When the last connection was gone, since the run started, if that was before its end.
     pub(crate) gone_after_ns: Option<u64>,
 }
 

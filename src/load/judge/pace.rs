@@ -37,24 +37,24 @@ pub(super) fn not_reached(recorder: &Recorder, rate: u64, arrival: Arrival) -> O
 /// The generator's lateness is a good part of what it reports as the server's.
 ///
 /// Judged at the percentiles that most messages decide. A stall of the machine that a few messages
-/// in a thousand met is in the tail with its hiccups beside it, and is not held against the rest.
+/// in a thousand met is in the tail with the host stalls beside it, and is not held against the rest.
 /// Nor is one that reaches a percentile which too few samples support: nobody is told that one.
 pub(super) fn lateness(recorder: &Recorder) -> Option<String> {
-    let is_told = |quantile: Quantile| quantile.of(&recorder.latencies.response).is_some();
+    let is_known = |quantile: Quantile| quantile.of(&recorder.latencies.response).is_some();
     let at = |quantile| Lateness::at(recorder, quantile);
     let (name, lateness, _) = [
         Some(("median", at(0.5), 0)),
-        is_told(Quantile::P90).then(|| ("p90", at(0.9), 0)),
-        is_told(Quantile::P99).then(|| ("p99", at(0.99), excused_by_stalls(recorder))),
+        is_known(Quantile::P90).then(|| ("p90", at(0.9), 0)),
+        is_known(Quantile::P99).then(|| ("p99", at(0.99), excused_by_stalls(recorder))),
     ]
     .into_iter()
     .flatten()
     .find(|(_, lateness, excused_ns)| lateness.exceeds(*excused_ns))?;
     Some(format!(
-        "the generator was late: without its own delays the {name} response would be {}, not {}; \
-         they may be {} of it; give it CPUs of its own (--cpus) or lower --rate",
-        nanos(lateness.without_ns),
+        "generator lag inflates the {name} response: {} measured, {} without it, more than {}; \
+         give the generator CPUs of its own (--cpus) or lower --rate",
         nanos(lateness.response_ns),
+        nanos(lateness.without_ns),
         percent(MAX_LATENESS),
     ))
 }

@@ -55,7 +55,7 @@ pub(crate) fn start<'scope, 'run: 'scope>(
             measure(init, clock);
         }
     };
-    thread::Builder::new().name("hiccup".to_owned()).spawn_scoped(scope, body)
+    thread::Builder::new().name("host-stall".to_owned()).spawn_scoped(scope, body)
 }
 
 fn measure(init: Init<'_>, clock: Clock) {

@@ -17,7 +17,7 @@ pub(crate) struct Intervals {
     window: Window,
     is_open_loop: bool,
     replaces_connections: bool,
-    /// When the run's clock began.
+    /// When the run's clock started.
     run_start: SystemTime,
     /// The end of the second that the threads are recording.
     due_ns: u64,

@@ -12,7 +12,7 @@ use crate::load::clock::nanos;
 use crate::load::config::Config;
 use crate::load::record::ending::Ending;
 
-/// The measured part of a run, in nanoseconds since the run began.
+/// The measured part of a run, in nanoseconds since the run started.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Window {
     pub(crate) start_ns: u64,

@@ -115,7 +115,7 @@ impl Collector {
         IntervalSender { start_ns: self.start_ns, second: 0, full, empty }
     }
 
-    /// Takes what was given, and shows every second that is now complete: when it began, in
+    /// Takes what was given, and shows every second that is now complete: when it started, in
     /// nanoseconds since the run did, and what it holds.
     pub(crate) fn collect(&mut self, show: &mut dyn FnMut(u64, &Latencies)) {
         for receiver in &mut self.receivers {

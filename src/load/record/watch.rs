@@ -20,7 +20,7 @@ pub trait Watch {
 pub struct Progress {
     /// Its phase.
     pub phase: Phase,
-    /// Time since it began.
+    /// Time since it started.
     pub elapsed: Duration,
     /// Warm-up and measured window together.
     pub planned: Duration,
@@ -47,7 +47,7 @@ pub enum Phase {
 pub struct Interval<'a> {
     /// The kind of the values.
     pub tag: Tag,
-    /// When it began.
+    /// When it started.
     pub start: SystemTime,
     /// How long it was.
     pub duration: Duration,
@@ -95,10 +95,10 @@ impl Tag {
     /// The kind in words.
     pub fn title(self) -> &'static str {
         match self {
-            Self::Response => "Response: from the intended send to the reply",
-            Self::Service => "Service: from the send to the reply",
-            Self::SendLag => "Send lag: from the intended send to the actual one",
-            Self::Hiccup => "Hiccup: the machine's own stalls",
+            Self::Response => "Latency (response time): from the intended send to the reply",
+            Self::Service => "Service time: from the send to the reply",
+            Self::SendLag => "Send delay: from the intended send to the actual one",
+            Self::Hiccup => "Host stalls: times in which a ready thread did not run",
             Self::Connect => "Connect: from the SYN until it is taken",
         }
     }

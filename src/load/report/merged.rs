@@ -39,7 +39,7 @@ pub struct MergedReport<'a> {
     logs: usize,
     /// How many intervals they had.
     intervals: usize,
-    /// When the first interval began.
+    /// When the first interval started.
     #[schemars(extend("format" = "date-time"))]
     start: String,
     /// From there to the end of the last one.

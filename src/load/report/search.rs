@@ -11,6 +11,7 @@ use super::text::write_verdict;
 use crate::load::format::{count, percent};
 use crate::load::outcome::Outcome;
 use crate::load::record::host::Host;
+use crate::load::record::watch::Tag;
 
 /// Names this form of the report; a change that breaks readers gets another.
 pub const SCHEMA: &str = "ringback-find-max/1";
@@ -129,7 +130,7 @@ impl SearchReport {
             ("resolution", percent(self.config.resolution)),
         ];
         write_setting(out, "find-max", setting, &beside)?;
-        writeln!(out, "\nResponse: from the intended send to the reply")?;
+        writeln!(out, "\n{}", Tag::Response.title())?;
         writeln!(out, "         {}", heading())?;
         for probe in &self.probes {
             let result = match (probe.passed, probe.repeated) {

@@ -10,6 +10,7 @@ use super::probes::{Probe, SeriesVerdict, heading, row, write_setting};
 use crate::load::format::count;
 use crate::load::outcome::Outcome;
 use crate::load::record::host::Host;
+use crate::load::record::watch::Tag;
 
 /// Names this form of the report; a change that breaks readers gets another.
 pub const SCHEMA: &str = "ringback-sweep/1";
@@ -72,7 +73,7 @@ impl SweepReport {
         let note: Vec<_> = note.map(|note| ("note", note)).into_iter().collect();
         let setting = (self.target.as_ref(), &self.config, &self.host);
         write_setting(out, "sweep", setting, &note)?;
-        writeln!(out, "\nResponse: from the intended send to the reply")?;
+        writeln!(out, "\n{}", Tag::Response.title())?;
         writeln!(out, "  {}", heading())?;
         for probe in &self.rates {
             let is_knee =

@@ -108,12 +108,12 @@ pub(in crate::load) fn write_generator(
 /// that, and when.
 pub(in crate::load) fn write_host(out: &mut String, host: &Host, beside: &str) -> fmt::Result {
     writeln!(out, "  host       {}{beside}", self::host(host))?;
-    began(host).map_or(Ok(()), |began| writeln!(out, "  began      {began}"))
+    started(host).map_or(Ok(()), |started| writeln!(out, "  started    {started}"))
 }
 
 /// The host's facts for a picture.
 pub(in crate::load) fn host_facts(host: &Host) -> impl Iterator<Item = String> {
-    [self::host(host)].into_iter().chain(began(host))
+    [self::host(host)].into_iter().chain(started(host))
 }
 
 fn host(host: &Host) -> String {
@@ -121,7 +121,7 @@ fn host(host: &Host) -> String {
     format!("Linux {}, {} × {model}", host.kernel, host.cpus)
 }
 
-fn began(host: &Host) -> Option<String> {
+fn started(host: &Host) -> Option<String> {
     minute(host.began.as_deref()?)
 }
 
@@ -181,9 +181,9 @@ fn write_latencies(out: &mut String, report: &Report) -> fmt::Result {
     let rows = [
         ("response", latency.response.as_ref()),
         ("service", Some(&latency.service)),
-        ("send lag", latency.send_lag.as_ref()),
+        ("send delay", latency.send_lag.as_ref()),
         ("connect", latency.connect.as_ref()),
-        ("hiccup", Some(&report.host.hiccup_ns)),
+        ("host stall", Some(&report.host.hiccup_ns)),
     ];
     write_head(out)?;
     for (name, row) in rows {

@@ -96,11 +96,11 @@ pub fn run_watched(config: &Config, watch: &mut dyn Watch) -> Result<Report, Run
         sender: collector.sender(),
     };
     let measurement = thread::scope(|scope| {
-        let (start_hiccup, started) = mpsc::channel();
-        let hiccup = host_stall::start(scope, host_stall_init, started)?;
+        let (start_host_stall, started) = mpsc::channel();
+        let host_stall = host_stall::start(scope, host_stall_init, started)?;
         let (pool, generator) = WorkerPool::start(scope, config, &control, init)?;
         // It fails only when the thread has ended, and its panic comes with the join.
-        let _ = start_hiccup.send(pool.clock());
+        let _ = start_host_stall.send(pool.clock());
         let observer = Observer {
             clock: pool.clock(),
             received: &received,
@@ -108,7 +108,7 @@ pub fn run_watched(config: &Config, watch: &mut dyn Watch) -> Result<Report, Run
             generator,
             cpus: &cpus,
             intervals: Intervals::new(collector, window, config),
-            hiccup,
+            host_stall,
             watch,
         };
         observer.observe(config, pool, measurement)

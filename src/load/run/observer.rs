@@ -34,7 +34,7 @@ pub(crate) struct Observer<'run> {
     pub(crate) cpus: &'run [usize],
     pub(crate) intervals: Intervals,
     /// The thread that measures the machine's stalls.
-    pub(crate) hiccup: ScopedJoinHandle<'run, ()>,
+    pub(crate) host_stall: ScopedJoinHandle<'run, ()>,
     pub(crate) watch: &'run mut dyn Watch,
 }
 
@@ -62,7 +62,7 @@ impl Observer<'_> {
         pool.release();
         self.wait(&pool, Phase::Draining, planned, u64::MAX, &|| pool.is_finished());
         measurement.recorders = pool.join()?;
-        self.hiccup.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        self.host_stall.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         self.intervals.show(self.clock.now_ns(), self.watch);
         measurement.latencies = self.intervals.into_total();
         match measurement.window.length_ns() {
@@ -93,8 +93,8 @@ impl Observer<'_> {
     ) {
         /// Soon enough for nobody to notice that the run had ended.
         const POLL_INTERVAL: Duration = Duration::from_millis(10);
-        let mut told_ns = self.clock.now_ns();
-        let mut told_received = self.received();
+        let mut reported_ns = self.clock.now_ns();
+        let mut reported_received = self.received();
         loop {
             let now_ns = self.clock.now_ns();
             if now_ns >= until_ns || is_over() {
@@ -105,17 +105,17 @@ impl Observer<'_> {
                 pool.wake();
             }
             self.intervals.show(now_ns, self.watch);
-            if now_ns - told_ns >= nanos(PROGRESS_INTERVAL) {
+            if now_ns - reported_ns >= nanos(PROGRESS_INTERVAL) {
                 let received = self.received();
                 self.watch.progress(Progress {
                     phase,
                     elapsed: Duration::from_nanos(now_ns),
                     planned,
-                    messages_per_s: (received - told_received) as f64 * 1e9
-                        / (now_ns - told_ns) as f64,
+                    messages_per_s: (received - reported_received) as f64 * 1e9
+                        / (now_ns - reported_ns) as f64,
                     p99_ns: self.intervals.p99_ns(),
                 });
-                (told_ns, told_received) = (now_ns, received);
+                (reported_ns, reported_received) = (now_ns, received);
             }
             let nap = if phase == Phase::Draining { POLL_INTERVAL } else { POLL_INTERVAL * 5 };
             thread::sleep(nap.min(Duration::from_nanos(until_ns - now_ns)));

@@ -69,7 +69,7 @@ pub(crate) struct WorkerInit<'run> {
 /// Makes the connections that replace others.
 pub(crate) struct Reconnect<'run> {
     pub(crate) dialer: &'run Dialer,
-    /// How many the run began with.
+    /// How many the run started with.
     pub(crate) all_connections: usize,
 }
 

@@ -1,6 +1,6 @@
 //! Adds logs up: those of many machines become one, and no count is lost.
 //!
-//! Intervals that began in the same second, counted from the first, become one interval for each
+//! Intervals that started in the same second, counted from the first, become one interval for each
 //! tag. Its histogram is the exact sum, its time reaches from the first beginning to the last end.
 
 use std::collections::BTreeMap;
@@ -19,7 +19,7 @@ pub struct Merged {
     pub logs: usize,
     /// How many intervals they had.
     pub intervals: usize,
-    /// When the first interval began.
+    /// When the first interval started.
     pub start: SystemTime,
     /// When the last one ended.
     pub end: SystemTime,

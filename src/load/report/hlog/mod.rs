@@ -24,7 +24,7 @@ use crate::load::record::watch::Interval;
 pub struct Logged<'a> {
     /// The kind of the values, where the log has one.
     pub tag: Option<&'a str>,
-    /// When it began.
+    /// When it started.
     pub start: SystemTime,
     /// How long it was.
     pub duration: Duration,

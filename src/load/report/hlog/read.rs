@@ -25,7 +25,7 @@ pub struct Log {
 pub struct Entry {
     /// The kind of the values, where the log has one.
     pub tag: Option<String>,
-    /// When it began.
+    /// When it started.
     pub start: SystemTime,
     /// When it ended.
     pub end: SystemTime,
@@ -144,7 +144,7 @@ struct Times {
 }
 
 impl Times {
-    /// When an interval began and ended, if there is such a time.
+    /// When an interval started and ended, if there is such a time.
     fn of(&mut self, interval: &IntervalLogHistogram<'_>) -> Option<(SystemTime, SystemTime)> {
         const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
         let stamp = interval.start_timestamp();

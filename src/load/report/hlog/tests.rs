@@ -17,7 +17,7 @@ fn histogram(values: &[u64]) -> Histogram<u64> {
     histogram
 }
 
-/// A log of a machine that began so many milliseconds after another, with these values of each
+/// A log of a machine that started so many milliseconds after another, with these values of each
 /// second.
 fn log_of(tag: &str, offset_ms: u64, seconds: &[Vec<u64>]) -> Vec<u8> {
     let mut writer = Writer::new(Vec::new());
