@@ -1,7 +1,8 @@
 //! Latency against throughput: how a server's latency grows with what is asked of it.
 
 use super::axis::{Axis, Range, Scale};
-use super::canvas::{Canvas, Point};
+use super::canvas::Canvas;
+use super::curve::{Curve, CurvePoint};
 use super::frame::{Key, Plot, Sign, colour, draw_heading, draw_legend};
 use super::label;
 
@@ -85,40 +86,24 @@ impl LoadCurve {
         format!("Latency against throughput: {}", sweeps.collect::<Vec<_>>().join("; "))
     }
 
-    fn curves(&self) -> Vec<Curve<'_>> {
-        let mut curves = Vec::new();
-        let is_alone = self.sweeps.len() == 1;
-        for (number, sweep) in self.sweeps.iter().enumerate() {
-            let p99 = Curve {
-                name: if is_alone { "p99".to_owned() } else { format!("{}, p99", sweep.name) },
-                number: if is_alone { 1 } else { number },
-                is_thin: false,
-                points: &sweep.points,
-                value: |point| point.p99_ns,
-            };
-            let p50 = Curve {
-                name: if is_alone { "p50".to_owned() } else { format!("{}, p50", sweep.name) },
-                number: if is_alone { 0 } else { number },
-                is_thin: !is_alone,
-                value: |point| point.p50_ns,
-                ..p99
-            };
-            curves.extend([p99, p50]);
+    fn curves(&self) -> Vec<Curve> {
+        if let [LoadSweep { points, .. }] = self.sweeps.as_slice() {
+            return vec![
+                curve("p99".to_owned(), 1, false, points, |point| point.p99_ns),
+                curve("p50".to_owned(), 0, false, points, |point| point.p50_ns),
+            ];
         }
-        curves
+        let of_sweep = |(number, LoadSweep { name, points, .. }): (usize, &LoadSweep)| {
+            [
+                curve(format!("{name}, p99"), number, false, points, |point| point.p99_ns),
+                curve(format!("{name}, p50"), number, true, points, |point| point.p50_ns),
+            ]
+        };
+        self.sweeps.iter().enumerate().flat_map(of_sweep).collect()
     }
 
-    fn legend(&self, curves: &[Curve<'_>]) -> Vec<Key> {
-        let mut keys: Vec<Key> = curves
-            .iter()
-            .map(|curve| Key {
-                sign: Sign::Line {
-                    class: curve.line(),
-                    marker: Some((format!("mark {}", colour(curve.number)), curve.number)),
-                },
-                text: curve.name.clone(),
-            })
-            .collect();
+    fn legend(&self, curves: &[Curve]) -> Vec<Key> {
+        let mut keys: Vec<Key> = curves.iter().map(Curve::key).collect();
         let is_alone = self.sweeps.len() == 1;
         for (number, sweep) in self.sweeps.iter().enumerate() {
             if let Some((name, point)) = sweep.marked() {
@@ -179,46 +164,27 @@ impl LoadSweep {
     }
 }
 
-/// One percentile over the rate.
-struct Curve<'a> {
+/// One percentile over the rate. Points without a value are left out.
+fn curve(
     name: String,
-    /// Decides its colour and its marker.
     number: usize,
     is_thin: bool,
-    points: &'a [LoadPoint],
-    value: fn(&LoadPoint) -> Option<u64>,
-}
-
-impl Curve<'_> {
-    fn line(&self) -> String {
-        format!("line {}{}", if self.is_thin { "thin " } else { "" }, colour(self.number))
-    }
-
-    /// Points without a value are left out; what leads to one that is not valid is dashed.
-    fn draw(&self, canvas: &mut Canvas, columns: &Scale, rows: &Scale) {
-        let placed: Vec<(&LoadPoint, u64, Point)> = self
-            .points
-            .iter()
-            .filter_map(|point| {
-                let ns = (self.value)(point)?;
-                Some((point, ns, (columns.px(point.achieved_per_s), rows.px(ns as f64))))
-            })
-            .collect();
-        for pair in placed.windows(2) {
-            let is_sure = pair[0].0.is_valid && pair[1].0.is_valid;
-            let class = if is_sure { self.line() } else { format!("unsure {}", self.line()) };
-            canvas.polyline(&class, &[pair[0].2, pair[1].2]);
-        }
-        for (point, ns, place) in placed {
-            let fill = if point.is_valid { "mark" } else { "hollow" };
-            let tip = format!(
-                "{}: {} at {}{}",
-                self.name,
-                label::measured_latency(ns),
-                label::measured_rate(point.achieved_per_s),
+    points: &[LoadPoint],
+    value: impl Fn(&LoadPoint) -> Option<u64>,
+) -> Curve {
+    let point = |point: &LoadPoint| {
+        let ns = value(point)?;
+        let (latency, rate) =
+            (label::measured_latency(ns), label::measured_rate(point.achieved_per_s));
+        Some(CurvePoint {
+            at: (point.achieved_per_s, ns as f64),
+            is_certain: point.is_valid,
+            is_marked: true,
+            tip: format!(
+                ": {latency} at {rate}{}",
                 if point.is_valid { "" } else { ", not valid" },
-            );
-            canvas.marker(&format!("{fill} {}", colour(self.number)), self.number, place, &tip);
-        }
-    }
+            ),
+        })
+    };
+    Curve { name, number, is_thin, stretches: vec![points.iter().filter_map(point).collect()] }
 }

@@ -5,6 +5,7 @@
 
 mod axis;
 mod canvas;
+mod curve;
 mod figure;
 mod frame;
 mod history;

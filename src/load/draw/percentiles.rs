@@ -4,7 +4,8 @@ use hdrhistogram::Histogram;
 
 use super::axis::{Axis, Range, Scale};
 use super::canvas::{Anchor, Canvas};
-use super::frame::{BOLD, FONT, Key, Plot, Sign, colour, draw_heading, draw_legend};
+use super::curve::{Curve, CurvePoint};
+use super::frame::{BOLD, FONT, Key, Plot, Sign, draw_heading, draw_legend};
 use super::{label, words};
 
 const HEIGHT: f64 = 300.0;
@@ -96,7 +97,9 @@ impl PercentileCurve {
         let Some(range) = Range::of(points().map(|point| point.latency_ns as f64)) else {
             return Plot::draw_nothing(canvas, top, "no latency was measured");
         };
-        let top = draw_legend(canvas, top, &self.legend()) + 12.0;
+        let curves: Vec<Curve> =
+            self.series.iter().zip(0..).map(|(series, number)| series.curve(number)).collect();
+        let top = draw_legend(canvas, top, &self.legend(&curves)) + 12.0;
         let rows = Axis::fitting(range, 1.0, Plot::upwards(top, HEIGHT), 9);
         let labels: Vec<String> = rows.ticks.iter().map(|ns| label::latency(*ns)).collect();
         let plot = Plot::beside(labels.iter(), top, HEIGHT);
@@ -104,9 +107,7 @@ impl PercentileCurve {
         let columns = Scale::linear(0.0, last, plot.left, plot.right);
         plot.draw_columns(canvas, &columns, &column_ticks(last));
         plot.draw_rows(canvas, &rows, &labels);
-        for (number, series) in self.series.iter().enumerate() {
-            series.draw(canvas, number, &columns, &rows.scale);
-        }
+        curves.iter().for_each(|curve| curve.draw(canvas, &columns, &rows.scale));
         if let [only] = self.series.as_slice() {
             only.name_values(canvas, &columns, &rows.scale, &plot);
         }
@@ -126,17 +127,8 @@ impl PercentileCurve {
         format!("Latency by percentile: {}", series.collect::<Vec<_>>().join("; "))
     }
 
-    fn legend(&self) -> Vec<Key> {
-        let mut keys: Vec<Key> = (0..)
-            .zip(&self.series)
-            .map(|(number, series)| Key {
-                sign: Sign::Line {
-                    class: format!("line {}", colour(number)),
-                    marker: Some((format!("mark {}", colour(number)), number)),
-                },
-                text: series.name.clone(),
-            })
-            .collect();
+    fn legend(&self, curves: &[Curve]) -> Vec<Key> {
+        let mut keys: Vec<Key> = curves.iter().map(Curve::key).collect();
         if self.series.iter().flat_map(|series| &series.points).any(|point| !point.is_firm) {
             keys.push(Key {
                 sign: Sign::Line { class: "line unsure plain".to_owned(), marker: None },
@@ -148,26 +140,19 @@ impl PercentileCurve {
 }
 
 impl PercentileSeries {
-    fn draw(&self, canvas: &mut Canvas, number: usize, columns: &Scale, rows: &Scale) {
-        let place = |point: &PercentilePoint| {
-            (columns.px(nines_of(point.quantile)), rows.px(point.latency_ns as f64))
-        };
-        let firm = self.points.iter().take_while(|point| point.is_firm).count();
-        let places: Vec<_> = self.points.iter().map(place).collect();
-        let class = colour(number);
-        canvas.polyline(&format!("line {class}"), &places[..firm]);
-        canvas.polyline(&format!("line unsure {class}"), &places[firm.saturating_sub(1)..]);
-        // A point alone has no line that could show it.
-        let is_alone = self.points.len() == 1;
-        for point in self.points.iter().filter(|point| is_alone || point.is_marked()) {
-            let tip = format!(
-                "{}, p{}: {}",
-                self.name,
+    fn curve(&self, number: usize) -> Curve {
+        let point = |point: &PercentilePoint| CurvePoint {
+            at: (nines_of(point.quantile), point.latency_ns as f64),
+            is_certain: point.is_firm,
+            is_marked: point.is_marked(),
+            tip: format!(
+                ", p{}: {}",
                 exact_percent(point.quantile),
                 label::measured_latency(point.latency_ns),
-            );
-            canvas.marker(&format!("mark {class}"), number, place(point), &tip);
-        }
+            ),
+        };
+        let stretches = vec![self.points.iter().map(point).collect()];
+        Curve { name: self.name.clone(), number, is_thin: false, stretches }
     }
 
     /// Writes the latencies at the markers, where the curve is the only one: above and before it,

@@ -2,6 +2,7 @@
 
 use super::axis::{Axis, Range, Scale, time_ticks};
 use super::canvas::{Canvas, Point};
+use super::curve::{Curve, CurvePoint};
 use super::frame::{INNER, Key, Plot, Sign, colour, draw_heading, draw_legend};
 use super::label;
 
@@ -66,9 +67,10 @@ impl Timeline {
         };
         let curves = self.curves();
         let latency_top = draw_legend(canvas, top, &self.legend(&curves)) + 12.0;
-        let latencies = curves.iter().flat_map(|curve| curve.values.iter().map(|(_, ns)| *ns));
-        let stalls = self.stalls().map(|stall| Some(stall.longest_ns as f64));
-        let range = Range::of(latencies.chain(stalls).flatten());
+        let points = curves.iter().flat_map(|curve| curve.stretches.iter().flatten());
+        let latencies = points.map(|point| point.at.1);
+        let stalls = self.stalls().map(|stall| stall.longest_ns as f64);
+        let range = Range::of(latencies.chain(stalls));
         let range = range.unwrap_or(Range { low: 1e3, high: 1e6 });
         let rows = Axis::fitting(range, 1.0, Plot::upwards(latency_top, LATENCY_HEIGHT), 8);
         let row_labels: Vec<String> = rows.ticks.iter().map(|ns| label::latency(*ns)).collect();
@@ -91,8 +93,7 @@ impl Timeline {
         plot.draw_columns(canvas, &columns, &unnamed);
         self.draw_stalls(canvas, &columns, &rows.scale, &plot);
         plot.draw_rows(canvas, &rows, &row_labels);
-        let is_marked = self.runs.iter().all(|run| run.intervals.len() <= MAX_MARKED);
-        curves.iter().for_each(|curve| curve.draw(canvas, &columns, &rows.scale, is_marked));
+        curves.iter().for_each(|curve| curve.draw(canvas, &columns, &rows.scale));
 
         draw_heading(canvas, rate_top - 34.0, "Throughput");
         let plot = Plot::beside(all_labels(), rate_top, THROUGHPUT_HEIGHT);
@@ -137,30 +138,21 @@ impl Timeline {
     fn curves(&self) -> Vec<Curve> {
         if let [run] = self.runs.as_slice() {
             return vec![
-                Curve::new("slowest".to_owned(), 3, run, |interval| interval.max_ns),
-                Curve::new("p99".to_owned(), 1, run, |interval| interval.p99_ns),
-                Curve::new("p50".to_owned(), 0, run, |interval| interval.p50_ns),
+                curve("slowest".to_owned(), 3, run, |interval| interval.max_ns),
+                curve("p99".to_owned(), 1, run, |interval| interval.p99_ns),
+                curve("p50".to_owned(), 0, run, |interval| interval.p50_ns),
             ];
         }
         let numbered = self.runs.iter().enumerate();
         numbered
             .map(|(number, run)| {
-                Curve::new(format!("{}, p99", run.name), number, run, |interval| interval.p99_ns)
+                curve(format!("{}, p99", run.name), number, run, |interval| interval.p99_ns)
             })
             .collect()
     }
 
     fn legend(&self, curves: &[Curve]) -> Vec<Key> {
-        let mut keys: Vec<Key> = curves
-            .iter()
-            .map(|curve| Key {
-                sign: Sign::Line {
-                    class: format!("line {}", colour(curve.number)),
-                    marker: Some((format!("mark {}", colour(curve.number)), curve.number)),
-                },
-                text: curve.name.clone(),
-            })
-            .collect();
+        let mut keys: Vec<Key> = curves.iter().map(Curve::key).collect();
         if self.stalls().next().is_some() {
             keys.push(Key {
                 sign: Sign::Area { class: "stall".to_owned() },
@@ -204,46 +196,24 @@ fn named_times(end_s: f64) -> Vec<(f64, String)> {
     ticks.into_iter().map(|time| (time, label::time(time, step_s))).collect()
 }
 
-/// One percentile over time.
-struct Curve {
+/// One percentile over time, at the middle of each interval. Intervals without a value leave a gap.
+fn curve(
     name: String,
-    /// Decides its colour and its marker.
     number: usize,
-    /// The middle of each interval, and what was measured in it.
-    values: Vec<(f64, Option<f64>)>,
-}
-
-impl Curve {
-    fn new(
-        name: String,
-        number: usize,
-        run: &TimelineRun,
-        value: impl Fn(&Interval) -> Option<u64>,
-    ) -> Self {
-        let values = run.intervals.iter().map(|interval| {
-            let middle_s = f64::midpoint(interval.start_s, interval.end_s);
-            (middle_s, value(interval).map(|ns| ns as f64))
-        });
-        Self { name, number, values: values.collect() }
-    }
-
-    /// Intervals without a value leave a gap.
-    fn draw(&self, canvas: &mut Canvas, columns: &Scale, rows: &Scale, is_marked: bool) {
-        let class = colour(self.number);
-        for stretch in self.values.split(|(_, ns)| ns.is_none()) {
-            let places: Vec<Point> = stretch
-                .iter()
-                .filter_map(|(time, ns)| Some((columns.px(*time), rows.px((*ns)?))))
-                .collect();
-            canvas.polyline(&format!("line {class}"), &places);
-            // A value alone has no line that could show it.
-            if is_marked || places.len() == 1 {
-                for (place, (_, ns)) in places.iter().zip(stretch) {
-                    let tip = label::measured_latency(ns.unwrap_or(0.0) as u64);
-                    let tip = format!("{}: {tip}", self.name);
-                    canvas.marker(&format!("mark {class}"), self.number, *place, &tip);
-                }
-            }
-        }
-    }
+    run: &TimelineRun,
+    value: impl Fn(&Interval) -> Option<u64>,
+) -> Curve {
+    let is_marked = run.intervals.len() <= MAX_MARKED;
+    let point = |interval: &Interval| {
+        let ns = value(interval)?;
+        Some(CurvePoint {
+            at: (f64::midpoint(interval.start_s, interval.end_s), ns as f64),
+            is_certain: true,
+            is_marked,
+            tip: format!(": {}", label::measured_latency(ns)),
+        })
+    };
+    let stretches = run.intervals.split(|interval| value(interval).is_none());
+    let stretches = stretches.map(|stretch| stretch.iter().filter_map(point).collect());
+    Curve { name, number, is_thin: false, stretches: stretches.collect() }
 }
