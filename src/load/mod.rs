@@ -13,11 +13,11 @@
 //! `engine` (makes the load), `record` (what it leaves behind), `config`.
 //!
 //! ```no_run
-//! use ringback::load::{Config, Target, report};
+//! use ringback::load::{Config, Target};
 //!
 //! let config = Config::new(Target::at("127.0.0.1:65432".parse().unwrap()));
 //! let report = ringback::load::run(&config, &mut |_| {})?;
-//! print!("{}", report::text(&report));
+//! print!("{report}");
 //! # Ok::<(), ringback::load::RunError>(())
 //! ```
 

@@ -49,7 +49,7 @@ fn every_connection_carries_its_share_and_is_half_closed() {
     assert!(whole >= connections - 4, "{whole} of {connections}");
     let connect = &report.latency.connect;
     assert!(connect.len() > 10 && connect.len() < connections as u64, "the warm-up is not in it");
-    let text = report::text(&report);
+    let text = report.to_string();
     assert!(text.contains("  connect  ") && text.contains("7 messages, then a new one"), "{text}");
     let json: serde_json::Value = serde_json::from_str(&report::json(&report)).unwrap();
     assert_eq!(json["latency_ns"]["connect"]["count"], connect.len());

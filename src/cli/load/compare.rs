@@ -15,7 +15,7 @@ use super::measure::{CpuList, Measuring, parse_cpus};
 use super::output::Reporting;
 use crate::cpus::{self, PinningRefusal};
 use crate::load::format::counted;
-use crate::load::study::compare::{CompareReport, Comparison, Metric, ServerCommand, compare};
+use crate::load::study::compare::{Comparison, Metric, ServerCommand, compare};
 use crate::load::{Load, RunError};
 use crate::say;
 
@@ -107,7 +107,7 @@ impl Compare {
         let report = compare(&comparison, &mut |step| line.show_step(step));
         drop(line);
         let report = report?;
-        outputs.deliver(&report, CompareReport::text, None)?;
+        outputs.deliver(&report, None)?;
         if !report.valid {
             report.reasons.iter().for_each(|reason| say(format_args!("ringback-load: {reason}")));
         }

@@ -12,7 +12,6 @@ use super::measure::Measuring;
 use super::output::{Drawing, Reporting};
 use super::test_bed::TestBed;
 use crate::load::draw::search_picture;
-use crate::load::report::search::SearchReport;
 use crate::load::study::find_max::Bounds;
 use crate::load::study::{find_max, probe_time};
 use crate::load::{Assertion, Config, Metric};
@@ -72,7 +71,7 @@ impl FindMax {
         drop(line);
         let stopped = bed.stop();
         let found = found?;
-        outputs.deliver(&found, SearchReport::text, Some(search_picture))?;
+        outputs.deliver(&found, Some(search_picture))?;
         stopped?;
         Ok(exit_code(found.outcome()))
     }

@@ -11,7 +11,7 @@ use super::error::LoadError;
 use super::output::{Format, open, open_report};
 use super::results::Log;
 use crate::load::report::hlog::{self, Merged, merge};
-use crate::load::report::{MergedReport, hgrm, json, merged_text};
+use crate::load::report::{MergedReport, hgrm};
 
 /// Adds the logs of many generators up, without loss
 ///
@@ -62,10 +62,7 @@ impl Merge {
             let (tag, total) = merged.main();
             table.deliver(&hgrm(tag.unwrap_or("values"), total))?;
         }
-        report.deliver(&match self.format {
-            Format::Text => merged_text(&merged),
-            Format::Json => json(&MergedReport::from(&merged)),
-        })?;
+        report.deliver(&self.format.write(&MergedReport::from(&merged)))?;
         Ok(ExitCode::SUCCESS)
     }
 

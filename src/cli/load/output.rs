@@ -1,5 +1,6 @@
 //! Where reports go, and in which form.
 
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
@@ -69,13 +70,12 @@ pub(super) struct Outputs {
 
 impl Outputs {
     /// Writes a report where it belongs, in its form.
-    pub(super) fn deliver<T: Serialize>(
+    pub(super) fn deliver<T: Serialize + Display>(
         self,
         report: &T,
-        text: fn(&T) -> String,
         draw: Option<fn(&T) -> String>,
     ) -> Result<(), LoadError> {
-        self.report.deliver(&self.format.write(report, text))?;
+        self.report.deliver(&self.format.write(report))?;
         match (self.picture, draw) {
             (Some(picture), Some(draw)) => picture.deliver(&draw(report)),
             _ => Ok(()),
@@ -85,9 +85,9 @@ impl Outputs {
 
 impl Format {
     /// The report in this form.
-    pub(super) fn write<T: Serialize>(self, report: &T, text: fn(&T) -> String) -> String {
+    pub(super) fn write(self, report: &(impl Serialize + Display)) -> String {
         match self {
-            Self::Text => text(report),
+            Self::Text => report.to_string(),
             Self::Json => json(report),
         }
     }

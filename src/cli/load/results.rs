@@ -9,7 +9,7 @@ use super::destination::Destination;
 use super::error::LoadError;
 use super::output::{Format, Outputs, open};
 use crate::load::draw::{History, run_picture};
-use crate::load::report::{self, hgrm, hlog};
+use crate::load::report::{hgrm, hlog};
 use crate::load::{Config, Interval, Report};
 
 /// Files for the tools of HdrHistogram.
@@ -96,7 +96,7 @@ fn deliver_report(
     format: Format,
     found: &Report,
 ) -> Result<(), LoadError> {
-    let document = format.write(found, report::text);
+    let document = format.write(found);
     let is_stdout = destination.is_stdout();
     let outcome = destination.deliver(&document);
     if outcome.is_err() && !is_stdout {

@@ -13,7 +13,6 @@ use super::test_bed::TestBed;
 use crate::load::Config;
 use crate::load::draw::sweep_picture;
 use crate::load::format::counted;
-use crate::load::report::sweep::SweepReport;
 use crate::load::study::sweep::Rates;
 use crate::load::study::{probe_time, sweep};
 use crate::say;
@@ -63,7 +62,7 @@ impl SweepCommand {
         drop(line);
         let stopped = bed.stop();
         let found = found?;
-        outputs.deliver(&found, SweepReport::text, Some(sweep_picture))?;
+        outputs.deliver(&found, Some(sweep_picture))?;
         stopped?;
         Ok(exit_code(found.outcome()))
     }

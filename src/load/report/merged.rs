@@ -1,10 +1,9 @@
 //! The report of merged logs, for people and for programs.
 
 use std::collections::BTreeMap;
-use std::fmt::{self, Write};
+use std::fmt;
 use std::time::Duration;
 
-use hdrhistogram::Histogram;
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -20,13 +19,6 @@ const SCHEMA: &str = "ringback-merge/1";
 
 /// The name of histograms without a tag.
 const UNTAGGED: &str = "untagged";
-
-/// The sums as a table, and a picture of the one that matters most.
-pub fn merged_text(merged: &Merged) -> String {
-    let mut out = String::new();
-    write_merged(&mut out, merged).expect("writing to a string does not fail");
-    out
-}
 
 /// Logs of `ringback-load` or other tools, added up by `ringback-load merge`.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -46,6 +38,8 @@ pub struct MergedReport<'a> {
     duration_ns: u64,
     /// All samples of each tag.
     latency_ns: BTreeMap<&'a str, Percentiles>,
+    #[serde(skip)]
+    merged: &'a Merged,
 }
 
 impl<'a> From<&'a Merged> for MergedReport<'a> {
@@ -61,41 +55,44 @@ impl<'a> From<&'a Merged> for MergedReport<'a> {
                 .iter()
                 .map(|(tag, total)| (name(tag.as_deref()), Percentiles::from(total)))
                 .collect(),
+            merged,
         }
     }
 }
 
-fn write_merged(out: &mut String, merged: &Merged) -> fmt::Result {
-    writeln!(
-        out,
-        "ringback-load merge: {}, {}, {} from {}",
-        counted(merged.logs as u64, "log"),
-        counted(merged.intervals as u64, "interval"),
-        nanos(clock::nanos(duration(merged))),
-        humantime::format_rfc3339_seconds(merged.start),
-    )?;
-    write_head(out)?;
-    for (name, total) in rows(merged) {
-        write_row(out, name, &Percentiles::from(total))?;
+/// A table, and a picture of the sum that matters most.
+impl fmt::Display for MergedReport<'_> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            out,
+            "ringback-load merge: {}, {}, {} from {}",
+            counted(self.logs as u64, "log"),
+            counted(self.intervals as u64, "interval"),
+            nanos(self.duration_ns),
+            humantime::format_rfc3339_seconds(self.merged.start),
+        )?;
+        write_head(out)?;
+        for (name, latency) in self.rows() {
+            write_row(out, name, latency)?;
+        }
+        let (tag, main) = self.merged.main();
+        let title = tag.and_then(Tag::of_name).map_or_else(|| name(tag), |known| known.title());
+        write_picture(out, title, main)?;
+        let samples = self.rows().into_iter();
+        let samples = samples.map(|(name, latency)| format!("{} {name}", count(latency.count)));
+        writeln!(out, "\nSamples      {}", samples.collect::<Vec<_>>().join(", "))
     }
-    let (tag, main) = merged.main();
-    let title = tag.and_then(Tag::of_name).map_or(name(tag), |known| known.title());
-    write_picture(out, title, main)?;
-    let samples: Vec<String> = rows(merged)
-        .into_iter()
-        .map(|(name, total)| format!("{} {name}", count(total.len())))
-        .collect();
-    writeln!(out, "\nSamples      {}", samples.join(", "))
 }
 
-/// The tags that a run has in the order of its report, then all others.
-fn rows(merged: &Merged) -> Vec<(&str, &Histogram<u64>)> {
-    let mut rows: Vec<_> =
-        merged.totals.iter().map(|(tag, total)| (name(tag.as_deref()), total)).collect();
-    rows.sort_by_key(|(name, _)| {
-        Tag::ALL.iter().position(|tag| tag.name() == *name).unwrap_or(usize::MAX)
-    });
-    rows
+impl MergedReport<'_> {
+    /// The tags that a run has in the order of its report, then all others.
+    fn rows(&self) -> Vec<(&str, &Percentiles)> {
+        let mut rows: Vec<_> = self.latency_ns.iter().map(|(name, sum)| (*name, sum)).collect();
+        rows.sort_by_key(|(name, _)| {
+            Tag::ALL.iter().position(|tag| tag.name() == *name).unwrap_or(usize::MAX)
+        });
+        rows
+    }
 }
 
 fn duration(merged: &Merged) -> Duration {

@@ -17,5 +17,4 @@ mod usage;
 pub use self::document::Report;
 pub use self::hgrm::hgrm;
 pub use self::json::{json, json_schema};
-pub use self::merged::{MergedReport, merged_text};
-pub use self::text::text;
+pub use self::merged::MergedReport;

@@ -74,7 +74,7 @@ pub(in crate::load) fn target<'a>(mut probes: impl Iterator<Item = &'a Probe>) -
 
 /// The head of a report for people; `beside` are lines of its own.
 pub(super) fn write_setting(
-    out: &mut String,
+    out: &mut impl Write,
     command: &str,
     (target, settings, host): (Option<&Target>, &Settings, &Host),
     beside: &[(&str, String)],

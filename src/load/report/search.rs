@@ -106,24 +106,9 @@ impl Purpose {
     }
 }
 
-impl SearchReport {
-    /// The outcome: missed if no rate passed.
-    pub fn outcome(&self) -> Outcome {
-        match (self.verdict.valid, self.bracket.highest_passed_per_s) {
-            (false, _) => Outcome::ServerAtFault,
-            (true, None) => Outcome::Missed,
-            (true, Some(_)) => Outcome::Passed,
-        }
-    }
-
-    /// The search in lines of at most 120 columns, except where a name or a reason is longer.
-    pub fn text(&self) -> String {
-        let mut out = String::new();
-        self.write(&mut out).expect("writing to a string does not fail");
-        out
-    }
-
-    fn write(&self, out: &mut String) -> fmt::Result {
+/// Lines of at most 120 columns, except where a name or a reason is longer.
+impl fmt::Display for SearchReport {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let setting = (self.target.as_ref(), &self.config.run, &self.host);
         let beside = [
             ("assertions", self.assertions.join(" and ")),
@@ -144,8 +129,19 @@ impl SearchReport {
         self.write_bracket(out)?;
         write_verdict(out, &self.verdict.reasons, &self.verdict.warnings)
     }
+}
 
-    fn write_bracket(&self, out: &mut String) -> fmt::Result {
+impl SearchReport {
+    /// The outcome: missed if no rate passed.
+    pub fn outcome(&self) -> Outcome {
+        match (self.verdict.valid, self.bracket.highest_passed_per_s) {
+            (false, _) => Outcome::ServerAtFault,
+            (true, None) => Outcome::Missed,
+            (true, Some(_)) => Outcome::Passed,
+        }
+    }
+
+    fn write_bracket(&self, out: &mut impl Write) -> fmt::Result {
         let Bracket { highest_passed_per_s, lowest_failed_per_s, confirmed, limited_by } =
             &self.bracket;
         match highest_passed_per_s {

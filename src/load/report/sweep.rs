@@ -51,24 +51,9 @@ pub struct Knee {
 /// more than a p99 varies between runs, and far less than what a queue that grows adds.
 pub(in crate::load) const KNEE_FACTOR: u64 = 3;
 
-impl SweepReport {
-    /// The outcome: missed if an assertion was missed at a rate that is valid.
-    pub fn outcome(&self) -> Outcome {
-        if !self.verdict.valid {
-            return Outcome::ServerAtFault;
-        }
-        let is_missed = self.rates.iter().any(|probe| probe.outcome() == Outcome::Missed);
-        if is_missed { Outcome::Missed } else { Outcome::Passed }
-    }
-
-    /// The sweep in lines of at most 110 columns, except where a name or a reason is longer.
-    pub fn text(&self) -> String {
-        let mut out = String::new();
-        self.write(&mut out).expect("writing to a string does not fail");
-        out
-    }
-
-    fn write(&self, out: &mut String) -> fmt::Result {
+/// Lines of at most 110 columns, except where a name or a reason is longer.
+impl fmt::Display for SweepReport {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let note = self.verdict.interrupted.then(|| "interrupted before the last rate".to_owned());
         let note: Vec<_> = note.map(|note| ("note", note)).into_iter().collect();
         let setting = (self.target.as_ref(), &self.config, &self.host);
@@ -86,8 +71,19 @@ impl SweepReport {
         self.write_assertions(out)?;
         self.write_verdict(out)
     }
+}
 
-    fn write_knee(&self, out: &mut String) -> fmt::Result {
+impl SweepReport {
+    /// The outcome: missed if an assertion was missed at a rate that is valid.
+    pub fn outcome(&self) -> Outcome {
+        if !self.verdict.valid {
+            return Outcome::ServerAtFault;
+        }
+        let is_missed = self.rates.iter().any(|probe| probe.outcome() == Outcome::Missed);
+        if is_missed { Outcome::Missed } else { Outcome::Passed }
+    }
+
+    fn write_knee(&self, out: &mut impl Write) -> fmt::Result {
         let rule = format!("the highest rate with a p99 of at most {KNEE_FACTOR} times the lowest");
         match &self.knee {
             Some(knee) => writeln!(out, "\nKnee         {}/s: {rule}", count(knee.rate_per_s)),
@@ -97,7 +93,7 @@ impl SweepReport {
         }
     }
 
-    fn write_assertions(&self, out: &mut String) -> fmt::Result {
+    fn write_assertions(&self, out: &mut impl Write) -> fmt::Result {
         let of_probe = |probe: &Probe| probe.run.as_ref().map(|run| run.verdict.assertions.clone());
         let names = self.rates.iter().find_map(of_probe).unwrap_or_default();
         for (place, named) in names.iter().enumerate() {
@@ -116,7 +112,7 @@ impl SweepReport {
         Ok(())
     }
 
-    fn write_verdict(&self, out: &mut String) -> fmt::Result {
+    fn write_verdict(&self, out: &mut impl Write) -> fmt::Result {
         for probe in self.rates.iter().filter(|probe| !probe.valid) {
             writeln!(out, "\n{}/s is INVALID", count(probe.rate_per_s))?;
             probe.reasons.iter().try_for_each(|reason| writeln!(out, "  - {reason}"))?;

@@ -9,7 +9,7 @@ use super::histogram::draw;
 use crate::load::format::nanos;
 
 /// The names of the columns.
-pub(super) fn write_head(out: &mut String) -> fmt::Result {
+pub(super) fn write_head(out: &mut impl Write) -> fmt::Result {
     writeln!(
         out,
         "\nLatency     {:>9} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9}",
@@ -18,20 +18,18 @@ pub(super) fn write_head(out: &mut String) -> fmt::Result {
 }
 
 /// One row; what too few samples cannot say is a dash.
-pub(super) fn write_row(out: &mut String, name: &str, latency: &Percentiles) -> fmt::Result {
+pub(super) fn write_row(out: &mut impl Write, name: &str, latency: &Percentiles) -> fmt::Result {
     let quantiles = latency.quantiles().into_iter().map(|(_, ns)| ns);
     let mean = latency.mean.map(|ns| ns.round() as u64);
-    write!(out, "  {name:<10}")?;
-    for ns in [latency.min, mean].into_iter().chain(quantiles).chain([latency.max]) {
-        write!(out, "{:>9} ", ns.map_or("-".to_owned(), nanos))?;
-    }
-    out.truncate(out.trim_end().len());
-    writeln!(out)
+    let columns = [latency.min, mean].into_iter().chain(quantiles).chain([latency.max]);
+    let columns: Vec<String> =
+        columns.map(|ns| format!("{:>9}", ns.map_or("-".to_owned(), nanos))).collect();
+    writeln!(out, "  {name:<10}{}", columns.join(" "))
 }
 
 /// The picture of the row that matters most, after the last row.
 pub(super) fn write_picture(
-    out: &mut String,
+    out: &mut impl Write,
     title: &str,
     histogram: &Histogram<u64>,
 ) -> fmt::Result {

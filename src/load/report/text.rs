@@ -10,23 +10,19 @@ use crate::load::format::{bytes, count, counted, minute, nanos, percent};
 use crate::load::record::host::Host;
 use crate::load::record::watch::Tag;
 
-/// The report in lines of at most 100 columns, except where a name or a reason is longer.
-pub fn text(report: &Report) -> String {
-    let mut out = String::new();
-    write_report(&mut out, report).expect("writing to a string does not fail");
-    out
+/// Lines of at most 100 columns, except where a name or a reason is longer.
+impl fmt::Display for Report {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_setting(out, self)?;
+        write_rates(out, self)?;
+        write_latencies(out, self)?;
+        write_totals(out, self)?;
+        write_results(out, self)?;
+        write_verdict(out, &self.verdict.reasons, &self.verdict.warnings)
+    }
 }
 
-fn write_report(out: &mut String, report: &Report) -> fmt::Result {
-    write_setting(out, report)?;
-    write_rates(out, report)?;
-    write_latencies(out, report)?;
-    write_totals(out, report)?;
-    write_findings(out, report)?;
-    write_verdict(out, &report.verdict.reasons, &report.verdict.warnings)
-}
-
-fn write_setting(out: &mut String, report: &Report) -> fmt::Result {
+fn write_setting(out: &mut impl Write, report: &Report) -> fmt::Result {
     writeln!(out, "ringback-load: {}", load(&report.config))?;
     write_target(out, Some(&report.target), &report.config)?;
     // An interrupted run measured for less time than was planned.
@@ -69,7 +65,7 @@ pub(in crate::load) fn sizes(config: &Settings) -> String {
 
 /// The line of a report's head that says where the server is; none where it never answered.
 pub(in crate::load) fn write_target(
-    out: &mut String,
+    out: &mut impl Write,
     target: Option<&Target>,
     config: &Settings,
 ) -> fmt::Result {
@@ -83,7 +79,7 @@ pub(in crate::load) fn write_target(
 /// The lines that say from where it is sent, for how long, and how long connections are kept
 /// unless that is for the whole run; `each` names what there are several of.
 pub(in crate::load) fn write_generator(
-    out: &mut String,
+    out: &mut impl Write,
     config: &Settings,
     each: &str,
 ) -> fmt::Result {
@@ -106,7 +102,7 @@ pub(in crate::load) fn write_generator(
 
 /// The lines of a report's head that say where it was measured, with what is to be said beside
 /// that, and when.
-pub(in crate::load) fn write_host(out: &mut String, host: &Host, beside: &str) -> fmt::Result {
+pub(in crate::load) fn write_host(out: &mut impl Write, host: &Host, beside: &str) -> fmt::Result {
     writeln!(out, "  host       {}{beside}", self::host(host))?;
     started(host).map_or(Ok(()), |started| writeln!(out, "  started    {started}"))
 }
@@ -146,7 +142,7 @@ pub(in crate::load) fn on_cpus(cpus: &[usize]) -> String {
     }
 }
 
-fn write_rates(out: &mut String, report: &Report) -> fmt::Result {
+fn write_rates(out: &mut impl Write, report: &Report) -> fmt::Result {
     let throughput = &report.throughput;
     write!(
         out,
@@ -176,7 +172,7 @@ fn write_rates(out: &mut String, report: &Report) -> fmt::Result {
     writeln!(out)
 }
 
-fn write_latencies(out: &mut String, report: &Report) -> fmt::Result {
+fn write_latencies(out: &mut impl Write, report: &Report) -> fmt::Result {
     let latency = &report.latency_ns;
     let rows = [
         ("response", latency.response.as_ref()),
@@ -193,7 +189,7 @@ fn write_latencies(out: &mut String, report: &Report) -> fmt::Result {
     write_picture(out, main.title(), report.main_latency())
 }
 
-fn write_totals(out: &mut String, report: &Report) -> fmt::Result {
+fn write_totals(out: &mut impl Write, report: &Report) -> fmt::Result {
     let totals = &report.totals;
     if report.config.reconnect.is_some() {
         let (made, failed) = (count(totals.connections), count(totals.connect_errors));
@@ -210,7 +206,7 @@ fn write_totals(out: &mut String, report: &Report) -> fmt::Result {
     )
 }
 
-fn write_findings(out: &mut String, report: &Report) -> fmt::Result {
+fn write_results(out: &mut impl Write, report: &Report) -> fmt::Result {
     let results = &report.verdict.assertions;
     let width = results.iter().map(|result| result.assertion.chars().count()).max();
     for (place, AssertionResult { assertion, measured, met }) in results.iter().enumerate() {
@@ -234,7 +230,7 @@ pub(in crate::load) fn measured(measured: Measured) -> String {
 
 /// The verdict with its reasons and warnings.
 pub(in crate::load) fn write_verdict(
-    out: &mut String,
+    out: &mut impl Write,
     reasons: &[String],
     warnings: &[String],
 ) -> fmt::Result {

@@ -121,6 +121,17 @@ pub struct CompareSettings {
     pub run: Settings,
 }
 
+/// Lines of at most 100 columns, except where a name or a reason is longer.
+impl fmt::Display for CompareReport {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write_setting(out)?;
+        self.write_blocks(out)?;
+        self.write_estimates(out)?;
+        self.write_assertions(out)?;
+        self.write_judgement(out)
+    }
+}
+
 impl CompareReport {
     pub(super) fn new(comparison: &Comparison, host: Host, series: &Series) -> Self {
         let valid = |of: fn(&Block) -> Option<f64>| -> Vec<f64> {
@@ -188,22 +199,7 @@ impl CompareReport {
         }
     }
 
-    /// The comparison in lines of at most 100 columns, except where a name or a reason is longer.
-    pub fn text(&self) -> String {
-        let mut out = String::new();
-        self.write(&mut out).expect("writing to a string does not fail");
-        out
-    }
-
-    fn write(&self, out: &mut String) -> fmt::Result {
-        self.write_setting(out)?;
-        self.write_blocks(out)?;
-        self.write_estimates(out)?;
-        self.write_assertions(out)?;
-        self.write_judgement(out)
-    }
-
-    fn write_setting(&self, out: &mut String) -> fmt::Result {
+    fn write_setting(&self, out: &mut impl Write) -> fmt::Result {
         writeln!(out, "ringback-load compare: {}", load(&self.config.run))?;
         writeln!(out, "  a          {}", self.commands.a)?;
         writeln!(out, "  b          {}", self.commands.b)?;
@@ -219,7 +215,7 @@ impl CompareReport {
         self.notes.iter().try_for_each(|note| writeln!(out, "  note       {note}"))
     }
 
-    fn write_blocks(&self, out: &mut String) -> fmt::Result {
+    fn write_blocks(&self, out: &mut impl Write) -> fmt::Result {
         writeln!(out, "\nBlock  order {:>14} {:>14} {:>8} {:>8}", "a", "b", "b/a", "control")?;
         for (block, number) in self.blocks.iter().zip(1..) {
             let mean = |mean: Option<f64>| {
@@ -240,7 +236,7 @@ impl CompareReport {
         Ok(())
     }
 
-    fn write_estimates(&self, out: &mut String) -> fmt::Result {
+    fn write_estimates(&self, out: &mut impl Write) -> fmt::Result {
         let (Some(found), Some(control)) = (&self.ratio, &self.control) else { return Ok(()) };
         let valid = self.blocks.iter().filter(|block| block.valid).count();
         writeln!(
@@ -253,7 +249,7 @@ impl CompareReport {
         writeln!(out, "Control      {}  the same of each server against itself", interval(control))
     }
 
-    fn write_assertions(&self, out: &mut String) -> fmt::Result {
+    fn write_assertions(&self, out: &mut impl Write) -> fmt::Result {
         let widths = self.assertions.iter().map(|asserted| asserted.assertion.chars().count());
         let width = widths.max().unwrap_or_default();
         for (place, asserted) in self.assertions.iter().enumerate() {
@@ -272,7 +268,7 @@ impl CompareReport {
         Ok(())
     }
 
-    fn write_judgement(&self, out: &mut String) -> fmt::Result {
+    fn write_judgement(&self, out: &mut impl Write) -> fmt::Result {
         let better = [Side::A, Side::B].into_iter().find(|side| side.name() == self.verdict);
         if let (Some(side), Some(ratio)) = (better, &self.ratio) {
             let Advantage { direction, median, least, most } = self.advantage(side, ratio);
