@@ -107,7 +107,7 @@ impl Compare {
         let report = compare(&comparison, &mut |step| line.show_step(step));
         drop(line);
         let report = report?;
-        outputs.deliver(&report, None)?;
+        outputs.deliver_report(&report)?;
         if !report.valid {
             report.reasons.iter().for_each(|reason| say(format_args!("ringback-load: {reason}")));
         }

@@ -71,7 +71,7 @@ impl FindMax {
         drop(line);
         let stopped = bed.stop();
         let found = found?;
-        outputs.deliver(&found, Some(search_picture))?;
+        outputs.deliver(&found, search_picture)?;
         stopped?;
         Ok(exit_code(found.outcome()))
     }

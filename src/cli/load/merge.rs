@@ -8,7 +8,7 @@ use clap::Args;
 
 use super::destination::Destination;
 use super::error::LoadError;
-use super::output::{Format, open, open_report};
+use super::output::{Form, open};
 use super::results::Log;
 use crate::load::report::hlog::{self, Merged, merge};
 use crate::load::report::{MergedReport, hgrm};
@@ -30,12 +30,8 @@ pub struct Merge {
     /// Logs (--hlog) of ringback-load or of any other tool, in nanoseconds
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// Form of the report
-    #[arg(long, value_enum, default_value_t = Format::Text)]
-    format: Format,
-    /// Write the report to this file instead of stdout
-    #[arg(short, long, value_name = "FILE")]
-    output: Option<PathBuf>,
+    #[command(flatten)]
+    form: Form,
     /// Write the merged log into this file (.hlog)
     #[arg(long, value_name = "FILE")]
     hlog: Option<PathBuf>,
@@ -49,10 +45,10 @@ impl Merge {
     /// Reads everything, then writes: the merged log may replace one that it was made from.
     pub(super) fn execute(self) -> Result<ExitCode, LoadError> {
         check_named_once(&self.files)?;
-        let report = open_report(self.output.as_deref())?;
+        let outputs = self.form.open()?;
         let log = open("the log", "--hlog", self.hlog.as_deref())?;
         let table = open("the percentiles", "--hgrm", self.hgrm.as_deref())?;
-        let all = [Some(&report), log.as_ref(), table.as_ref()];
+        let all = [Some(&outputs.report), log.as_ref(), table.as_ref()];
         Destination::check_distinct(&all.into_iter().flatten().collect::<Vec<_>>())?;
 
         let mut log = log.map(Log::new);
@@ -62,7 +58,7 @@ impl Merge {
             let (tag, total) = merged.main();
             table.deliver(&hgrm(tag.unwrap_or("values"), total))?;
         }
-        report.deliver(&self.format.write(&MergedReport::from(&merged)))?;
+        outputs.deliver_report(&MergedReport::from(&merged))?;
         Ok(ExitCode::SUCCESS)
     }
 

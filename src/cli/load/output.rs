@@ -1,6 +1,7 @@
 //! Where reports go, and in which form.
 
 use std::fmt::Display;
+use std::io::{Write, stdout};
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
@@ -13,13 +14,21 @@ use crate::load::report::json;
 /// Options of every command that reports.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Output")]
-pub struct Reporting {
+pub struct Form {
     /// Form of the report
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
     /// Write the report to this file instead of stdout
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
+}
+
+/// Options of every command that measures and reports.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Output")]
+pub struct Reporting {
+    #[command(flatten)]
+    form: Form,
     /// No progress line
     #[arg(long)]
     pub(super) quiet: bool,
@@ -36,18 +45,25 @@ pub struct Drawing {
 
 /// Form of a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum Format {
+enum Format {
     /// For people
     Text,
     /// For programs; `ringback-load schema` describes it
     Json,
 }
 
-impl Reporting {
+impl Form {
     /// Looks at the file before the run, so that a mistake does not cost one.
     pub(super) fn open(&self) -> Result<Outputs, LoadError> {
         let report = open_report(self.output.as_deref())?;
         Ok(Outputs { format: self.format, report, picture: None })
+    }
+}
+
+impl Reporting {
+    /// As [`Form::open`].
+    pub(super) fn open(&self) -> Result<Outputs, LoadError> {
+        self.form.open()
     }
 
     /// As [`open`](Self::open), with a picture if one is wanted.
@@ -63,33 +79,39 @@ impl Reporting {
 
 /// Where the report goes, in which form, and the picture if one is wanted.
 pub(super) struct Outputs {
-    pub(super) format: Format,
+    format: Format,
     pub(super) report: Destination,
     pub(super) picture: Option<Destination>,
 }
 
 impl Outputs {
-    /// Writes a report where it belongs, in its form.
+    /// Writes a report and its picture where they belong, each whatever becomes of the other.
     pub(super) fn deliver<T: Serialize + Display>(
-        self,
+        mut self,
         report: &T,
-        draw: Option<fn(&T) -> String>,
+        draw: impl FnOnce(&T) -> String,
     ) -> Result<(), LoadError> {
-        self.report.deliver(&self.format.write(report))?;
-        match (self.picture, draw) {
-            (Some(picture), Some(draw)) => picture.deliver(&draw(report)),
-            _ => Ok(()),
-        }
+        let drawn = self.picture.take().map(|picture| picture.deliver(&draw(report)));
+        self.deliver_report(report)?;
+        drawn.unwrap_or(Ok(()))
     }
-}
 
-impl Format {
-    /// The report in this form.
-    pub(super) fn write(self, report: &(impl Serialize + Display)) -> String {
-        match self {
-            Self::Text => report.to_string(),
-            Self::Json => json(report),
+    /// Writes a report where it belongs; one that its file does not take is shown rather than lost.
+    pub(super) fn deliver_report(
+        self,
+        report: &(impl Serialize + Display),
+    ) -> Result<(), LoadError> {
+        let document = match self.format {
+            Format::Text => report.to_string(),
+            Format::Json => json(report),
+        };
+        let is_stdout = self.report.is_stdout();
+        let delivered = self.report.deliver(&document);
+        if delivered.is_err() && !is_stdout {
+            // The error that is returned is that of the file.
+            let _ = stdout().write_all(document.as_bytes());
         }
+        delivered
     }
 }
 

@@ -62,7 +62,7 @@ impl SweepCommand {
         drop(line);
         let stopped = bed.stop();
         let found = found?;
-        outputs.deliver(&found, Some(sweep_picture))?;
+        outputs.deliver(&found, sweep_picture)?;
         stopped?;
         Ok(exit_code(found.outcome()))
     }
