@@ -18,8 +18,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(HANDSHAKE_LIMIT_S);
 /// How long to wait before looking whether the run was interrupted.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 /// Handshakes under way at once, below the shortest usual listen backlog (128).
-const IN_PROGRESS_LIMIT: usize = 64;
-/// A handshake that takes so many times as long as the first did is begun anew: its SYN was
+const MAX_IN_PROGRESS: usize = 64;
+/// A handshake that takes so many times as long as the first did is started anew: its SYN was
 /// dropped because the server's backlog is full, and the kernel waits a second before it repeats
 /// one.
 const PATIENCE: u32 = 4;
@@ -67,7 +67,7 @@ struct Connecting {
     started: usize,
     /// From one attempt to the next.
     interval: Duration,
-    begun: Instant,
+    start: Instant,
     last_success: Instant,
     /// How long a SYN may stay unanswered before there is another.
     patience: Duration,
@@ -77,7 +77,7 @@ struct Attempt {
     /// Of the connection.
     number: usize,
     socket: Socket,
-    begun: Instant,
+    start: Instant,
     /// When the last SYN was sent by us.
     dialed: Instant,
 }
@@ -95,7 +95,7 @@ impl Connecting {
             interval: Duration::from_nanos(
                 u64::try_from(config.ramp_up.as_nanos() / count as u128).unwrap_or(u64::MAX),
             ),
-            begun: Instant::now(),
+            start: Instant::now(),
             last_success: Instant::now(),
             patience: (took * PATIENCE).clamp(MIN_PATIENCE, MAX_PATIENCE),
         })
@@ -108,8 +108,8 @@ impl Connecting {
     /// Begins the attempts whose time has come.
     fn start_due(&mut self) {
         while self.started < self.count
-            && self.in_progress.len() < IN_PROGRESS_LIMIT
-            && self.begun.elapsed() >= self.until_next()
+            && self.in_progress.len() < MAX_IN_PROGRESS
+            && self.start.elapsed() >= self.until_next()
         {
             match Attempt::begin(&self.connected.dialer, self.started) {
                 Ok(attempt) => self.in_progress.push(attempt),
@@ -128,7 +128,7 @@ impl Connecting {
     fn is_hopeless(&self) -> bool {
         self.in_progress
             .first()
-            .is_some_and(|oldest| oldest.begun.max(self.last_success).elapsed() >= CONNECT_TIMEOUT)
+            .is_some_and(|oldest| oldest.start.max(self.last_success).elapsed() >= CONNECT_TIMEOUT)
     }
 
     fn give_up(&mut self) {
@@ -136,9 +136,8 @@ impl Connecting {
     }
 
     fn take_decided(&mut self) -> io::Result<()> {
-        let until_next = if self.started < self.count && self.in_progress.len() < IN_PROGRESS_LIMIT
-        {
-            self.until_next().saturating_sub(self.begun.elapsed())
+        let until_next = if self.started < self.count && self.in_progress.len() < MAX_IN_PROGRESS {
+            self.until_next().saturating_sub(self.start.elapsed())
         } else {
             self.patience
         };
@@ -176,7 +175,7 @@ impl Connecting {
 impl Attempt {
     fn begin(dialer: &Dialer, number: usize) -> Result<Self, Failure> {
         let now = Instant::now();
-        Ok(Self { number, socket: dialer.begin(number)?, begun: now, dialed: now })
+        Ok(Self { number, socket: dialer.begin(number)?, start: now, dialed: now })
     }
 
     /// Begins anew. A late answer to the first SYN is answered by a reset, before the server
@@ -207,10 +206,10 @@ fn connect_first(
 
 fn connect_one(dialer: &Dialer, interrupt: &Interrupt) -> io::Result<(TcpStream, Duration)> {
     let mut in_progress = vec![Attempt::begin(dialer, 0)?];
-    let begun = in_progress[0].begun;
-    while begun.elapsed() < CONNECT_TIMEOUT && !interrupt.is_raised() {
+    let start = in_progress[0].start;
+    while start.elapsed() < CONNECT_TIMEOUT && !interrupt.is_raised() {
         if let Some(attempt) = take_decided(&mut in_progress, POLL_INTERVAL)?.pop() {
-            return Ok((finish(attempt.socket)?, begun.elapsed()));
+            return Ok((finish(attempt.socket)?, start.elapsed()));
         }
     }
     Err(Failure::TimedOut.into())

@@ -167,7 +167,7 @@ const V2_COOKIE: u32 = 0x1c84_9303;
 const V2_DEFLATE_COOKIE: u32 = 0x1c84_9304;
 const WIDTH_BITS: u32 = 0xf0;
 /// The counts of the finest histogram that there is take less.
-const MOST_BYTES: u64 = 64 << 20;
+const MAX_BYTES: u64 = 64 << 20;
 
 fn decode(text: &str) -> Result<Histogram<u64>, Problem> {
     let binary = BASE64.decode(text).map_err(|error| Problem::Damaged(error.to_string()))?;
@@ -202,7 +202,7 @@ fn inflate(binary: &[u8]) -> Result<Vec<u8>, Problem> {
     check_length(binary, V2_DEFLATE_HEADER)?;
     let mut plain = Vec::new();
     ZlibDecoder::new(&binary[V2_DEFLATE_HEADER..])
-        .take(MOST_BYTES)
+        .take(MAX_BYTES)
         .read_to_end(&mut plain)
         .map_err(|error| Problem::Damaged(error.to_string()))?;
     match cookie(&plain) {
