@@ -9,7 +9,7 @@ use crate::load::config::quantile::Quantile;
 use crate::load::config::{Config, Load};
 use crate::load::record::watch::{self, Tag};
 
-/// More points than this are more than can be seen, and than a picture should carry.
+/// An even number of points, as many as can be seen and a picture should carry.
 const MAX_POINTS: usize = 1200;
 /// Shorter intervals join the second before: they are too short for a rate.
 const MIN_SECOND: Duration = Duration::from_millis(200);
@@ -27,10 +27,10 @@ pub struct History {
     /// The last second, which what comes may join.
     open: Option<Second>,
     points: Vec<Interval>,
-    /// How many seconds a point stands for; each time that there are too many it doubles.
+    /// Seconds that are not yet as many as a point stands for.
+    pending: Vec<Interval>,
+    /// How often the seconds that a point stands for have doubled.
     doublings: u32,
-    /// How many seconds the last point stands for.
-    in_last: u32,
     stalls: Vec<Stall>,
 }
 
@@ -95,11 +95,11 @@ impl History {
             return;
         }
         self.stalls.push(Stall { start_s, end_s, longest_ns: stalls.max() });
-        if self.stalls.len() > MAX_POINTS {
-            halve(&mut self.stalls, |earlier, later| Stall {
+        if self.stalls.len() == MAX_POINTS {
+            self.stalls = join_pairs(&self.stalls, |earlier, later| Stall {
                 end_s: later.end_s,
                 longest_ns: earlier.longest_ns.max(later.longest_ns),
-                ..*earlier
+                ..earlier
             });
         }
     }
@@ -108,6 +108,7 @@ impl History {
     pub(super) fn into_timeline(mut self, name: &str) -> (Option<TimelineRun>, Option<u32>) {
         let last = self.open.take();
         self.close(last);
+        self.points.extend(self.pending.drain(..).reduce(worse));
         let timeline = (!self.points.is_empty()).then(|| TimelineRun {
             name: name.to_owned(),
             intervals: self.points,
@@ -134,39 +135,27 @@ impl History {
             p99_ns: Quantile::P99.of(&latencies),
             max_ns: any,
         };
-        let per_point = 1 << self.doublings;
-        match self.points.last_mut() {
-            Some(last) if self.in_last < per_point => {
-                *last = worse(last, &point);
-                self.in_last += 1;
-            }
-            _ => {
-                self.points.push(point);
-                self.in_last = 1;
-            }
+        self.pending.push(point);
+        if self.pending.len() < 1 << self.doublings {
+            return;
         }
-        if self.points.len() > MAX_POINTS {
-            let is_last_alone = !self.points.len().is_multiple_of(2);
-            halve(&mut self.points, worse);
-            self.in_last += if is_last_alone { 0 } else { per_point };
+        self.points.extend(self.pending.drain(..).reduce(worse));
+        if self.points.len() == MAX_POINTS {
+            self.points = join_pairs(&self.points, worse);
             self.doublings += 1;
         }
     }
 }
 
-/// Joins neighbours.
-fn halve<T: Copy>(points: &mut Vec<T>, join: impl Fn(&T, &T) -> T) {
-    let joined = points.chunks(2).map(|pair| match pair {
-        [earlier, later] => join(earlier, later),
-        alone => alone[0],
-    });
-    *points = joined.collect();
+/// Half as many of an even number.
+fn join_pairs<T: Copy>(points: &[T], join: impl Fn(T, T) -> T) -> Vec<T> {
+    points.chunks_exact(2).map(|pair| join(pair[0], pair[1])).collect()
 }
 
 /// Both times, with the worse latencies of the two and the rate over both.
-fn worse(earlier: &Interval, later: &Interval) -> Interval {
+fn worse(earlier: Interval, later: Interval) -> Interval {
     let messages =
-        |interval: &Interval| interval.messages_per_s * (interval.end_s - interval.start_s);
+        |interval: Interval| interval.messages_per_s * (interval.end_s - interval.start_s);
     let together_s = (later.end_s - earlier.start_s).max(1e-9);
     Interval {
         start_s: earlier.start_s,
