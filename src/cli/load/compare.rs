@@ -93,7 +93,7 @@ impl Compare {
     /// Compares, and writes the report where it belongs; returns the exit code.
     pub(super) fn execute(self) -> Result<ExitCode, LoadError> {
         let comparison = self.resolve()?;
-        let outputs = self.reporting.open()?;
+        let outputs = self.reporting.form.open()?;
         on_signals(comparison.config.interrupt.clone()).map_err(RunError::System)?;
         if !self.reporting.quiet {
             say(format_args!(

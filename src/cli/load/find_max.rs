@@ -4,18 +4,15 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::super::progress::{ProgressLine, rough_time};
+use super::super::progress::rough_time;
 use super::super::units::{format_count, parse_count, parse_percent};
 use super::bounds::within;
 use super::error::{LoadError, exit_code};
-use super::measure::Measuring;
-use super::output::{Drawing, Reporting};
-use super::test_bed::TestBed;
+use super::one_server::OneServer;
 use crate::load::draw::search_picture;
 use crate::load::study::find_max::Bounds;
 use crate::load::study::{find_max, probe_time};
 use crate::load::{Assertion, Config, Metric};
-use crate::say;
 
 /// Where the search starts, unless told otherwise or too low for the assertions.
 const START: u64 = 1_000;
@@ -36,8 +33,6 @@ Examples:
 Exit codes: 0 found, 1 nothing could be measured, 2 usage, 3 the assertions hold at no rate, 4 no
 probe is valid, or interrupted.")]
 pub struct FindMax {
-    /// HOST:PORT of the server; without it one is started in this process and measured
-    target: Option<String>,
     /// The first rate, in messages a second [default: 1k, or as many as the assertions need to be
     /// told]
     #[arg(long, value_name = "N", value_parser = parse_count)]
@@ -46,34 +41,24 @@ pub struct FindMax {
     #[arg(long, value_name = "PERCENT", default_value = "5%", value_parser = parse_percent)]
     resolution: f64,
     #[command(flatten)]
-    measuring: Measuring,
-    #[command(flatten)]
-    reporting: Reporting,
-    #[command(flatten)]
-    drawing: Drawing,
+    of: OneServer,
 }
 
 impl FindMax {
     /// Searches, and writes the report where it belongs; returns the exit code.
     pub(super) fn execute(self) -> Result<ExitCode, LoadError> {
-        let measuring =
-            self.measuring.for_many_rates("find-max chooses the rates, from --start on")?;
-        let setup = measuring.resolve(self.target.as_deref())?;
+        let setup = self.of.resolve_for_rates("find-max chooses the rates, from --start on")?;
         let bounds = self.bounds(&setup.config)?;
-        let outputs = self.reporting.open_with(&self.drawing)?;
-        let bed = TestBed::start(setup)?;
-        if !self.reporting.quiet {
-            let time = rough_time(probe_time(bed.config()));
-            say(format_args!("searching: {time} a probe, most searches need 10 to 20"));
-        }
-        let line = ProgressLine::new(self.reporting.quiet);
-        let found = find_max(bed.config(), bounds, &mut |step| line.show_probe(step));
-        drop(line);
-        let stopped = bed.stop();
-        let found = found?;
-        outputs.deliver(&found, search_picture)?;
-        stopped?;
-        Ok(exit_code(found.outcome()))
+        let report = self.of.measure_series(
+            setup,
+            |config| {
+                let time = rough_time(probe_time(config));
+                format!("searching: {time} a probe, most searches need 10 to 20")
+            },
+            |config, on_step| find_max(config, bounds, on_step),
+            search_picture,
+        )?;
+        Ok(exit_code(report.outcome()))
     }
 
     fn bounds(&self, config: &Config) -> Result<Bounds, LoadError> {

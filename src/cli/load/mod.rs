@@ -11,6 +11,7 @@ pub mod error;
 pub mod find_max;
 pub mod measure;
 pub mod merge;
+pub mod one_server;
 pub mod output;
 pub mod plot;
 pub mod results;

@@ -28,19 +28,10 @@ pub struct Form {
 #[command(next_help_heading = "Output")]
 pub struct Reporting {
     #[command(flatten)]
-    form: Form,
+    pub(super) form: Form,
     /// No progress line
     #[arg(long)]
     pub(super) quiet: bool,
-}
-
-/// The option of every command whose result has a picture.
-#[derive(Debug, Clone, Args)]
-#[command(next_help_heading = "Output")]
-pub struct Drawing {
-    /// Draw the result into this file
-    #[arg(long, value_name = "FILE")]
-    svg: Option<PathBuf>,
 }
 
 /// Form of a report.
@@ -57,23 +48,6 @@ impl Form {
     pub(super) fn open(&self) -> Result<Outputs, LoadError> {
         let report = open_report(self.output.as_deref())?;
         Ok(Outputs { format: self.format, report, picture: None })
-    }
-}
-
-impl Reporting {
-    /// As [`Form::open`].
-    pub(super) fn open(&self) -> Result<Outputs, LoadError> {
-        self.form.open()
-    }
-
-    /// As [`open`](Self::open), with a picture if one is wanted.
-    pub(super) fn open_with(&self, drawing: &Drawing) -> Result<Outputs, LoadError> {
-        let outputs = self.open()?;
-        let picture = open("the picture", "--svg", drawing.svg.as_deref())?;
-        if let Some(picture) = &picture {
-            Destination::check_distinct(&[&outputs.report, picture])?;
-        }
-        Ok(Outputs { picture, ..outputs })
     }
 }
 

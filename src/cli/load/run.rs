@@ -6,8 +6,7 @@ use clap::Args;
 
 use super::super::progress::ProgressLine;
 use super::error::{LoadError, exit_code};
-use super::measure::Measuring;
-use super::output::{Drawing, Reporting};
+use super::one_server::OneServer;
 use super::results::{Results, Saving};
 use super::test_bed::TestBed;
 use crate::load::{Interval, Progress, Watch, run_watched};
@@ -15,14 +14,8 @@ use crate::load::{Interval, Progress, Watch, run_watched};
 /// One measurement.
 #[derive(Debug, Args)]
 pub struct Run {
-    /// HOST:PORT of the server; without it one is started in this process and measured
-    target: Option<String>,
     #[command(flatten)]
-    measuring: Measuring,
-    #[command(flatten)]
-    reporting: Reporting,
-    #[command(flatten)]
-    drawing: Drawing,
+    of: OneServer,
     #[command(flatten)]
     saving: Saving,
 }
@@ -30,11 +23,10 @@ pub struct Run {
 impl Run {
     /// Measures, and writes the results where they belong; returns the exit code.
     pub(super) fn execute(self) -> Result<ExitCode, LoadError> {
-        let setup = self.measuring.resolve(self.target.as_deref())?;
-        let outputs = self.reporting.open_with(&self.drawing)?;
-        let results = Results::open(outputs, &self.saving, &setup.config)?;
+        let setup = self.of.resolve()?;
+        let results = Results::open(self.of.open()?, &self.saving, &setup.config)?;
         let bed = TestBed::start(setup)?;
-        let mut follower = Follower { line: ProgressLine::new(self.reporting.quiet), results };
+        let mut follower = Follower { line: self.of.progress_line(), results };
         let found = run_watched(bed.config(), &mut follower);
         let Follower { line, results } = follower;
         drop(line);
