@@ -8,7 +8,6 @@ use serde::{Deserialize, Serialize};
 use super::Report;
 use super::document::{Settings, Target};
 use super::text::{load, write_generator, write_host, write_target};
-use crate::load::config::quantile::Quantile;
 use crate::load::format::{count, nanos};
 use crate::load::outcome::Outcome;
 use crate::load::record::host::Host;
@@ -35,12 +34,6 @@ impl Probe {
     /// Returns whether the server answered as much as it was offered, in time.
     pub fn is_rate_reached(&self) -> bool {
         self.run.as_ref().is_some_and(|run| run.verdict.rate_reached)
-    }
-
-    /// A percentile of the response, if there were enough samples to say.
-    pub(in crate::load) fn latency_ns(&self, quantile: Quantile) -> Option<u64> {
-        let quantiles = self.run.as_ref()?.latency_ns.main().quantiles();
-        quantiles.into_iter().find(|(known, _)| *known == quantile)?.1
     }
 }
 

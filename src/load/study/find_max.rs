@@ -7,7 +7,7 @@
 //! counts as failed and the search goes on below it: a rate that passes now and then is not one to
 //! rely on.
 
-use super::probe::{IsInterrupted, Step, measure_series, settings};
+use super::probe::{Step, measure_series, settings};
 pub use super::search::Bounds;
 use super::search::Search;
 use crate::load::config::Config;
@@ -37,7 +37,7 @@ pub fn find_max(
     let mut search = Search::new(bounds);
     let mut probes: Vec<SearchProbe> = Vec::new();
     let mut purpose = Purpose::Double;
-    let IsInterrupted(interrupted) = measure_series(config, None, on_step, &mut |probe| {
+    let interrupted = measure_series(config, None, on_step, &mut |probe| {
         if let Some(mut probe) = probe {
             let is_repetition = probes.last().is_some_and(|last| last.repeated);
             let passed = holds(&config.assertions, &probe);

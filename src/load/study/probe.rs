@@ -59,12 +59,9 @@ pub struct Step {
     pub progress: Option<Progress>,
 }
 
-/// Set if the user ended a series before its time.
-pub(super) struct IsInterrupted(pub(super) bool);
-
 /// Measures at the rates that `next` asks for, each after it was given the probe before, until it
 /// asks for none or the user ends the series: half a run is no probe. Reports each step before it
-/// is made, and how it goes.
+/// is made, and how it goes. Returns whether the user ended it.
 ///
 /// # Errors
 ///
@@ -74,7 +71,7 @@ pub(super) fn measure_series(
     of: Option<usize>,
     on_step: &mut dyn FnMut(Step),
     next: &mut dyn FnMut(Option<Probe>) -> Option<u64>,
-) -> Result<IsInterrupted, RunError> {
+) -> Result<bool, RunError> {
     let mut number = 1;
     let mut rate = next(None);
     while let Some(rate_per_s) = rate {
@@ -85,13 +82,13 @@ pub(super) fn measure_series(
         if config.interrupt.is_raised() {
             return match number {
                 1 => Err(RunError::Interrupted { doing: "measuring the first rate" }),
-                _ => Ok(IsInterrupted(true)),
+                _ => Ok(true),
             };
         }
         rate = next(Some(probe?));
         number += 1;
     }
-    Ok(IsInterrupted(false))
+    Ok(false)
 }
 
 /// About how long a probe takes.

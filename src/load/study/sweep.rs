@@ -3,9 +3,8 @@
 use super::knee::knee;
 use super::plan::Plan;
 pub use super::plan::Rates;
-use super::probe::{IsInterrupted, Step, measure_series, settings};
+use super::probe::{Step, measure_series, settings};
 use crate::load::config::Config;
-use crate::load::config::quantile::Quantile;
 use crate::load::error::RunError;
 use crate::load::format::count;
 use crate::load::record::host::Host;
@@ -26,16 +25,15 @@ pub fn sweep(
     let host = Host::detect();
     let mut plan = Plan::new(rates);
     let mut probes: Vec<Probe> = Vec::new();
-    let IsInterrupted(interrupted) =
-        measure_series(config, rates.count(), on_step, &mut |probe| {
-            if let Some(probe) = probe {
-                plan.handle(probe.rate_per_s, probe.is_rate_reached());
-                probes.push(probe);
-            }
-            plan.next_rate()
-        })?;
+    let interrupted = measure_series(config, rates.count(), on_step, &mut |probe| {
+        if let Some(probe) = probe {
+            plan.handle(probe.rate_per_s, probe.is_rate_reached());
+            probes.push(probe);
+        }
+        plan.next_rate()
+    })?;
     probes.sort_unstable_by_key(|probe| probe.rate_per_s);
-    let p99_ns = |probe: &Probe| probe.valid.then(|| probe.latency_ns(Quantile::P99)).flatten();
+    let p99_ns = |probe: &Probe| probe.run.as_ref().filter(|_| probe.valid)?.latency_ns.main().p99;
     let points: Vec<Option<u64>> = probes.iter().map(p99_ns).collect();
     let knee = knee(&points).map(|point| Knee {
         rate_per_s: probes[point].rate_per_s,
