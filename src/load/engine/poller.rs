@@ -37,7 +37,7 @@ pub(crate) struct Events(Vec<Event>);
 /// Something that the poller reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Readiness {
-    /// The waker was rung, once or more often, since it was last reported.
+    /// It was woken, once or more often, since it was last reported.
     Woken,
     /// The socket registered under this number may be read, has ended, may be written.
     Socket { index: usize, readable: bool, ended: bool, writable: bool },
@@ -101,7 +101,7 @@ impl Poller {
     pub(crate) fn event(&self, events: &Events, place: usize) -> Readiness {
         let event = events.0[place];
         if event.data.u64() == WAKER {
-            // Reading silences the waker until it rings again; it fails only when it is silent.
+            // Reading resets the counter; it fails only when that is zero.
             let _ = rustix::io::read(&self.waker, &mut [0; size_of::<u64>()]);
             return Readiness::Woken;
         }
@@ -126,7 +126,7 @@ pub(crate) struct Waker(OwnedFd);
 
 impl Waker {
     pub(crate) fn wake(&self) {
-        // It fails only when the counter is full: rung often enough.
+        // It fails only when the counter is full: woken often enough.
         let _ = rustix::io::write(&self.0, &1_u64.to_ne_bytes());
     }
 }

@@ -48,7 +48,7 @@ impl<'scope> WorkerPool<'scope> {
             );
         }
         drop(report_ready);
-        // On an early return the start senders are dropped, which sends every thread home.
+        // On an early return the start senders are dropped, which ends every thread.
         let thread_ids = ready.into_iter().collect::<Result<Vec<i32>, RunError>>()?;
         let clock = Clock::starting_now();
         for start in starts {

@@ -39,7 +39,7 @@ pub(crate) struct Init<'run> {
 }
 
 /// Starts the thread. It measures from when it is given a clock until the measured window ends, and
-/// goes home if nobody has a clock for it.
+/// ends if there is no clock for it.
 ///
 /// # Errors
 ///
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_clock_the_thread_goes_home() {
+    fn without_a_clock_the_thread_ends() {
         let control = RunControl::new(u64::MAX);
         let (start_thread, started) = mpsc::channel();
         drop(start_thread);

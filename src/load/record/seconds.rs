@@ -3,10 +3,10 @@
 //! The life of a set of histograms:
 //!
 //! 1. A thread records into it, without a lock and without telling anybody.
-//! 2. When the second is over, by the time of a reply or because a waker was rung, the thread gives
-//!    it away and goes on with an empty one ([`IntervalSender`]).
+//! 2. When the second is over, by the time of a reply or because it was woken, the thread sends
+//!    it and goes on with an empty one ([`IntervalSender`]).
 //! 3. The [`Collector`] adds it to the others' of that second, clears it and sends it back.
-//! 4. When every thread has given its part, the second is complete.
+//! 4. When every thread has sent its part, the second is complete.
 //!
 //! Each thread has [`SETS`] sets and no more. If all of them wait for the collector, the thread
 //! goes on with the one it has: a second grows long, but nothing is lost and nobody waits.
@@ -24,7 +24,7 @@ const SETS: usize = 3;
 /// Seconds that wait for a thread that does not run; then it is not waited for.
 const MAX_PENDING: usize = 16;
 
-/// A thread's end: gives its histograms away.
+/// A thread's end of the channel: sends its histograms.
 pub(crate) struct IntervalSender {
     start_ns: u64,
     /// The second that is being recorded.
@@ -46,7 +46,7 @@ impl IntervalSender {
         self.start_ns.saturating_add((self.second + 1).saturating_mul(SECOND_NS))
     }
 
-    /// The time is past `next_ns`: gives what was recorded and puts an empty set in its place.
+    /// The time is past `next_ns`: sends what was recorded and puts an empty set in its place.
     pub(crate) fn send_second(&mut self, latencies: &mut Box<Latencies>, now_ns: u64) {
         let Ok(empty) = self.empty.try_recv() else { return };
         let next_second = now_ns.saturating_sub(self.start_ns) / SECOND_NS;
@@ -60,9 +60,9 @@ impl IntervalSender {
         self.send(Batch { second: self.second, next_second: u64::MAX, latencies });
     }
 
-    fn send(&self, given: Batch) {
+    fn send(&self, batch: Batch) {
         // There is a place for every set, so it fails only when nobody collects any more.
-        let _ = self.full.try_send(given);
+        let _ = self.full.try_send(batch);
     }
 }
 
@@ -115,7 +115,7 @@ impl Collector {
         IntervalSender { start_ns: self.start_ns, second: 0, full, empty }
     }
 
-    /// Takes what was given, and shows every second that is now complete: when it started, in
+    /// Takes what was sent, and shows every second that is now complete: when it started, in
     /// nanoseconds since the run did, and what it holds.
     pub(crate) fn collect(&mut self, show: &mut dyn FnMut(u64, &Latencies)) {
         for receiver in &mut self.receivers {
@@ -147,11 +147,11 @@ impl Collector {
 }
 
 impl IntervalReceiver {
-    /// Adds what was given to the seconds that were not shown, the oldest of which is `oldest`.
+    /// Adds what was sent to the seconds that were not shown, the oldest of which is `oldest`.
     fn take(&mut self, oldest: u64, pending: &mut BTreeMap<u64, Latencies>) {
         loop {
-            let mut given = match self.full.try_recv() {
-                Ok(given) => given,
+            let mut batch = match self.full.try_recv() {
+                Ok(batch) => batch,
                 Err(TryRecvError::Empty) => return,
                 Err(TryRecvError::Disconnected) => {
                     self.next_second = u64::MAX;
@@ -159,12 +159,12 @@ impl IntervalReceiver {
                 }
             };
             // What comes too late for its second is counted in the oldest that is left.
-            let second = given.second.max(oldest);
-            pending.entry(second).or_default().add(&given.latencies);
-            self.next_second = given.next_second;
-            given.latencies.clear();
+            let second = batch.second.max(oldest);
+            pending.entry(second).or_default().add(&batch.latencies);
+            self.next_second = batch.next_second;
+            batch.latencies.clear();
             // It fails only when the thread has ended.
-            let _ = self.empty.try_send(given.latencies);
+            let _ = self.empty.try_send(batch.latencies);
         }
     }
 }
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn a_second_is_complete_when_everybody_gave() {
+    fn a_second_is_complete_when_every_thread_sent() {
         let mut collector = Collector::new(START_NS);
         let (mut one, mut other) = (collector.sender(), collector.sender());
         let (mut ones, mut others) = (Box::default(), Box::default());

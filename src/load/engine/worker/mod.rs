@@ -79,11 +79,11 @@ pub(crate) struct Worker<'run> {
     slots: Vec<ConnectionSlot>,
     reconnect: Option<Reconnect<'run>>,
     deadlines: Deadlines,
-    /// Slots that are not gone.
+    /// Slots that are not abandoned.
     alive: usize,
     /// Connections that wait for the server's FIN, having carried their share.
     closing: usize,
-    /// The slot that the next due message goes to, if it is not gone.
+    /// The slot that the next due message goes to, if it is not abandoned.
     turn: usize,
     workload: &'run Workload,
     pace: Pace,
