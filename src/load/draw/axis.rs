@@ -223,7 +223,9 @@ mod tests {
 
         #[test]
         fn linear_ticks_are_round_cover_the_range_and_are_few(
-            low in -1e12..1e12_f64, span in prop_oneof![0.0..1.0, 0.0..1e12_f64], most in 3_usize..20,
+            low in -1e12..1e12_f64,
+            span in prop_oneof![0.0..1.0, 0.0..1e12_f64],
+            most in 3_usize..20,
         ) {
             let ticks = linear_ticks(low, low + span, most);
             prop_assert!((2..=most).contains(&ticks.len()), "{ticks:?}");
@@ -261,7 +263,8 @@ mod tests {
                 Axis::of_differences(range, (500.0, 100.0), most),
             ] {
                 prop_assert!((100.0..=500.0).contains(&axis.scale.px(value)));
-                prop_assert!(axis.ticks.iter().all(|tick| (100.0..=500.0).contains(&axis.scale.px(*tick))));
+                let is_inside = |tick: &f64| (100.0..=500.0).contains(&axis.scale.px(*tick));
+                prop_assert!(axis.ticks.iter().all(is_inside));
             }
         }
     }

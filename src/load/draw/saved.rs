@@ -58,8 +58,8 @@ pub enum ReadError {
 /// Results do not fit in one picture, whose axes differ.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{first} is {first_kind} and {other} is {other_kind}: they do not fit in one picture; draw them \
-     one by one"
+    "{first} is {first_kind} and {other} is {other_kind}: they do not fit in one picture; draw \
+     them one by one"
 )]
 pub struct MixError {
     /// The name of one.

@@ -266,8 +266,7 @@ fn what_cannot_be_drawn_says_why() {
     let mut other = report();
     other["schema"] = json!("ringback-load/99");
     let mut empty = report();
-    empty["latency_ns"]["service"] = json!({"count": 0, "min": null, "mean": null, "p50": null, "p90": null, "p99": null,
-               "p99_9": null, "p99_99": null, "max": null});
+    empty["latency_ns"]["service"] = json!({"count": 0});
     empty["latency_ns"]["response"] = json!(null);
     let cases: [(Vec<u8>, &str); 11] = [
         (b"".to_vec(), "it is neither a JSON report nor a log of histograms"),

@@ -78,8 +78,8 @@ impl Verdict {
             self.outcome = Outcome::GeneratorLimited;
         }
         self.reasons.push(format!(
-            "{} is inconclusive: it is missed, and would be met without the generator's own delays; \
-             give it CPUs of its own (--cpus) or lower --rate",
+            "{} is inconclusive: it is missed, and would be met without the generator's own \
+             delays; give it CPUs of its own (--cpus) or lower --rate",
             assertion.name,
         ));
     }

@@ -36,9 +36,9 @@ pub(super) fn not_reached(recorder: &Recorder, rate: u64, arrival: Arrival) -> O
 
 /// The generator's lateness is a good part of what it reports as the server's.
 ///
-/// Judged at the percentiles that most messages decide. A stall of the machine that a few messages
-/// in a thousand met is in the tail with the host stalls beside it, and is not held against the rest.
-/// Nor is one that reaches a percentile which too few samples support: nobody is told that one.
+/// Judged at the percentiles that most messages decide. A host stall that a few messages in a
+/// thousand met is in the tail with the host stalls beside it, and is not held against the rest.
+/// Nor is one that reaches a percentile which too few samples support: that one is withheld.
 pub(super) fn lateness(recorder: &Recorder) -> Option<String> {
     let is_known = |quantile: Quantile| quantile.of(&recorder.latencies.response).is_some();
     let at = |quantile| Lateness::at(recorder, quantile);

@@ -42,8 +42,8 @@ impl fmt::Display for Failure {
             }
             Errno::MFILE => ": raise the limit of open files (ulimit -n)",
             Errno::INVAL => {
-                ": a --source on loopback reaches this host only, and a link-local target needs the \
-                 index of its interface (`ip link`), as in [fe80::1%2]:7"
+                ": a --source on loopback reaches this host only, and a link-local target needs \
+                 the index of its interface (`ip link`), as in [fe80::1%2]:7"
             }
             _ => "",
         })

@@ -165,9 +165,11 @@ mod tests {
             resolution in 0.01_f64..1.0,
         ) {
             let (probes, found) = search(bounds(start, 1, resolution), |rate| rate <= capacity);
-            let (passed, failed) = (found.highest_passed().unwrap(), found.lowest_failed().unwrap());
+            let passed = found.highest_passed().unwrap();
+            let failed = found.lowest_failed().unwrap();
             prop_assert!(passed <= capacity && capacity < failed);
-            prop_assert!(failed - passed <= 1 || failed as f64 <= passed as f64 * (1.0 + resolution));
+            let is_close = failed as f64 <= passed as f64 * (1.0 + resolution);
+            prop_assert!(failed - passed <= 1 || is_close);
             prop_assert!(found.is_confirmed());
             prop_assert!(probes.len() < 60, "{}", probes.len());
         }

@@ -210,7 +210,8 @@ mod tests {
                 prop_assert!(close(block.ratio(), b / a));
             }
             // Of the control a step remains, in one direction and in the next block in the other.
-            let controls = [Order::Abba, Order::Baab].map(|order| block(order, a, b, machine).control());
+            let control = |order| block(order, a, b, machine).control();
+            let controls = [Order::Abba, Order::Baab].map(control);
             prop_assert!(close(controls[0], 1.0 / step) && close(controls[1], step));
         }
 
