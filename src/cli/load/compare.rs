@@ -38,7 +38,7 @@ Examples:
 
 A command is split into words as a shell would, and run without a shell. {addr} in it becomes
 127.0.0.1:PORT, {port} the port alone. The server must listen there, stay in the foreground, and
-end on SIGTERM with everything it started.
+end on SIGTERM with everything it started, in one process group.
 
 Exit codes: 0 compared, whichever way it came out; 1 nothing could be measured; 2 usage; 3 an
 assertion missed by a server in a run that is valid; 4 the comparison is not valid: more than half
