@@ -3,10 +3,10 @@
 //! Two runs of one and the same server differ, by how its memory came to lie, by what else the
 //! machine did. So the run is the sample, not the message: a thousand messages of one run share
 //! its luck. Each run has a server of its own, started for it and stopped after it, and only one
-//! of the servers exists at a time. The runs come in [blocks](block) whose order lets steady drift
+//! of the servers exists at a time. The runs come in blocks (`block`) whose order lets steady drift
 //! fall out. The result is the median over the blocks of the ratio B/A with a bootstrap interval,
 //! beside a control that is made of the same runs and knows no difference between the servers:
-//! see [`block`].
+//! see `block`.
 //!
 //! A run that is not valid makes its block invalid. An invalid block is left out and counted, not
 //! repeated: whoever repeats until it fits selects. When more than half of the blocks are
