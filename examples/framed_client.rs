@@ -34,8 +34,8 @@ fn main() -> Result<(), Box<dyn Error>> {
             received = &received[taken..];
             match client.poll_reply() {
                 Some(Reply::Echo { sequence }) => {
-                    println!("echo {sequence}: {message}");
-                    return Ok(());
+                    let answer = format!("echo {sequence}: {message}\n");
+                    return Ok(std::io::stdout().write_all(answer.as_bytes())?);
                 }
                 Some(reply) => return Err(format!("not an echo: {reply:?}").into()),
                 None => {}

@@ -61,7 +61,7 @@ fn answer(address: SocketAddr, script: &Script) -> Vec<u8> {
 }
 
 /// What the core says to the same bytes.
-fn expected(protocol: impl Protocol, request: &[u8]) -> Vec<u8> {
+fn expected(protocol: &impl Protocol, request: &[u8]) -> Vec<u8> {
     let mut connection = protocol.connection();
     let (mut reply, mut rest) = (Vec::new(), request);
     let now = Instant::now();
@@ -91,7 +91,7 @@ fn all_answer_the_same(protocol: impl Protocol + Copy, scripts: impl Strategy<Va
     let servers = DriverKind::ALL.map(|driver| (driver, start_server(driver, protocol)));
     let config = ProptestConfig { cases: 60, failure_persistence: None, ..Default::default() };
     let outcome = TestRunner::new(config).run(&scripts, |script| {
-        let expected = expected(protocol, &script.request);
+        let expected = expected(&protocol, &script.request);
         for (driver, (_, address)) in &servers {
             let reply = answer(*address, &script);
             let same = reply.iter().zip(&expected).take_while(|(got, due)| got == due).count();

@@ -151,7 +151,12 @@ fn the_death_of_the_server_is_accounted_for() {
                 assert!(report.totals.lost > 0, "there was always something in flight");
             }
             assert_invalid(&report, "no connection was left");
-            assert_eq!(report.endings.values().sum::<u64>(), 4, "{:?}", report.endings);
+            assert_eq!(
+                report.verdict.endings.values().sum::<u64>(),
+                4,
+                "{:?}",
+                report.verdict.endings
+            );
         }
     }
 }

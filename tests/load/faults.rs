@@ -44,13 +44,13 @@ fn a_stall_is_charged_to_the_response_of_all_that_it_delays() {
     };
     let report = measure(&config);
     assert_all_came_back(&report);
-    let open_loop = report.latency.open_loop.unwrap();
+    let response = &report.latency.response;
     // Half a second of 1000/s were due while the server stalled: a quarter of 2000.
-    let stalled = open_loop.response.count_between(STALL.as_nanos() as u64 / 10, u64::MAX);
+    let stalled = response.count_between(STALL.as_nanos() as u64 / 10, u64::MAX);
     assert!((400..=900).contains(&stalled), "{stalled}");
-    assert!(open_loop.response.max() >= STALL.as_nanos() as u64 * 9 / 10);
+    assert!(response.max() >= STALL.as_nanos() as u64 * 9 / 10);
     // One in a hundred waited for nearly all of it.
-    let p99 = open_loop.response.value_at_quantile(0.99);
+    let p99 = response.value_at_quantile(0.99);
     assert!(p99 >= STALL.as_nanos() as u64 * 8 / 10, "{p99}");
     // Only the eight in flight know of it by their own send.
     let served = report.latency.service.count_between(STALL.as_nanos() as u64 / 2, u64::MAX);
@@ -145,7 +145,7 @@ fn an_altered_frame_ends_its_connection_only() {
     });
     let report = measure(&Config { protocol: Protocol::Framed, ..short(address) });
     assert_eq!((report.totals.corrupted, report.totals.lost), (1, 0));
-    assert_eq!(report.endings["bad_reply"], 1);
+    assert_eq!(report.verdict.endings["bad_reply"], 1);
     assert_invalid(&report, "1 connection given up after a malformed");
 }
 
@@ -209,7 +209,7 @@ fn a_surplus_byte_ends_the_connection() {
     });
     let report = measure(&short(address));
     assert_eq!(report.totals.received, 16);
-    assert_eq!(report.endings["surplus"], 4);
+    assert_eq!(report.verdict.endings["surplus"], 4);
     assert_invalid(&report, "more came back than was sent");
 }
 
@@ -251,7 +251,7 @@ fn goaway_is_obeyed_and_told() {
     });
     let report = measure(&Config { protocol: Protocol::Framed, ..short(address) });
     assert_eq!((report.totals.lost, report.totals.corrupted), (0, 0));
-    assert_eq!(report.endings["goaway"], 1);
+    assert_eq!(report.verdict.endings["goaway"], 1);
     assert_invalid(&report, "GOAWAY");
     assert!(saw_half_close.load(Ordering::SeqCst));
 }
@@ -292,7 +292,7 @@ fn resets_and_refusals_are_told_apart_and_the_others_go_on() {
         }
     });
     let report = measure(&Config { protocol: Protocol::Framed, ..short(address) });
-    assert_eq!((report.endings["reset"], report.endings["error_9"]), (1, 1));
+    assert_eq!((report.verdict.endings["reset"], report.verdict.endings["error_9"]), (1, 1));
     assert_invalid(&report, "1 connection reset by the server");
     assert_invalid(&report, "1 connection refused with ERROR 9");
     assert!(report.totals.received > 100);

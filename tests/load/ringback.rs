@@ -34,7 +34,11 @@ fn churn_with_mixed_sizes_loses_nothing() {
             let report = measure(&config);
             assert_all_came_back(&report);
             assert!(report.totals.connections > 20, "{:?}", report.totals);
-            assert!(report.endings.values().all(|count| *count == 0), "{:?}", report.endings);
+            assert!(
+                report.verdict.endings.values().all(|count| *count == 0),
+                "{:?}",
+                report.verdict.endings
+            );
             server.stop().unwrap();
         }
     }
@@ -58,7 +62,7 @@ fn a_server_that_drains_is_left_in_peace() {
     stopping.join().unwrap();
     assert!(begun.elapsed() < Duration::from_secs(50), "{:?}", begun.elapsed());
     // Every connection was told, answered to the last message, and refused afterwards.
-    assert_eq!(report.endings["goaway"], 4);
+    assert_eq!(report.verdict.endings["goaway"], 4);
     assert_eq!((report.totals.lost, report.totals.corrupted), (0, 0));
     assert_invalid(&report, "GOAWAY");
     assert_invalid(&report, "no connection was left");

@@ -4,8 +4,8 @@ use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use crate::load::compare::CompareError;
-use crate::load::{DescriptorLimitError, Report, RunError};
+use crate::load::study::compare::CompareError;
+use crate::load::{DescriptorLimitError, Outcome, RunError};
 use crate::say;
 
 /// Nothing could be measured, or not be written.
@@ -17,23 +17,14 @@ const EXIT_MISSED: u8 = 3;
 /// The measurement is not valid.
 const EXIT_INVALID: u8 = 4;
 
-/// With which code a program ends that has delivered this report.
-pub(super) fn exit_code(report: &Report) -> ExitCode {
-    if !report.verdict.is_valid() {
-        ExitCode::from(EXIT_INVALID)
-    } else if report.findings.iter().any(|finding| !finding.met) {
-        ExitCode::from(EXIT_MISSED)
-    } else {
-        ExitCode::SUCCESS
-    }
-}
-
-/// The same of a series of measurements.
-pub(super) fn exit_code_of_series(is_valid: bool, is_missed: bool) -> ExitCode {
-    match (is_valid, is_missed) {
-        (false, _) => ExitCode::from(EXIT_INVALID),
-        (true, true) => ExitCode::from(EXIT_MISSED),
-        (true, false) => ExitCode::SUCCESS,
+/// With which code a program ends that has delivered a report of this outcome.
+pub(super) fn exit_code(outcome: Outcome) -> ExitCode {
+    match outcome {
+        Outcome::Passed => ExitCode::SUCCESS,
+        Outcome::Missed => ExitCode::from(EXIT_MISSED),
+        Outcome::GeneratorLimited | Outcome::TooFewSamples | Outcome::ServerAtFault => {
+            ExitCode::from(EXIT_INVALID)
+        }
     }
 }
 
@@ -52,7 +43,7 @@ pub enum LoadError {
         option: &'static str,
         /// The file.
         path: PathBuf,
-        /// What the kernel said.
+        /// The kernel's error.
         source: io::Error,
     },
     /// A result could not be written.
@@ -62,7 +53,7 @@ pub enum LoadError {
         what: &'static str,
         /// The file.
         path: PathBuf,
-        /// What the kernel said.
+        /// The kernel's error.
         source: io::Error,
     },
     /// The target's name has no address.
@@ -70,7 +61,7 @@ pub enum LoadError {
     Resolve {
         /// The target as the user wrote it.
         target: String,
-        /// What the resolver said.
+        /// The resolver's error.
         source: io::Error,
     },
     /// A file that is to be read cannot be.
@@ -78,13 +69,13 @@ pub enum LoadError {
     Read {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it, and where.
+        /// The problem and its place.
         why: String,
     },
     /// The host lets the process open too few files.
     #[error(transparent)]
     Descriptors(#[from] DescriptorLimitError),
-    /// The same, for the embedded server's connections and the generator's own.
+    /// The host lets the process open too few files for both ends of the connections.
     #[error("{0}; or start the server in a process of its own and name it as TARGET")]
     DescriptorsOfBoth(DescriptorLimitError),
     /// The embedded server does not start.
@@ -99,7 +90,7 @@ pub enum LoadError {
 }
 
 impl LoadError {
-    /// Says the error in one line; returns the code to exit with.
+    /// Logs the error in one line; returns the exit code.
     pub fn report(&self) -> ExitCode {
         say(format_args!("ringback-load: {self}"));
         ExitCode::from(match self {

@@ -1,0 +1,34 @@
+//! The outcome of a measurement, decided once.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// The outcome of a measurement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// Valid, and everything asserted holds.
+    Passed,
+    /// Valid, and an assertion does not hold.
+    Missed,
+    /// Not valid for nothing but the generator's lateness: response times are longer than they
+    /// would have been, never shorter.
+    GeneratorLimited,
+    /// Not valid for nothing but assertions on percentiles that too few samples support.
+    TooFewSamples,
+    /// Not valid: the server failed, fell behind, or missed an assertion in a run that has other
+    /// flaws.
+    ServerAtFault,
+}
+
+impl Outcome {
+    /// Returns whether the numbers may be used.
+    pub fn is_valid(self) -> bool {
+        matches!(self, Self::Passed | Self::Missed)
+    }
+
+    /// Returns whether the measurement says nothing of the server, so that another may.
+    pub fn is_worth_repeating(self) -> bool {
+        matches!(self, Self::GeneratorLimited | Self::TooFewSamples)
+    }
+}
