@@ -78,13 +78,14 @@ check_documentation() {
     RUSTDOCFLAGS='-D warnings' cargo doc --no-deps
 }
 
-# The word may stand in comments; as code it may stand only in src/sys.
+# The word may stand in comments; as code it may stand only in src/sys and in the peer that drives a
+# ring by hand.
 check_unsafe() {
     local found
     found=$(grep -rnE --include='*.rs' --exclude-dir=target '^[^/]*\bunsafe\b' \
-        src tests benches fuzz | grep -v '^src/sys/' || true)
+        src tests benches examples fuzz | grep -vE '^(src/sys/|benches/peers/src/bin/ring-echo\.rs)' || true)
     [[ -z "$found" ]] || {
-        echo "unsafe outside src/sys:"
+        echo "unsafe outside src/sys and ring-echo:"
         echo "$found"
         return 1
     }

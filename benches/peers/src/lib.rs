@@ -7,7 +7,7 @@
 //! | blocking | `blocking-echo` |
 //! | non-blocking | `nonblocking-echo` |
 //! | multiplexed | `poll-echo`, `epoll-echo` |
-//! | asynchronous | `tokio-echo`, `monoio-echo`, `tokio-uring-echo` |
+//! | asynchronous | `tokio-echo`, `monoio-echo`, `tokio-uring-echo`, `ring-echo` |
 //!
 //! All are right in the same way: what arrives goes back once and in order, a half-closed peer gets
 //! the rest and then a FIN, a reset ends its connection alone, and a peer that does not read is not

@@ -55,6 +55,7 @@ peers! {
     tokio "tokio-echo"
     monoio "monoio-echo"
     tokio_uring "tokio-uring-echo"
+    ring "ring-echo"
 }
 
 fn a_half_closed_stream_comes_back_whole(program: &str) {
