@@ -27,10 +27,10 @@ pub struct Diagnosis {
 }
 
 impl Diagnosis {
-    /// Looks at this host as a server of the default configuration would. Raises the soft limit of
-    /// descriptors, as that does.
+    /// Looks at this host as a server of the default configuration would, and starts one, which raises
+    /// the soft limit of descriptors.
     pub fn of_this_host() -> Self {
-        // Before there is a configuration: making one raises the soft limit.
+        // Before a server is started.
         let descriptors = Resource::NOFILE.get();
         let address: SocketAddr = Config::DEFAULT_ADDRESS.parse().expect("it is an address");
         let mut config = Config::new(vec![address]);

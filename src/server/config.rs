@@ -169,8 +169,8 @@ impl<P: Protocol> Config<P> {
         choice
     }
 
-    /// How many connections the descriptor limit allows, which is raised as far as it can be; 0 if
-    /// none. A limit that cannot be read is taken for 1024, and one of the
+    /// How many connections the descriptor limit allows, which a server raises as far as it can when
+    /// it starts; 0 if none. A limit that cannot be read is taken for 1024, and one of the
     /// [`warnings`](Self::warnings) says so.
     pub fn connections_within_descriptors(&self) -> usize {
         // And one for a connection that is accepted and has no place yet.
@@ -245,7 +245,7 @@ impl<P: Protocol> Config<P> {
     fn warn_of_descriptors(&self) -> Option<String> {
         let possible = self.connections_within_descriptors();
         let Self { max_connections, .. } = self;
-        if let Err(error) = limits::raise_descriptor_limit() {
+        if let Err(error) = limits::descriptor_limit() {
             Some(format!(
                 "the descriptor limit cannot be read: {error}; {} is assumed, which leaves room \
                  for {possible} connections: allow the system call prlimit64 (in the seccomp \
@@ -320,7 +320,7 @@ impl<P: Protocol> Config<P> {
 }
 
 fn descriptors() -> usize {
-    limits::raise_descriptor_limit().unwrap_or(limits::DEFAULT_DESCRIPTORS)
+    limits::descriptor_limit().unwrap_or(limits::DEFAULT_DESCRIPTORS)
 }
 
 fn check_addresses(addresses: &[SocketAddr]) -> Result<(), ConfigError> {

@@ -13,16 +13,25 @@ const MAX_OVERFLOW_CONNECTIONS: usize = 64;
 /// What the kernel gives a process where nobody says otherwise (`INR_OPEN_CUR` of `linux/fs.h`).
 pub(super) const DEFAULT_DESCRIPTORS: usize = 1024;
 
-/// Raises the soft descriptor limit to the hard one; returns what holds then.
+/// How many descriptors this process can give itself, which a server does when it starts
+/// ([`raise_descriptor_limit`]).
 ///
 /// # Errors
 ///
-/// When the kernel does not tell the limit: seccomp filters refuse that.
-pub(super) fn raise_descriptor_limit() -> io::Result<usize> {
-    let (soft, hard) = Resource::NOFILE.get()?;
-    // A soft limit that cannot be raised is one that holds.
-    let limit = Resource::NOFILE.set(hard, hard).map_or(soft, |()| hard);
-    Ok(usize::try_from(limit).unwrap_or(usize::MAX))
+/// When the limit cannot be read: seccomp filters refuse that.
+pub(super) fn descriptor_limit() -> io::Result<usize> {
+    let (_, hard) = Resource::NOFILE.get()?;
+    Ok(usize::try_from(hard).unwrap_or(usize::MAX))
+}
+
+/// Raises the soft limit of descriptors to the hard one.
+///
+/// # Errors
+///
+/// As [`descriptor_limit`].
+pub(super) fn raise_descriptor_limit() -> io::Result<()> {
+    let (_, hard) = Resource::NOFILE.get()?;
+    Resource::NOFILE.set(hard, hard)
 }
 
 /// How many connections leave room for everything else that needs a descriptor: standard streams,
@@ -71,8 +80,9 @@ mod tests {
 
     #[test]
     fn the_soft_limit_becomes_the_hard_one() {
-        let limit = raise_descriptor_limit().expect("it can be read");
-        let (_, hard) = Resource::NOFILE.get().expect("it can be read");
-        assert_eq!(limit as u64, hard);
+        raise_descriptor_limit().expect("nothing forbids it");
+        let (soft, hard) = Resource::NOFILE.get().expect("it can be read");
+        assert_eq!(soft, hard);
+        assert_eq!(descriptor_limit().expect("it can be read") as u64, hard);
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::keepalive::Keepalive;
 use super::listener::{self, Listeners, SocketOptions};
 use super::worker::{Shared, Workers};
-use super::{Config, Server, StartError};
+use super::{Config, Server, StartError, limits};
 use crate::cpus::PinningRefusal;
 use crate::driver::{DriverKind, ShutdownSignal, fallback_warning};
 use crate::lifecycle::Admission;
@@ -32,6 +32,8 @@ impl fmt::Display for Notice {
 
 pub(super) fn start<P: Protocol>(config: &Config<P>) -> Result<Server, StartError> {
     config.check()?;
+    // Where that is refused, `Config::warnings` says what it means.
+    let _ = limits::raise_descriptor_limit();
     let mut notices = Vec::new();
     let driver = match try_out(config.driver, &mut notices) {
         Err(refusal) if config.may_fall_back => fall_back(config, &refusal, &mut notices)?,
