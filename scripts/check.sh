@@ -1,10 +1,13 @@
 #!/usr/bin/env bash
-# Everything that must hold before a change lands: scripts/check.sh
+# Everything that must hold before a change lands: scripts/check.sh [--install]
 #
 # Runs every step, whatever became of those before it, and ends with the tests' own results and a
-# line `N passed, N failed`. Exits non-zero when any step failed. Installs what it needs.
+# line `N passed, N failed`. Exits non-zero when any step failed. What is missing on this machine is
+# named, and its tests are skipped, unless it is to be installed.
 #
+#   --install      installs what is missing: components of the toolchain, Debian packages (as root)
 #   FUZZ_SECONDS   how long each fuzz target runs, 10 without it
+#   CI             with "true" a test whose tool is missing fails
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -15,15 +18,22 @@ readonly PACKAGES=(Cargo.toml fuzz/Cargo.toml benches/peers/Cargo.toml)
 failed_steps=()
 
 main() {
+    case "${1:-}" in
+        --install) install_what_is_missing ;;
+        "") name_what_is_missing ;;
+        *) usage ;;
+    esac
     mkdir -p target
-    install_what_is_missing
     step "cargo test" run_tests
     step "AddressSanitizer" check_addresses
     step "peers" test_peers
     step "format" for_each_package check_format
+    step "format of what a macro includes" check_hidden_format
     step "clippy" for_each_package check_lints
     step "documentation" check_documentation
     step "unsafe only in src/sys" check_unsafe
+    step "scripts" check_scripts
+    step "dependencies" check_dependencies
     step "mutants fit the source" scripts/mutants.sh --check
     step "fuzzing, $FUZZ_SECONDS s a target" scripts/fuzz.sh "$FUZZ_SECONDS"
     print_summary
@@ -44,7 +54,7 @@ step() {
 
 # The README's command; with --no-fail-fast one broken test binary does not hide the others.
 run_tests() {
-    cargo test --no-fail-fast 2>&1 | tee "$TEST_LOG"
+    cargo test --locked --no-fail-fast 2>&1 | tee "$TEST_LOG"
 }
 
 # Its results are not those of `cargo test`: they stay out of the sum at the end.
@@ -69,13 +79,32 @@ check_format() {
     cargo fmt --manifest-path "$1" --check
 }
 
+# `cargo fmt` does not find the modules that a macro of this suite includes.
+check_hidden_format() {
+    rustfmt --edition 2024 --check tests/conformance/*.rs
+}
+
 # One target directory for all packages, so that what they share is checked once.
 check_lints() {
     cargo clippy --locked --manifest-path "$1" --target-dir target --all-targets -- -D warnings
 }
 
 check_documentation() {
-    RUSTDOCFLAGS='-D warnings' cargo doc --no-deps
+    RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --document-private-items
+}
+
+check_scripts() {
+    is_installed shellcheck || return 0
+    shellcheck -x scripts/*.sh .ci/run
+}
+
+check_dependencies() {
+    is_installed cargo-deny || return 0
+    cargo deny --locked check bans licenses sources
+}
+
+is_installed() {
+    command -v "$1" >/dev/null || { echo "skipped: $1 is not installed"; return 1; }
 }
 
 # The word may stand in comments; as code it may stand only in src/sys and in the peer that drives a
@@ -100,15 +129,26 @@ install_what_is_missing() {
     install_debian_packages
 }
 
-# Peers of the end-to-end tests, which say so themselves where one is missing.
-install_debian_packages() {
+name_what_is_missing() {
     local missing=()
+    list_missing_packages
+    ((${#missing[@]} == 0)) || echo "missing: ${missing[*]}: scripts/check.sh --install"
+}
+
+# Adds to `missing` the packages of peers that end-to-end tests use.
+list_missing_packages() {
     command -v nc >/dev/null || missing+=(netcat-openbsd)
     command -v socat >/dev/null || missing+=(socat)
     # With it tests make an environment of their own, for readers of our files from PyPI.
     python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3 python3-venv)
     command -v strace >/dev/null || missing+=(strace)
     command -v redis-benchmark >/dev/null || missing+=(redis-tools)
+    command -v shellcheck >/dev/null || missing+=(shellcheck)
+}
+
+install_debian_packages() {
+    local missing=()
+    list_missing_packages
     ((${#missing[@]})) || return 0
     if [[ $EUID -ne 0 ]] || ! command -v apt-get >/dev/null; then
         echo "missing, and not installed without root and apt-get: ${missing[*]}"
@@ -117,6 +157,11 @@ install_debian_packages() {
     echo "installing ${missing[*]}"
     { apt-get update -qq && apt-get install -y -qq --no-install-recommends "${missing[@]}"; } ||
         echo "could not install ${missing[*]}"
+}
+
+usage() {
+    echo "usage: scripts/check.sh [--install]" >&2
+    exit 2
 }
 
 print_summary() {
@@ -141,4 +186,4 @@ sum_of() {
         END { print sum + 0 }' "$TEST_LOG"
 }
 
-main
+main "$@"
