@@ -135,6 +135,16 @@ pub(super) fn is_unanswered(socket: &Socket) -> bool {
 }
 
 impl Failure {
+    /// Whether this host lacked something, whatever the server does.
+    pub(super) fn is_ours(self) -> bool {
+        let lacking =
+            [Errno::ADDRNOTAVAIL, Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM];
+        match self {
+            Self::TimedOut => false,
+            Self::Errno(number) => lacking.contains(&Errno::from_raw_os_error(number)),
+        }
+    }
+
     fn of(error: &io::Error) -> Self {
         // Every error of a system call has a number.
         Self::Errno(error.raw_os_error().unwrap_or_default())

@@ -11,7 +11,7 @@ use super::cpu::{CpuTime, OwnThreads, ServerThreads};
 use super::crew::Crew;
 use super::host::stolen_ns;
 use super::intervals::Intervals;
-use super::run::{Outcome, RunError};
+use super::run::{Measurement, RunError};
 use super::watch::{Phase, Progress, Watch};
 
 /// How often progress is told.
@@ -52,8 +52,8 @@ impl Observer<'_> {
         mut self,
         config: &Config,
         crew: Crew<'_>,
-        mut outcome: Outcome,
-    ) -> Result<Outcome, RunError> {
+        mut outcome: Measurement,
+    ) -> Result<Measurement, RunError> {
         let planned = config.warmup + config.duration;
         let ends_early = || crew.is_finished() || config.interrupt.is_raised();
         self.wait(&crew, Phase::Warmup, planned, outcome.window.start_ns, &ends_early);

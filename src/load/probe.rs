@@ -40,6 +40,15 @@ impl Probe {
         Ok((!config.interrupt.is_raised()).then_some(Self { rate, outcome }))
     }
 
+    /// Why further probes would tell nothing of the server's limits: it is gone, answers no more, or
+    /// this host ran out of what a connection takes.
+    pub(super) fn fault(&self) -> Option<String> {
+        match &self.outcome {
+            Ok(report) => report.verdict.generator_fault.clone(),
+            Err(reason) => Some(reason.clone()),
+        }
+    }
+
     /// Whether its numbers may be used.
     pub fn is_valid(&self) -> bool {
         self.outcome.as_ref().is_ok_and(|report| report.verdict.is_valid())

@@ -116,7 +116,7 @@ pub fn run_watched(config: &Config, watch: &mut dyn Watch) -> Result<Report, Run
     let received: Vec<Counter> = (0..config.threads).map(|_| Counter::default()).collect();
     let server = server_threads(config, &connected);
     let window = Window::of(config);
-    let outcome = Outcome {
+    let outcome = Measurement {
         address: connected.dialer.target(),
         connections: connected.sockets.len() as u64,
         connect_failures: connected.failures.clone(),
@@ -162,7 +162,7 @@ pub fn run_watched(config: &Config, watch: &mut dyn Watch) -> Result<Report, Run
 }
 
 /// What a run left behind, for the report.
-pub(super) struct Outcome {
+pub(super) struct Measurement {
     pub(super) address: SocketAddr,
     pub(super) connections: u64,
     pub(super) connect_failures: Failures,

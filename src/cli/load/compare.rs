@@ -10,7 +10,7 @@ use super::super::placement::ServerPlace;
 use super::super::progress::{ProgressLine, rough_time};
 use super::super::units::{parse_count, parse_duration, parse_percent};
 use super::bounds::within;
-use super::error::{LoadError, exit_code_of_series};
+use super::error::{LoadError, exit_code};
 use super::measure::{CpuList, Measuring, parse_cpus};
 use super::output::{Forms, Reporting};
 use crate::cpus::{self, PinningRefusal};
@@ -41,7 +41,7 @@ end on SIGTERM with everything it started.
 
 Exit codes: 0 compared, whichever way it came out; 1 nothing could be measured; 2 usage; 3 an
 assertion missed by a server in a run that is valid; 4 the comparison is not valid: more than half
-of the blocks are not, or a server died or did not stop.")]
+of the blocks are not, or a server died or did not stop; 5 interrupted after the first block.")]
 pub struct Compare {
     /// Starts server A, as in 'ringback serve {addr}'
     #[arg(long, value_name = "CMD", value_parser = ServerCommand::parse)]
@@ -113,7 +113,7 @@ impl Compare {
         for reason in &findings.invalid {
             say(format_args!("ringback-load: {reason}"));
         }
-        Ok(exit_code_of_series(findings.is_valid(), findings.is_missed()))
+        Ok(exit_code(findings.outcome()))
     }
 
     fn resolve(&self) -> Result<Comparison, LoadError> {

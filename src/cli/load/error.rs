@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use crate::load::compare::CompareError;
-use crate::load::{DescriptorLimitError, Report, RunError};
+use crate::load::{DescriptorLimitError, Outcome, RunError};
 use crate::say;
 
 /// Nothing could be measured, or not be written.
@@ -16,24 +16,16 @@ const EXIT_USAGE: u8 = 2;
 const EXIT_MISSED: u8 = 3;
 /// The measurement is not valid.
 const EXIT_INVALID: u8 = 4;
+/// It was interrupted.
+const EXIT_INCOMPLETE: u8 = 5;
 
-/// With which code a program ends that has delivered this report.
-pub(super) fn exit_code(report: &Report) -> ExitCode {
-    if !report.verdict.is_valid() {
-        ExitCode::from(EXIT_INVALID)
-    } else if report.findings.iter().any(|finding| !finding.met) {
-        ExitCode::from(EXIT_MISSED)
-    } else {
-        ExitCode::SUCCESS
-    }
-}
-
-/// The same of a series of measurements.
-pub(super) fn exit_code_of_series(is_valid: bool, is_missed: bool) -> ExitCode {
-    match (is_valid, is_missed) {
-        (false, _) => ExitCode::from(EXIT_INVALID),
-        (true, true) => ExitCode::from(EXIT_MISSED),
-        (true, false) => ExitCode::SUCCESS,
+/// With which code a program ends that has delivered its report.
+pub(super) fn exit_code(outcome: Outcome) -> ExitCode {
+    match outcome {
+        Outcome::Passed => ExitCode::SUCCESS,
+        Outcome::Missed => ExitCode::from(EXIT_MISSED),
+        Outcome::Invalid => ExitCode::from(EXIT_INVALID),
+        Outcome::Incomplete => ExitCode::from(EXIT_INCOMPLETE),
     }
 }
 

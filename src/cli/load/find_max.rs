@@ -8,7 +8,7 @@ use super::super::progress::{ProgressLine, rough_time};
 use super::super::units::{format_count, parse_count, parse_percent};
 use super::bench::Bench;
 use super::bounds::within;
-use super::error::{LoadError, exit_code_of_series};
+use super::error::{LoadError, exit_code};
 use super::measure::Measuring;
 use super::output::{Drawing, Forms, Reporting};
 use crate::load::find_max::{Bounds, Findings, Quest, find_max, report};
@@ -32,7 +32,7 @@ Examples:
   ringback-load find-max 127.0.0.1:65432 --assert 'p99<1ms' --assert 'max<50ms' --resolution 2%
 
 Exit codes: 0 found, 1 nothing could be measured, 2 usage, 3 the assertions hold at no rate, 4 no
-probe is valid, or interrupted.")]
+probe is valid, or the server or this host gave up, 5 interrupted.")]
 pub struct FindMax {
     /// HOST:PORT of the server; without it one is started in this process and measured
     target: Option<String>,
@@ -75,8 +75,7 @@ impl FindMax {
         let found = found?;
         outputs.deliver(&found, &FORMS)?;
         stopped?;
-        let is_valid = found.invalid_reasons().is_empty();
-        Ok(exit_code_of_series(is_valid, found.highest_passed.is_none()))
+        Ok(exit_code(found.outcome()))
     }
 
     fn bounds(&self, config: &Config) -> Result<Bounds, LoadError> {

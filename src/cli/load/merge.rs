@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::destination::Destination;
-use super::error::LoadError;
+use super::error::{LoadError, exit_code};
 use super::output::{Format, open, open_report};
 use super::results::Log;
 use crate::load::hlog::{self, Merged, merge};
@@ -25,7 +25,8 @@ Examples:
   ringback-load merge a.hlog b.hlog c.hlog
   ringback-load merge *.hlog --hlog all.hlog --hgrm all.hgrm --format json -o all.json
 
-Exit codes: 0 merged, 1 a file cannot be read or written, 2 usage.")]
+Exit codes: 0 merged, 1 a file cannot be read or written, 2 usage, 5 a log is of a run that was
+interrupted.")]
 pub struct Merge {
     /// Logs (--hlog) of ringback-load or of any other tool, in nanoseconds
     #[arg(required = true, value_name = "FILE")]
@@ -57,6 +58,11 @@ impl Merge {
 
         let mut log = log.map(Log::new);
         let merged = self.merge(log.as_mut())?;
+        if let Some(log) = &mut log
+            && !merged.incomplete.is_empty()
+        {
+            log.write_incomplete(&merged.incomplete.join("; "));
+        }
         log.map_or(Ok(()), Log::finish)?;
         if let Some(table) = table {
             let (tag, total) = merged.main();
@@ -66,7 +72,7 @@ impl Merge {
             Format::Text => merged_text(&merged),
             Format::Json => merged_json(&merged),
         })?;
-        Ok(ExitCode::SUCCESS)
+        Ok(exit_code(merged.outcome()))
     }
 
     fn merge(&self, mut log: Option<&mut Log>) -> Result<Merged, LoadError> {
@@ -87,7 +93,9 @@ impl Merge {
 fn read(path: &Path) -> Result<hlog::Log, LoadError> {
     let error = |why| LoadError::Read { path: path.to_owned(), why };
     let bytes = fs::read(path).map_err(|source| error(source.to_string()))?;
-    hlog::Log::read(&bytes).map_err(|problem| error(problem.to_string()))
+    let mut log = hlog::Log::read(&bytes).map_err(|problem| error(problem.to_string()))?;
+    log.incomplete = log.incomplete.map(|why| format!("{}: {why}", path.display()));
+    Ok(log)
 }
 
 /// Counts would double.

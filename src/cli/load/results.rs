@@ -83,7 +83,12 @@ impl Results {
         let picture = self.picture.map(|(destination, history)| {
             destination.deliver(&picture::of_report(found, history).svg())
         });
-        let log = self.log.map(Log::finish);
+        let log = self.log.map(|mut log| {
+            if found.was_interrupted {
+                log.write_incomplete(&found.verdict.reasons[0]);
+            }
+            log.finish()
+        });
         let report = deliver_report(self.report, self.format, found);
         [Some(report), log, table, picture].into_iter().flatten().collect()
     }
@@ -123,6 +128,13 @@ impl Log {
     pub(super) fn write(&mut self, interval: &hlog::Logged<'_>) {
         if self.outcome.is_ok() {
             self.outcome = self.writer.write(interval);
+        }
+    }
+
+    /// Says why it is not all that was planned.
+    pub(super) fn write_incomplete(&mut self, why: &str) {
+        if self.outcome.is_ok() {
+            self.outcome = self.writer.write_incomplete(why);
         }
     }
 

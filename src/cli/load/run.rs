@@ -43,7 +43,7 @@ impl Run {
         // A server that does not stop is no reason to lose what was measured.
         results.deliver(&found)?;
         stopped?;
-        Ok(exit_code(&found))
+        Ok(exit_code(found.outcome()))
     }
 }
 

@@ -7,7 +7,7 @@ use clap::Args;
 use super::super::progress::{ProgressLine, rough_time};
 use super::super::rates::{RateList, parse_rates};
 use super::bench::Bench;
-use super::error::{LoadError, exit_code_of_series};
+use super::error::{LoadError, exit_code};
 use super::measure::Measuring;
 use super::output::{Drawing, Forms, Reporting};
 use crate::load::sweep::{Findings, Rates, Sweep, report, sweep};
@@ -27,7 +27,8 @@ Examples:
   ringback-load sweep 127.0.0.1:65432 --rates 10k..100k:10k --svg sweep.svg
 
 Exit codes: 0 measured, 1 nothing could be measured, 2 usage, 3 an assertion missed at a rate that
-is valid, 4 no rate is valid, or replies were corrupted.")]
+is valid, 4 no rate is valid, replies were corrupted, or the server or this host gave up; 5
+interrupted.")]
 pub struct SweepCommand {
     /// HOST:PORT of the server; without it one is started in this process and measured
     target: Option<String>,
@@ -66,7 +67,7 @@ impl SweepCommand {
         let found = found?;
         outputs.deliver(&found, &FORMS)?;
         stopped?;
-        Ok(exit_code_of_series(found.invalid_reasons().is_empty(), found.is_missed()))
+        Ok(exit_code(found.outcome()))
     }
 }
 

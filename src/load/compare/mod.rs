@@ -31,6 +31,7 @@ use self::series::Series;
 pub use self::statistics::{CONFIDENCE, Estimate, RESAMPLES};
 use super::config::Config;
 use super::host::Host;
+use super::outcome::{Evidence, Outcome};
 use super::probe::probe_time;
 use super::run::RunError;
 use super::supervise::Terms;
@@ -152,8 +153,17 @@ impl Findings {
         self.invalid.is_empty()
     }
 
+    /// How the comparison came out.
+    pub fn outcome(&self) -> Outcome {
+        Outcome::of(Evidence {
+            was_interrupted: self.was_interrupted,
+            is_invalid: !self.is_valid(),
+            is_missed: self.is_missed(),
+        })
+    }
+
     /// Whether a server missed an assertion in a valid run.
-    pub fn is_missed(&self) -> bool {
+    fn is_missed(&self) -> bool {
         !self.claims.iter().all(Claim::is_met)
     }
 
@@ -215,14 +225,6 @@ fn notes(comparison: &Comparison, series: &Series, valid: usize) -> Vec<String> 
     /// With fewer, even ratios that all lie on one side do so by chance in more than 5 % of cases.
     const BLOCKS_FOR_CONFIDENCE: usize = 6;
     let mut notes = Vec::new();
-    if series.was_interrupted {
-        notes.push(format!(
-            "interrupted after {} of {} blocks: who stops when the result pleases them finds \
-             differences that are not there",
-            series.blocks.len(),
-            comparison.blocks,
-        ));
-    }
     if series.invalid_blocks() > 0 {
         notes.push(format!(
             "blocks that are not valid and left out: {} of {}",

@@ -16,6 +16,7 @@ pub use self::search::{Bounds, Purpose};
 use super::assertion::Assertion;
 use super::config::Config;
 use super::host::Host;
+use super::outcome::{Evidence, Outcome};
 use super::probe::{Probe, Step};
 use super::report::format::count;
 use super::run::RunError;
@@ -59,6 +60,8 @@ pub struct Findings {
     pub is_confirmed: bool,
     /// Whether the user ended the search before its time.
     pub was_interrupted: bool,
+    /// Why it ended before it was over, if that is nothing that a rate can be blamed for.
+    pub fault: Option<String>,
 }
 
 impl Trial {
@@ -98,6 +101,15 @@ impl Findings {
         self.trials.iter().rfind(|trial| trial.probe.rate == rate && !trial.has_passed)
     }
 
+    /// How the search came out: no rate at which the assertions hold is a miss.
+    pub fn outcome(&self) -> Outcome {
+        Outcome::of(Evidence {
+            was_interrupted: self.was_interrupted,
+            is_invalid: !self.invalid_reasons().is_empty(),
+            is_missed: self.highest_passed.is_none(),
+        })
+    }
+
     /// What a reader should know although the result may be used.
     pub fn warnings(&self) -> Vec<String> {
         let Some(limit) = self.limit().map(|trial| &trial.probe) else { return Vec::new() };
@@ -118,6 +130,7 @@ impl Findings {
         if self.was_interrupted {
             reasons.push("interrupted before the search was over".to_owned());
         }
+        reasons.extend(self.fault.clone());
         if !self.trials.iter().any(|trial| trial.has_passed || trial.probe.is_valid()) {
             reasons.push("no rate gave a valid measurement".to_owned());
         }
@@ -143,7 +156,10 @@ pub fn find_max(quest: &Quest, on_step: &mut dyn FnMut(Step)) -> Result<Findings
     let mut search = Search::new(quest.bounds);
     let mut trials: Vec<Trial> = Vec::new();
     let mut was_interrupted = false;
-    while let Some((rate, purpose)) = search.next_probe() {
+    let mut fault = None;
+    while fault.is_none()
+        && let Some((rate, purpose)) = search.next_probe()
+    {
         let is_repeated = trials.last().is_some_and(|last| last.is_repeated);
         let step = Step { number: trials.len() + 1, of: None, rate, progress: None };
         on_step(step);
@@ -154,8 +170,9 @@ pub fn find_max(quest: &Quest, on_step: &mut dyn FnMut(Step)) -> Result<Findings
             break;
         };
         let has_passed = holds(&quest.config.assertions, &probe);
+        fault = probe.fault();
         let must_repeat = !has_passed && probe.is_spoilt() && !is_repeated;
-        if !must_repeat {
+        if !must_repeat && fault.is_none() {
             search.handle(rate, has_passed);
         }
         trials.push(Trial { purpose, probe, has_passed, is_repeated: must_repeat });
@@ -171,5 +188,6 @@ pub fn find_max(quest: &Quest, on_step: &mut dyn FnMut(Step)) -> Result<Findings
         is_confirmed: search.is_confirmed(),
         trials,
         was_interrupted,
+        fault,
     })
 }

@@ -30,6 +30,7 @@ pub fn merged_json(merged: &Merged) -> String {
         intervals: merged.intervals,
         start: humantime::format_rfc3339_millis(merged.start).to_string(),
         duration_ns: clock::nanos(duration(merged)),
+        incomplete: &merged.incomplete,
         latency_ns: merged
             .totals
             .iter()
@@ -66,6 +67,8 @@ struct Document<'a> {
     start: String,
     /// From there to the end of the last one.
     duration_ns: u64,
+    /// What is missing: a sentence for each log that is not complete.
+    incomplete: &'a [String],
     /// All samples of each tag.
     latency_ns: BTreeMap<&'a str, Percentiles>,
 }
@@ -91,7 +94,11 @@ fn write_merged(out: &mut String, merged: &Merged) -> fmt::Result {
         .into_iter()
         .map(|(name, total)| format!("{} {name}", count(total.len())))
         .collect();
-    writeln!(out, "\nSamples      {}", samples.join(", "))
+    writeln!(out, "\nSamples      {}", samples.join(", "))?;
+    if !merged.incomplete.is_empty() {
+        writeln!(out, "Verdict      {}", merged.outcome().verdict())?;
+    }
+    merged.incomplete.iter().try_for_each(|why| writeln!(out, "  - {why}"))
 }
 
 /// The tags that a run has in the order of its report, then all others.

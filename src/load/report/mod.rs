@@ -28,8 +28,9 @@ use super::clock::nanos;
 use super::config::{Config, Load, Server};
 use super::host::Host;
 use super::latencies::Latencies;
+use super::outcome::{Evidence, Outcome};
 use super::recorder::{Recorder, Totals};
-use super::run::{Outcome, RunError};
+use super::run::{Measurement, RunError};
 use super::verdict::{self, Circumstances, Verdict};
 use super::wire::Ending;
 
@@ -159,7 +160,7 @@ impl Quantile {
 }
 
 impl Report {
-    pub(super) fn new(config: &Config, host: Host, outcome: Outcome) -> Result<Self, RunError> {
+    pub(super) fn new(config: &Config, host: Host, outcome: Measurement) -> Result<Self, RunError> {
         let measured = Duration::from_nanos(outcome.window.length_ns());
         let threads = config.threads.min(outcome.connections as usize);
         let usage = Usage::between(outcome.before, outcome.after, threads);
@@ -171,6 +172,7 @@ impl Report {
             waited_share: usage.generator_waited_share(),
             planned_ns: nanos(config.duration),
             measured_ns: nanos(measured),
+            was_interrupted: outcome.was_interrupted,
             gone_after_ns: outcome.gone_after_ns,
             drifts: outcome.drifts.clone(),
         };
@@ -221,15 +223,26 @@ impl Report {
     }
 }
 
+impl Report {
+    /// How the run came out.
+    pub fn outcome(&self) -> Outcome {
+        Outcome::of(Evidence {
+            was_interrupted: self.was_interrupted,
+            is_invalid: !self.verdict.is_valid(),
+            is_missed: self.findings.iter().any(|finding| !finding.met),
+        })
+    }
+}
+
 /// Share of the window in which the busiest generator thread was not waiting.
-fn busiest(outcome: &Outcome) -> f64 {
+fn busiest(outcome: &Measurement) -> f64 {
     let window_ns = outcome.window.length_ns() as f64;
     let busy = outcome.recorders.iter().map(|recorder| 1.0 - recorder.idle_ns as f64 / window_ns);
     busy.fold(0.0, f64::max)
 }
 
 /// What all threads measured, and what became of the first connections.
-fn merged(outcome: Outcome) -> Recorder {
+fn merged(outcome: Measurement) -> Recorder {
     let mut all = outcome
         .recorders
         .into_iter()

@@ -245,7 +245,7 @@ pub(in crate::load) fn measured(measured: Measured) -> String {
 
 fn write_verdict(out: &mut String, report: &Report) -> fmt::Result {
     let verdict = &report.verdict;
-    writeln!(out, "Verdict      {}", if verdict.is_valid() { "VALID" } else { "INVALID" })?;
+    writeln!(out, "Verdict      {}", report.outcome().verdict())?;
     verdict.reasons.iter().try_for_each(|reason| writeln!(out, "  - {reason}"))?;
     verdict.warnings.iter().try_for_each(|warning| writeln!(out, "  ! {warning}"))
 }

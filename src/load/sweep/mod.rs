@@ -10,6 +10,7 @@ use self::plan::Plan;
 pub use self::plan::Rates;
 use super::config::Config;
 use super::host::Host;
+use super::outcome::{Evidence, Outcome};
 use super::probe::{Probe, Step};
 use super::report::Quantile;
 use super::run::RunError;
@@ -37,6 +38,8 @@ pub struct Findings {
     pub knee: Option<usize>,
     /// Whether the user ended it before its time.
     pub was_interrupted: bool,
+    /// Why it ended before its last rate, if that is nothing that the rate can be blamed for.
+    pub fault: Option<String>,
 }
 
 impl Findings {
@@ -44,6 +47,10 @@ impl Findings {
     /// the server can do are not valid is what a sweep is for.
     pub fn invalid_reasons(&self) -> Vec<String> {
         let mut reasons = Vec::new();
+        if self.was_interrupted {
+            reasons.push("interrupted before the last rate".to_owned());
+        }
+        reasons.extend(self.fault.clone());
         if self.valid_rates() == 0 {
             reasons.push("no rate gave a valid measurement".to_owned());
         }
@@ -56,13 +63,22 @@ impl Findings {
         reasons
     }
 
+    /// How the sweep came out.
+    pub fn outcome(&self) -> Outcome {
+        Outcome::of(Evidence {
+            was_interrupted: self.was_interrupted,
+            is_invalid: !self.invalid_reasons().is_empty(),
+            is_missed: self.is_missed(),
+        })
+    }
+
     /// How many rates gave a valid measurement.
     pub fn valid_rates(&self) -> usize {
         self.probes.iter().filter(|probe| probe.is_valid()).count()
     }
 
     /// Whether an assertion was missed at a rate that is valid.
-    pub fn is_missed(&self) -> bool {
+    fn is_missed(&self) -> bool {
         self.probes.iter().any(|probe| probe.is_valid() && !probe.is_passed())
     }
 }
@@ -77,7 +93,10 @@ pub fn sweep(sweep: &Sweep, on_step: &mut dyn FnMut(Step)) -> Result<Findings, R
     let mut plan = Plan::new(&sweep.rates);
     let mut probes: Vec<Probe> = Vec::new();
     let mut was_interrupted = false;
-    while let Some(rate) = plan.next_rate() {
+    let mut fault = None;
+    while fault.is_none()
+        && let Some(rate) = plan.next_rate()
+    {
         let step = Step { number: probes.len() + 1, of: sweep.rates.count(), rate, progress: None };
         on_step(step);
         let mut on_progress = |progress| on_step(Step { progress: Some(progress), ..step });
@@ -87,6 +106,7 @@ pub fn sweep(sweep: &Sweep, on_step: &mut dyn FnMut(Step)) -> Result<Findings, R
             break;
         };
         plan.handle(rate, probe.is_rate_reached());
+        fault = probe.fault();
         probes.push(probe);
     }
     if probes.is_empty() {
@@ -95,7 +115,7 @@ pub fn sweep(sweep: &Sweep, on_step: &mut dyn FnMut(Step)) -> Result<Findings, R
     probes.sort_unstable_by_key(|probe| probe.rate);
     let points: Vec<Option<u64>> = probes.iter().map(usable_p99_ns).collect();
     let knee = knee(&points);
-    Ok(Findings { sweep: sweep.clone(), host, probes, knee, was_interrupted })
+    Ok(Findings { sweep: sweep.clone(), host, probes, knee, was_interrupted, fault })
 }
 
 fn usable_p99_ns(probe: &Probe) -> Option<u64> {

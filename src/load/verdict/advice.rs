@@ -15,27 +15,11 @@ const STARVED_FROM: f64 = 0.05;
 
 /// The warnings, the gravest first.
 pub(super) fn of(recorder: &Recorder, circumstances: &Circumstances) -> Vec<String> {
-    [
-        interruption(circumstances),
-        starvation(circumstances),
-        limit(circumstances),
-        late_tail(recorder, circumstances),
-    ]
-    .into_iter()
-    .flatten()
-    .chain(circumstances.drifts.iter().cloned())
-    .collect()
-}
-
-fn interruption(circumstances: &Circumstances) -> Option<String> {
-    let Circumstances { planned_ns, measured_ns, .. } = *circumstances;
-    (measured_ns < planned_ns).then(|| {
-        format!(
-            "the run was interrupted: {} of {} were measured",
-            nanos(measured_ns),
-            nanos(planned_ns)
-        )
-    })
+    [starvation(circumstances), limit(circumstances), late_tail(recorder, circumstances)]
+        .into_iter()
+        .flatten()
+        .chain(circumstances.drifts.iter().cloned())
+        .collect()
 }
 
 /// Something else had the generator's CPUs.

@@ -23,6 +23,12 @@ pub(super) fn of_connections(recorder: &Recorder) -> Vec<String> {
     failures.chain(endings).collect()
 }
 
+/// Connections that this host, not the server, did not make.
+pub(super) fn of_generator(recorder: &Recorder) -> Option<String> {
+    let mut own = recorder.connect_failures.keys().filter(|failure| failure.is_ours());
+    own.next().map(|failure| format!("the generator could not make all connections: {failure}"))
+}
+
 /// Messages that were not sent, not answered, or answered wrongly.
 pub(super) fn of_messages(recorder: &Recorder) -> Vec<String> {
     let totals = &recorder.totals;

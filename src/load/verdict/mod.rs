@@ -11,6 +11,7 @@ use hdrhistogram::Histogram;
 use super::assertion::{Assertion, Finding, Measured};
 use super::config::Load;
 use super::recorder::Recorder;
+use super::report::format::nanos;
 
 /// Whether a measurement may be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +27,8 @@ pub struct Verdict {
     /// Whether nothing is wrong but that the generator was late, so that response times are longer
     /// than they would have been, never shorter.
     pub is_merely_late: bool,
+    /// What this host lacked to make the load, if it lacked something.
+    pub generator_fault: Option<String>,
     /// Whether an assertion is missed whatever the generator's delays were.
     pub is_missed: bool,
 }
@@ -85,6 +88,8 @@ pub(super) struct Circumstances {
     pub(super) ran_share: Option<f64>,
     /// Share of it that they were able to run while something else had their CPU.
     pub(super) waited_share: Option<f64>,
+    /// Whether the user ended the run before its time.
+    pub(super) was_interrupted: bool,
     /// Length of the window that was planned.
     pub(super) planned_ns: u64,
     /// Length of the window that was measured: less if the run was interrupted.
@@ -97,8 +102,8 @@ pub(super) struct Circumstances {
 
 /// Weighs the evidence of a whole run.
 pub(super) fn judge(recorder: &Recorder, circumstances: &Circumstances) -> Verdict {
-    let mut reasons: Vec<String> =
-        circumstances.gone_after_ns.map(losses::of_all).into_iter().collect();
+    let mut reasons: Vec<String> = interruption(circumstances).into_iter().collect();
+    reasons.extend(circumstances.gone_after_ns.map(losses::of_all));
     reasons.extend(losses::of_connections(recorder));
     reasons.extend(losses::of_messages(recorder));
     let mut is_rate_reached = true;
@@ -112,6 +117,23 @@ pub(super) fn judge(recorder: &Recorder, circumstances: &Circumstances) -> Verdi
         reasons.extend(pace::no_headroom(circumstances.busiest));
         is_merely_late = is_otherwise_valid && !reasons.is_empty();
     }
-    let warnings = advice::of(recorder, circumstances);
-    Verdict { reasons, warnings, is_rate_reached, is_merely_late, is_missed: false }
+    Verdict {
+        reasons,
+        warnings: advice::of(recorder, circumstances),
+        is_rate_reached,
+        is_merely_late,
+        generator_fault: losses::of_generator(recorder),
+        is_missed: false,
+    }
+}
+
+fn interruption(circumstances: &Circumstances) -> Option<String> {
+    let Circumstances { was_interrupted, planned_ns, measured_ns, .. } = *circumstances;
+    was_interrupted.then(|| {
+        format!(
+            "the run was interrupted: {} of {} were measured",
+            nanos(measured_ns),
+            nanos(planned_ns)
+        )
+    })
 }

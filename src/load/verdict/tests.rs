@@ -17,6 +17,7 @@ fn calm() -> Circumstances {
         waited_share: Some(0.01),
         gone_after_ns: None,
         drifts: vec![],
+        was_interrupted: false,
         planned_ns: WINDOW.length_ns(),
         measured_ns: WINDOW.length_ns(),
     }
@@ -66,6 +67,7 @@ fn a_calm_run_is_valid() {
         warnings: vec![],
         is_rate_reached: true,
         is_merely_late: false,
+        generator_fault: None,
         is_missed: false,
     };
     assert_eq!(judge(&recorder, &calm()), expected);
@@ -91,6 +93,16 @@ fn what_is_missing_or_wrong_is_counted() {
         only_reason(&recorder, &calm()),
         "4 of 4 connections could not be made: no handshake completed for 5 s"
     );
+}
+
+#[test]
+fn what_this_host_lacks_is_not_the_servers_fault() {
+    let mut recorder = open_loop(|_| 0, false, |_| 50_000);
+    recorder.fail_to_connect(Failure::Errno(libc::ECONNREFUSED), 1);
+    assert_eq!(judge(&recorder, &calm()).generator_fault, None);
+    recorder.fail_to_connect(Failure::Errno(libc::EADDRNOTAVAIL), 1);
+    let fault = judge(&recorder, &calm()).generator_fault.unwrap();
+    assert!(fault.contains("all local ports to the target are in use"), "{fault}");
 }
 
 #[test]
@@ -130,12 +142,14 @@ fn lag_counts_against_the_generator_only_while_a_slot_was_free() {
 }
 
 #[test]
-fn an_interruption_is_told_and_does_not_make_a_measurement_invalid() {
+fn an_interrupted_measurement_is_not_valid() {
     let recorder = open_loop(|_| 1_000, false, |_| 50_000);
-    let cut = Circumstances { planned_ns: 10 * WINDOW.length_ns(), ..calm() };
-    let verdict = judge(&recorder, &cut);
-    assert!(verdict.is_valid());
-    assert_eq!(verdict.warnings, ["the run was interrupted: 1.00 s of 10.0 s were measured"]);
+    let cut =
+        Circumstances { was_interrupted: true, planned_ns: 10 * WINDOW.length_ns(), ..calm() };
+    assert_eq!(
+        only_reason(&recorder, &cut),
+        "the run was interrupted: 1.00 s of 10.0 s were measured"
+    );
 }
 
 #[test]

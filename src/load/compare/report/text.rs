@@ -110,7 +110,7 @@ fn write_claims(out: &mut String, findings: &Findings) -> fmt::Result {
 
 fn write_judgement(out: &mut String, findings: &Findings) -> fmt::Result {
     if !findings.is_valid() {
-        writeln!(out, "\nVerdict      INVALID")?;
+        writeln!(out, "\nVerdict      {}", findings.outcome().verdict())?;
         return findings.invalid.iter().try_for_each(|reason| writeln!(out, "  - {reason}"));
     }
     match (&findings.judgement, &findings.ratio) {

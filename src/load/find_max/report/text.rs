@@ -31,7 +31,7 @@ fn write_findings(out: &mut String, findings: &Findings) -> fmt::Result {
     write_bracket(out, findings)?;
     write_limit(out, findings)?;
     let reasons = findings.invalid_reasons();
-    writeln!(out, "Verdict      {}", if reasons.is_empty() { "VALID" } else { "INVALID" })?;
+    writeln!(out, "Verdict      {}", findings.outcome().verdict())?;
     reasons.iter().try_for_each(|reason| writeln!(out, "  - {reason}"))?;
     findings.warnings().iter().try_for_each(|warning| writeln!(out, "  ! {warning}"))
 }

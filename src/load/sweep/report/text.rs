@@ -38,11 +38,7 @@ fn write_setting(out: &mut String, findings: &Findings) -> fmt::Result {
     if let Some(reconnect) = run_text::reconnect(config) {
         writeln!(out, "  reconnect  {reconnect}")?;
     }
-    run_text::write_host(out, &findings.host, "")?;
-    if findings.was_interrupted {
-        writeln!(out, "  note       interrupted before the last rate")?;
-    }
-    Ok(())
+    run_text::write_host(out, &findings.host, "")
 }
 
 fn write_knee(out: &mut String, findings: &Findings) -> fmt::Result {
@@ -82,7 +78,7 @@ fn write_invalid(out: &mut String, findings: &Findings) -> fmt::Result {
         probe.invalid_reasons().iter().try_for_each(|reason| writeln!(out, "  - {reason}"))?;
     }
     let reasons = findings.invalid_reasons();
-    let verdict = if reasons.is_empty() { "VALID" } else { "INVALID" };
+    let verdict = findings.outcome().verdict();
     let (valid, all) = (findings.valid_rates(), findings.probes.len());
     writeln!(out, "\nVerdict      {verdict}, {valid} of {all} rates are valid")?;
     reasons.iter().try_for_each(|reason| writeln!(out, "  - {reason}"))
