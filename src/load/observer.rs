@@ -16,6 +16,8 @@ use super::watch::{Phase, Progress, Watch};
 
 /// How often progress is told.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(200);
+/// Parts of the window after each of which the backlog is read.
+const BACKLOG_STEPS: u64 = 6;
 
 /// What was read from outside the generator at one moment.
 #[derive(Debug, Clone, Copy, Default)]
@@ -27,15 +29,20 @@ pub(super) struct Samples {
     pub(super) stolen_ns: Option<u64>,
 }
 
-/// A thread's counter, on cache lines of its own: it is written every turn and read rarely.
+/// A thread's counters, on cache lines of their own: they are written every turn and read rarely.
 #[derive(Default)]
 #[repr(align(128))]
-pub(super) struct Counter(pub(super) AtomicU64);
+pub(super) struct Counters {
+    /// Messages that were to be sent until now.
+    pub(super) intended: AtomicU64,
+    /// Complete replies.
+    pub(super) received: AtomicU64,
+}
 
 /// Watches the run from outside the generator threads.
 pub(super) struct Observer<'run> {
     pub(super) clock: Clock,
-    pub(super) received: &'run [Counter],
+    pub(super) counters: &'run [Counters],
     pub(super) server: Option<ServerThreads>,
     pub(super) generator: OwnThreads,
     /// CPUs that the process may use.
@@ -44,6 +51,8 @@ pub(super) struct Observer<'run> {
     /// The thread that measures the machine's stalls.
     pub(super) hiccup: ScopedJoinHandle<'run, ()>,
     pub(super) watch: &'run mut dyn Watch,
+    /// When progress was told last, and how many replies had come.
+    pub(super) told: (u64, u64),
 }
 
 impl Observer<'_> {
@@ -52,30 +61,34 @@ impl Observer<'_> {
         mut self,
         config: &Config,
         crew: Crew<'_>,
-        mut outcome: Measurement,
+        mut measurement: Measurement,
     ) -> Result<Measurement, RunError> {
         let planned = config.warmup + config.duration;
         let ends_early = || crew.is_finished() || config.interrupt.is_raised();
-        self.wait(&crew, Phase::Warmup, planned, outcome.window.start_ns, &ends_early);
-        outcome.before = self.sample();
-        self.wait(&crew, Phase::Measuring, planned, outcome.window.end_ns, &ends_early);
-        let now_ns = self.clock.now_ns();
-        if now_ns < outcome.window.end_ns && crew.is_finished() {
-            outcome.gone_after_ns = Some(now_ns);
-        } else if now_ns < outcome.window.end_ns {
-            outcome.was_interrupted = true;
-            outcome.window.end_ns = self.end_early(planned, &crew);
+        self.wait(&crew, Phase::Warmup, planned, measurement.window.start_ns, &ends_early);
+        measurement.before = self.sample();
+        measurement.backlogs.push(self.backlog());
+        for part_end_ns in measurement.window.parts(BACKLOG_STEPS) {
+            self.wait(&crew, Phase::Measuring, planned, part_end_ns, &ends_early);
+            measurement.backlogs.push(self.backlog());
         }
-        outcome.after = self.sample();
+        let now_ns = self.clock.now_ns();
+        if now_ns < measurement.window.end_ns && crew.is_finished() {
+            measurement.gone_after_ns = Some(now_ns);
+        } else if now_ns < measurement.window.end_ns {
+            measurement.was_interrupted = true;
+            measurement.window.end_ns = self.end_early(planned, &crew);
+        }
+        measurement.after = self.sample();
         crew.release();
         self.wait(&crew, Phase::Draining, planned, u64::MAX, &|| crew.is_finished());
-        outcome.recorders = crew.join()?;
+        measurement.recorders = crew.join()?;
         self.hiccup.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         self.intervals.show(self.clock.now_ns(), self.watch);
-        (outcome.latencies, outcome.drifts) = self.intervals.into_total();
-        match outcome.window.length_ns() {
+        (measurement.latencies, measurement.drifts) = self.intervals.into_total();
+        match measurement.window.length_ns() {
             0 => Err(RunError::Interrupted { doing: "warming up" }),
-            _ => Ok(outcome),
+            _ => Ok(measurement),
         }
     }
 
@@ -101,8 +114,6 @@ impl Observer<'_> {
     ) {
         /// Soon enough for nobody to notice that the run had ended.
         const LOOK: Duration = Duration::from_millis(10);
-        let mut told_ns = self.clock.now_ns();
-        let mut told_received = self.received();
         loop {
             let now_ns = self.clock.now_ns();
             if now_ns >= until_ns || is_over() {
@@ -113,6 +124,7 @@ impl Observer<'_> {
                 crew.ring();
             }
             self.intervals.show(now_ns, self.watch);
+            let (told_ns, told_received) = self.told;
             if now_ns - told_ns >= nanos(PROGRESS_INTERVAL) {
                 let received = self.received();
                 self.watch.progress(Progress {
@@ -123,7 +135,7 @@ impl Observer<'_> {
                         / (now_ns - told_ns) as f64,
                     p99_ns: self.intervals.p99_ns(),
                 });
-                (told_ns, told_received) = (now_ns, received);
+                self.told = (now_ns, received);
             }
             let nap = if phase == Phase::Draining { LOOK } else { LOOK * 5 };
             thread::sleep(nap.min(Duration::from_nanos(until_ns - now_ns)));
@@ -141,6 +153,14 @@ impl Observer<'_> {
     }
 
     fn received(&self) -> u64 {
-        self.received.iter().map(|Counter(received)| received.load(Ordering::Relaxed)).sum()
+        self.counters.iter().map(|thread| thread.received.load(Ordering::Relaxed)).sum()
+    }
+
+    /// Messages that were due and are not answered.
+    fn backlog(&self) -> u64 {
+        let intended: u64 =
+            self.counters.iter().map(|thread| thread.intended.load(Ordering::Relaxed)).sum();
+        // A thread that works meanwhile may have more replies than were asked for a moment ago.
+        intended.saturating_sub(self.received())
     }
 }

@@ -31,6 +31,14 @@ impl Window {
         self.end_ns.saturating_sub(self.start_ns)
     }
 
+    /// The ends of so many equal parts of it.
+    pub(super) fn parts(self, parts: u64) -> impl Iterator<Item = u64> {
+        let length_ns = self.length_ns();
+        (1..=parts).map(move |part| {
+            self.start_ns + length_ns / parts * part + length_ns % parts * part / parts
+        })
+    }
+
     fn contains(&self, time_ns: u64) -> bool {
         (self.start_ns..self.end_ns).contains(&time_ns)
     }
@@ -87,12 +95,17 @@ pub(super) struct Recorder {
     pub(super) window_intended: u64,
     /// Of those, the ones answered, whenever the reply came.
     pub(super) window_received: u64,
-    /// Payload bytes of those answered.
-    pub(super) window_bytes: u64,
+    /// Payload bytes of the replies that came in the window.
+    pub(super) answered_bytes: u64,
     /// Of those, the ones answered after the window.
     pub(super) late: u64,
     /// Messages intended before the window and answered in it.
     pub(super) early: u64,
+    /// Open loop: messages of the window that found no free slot when they were due.
+    pub(super) waited_for_slot: u64,
+    /// The shortest time from an intended send to its reply, of the whole run: what a message takes
+    /// that finds no queue.
+    pub(super) fastest_ns: u64,
     /// Time in the window in which the thread had nothing to do.
     pub(super) idle_ns: u64,
     /// Of those, the ones that were not handed over; after merging all.
@@ -111,9 +124,11 @@ impl Recorder {
             totals: Totals::default(),
             window_intended: 0,
             window_received: 0,
-            window_bytes: 0,
+            answered_bytes: 0,
             late: 0,
             early: 0,
+            waited_for_slot: 0,
+            fastest_ns: u64::MAX,
             idle_ns: 0,
             latencies: Box::default(),
             endings: BTreeMap::new(),
@@ -145,13 +160,18 @@ impl Recorder {
     /// The reply to this message is complete.
     pub(super) fn receive(&mut self, sent: Sent, received_ns: u64) {
         self.totals.received += 1;
+        self.fastest_ns = self.fastest_ns.min(received_ns.saturating_sub(sent.intended_ns));
+        let is_answered_in_window = self.window.contains(received_ns);
+        if is_answered_in_window {
+            self.answered_bytes += u64::from(sent.bytes);
+        }
         if !self.window.contains(sent.intended_ns) {
-            self.early += u64::from(self.window.contains(received_ns));
+            self.early += u64::from(is_answered_in_window);
             return;
         }
         self.window_received += 1;
-        self.window_bytes += u64::from(sent.bytes);
-        self.late += u64::from(received_ns >= self.window.end_ns);
+        self.late += u64::from(!is_answered_in_window);
+        self.waited_for_slot += u64::from(sent.waited_for_slot);
         let latencies = &mut *self.latencies;
         latencies.service.saturating_record(received_ns.saturating_sub(sent.sent_ns));
         if self.is_open_loop {
@@ -162,6 +182,11 @@ impl Recorder {
             let own_lag_ns = if sent.waited_for_slot { 0 } else { lag_ns };
             latencies.punctual.saturating_record(response_ns.saturating_sub(own_lag_ns));
         }
+    }
+
+    /// Replies that came in the window.
+    pub(super) fn answered_in_window(&self) -> u64 {
+        self.window_received - self.late + self.early
     }
 
     /// The thread waited from one time to the other.
@@ -195,9 +220,11 @@ impl Recorder {
         self.totals += other.totals;
         self.window_intended += other.window_intended;
         self.window_received += other.window_received;
-        self.window_bytes += other.window_bytes;
+        self.answered_bytes += other.answered_bytes;
         self.late += other.late;
         self.early += other.early;
+        self.waited_for_slot += other.waited_for_slot;
+        self.fastest_ns = self.fastest_ns.min(other.fastest_ns);
         self.idle_ns += other.idle_ns;
         self.latencies.add(&other.latencies);
         for (ending, count) in &other.endings {

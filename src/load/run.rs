@@ -20,7 +20,7 @@ use super::host::Host;
 use super::intervals::Intervals;
 use super::lane::Lane;
 use super::latencies::Latencies;
-use super::observer::{Counter, Observer, Samples};
+use super::observer::{Counters, Observer, Samples};
 use super::orders::Orders;
 use super::poller::Poller;
 use super::recorder::{Recorder, Window};
@@ -113,10 +113,10 @@ pub fn run_watched(config: &Config, watch: &mut dyn Watch) -> Result<Report, Run
     let connected = connected
         .map_err(|source| RunError::Connect { target: config.target.name.clone(), source })?;
     let content = Content::of(config);
-    let received: Vec<Counter> = (0..config.threads).map(|_| Counter::default()).collect();
+    let counters: Vec<Counters> = (0..config.threads).map(|_| Counters::default()).collect();
     let server = server_threads(config, &connected);
     let window = Window::of(config);
-    let outcome = Measurement {
+    let measurement = Measurement {
         address: connected.dialer.target(),
         connections: connected.sockets.len() as u64,
         connect_failures: connected.failures.clone(),
@@ -126,13 +126,14 @@ pub fn run_watched(config: &Config, watch: &mut dyn Watch) -> Result<Report, Run
         window,
         was_interrupted: false,
         gone_after_ns: None,
+        backlogs: Vec::new(),
         before: Samples::default(),
         after: Samples::default(),
     };
     let orders = Orders::new(window.end_ns);
     let mut collector = Collector::new(window.start_ns);
     let dialer = &connected.dialer;
-    let shared = Shared { content: &content, received: &received, orders: &orders, dialer };
+    let shared = Shared { content: &content, counters: &counters, orders: &orders, dialer };
     let parts = divide(config, connected.sockets, shared, &mut collector)?;
     let hiccup_parts = hiccup::Parts {
         cpus: hiccup::free_cpus(config, &host.cpus),
@@ -140,7 +141,7 @@ pub fn run_watched(config: &Config, watch: &mut dyn Watch) -> Result<Report, Run
         orders: &orders,
         giver: collector.giver(),
     };
-    let outcome = thread::scope(|scope| {
+    let measurement = thread::scope(|scope| {
         let (start_hiccup, started) = mpsc::channel();
         let hiccup = hiccup::start(scope, hiccup_parts, started)?;
         let (crew, generator) = Crew::start(scope, config, &orders, parts)?;
@@ -148,17 +149,18 @@ pub fn run_watched(config: &Config, watch: &mut dyn Watch) -> Result<Report, Run
         let _ = start_hiccup.send(crew.clock());
         let observer = Observer {
             clock: crew.clock(),
-            received: &received,
+            counters: &counters,
             server,
             generator,
             cpus: &host.cpus,
             intervals: Intervals::new(collector, window, config),
             hiccup,
             watch,
+            told: (0, 0),
         };
-        observer.observe(config, crew, outcome)
+        observer.observe(config, crew, measurement)
     })?;
-    Report::new(config, host, outcome)
+    Report::new(config, host, measurement)
 }
 
 /// What a run left behind, for the report.
@@ -177,6 +179,9 @@ pub(super) struct Measurement {
     pub(super) was_interrupted: bool,
     /// When no connection was left, if that was before the window's end.
     pub(super) gone_after_ns: Option<u64>,
+    /// Messages that were due and not answered: at the beginning of the measured window, and at the
+    /// end of each of its parts.
+    pub(super) backlogs: Vec<u64>,
     /// At the beginning and at the end of the measured window.
     pub(super) before: Samples,
     pub(super) after: Samples,
@@ -211,7 +216,7 @@ fn server_threads(config: &Config, connected: &Connected) -> Option<ServerThread
 #[derive(Clone, Copy)]
 struct Shared<'run> {
     content: &'run Content,
-    received: &'run [Counter],
+    counters: &'run [Counters],
     orders: &'run Orders,
     dialer: &'run Dialer,
 }
@@ -228,7 +233,7 @@ fn divide<'run>(
     let all_connections = sockets.len();
     let window = Window::of(config);
     let mut parts = Vec::with_capacity(threads);
-    for (thread, Counter(live_received)) in shared.received.iter().enumerate().take(threads) {
+    for (thread, counters) in shared.counters.iter().enumerate().take(threads) {
         let pace = match config.load {
             Load::Closed => Pace::Closed,
             Load::Open { rate, arrival } => Pace::Open {
@@ -250,7 +255,7 @@ fn divide<'run>(
             pace,
             orders: shared.orders,
             giver: collector.giver(),
-            live_received,
+            counters,
         });
     }
     for (number, socket) in sockets.into_iter().enumerate() {

@@ -76,6 +76,34 @@ fn overload_is_not_valid() {
 }
 
 #[test]
+fn the_queue_of_the_warm_up_and_replies_of_the_drain_are_no_throughput() {
+    const CAPACITY_PER_S: u32 = 200;
+    let address = serve(|_, mut socket| {
+        let mut next_free = Instant::now();
+        let mut message = [0; 64];
+        while socket.read_exact(&mut message).is_ok() {
+            next_free = next_free.max(Instant::now()) + Duration::from_secs(1) / CAPACITY_PER_S;
+            thread::sleep(next_free.saturating_duration_since(Instant::now()));
+            if socket.write_all(&message).is_err() {
+                return;
+            }
+        }
+    });
+    let config = Config {
+        connections: 1,
+        warmup: Duration::from_secs(1),
+        duration: Duration::from_secs(1),
+        load: Load::at_rate(400),
+        ..short(address)
+    };
+    let report = measure(&config);
+    assert_invalid(&report, "the rate was not reached");
+    assert_eq!(report.totals.received, 800, "the drain answers everything");
+    let answered_per_s = report.throughput.messages_per_s;
+    assert!(answered_per_s <= f64::from(CAPACITY_PER_S) * 1.01, "{answered_per_s}");
+}
+
+#[test]
 fn a_wrong_byte_corrupts_one_reply() {
     let address = serve(|number, mut socket| {
         if number == 2 {

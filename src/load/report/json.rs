@@ -44,7 +44,7 @@ pub(in crate::load) struct Document<'a> {
     host: Host<'a>,
     /// Counters of the whole run, warm-up and drain included.
     totals: Totals,
-    /// Rates of the messages intended in the measured window, over its length.
+    /// What went on in the measured window, over its length.
     throughput: Throughput,
     /// Latencies of the messages intended in the measured window, in nanoseconds.
     latency_ns: LatencyNs,

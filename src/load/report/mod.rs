@@ -89,7 +89,8 @@ pub struct Machine {
     pub hiccup: Histogram<u64>,
 }
 
-/// Rates of the messages intended in the measured window, over its length.
+/// What went on in the measured window, over its length. Replies that came after it are no part of
+/// it.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
 pub struct Throughput {
     /// Replies a second.
@@ -160,11 +161,15 @@ impl Quantile {
 }
 
 impl Report {
-    pub(super) fn new(config: &Config, host: Host, outcome: Measurement) -> Result<Self, RunError> {
-        let measured = Duration::from_nanos(outcome.window.length_ns());
-        let threads = config.threads.min(outcome.connections as usize);
-        let usage = Usage::between(outcome.before, outcome.after, threads);
-        let busiest = busiest(&outcome);
+    pub(super) fn new(
+        config: &Config,
+        host: Host,
+        measurement: Measurement,
+    ) -> Result<Self, RunError> {
+        let measured = Duration::from_nanos(measurement.window.length_ns());
+        let threads = config.threads.min(measurement.connections as usize);
+        let usage = Usage::between(measurement.before, measurement.after, threads);
+        let busiest = busiest(&measurement);
         let circumstances = Circumstances {
             load: config.load,
             busiest,
@@ -172,12 +177,15 @@ impl Report {
             waited_share: usage.generator_waited_share(),
             planned_ns: nanos(config.duration),
             measured_ns: nanos(measured),
-            was_interrupted: outcome.was_interrupted,
-            gone_after_ns: outcome.gone_after_ns,
-            drifts: outcome.drifts.clone(),
+            was_interrupted: measurement.was_interrupted,
+            warmup_ns: nanos(config.warmup),
+            depth: config.depth,
+            backlogs: measurement.backlogs.clone(),
+            gone_after_ns: measurement.gone_after_ns,
+            drifts: measurement.drifts.clone(),
         };
-        let (address, was_interrupted) = (outcome.address, outcome.was_interrupted);
-        let recorder = merged(outcome);
+        let (address, was_interrupted) = (measurement.address, measurement.was_interrupted);
+        let recorder = merged(measurement);
         let verdict = verdict::judge(&recorder, &circumstances);
         if recorder.totals.received == 0 {
             let why = verdict.reasons.join("; ");
@@ -235,15 +243,16 @@ impl Report {
 }
 
 /// Share of the window in which the busiest generator thread was not waiting.
-fn busiest(outcome: &Measurement) -> f64 {
-    let window_ns = outcome.window.length_ns() as f64;
-    let busy = outcome.recorders.iter().map(|recorder| 1.0 - recorder.idle_ns as f64 / window_ns);
+fn busiest(measurement: &Measurement) -> f64 {
+    let window_ns = measurement.window.length_ns() as f64;
+    let busy =
+        measurement.recorders.iter().map(|recorder| 1.0 - recorder.idle_ns as f64 / window_ns);
     busy.fold(0.0, f64::max)
 }
 
 /// What all threads measured, and what became of the first connections.
-fn merged(outcome: Measurement) -> Recorder {
-    let mut all = outcome
+fn merged(measurement: Measurement) -> Recorder {
+    let mut all = measurement
         .recorders
         .into_iter()
         .reduce(|mut all, recorder| {
@@ -251,9 +260,9 @@ fn merged(outcome: Measurement) -> Recorder {
             all
         })
         .expect("a run has at least one thread");
-    *all.latencies = outcome.latencies;
-    all.totals.connections += outcome.connections;
-    for (failure, attempts) in outcome.connect_failures {
+    *all.latencies = measurement.latencies;
+    all.totals.connections += measurement.connections;
+    for (failure, attempts) in measurement.connect_failures {
         all.fail_to_connect(failure, attempts);
     }
     all
@@ -262,8 +271,8 @@ fn merged(outcome: Measurement) -> Recorder {
 fn throughput(measured: Duration, is_open_loop: bool, recorder: &Recorder) -> Throughput {
     let seconds = measured.as_secs_f64();
     Throughput {
-        messages_per_s: recorder.window_received as f64 / seconds,
-        bytes_per_s: recorder.window_bytes as f64 / seconds,
+        messages_per_s: recorder.answered_in_window() as f64 / seconds,
+        bytes_per_s: recorder.answered_bytes as f64 / seconds,
         offered_per_s: is_open_loop.then(|| recorder.window_intended as f64 / seconds),
     }
 }

@@ -94,6 +94,13 @@ pub(super) struct Circumstances {
     pub(super) planned_ns: u64,
     /// Length of the window that was measured: less if the run was interrupted.
     pub(super) measured_ns: u64,
+    /// Length of the warm-up before it.
+    pub(super) warmup_ns: u64,
+    /// Most messages in flight on a connection.
+    pub(super) depth: usize,
+    /// Open loop: messages that were due and not answered, at the beginning of the window, at times
+    /// evenly spread over it, and at its end.
+    pub(super) backlogs: Vec<u64>,
     /// When the last connection was gone, since the run began, if that was before its end.
     pub(super) gone_after_ns: Option<u64>,
     /// What was different between the halves of the window.
@@ -109,7 +116,7 @@ pub(super) fn judge(recorder: &Recorder, circumstances: &Circumstances) -> Verdi
     let mut is_rate_reached = true;
     let mut is_merely_late = false;
     if let Load::Open { rate, arrival } = circumstances.load {
-        let not_reached = pace::not_reached(recorder, rate, arrival);
+        let not_reached = pace::not_reached(recorder, circumstances, rate, arrival);
         is_rate_reached = not_reached.is_none();
         reasons.extend(not_reached);
         let is_otherwise_valid = reasons.is_empty();

@@ -18,6 +18,9 @@ fn calm() -> Circumstances {
         gone_after_ns: None,
         drifts: vec![],
         was_interrupted: false,
+        warmup_ns: 0,
+        depth: 8,
+        backlogs: vec![],
         planned_ns: WINDOW.length_ns(),
         measured_ns: WINDOW.length_ns(),
     }
@@ -113,6 +116,66 @@ fn a_server_that_falls_behind_does_not_reach_the_rate() {
     assert!(only_reason(&recorder, &calm()).starts_with("the rate was not reached: 98."));
     let recorder = open_loop(|_| 0, false, behind(0));
     assert!(judge(&recorder, &calm()).is_valid());
+}
+
+/// A server of 500 a second that is offered 1000, from the beginning of a warm-up on: what it says
+/// of the window after that.
+fn overloaded(warmup_ms: u64) -> Recorder {
+    let window = Window {
+        start_ns: warmup_ms * 1_000_000,
+        end_ns: warmup_ms * 1_000_000 + WINDOW.length_ns(),
+    };
+    let mut recorder = Recorder::new(window, true);
+    for message in 0..warmup_ms + 1000 {
+        let (intended_ns, answered_ns) = (message * 1_000_000, (message + 1) * 2_000_000);
+        recorder.intend(intended_ns);
+        let sent = Sent { intended_ns, sent_ns: intended_ns, bytes: 64, waited_for_slot: false };
+        recorder.receive(sent, answered_ns);
+    }
+    recorder
+}
+
+#[test]
+fn the_queue_of_a_warm_up_is_no_long_way() {
+    for warmup_ms in [0, 100, 1000, 3000] {
+        let recorder = overloaded(warmup_ms);
+        let circumstances = Circumstances { warmup_ns: warmup_ms * 1_000_000, ..calm() };
+        let reason = only_reason(&recorder, &circumstances);
+        assert!(reason.starts_with("the rate was not reached: 50"), "{warmup_ms}: {reason}");
+        assert!(recorder.answered_in_window().abs_diff(500) <= 1, "{warmup_ms}");
+    }
+}
+
+#[test]
+fn a_long_way_after_a_warm_up_is_not_falling_behind() {
+    let mut recorder = open_loop(|_| 0, false, |_| 300_000_000);
+    // What the warm-up left on the way.
+    recorder.early = 300;
+    let warm = Circumstances { warmup_ns: WINDOW.length_ns(), ..calm() };
+    assert!(judge(&recorder, &warm).is_valid());
+    recorder.early = 280;
+    assert!(only_reason(&recorder, &warm).starts_with("the rate was not reached: 98"));
+}
+
+#[test]
+fn a_backlog_that_grows_all_through_the_window_is_not_valid_however_slowly() {
+    let recorder = open_loop(|_| 0, false, |_| 50_000);
+    let of = |backlogs: &[u64]| Circumstances { backlogs: backlogs.to_vec(), ..calm() };
+    let reason = only_reason(&recorder, &of(&[3, 5, 6, 8, 9, 11, 13]));
+    assert!(reason.contains("the backlog grew all through the window; 3 messages were due"));
+    assert!(!judge(&recorder, &of(&[3, 5, 6, 8, 9, 11, 13])).is_rate_reached);
+    for steady in [&[3, 5, 6, 8, 9, 11, 12], &[9, 5, 6, 8, 9, 11, 13], &[0, 0, 0, 0, 0, 0, 90]] {
+        assert!(judge(&recorder, &of(steady)).is_valid(), "{steady:?}");
+    }
+}
+
+#[test]
+fn depth_is_named_where_it_is_the_limit() {
+    let behind = |message: u64| 1_000_000 + message * 200_000;
+    let reason = only_reason(&open_loop(|_| 0, true, behind), &calm());
+    assert!(reason.contains("the limit is --depth: most messages waited until fewer than 8"));
+    let reason = only_reason(&open_loop(|_| 0, false, behind), &calm());
+    assert!(reason.ends_with("lower --rate or give the server more"), "{reason}");
 }
 
 #[test]
@@ -278,7 +341,7 @@ fn chance_at_the_ends_of_the_window_is_not_falling_behind() {
     let mut recorder = open_loop(|_| 0, false, |_| 300_000_000);
     recorder.early = recorder.late - 17;
     let poisson = Load::Open { rate: RATE, arrival: Arrival::Poisson };
-    let by_chance = Circumstances { load: poisson, ..calm() };
+    let by_chance = Circumstances { load: poisson, warmup_ns: WINDOW.length_ns(), ..calm() };
     assert!(judge(&recorder, &by_chance).is_valid());
     recorder.late += 100;
     assert!(only_reason(&recorder, &by_chance).starts_with("the rate was not reached"));

@@ -12,7 +12,7 @@ mod traffic;
 
 use std::io;
 use std::mem;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::clock::Clock;
@@ -21,6 +21,7 @@ use super::content::Content;
 use super::deadlines::Deadlines;
 use super::dial::Dialer;
 use super::lane::{Lane, State};
+use super::observer::Counters;
 use super::orders::Orders;
 use super::poller::{Events, Poller, Readiness};
 use super::recorder::Recorder;
@@ -62,8 +63,8 @@ pub(super) struct Parts<'run> {
     pub(super) recorder: Recorder,
     /// Takes the histograms of each second.
     pub(super) giver: Giver,
-    /// Where others read how many replies have come.
-    pub(super) live_received: &'run AtomicU64,
+    /// Where others read how far it is.
+    pub(super) counters: &'run Counters,
 }
 
 /// What makes the connections that replace others.
@@ -107,7 +108,7 @@ pub(super) struct Worker<'run> {
     answered: Vec<(Sent, u64)>,
     recorder: Recorder,
     giver: Giver,
-    live_received: &'run AtomicU64,
+    counters: &'run Counters,
 }
 
 impl<'run> Worker<'run> {
@@ -137,7 +138,7 @@ impl<'run> Worker<'run> {
             answered: Vec::new(),
             recorder: parts.recorder,
             giver: parts.giver,
-            live_received: parts.live_received,
+            counters: parts.counters,
         }
     }
 
@@ -167,7 +168,9 @@ impl<'run> Worker<'run> {
             self.expire();
             self.send_due();
             self.record();
-            self.live_received.store(self.recorder.totals.received, Ordering::Relaxed);
+            let totals = &self.recorder.totals;
+            self.counters.intended.store(totals.intended, Ordering::Relaxed);
+            self.counters.received.store(totals.received, Ordering::Relaxed);
         }
         self.give_up();
         let Self { mut recorder, giver, .. } = self;
