@@ -114,6 +114,7 @@ fn a_valid_measurement_is_json_with_the_keys_of_the_contract() {
             "totals",
             "throughput",
             "latency_ns",
+            "carried_over",
             "server_cpu",
             "verdict",
         ])

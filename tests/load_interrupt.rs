@@ -130,6 +130,25 @@ fn an_embedded_server_is_measured_until_the_signal() {
 }
 
 #[test]
+fn a_generator_that_stood_still_says_so() {
+    let child = Command::new(env!("CARGO_BIN_EXE_ringback-load"))
+        .args(["-c", "2", "--warmup", "0s", "-d", "2s"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let running = Load { child, begun: Instant::now() };
+    running.wait_for_thread("load-0");
+    thread::sleep(Duration::from_millis(200));
+    running.signal(Signal::STOP);
+    thread::sleep(Duration::from_secs(1));
+    running.signal(Signal::CONT);
+    let output = running.finish();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(4), "{text}");
+    assert!(text.contains("  - the generator stood still for "), "{text}");
+}
+
+#[test]
 fn the_text_says_how_long_was_measured() {
     let (address, told) = serve(true);
     let child = Command::new(env!("CARGO_BIN_EXE_ringback-load"))

@@ -108,8 +108,14 @@ impl Metric {
     }
 
     fn of(self, report: &Report) -> Measured {
-        self.of_latency(report.latency.main())
-            .unwrap_or(Measured::PerSecond(report.throughput.messages_per_s))
+        match self.of_latency(report.latency.main()) {
+            // The largest latency is the largest that was seen.
+            Some(Measured::Ns(ns)) if self == Self::Max => {
+                Measured::Ns(ns.max(report.carried_over.max_ns))
+            }
+            Some(measured) => measured,
+            None => Measured::PerSecond(report.throughput.messages_per_s),
+        }
     }
 
     /// What these latencies say; `None` if it is no matter of latency.

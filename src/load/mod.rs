@@ -71,7 +71,7 @@ pub use interrupt::Interrupt;
 pub use limits::{DescriptorLimitError, allow_descriptors};
 pub use outcome::Outcome;
 pub use probe::{Probe, Step, probe_time};
-pub use recorder::Totals;
+pub use recorder::{CarriedOver, Totals};
 pub use report::{Quantile, Report};
 pub use run::{RunError, run, run_watched};
 pub use sizes::{Sizes, SizesError};

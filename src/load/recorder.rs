@@ -44,6 +44,26 @@ impl Window {
     }
 }
 
+/// Messages that were due before the measured window and not answered before it. Their latencies are
+/// not among those of the window.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct CarriedOver {
+    /// How many of them were answered, in the window or after it.
+    pub messages: u64,
+    /// The longest time from the intended send to the reply, or to the end of the drain, of any.
+    pub max_ns: u64,
+    /// Connections that waited for the reply to such a message all through the window.
+    pub silent_connections: u64,
+}
+
+impl AddAssign for CarriedOver {
+    fn add_assign(&mut self, other: Self) {
+        self.messages += other.messages;
+        self.max_ns = self.max_ns.max(other.max_ns);
+        self.silent_connections += other.silent_connections;
+    }
+}
+
 /// Counters of the whole run, warm-up and drain included.
 ///
 /// `intended == sent + unsent` and `sent == received + lost`; `corrupted` is part of `received`.
@@ -101,6 +121,8 @@ pub(super) struct Recorder {
     pub(super) late: u64,
     /// Messages intended before the window and answered in it.
     pub(super) early: u64,
+    /// What the window began with.
+    pub(super) carried_over: CarriedOver,
     /// Open loop: messages of the window that found no free slot when they were due.
     pub(super) waited_for_slot: u64,
     /// The shortest time from an intended send to its reply, of the whole run: what a message takes
@@ -127,6 +149,7 @@ impl Recorder {
             answered_bytes: 0,
             late: 0,
             early: 0,
+            carried_over: CarriedOver::default(),
             waited_for_slot: 0,
             fastest_ns: u64::MAX,
             idle_ns: 0,
@@ -167,6 +190,10 @@ impl Recorder {
         }
         if !self.window.contains(sent.intended_ns) {
             self.early += u64::from(is_answered_in_window);
+            if sent.intended_ns < self.window.start_ns && received_ns >= self.window.start_ns {
+                self.carried_over.messages += 1;
+                self.carry_over(sent.intended_ns, received_ns);
+            }
             return;
         }
         self.window_received += 1;
@@ -182,6 +209,21 @@ impl Recorder {
             let own_lag_ns = if sent.waited_for_slot { 0 } else { lag_ns };
             latencies.punctual.saturating_record(response_ns.saturating_sub(own_lag_ns));
         }
+    }
+
+    /// A connection has its first answer since some time, or will have none: the oldest message that
+    /// it waited for was due at a time.
+    pub(super) fn break_silence(&mut self, intended_ns: u64, last_answer_ns: u64, now_ns: u64) {
+        let Window { start_ns, end_ns } = self.window;
+        if intended_ns < start_ns && last_answer_ns < start_ns && now_ns >= end_ns {
+            self.carried_over.silent_connections += 1;
+            self.carry_over(intended_ns, now_ns);
+        }
+    }
+
+    fn carry_over(&mut self, intended_ns: u64, now_ns: u64) {
+        let took_ns = now_ns.saturating_sub(intended_ns);
+        self.carried_over.max_ns = self.carried_over.max_ns.max(took_ns);
     }
 
     /// Replies that came in the window.
@@ -223,6 +265,7 @@ impl Recorder {
         self.answered_bytes += other.answered_bytes;
         self.late += other.late;
         self.early += other.early;
+        self.carried_over += other.carried_over;
         self.waited_for_slot += other.waited_for_slot;
         self.fastest_ns = self.fastest_ns.min(other.fastest_ns);
         self.idle_ns += other.idle_ns;

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use ringback::load::{Config, Load, Protocol, RunError, run};
+use ringback::load::{Assertion, Comparison, Config, Load, Metric, Protocol, RunError, run};
 use ringback::protocol::{self, Header, Kind};
 use socket2::SockRef;
 
@@ -101,6 +101,45 @@ fn the_queue_of_the_warm_up_and_replies_of_the_drain_are_no_throughput() {
     assert_eq!(report.totals.received, 800, "the drain answers everything");
     let answered_per_s = report.throughput.messages_per_s;
     assert!(answered_per_s <= f64::from(CAPACITY_PER_S) * 1.01, "{answered_per_s}");
+}
+
+#[test]
+fn connections_that_are_silent_all_through_the_window_are_told() {
+    const SILENCE: Duration = Duration::from_secs(2);
+    for (protocol, load) in [
+        (Protocol::Raw, Load::Closed),
+        (Protocol::Framed, Load::Closed),
+        (Protocol::Raw, Load::at_rate(8)),
+    ] {
+        let address = serve(move |number, socket| {
+            if number % 2 == 1 {
+                // Until the message has come that is answered after the window.
+                let mut bytes = [0; 1];
+                while let Ok(0) = socket.peek(&mut bytes) {}
+                thread::sleep(SILENCE);
+            }
+            echo(socket);
+        });
+        let config = Config {
+            protocol,
+            load,
+            // An open loop sends to each of them once, before the window.
+            connections: 4,
+            warmup: Duration::from_millis(500),
+            duration: Duration::from_millis(250),
+            assertions: vec![Assertion {
+                name: "max<1s".to_owned(),
+                metric: Metric::Max,
+                comparison: Comparison::Below,
+                limit: 1_000_000_000,
+            }],
+            ..short(address)
+        };
+        let report = measure(&config);
+        assert_eq!(report.carried_over.silent_connections, 2, "{:?}", report.carried_over);
+        assert_invalid(&report, "2 of 4 connections had no answer in the window");
+        assert!(!report.findings[0].met, "{:?}", report.findings);
+    }
 }
 
 #[test]

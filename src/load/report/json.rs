@@ -13,6 +13,7 @@ use super::{Quantile, Report, Throughput};
 use crate::cpus;
 use crate::load::clock::nanos;
 use crate::load::config::{Load, Server};
+use crate::load::recorder::CarriedOver;
 use crate::load::{Finding, Totals};
 
 /// Names this form of the report; a change that breaks readers gets another.
@@ -48,6 +49,8 @@ pub(in crate::load) struct Document<'a> {
     throughput: Throughput,
     /// Latencies of the messages intended in the measured window, in nanoseconds.
     latency_ns: LatencyNs,
+    /// Messages that were due before the window and not answered before it.
+    carried_over: CarriedOver,
     /// CPU time of the server, where its threads are known.
     server_cpu: Option<ServerCpu>,
     /// Whether the numbers may be used.
@@ -224,6 +227,7 @@ impl<'a> From<&'a Report> for Document<'a> {
                 send_lag: open_loop.map(|latency| Percentiles::from(&latency.send_lag)),
                 connect: report.latency.connect.as_ref().map(Percentiles::from),
             },
+            carried_over: report.carried_over,
             server_cpu: report
                 .server_cpu_ns_per_message
                 .map(|cpu_ns_per_message| ServerCpu { cpu_ns_per_message }),

@@ -29,7 +29,7 @@ use super::config::{Config, Load, Server};
 use super::host::Host;
 use super::latencies::Latencies;
 use super::outcome::{Evidence, Outcome};
-use super::recorder::{Recorder, Totals};
+use super::recorder::{CarriedOver, Recorder, Totals};
 use super::run::{Measurement, RunError};
 use super::verdict::{self, Circumstances, Verdict};
 use super::wire::Ending;
@@ -56,6 +56,8 @@ pub struct Report {
     pub throughput: Throughput,
     /// Latencies of the messages intended in the measured window.
     pub latency: Latency,
+    /// What the window began with.
+    pub carried_over: CarriedOver,
     /// CPU time of the server per message, in nanoseconds, where its threads are known.
     pub server_cpu_ns_per_message: Option<f64>,
     /// CPU time of the generator's threads per message, in nanoseconds.
@@ -207,6 +209,7 @@ impl Report {
                 hiccup,
             },
             totals: recorder.totals,
+            carried_over: recorder.carried_over,
             throughput,
             server_cpu_ns_per_message: usage.server_ns_per_message(),
             generator_cpu_ns_per_message: usage.generator_ns_per_message(),

@@ -1,11 +1,11 @@
 //! What a reader should know of a measurement beyond whether it is valid.
 
 use super::super::config::Load;
-use super::super::recorder::Recorder;
+use super::super::recorder::{CarriedOver, Recorder};
 use super::super::report::Quantile;
 use super::super::report::format::{nanos, percent};
-use super::Circumstances;
 use super::pace::{Lateness, excused_by_stalls};
+use super::{Circumstances, host};
 
 /// A generator whose threads want to run for this share of the time is what limits a closed loop:
 /// it was hardly ever the server that it waited for.
@@ -15,11 +15,17 @@ const STARVED_FROM: f64 = 0.05;
 
 /// The warnings, the gravest first.
 pub(super) fn of(recorder: &Recorder, circumstances: &Circumstances) -> Vec<String> {
-    [starvation(circumstances), limit(circumstances), late_tail(recorder, circumstances)]
-        .into_iter()
-        .flatten()
-        .chain(circumstances.drifts.iter().cloned())
-        .collect()
+    [
+        starvation(circumstances),
+        limit(circumstances),
+        late_tail(recorder, circumstances),
+        carried_over(recorder, circumstances),
+        host::stalls(recorder, host::Gravity::Notable),
+    ]
+    .into_iter()
+    .flatten()
+    .chain(circumstances.drifts.iter().cloned())
+    .collect()
 }
 
 /// Something else had the generator's CPUs.
@@ -41,6 +47,23 @@ fn limit(circumstances: &Circumstances) -> Option<String> {
             "the generator was the limit: its threads had work for {} of the time, so the server \
              may be able to do more; use more --threads and --cpus",
             percent(wanted_share.min(1.0)),
+        )
+    })
+}
+
+/// What waited longest was sent before the window.
+fn carried_over(recorder: &Recorder, circumstances: &Circumstances) -> Option<String> {
+    /// The tenth of the window: what is shorter may miss it by chance.
+    const WINDOW_PARTS: u64 = 10;
+    let CarriedOver { silent_connections, max_ns, .. } = recorder.carried_over;
+    let latencies = &recorder.latencies;
+    let longest_ns = latencies.service.max().max(latencies.response.max());
+    let is_notable = max_ns > longest_ns && max_ns >= circumstances.measured_ns / WINDOW_PARTS;
+    (silent_connections == 0 && is_notable).then(|| {
+        format!(
+            "a message sent before the window was not answered for {}, longer than any that was \
+             sent in it: it is not in the latencies; measure for longer, or with --warmup 0s",
+            nanos(max_ns),
         )
     })
 }

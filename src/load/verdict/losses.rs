@@ -1,6 +1,6 @@
 //! What is missing or wrong: connections that failed, messages without their reply.
 
-use super::super::recorder::Recorder;
+use super::super::recorder::{CarriedOver, Recorder};
 use super::super::report::format::{count, nanos};
 use super::super::wire::Ending;
 
@@ -59,6 +59,20 @@ pub(super) fn of_messages(recorder: &Recorder) -> Vec<String> {
         reasons.push("no message of the measured window was answered".to_owned());
     }
     reasons
+}
+
+/// Connections whose window is missing: they waited through it for a message sent before.
+pub(super) fn of_silent_connections(recorder: &Recorder) -> Option<String> {
+    let CarriedOver { silent_connections, max_ns, .. } = recorder.carried_over;
+    (silent_connections > 0).then(|| {
+        format!(
+            "{} of {} connections had no answer in the window: they waited up to {} for messages \
+             sent before it, which are not in the latencies; measure for longer, or with --warmup 0s",
+            count(silent_connections),
+            count(recorder.totals.connections),
+            nanos(max_ns),
+        )
+    })
 }
 
 fn describe(ending: Ending) -> String {

@@ -1,6 +1,7 @@
 //! Whether a measurement is what it claims to be. Pure: evidence in, reasons out.
 
 mod advice;
+mod host;
 mod losses;
 mod pace;
 #[cfg(test)]
@@ -113,6 +114,8 @@ pub(super) fn judge(recorder: &Recorder, circumstances: &Circumstances) -> Verdi
     reasons.extend(circumstances.gone_after_ns.map(losses::of_all));
     reasons.extend(losses::of_connections(recorder));
     reasons.extend(losses::of_messages(recorder));
+    reasons.extend(losses::of_silent_connections(recorder));
+    reasons.extend(host::stalls(recorder, host::Gravity::Fatal));
     let mut is_rate_reached = true;
     let mut is_merely_late = false;
     if let Load::Open { rate, arrival } = circumstances.load {

@@ -321,6 +321,13 @@ impl<'run> Worker<'run> {
 
     /// The drain is over: accounts for what did not happen.
     fn give_up(&mut self) {
+        for lane in &mut self.lanes {
+            if let Some((intended_ns, last_answer_ns)) =
+                lane.connection().and_then(|connection| connection.silence())
+            {
+                self.recorder.break_silence(intended_ns, last_answer_ns, self.now_ns);
+            }
+        }
         self.recorder.totals.lost += self.in_flight as u64;
         self.recorder.totals.unsent += self.backlog as u64;
         if let Pace::Open { schedule, .. } = &mut self.pace {
