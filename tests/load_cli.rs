@@ -23,6 +23,17 @@ fn assert_fails(arguments: &[&str], code: i32, words: &str) {
     }
 }
 
+/// Whether a run without fault is valid: a busy host may make it invalid, and it is told as such.
+fn is_valid(output: &Output) -> bool {
+    let report = String::from_utf8_lossy(&output.stdout);
+    let is_host_too_busy = report.contains(" waited ") || report.contains(" stood still ");
+    match output.status.code() {
+        Some(0) => true,
+        Some(4) if is_host_too_busy => false,
+        _ => panic!("{output:?}"),
+    }
+}
+
 /// A server that alters the last byte of what it echoes, if told so.
 fn serve(corrupts: bool) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -89,7 +100,7 @@ fn a_valid_measurement_is_json_with_the_keys_of_the_contract() {
     let address = serve(false).to_string();
     let output =
         ringback_load(&[&address, "-c", "2", "-d", "300ms", "--warmup", "0s", "--format", "json"]);
-    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let is_valid = is_valid(&output);
     assert!(output.stderr.is_empty(), "no progress where stderr is not a terminal");
     let json: Value = serde_json::from_slice(&output.stdout).unwrap();
     let keys =
@@ -147,8 +158,8 @@ fn a_valid_measurement_is_json_with_the_keys_of_the_contract() {
         sorted(&json["latency_ns"]["service"]),
         expected(&["count", "min", "mean", "p50", "p90", "p99", "p99_9", "p99_99", "max"])
     );
-    assert_eq!(json["verdict"]["valid"], true);
-    assert!(json["verdict"]["reasons"].as_array().unwrap().is_empty());
+    assert_eq!(json["verdict"]["valid"], is_valid);
+    assert_eq!(json["verdict"]["reasons"].as_array().unwrap().is_empty(), is_valid);
     assert!(json["latency_ns"]["response"].is_null() && json["latency_ns"]["send_lag"].is_null());
     assert!(json["throughput"]["offered_per_s"].is_null());
     assert!(json["server_cpu"]["cpu_ns_per_message"].as_f64().unwrap() > 0.0, "it is on this host");
@@ -185,10 +196,10 @@ fn an_invalid_measurement_is_exit_code_4_and_still_a_report() {
 #[test]
 fn without_a_target_a_server_is_embedded() {
     let output = ringback_load(&["-c", "2", "-d", "200ms", "--warmup", "50ms"]);
-    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let verdict = if is_valid(&output) { "Verdict      VALID" } else { "Verdict      INVALID" };
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(text.contains("embedded in this process on CPU"), "{text}");
-    assert!(text.contains("VALID"), "{text}");
+    assert!(text.contains(verdict), "{text}");
 }
 
 #[test]
@@ -228,7 +239,7 @@ fn every_option_of_connections_works_with_every_other() {
         "--format",
         "json",
     ]);
-    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    is_valid(&output);
     let json: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert!(json["totals"]["connections"].as_u64().unwrap() > 6);
     assert_eq!(json["totals"]["connect_errors"], 0);

@@ -5,9 +5,8 @@
 //! scheduler with more threads than CPUs) will have kept others waiting: what a latency
 //! distribution shows at that size may be the machine's, not the server's.
 //!
-//! A thousand wake-ups a second of a few microseconds each are the price. The thread stays off the
-//! CPUs that the run is pinned to where there are others, because it must not disturb what it is to
-//! explain. Where there are none it runs wherever there is room, and a busy CPU shows as well.
+//! There is a thread on each CPU that the server or the generator uses: beside them all would be
+//! calm. A thousand wake-ups a second of a few microseconds each are the price.
 
 use std::io;
 use std::num::NonZeroU64;
@@ -19,7 +18,6 @@ use hdrhistogram::Histogram;
 use rustix::thread::{CpuSet, sched_setaffinity, set_current_timer_slack};
 
 use super::clock::{Clock, nanos};
-use super::config::{Config, Server};
 use super::latencies::Latencies;
 use super::orders::Orders;
 use super::seconds::Giver;
@@ -29,8 +27,8 @@ const INTERVAL: Duration = Duration::from_millis(1);
 
 /// What the thread is made of.
 pub(super) struct Parts<'run> {
-    /// Where it runs; anywhere if there are none.
-    pub(super) cpus: Vec<usize>,
+    /// Where it runs; anywhere if there is none.
+    pub(super) cpu: Option<usize>,
     /// When the measured window begins.
     pub(super) start_ns: u64,
     pub(super) orders: &'run Orders,
@@ -49,7 +47,7 @@ pub(super) fn start<'scope, 'run: 'scope>(
     started: Receiver<Clock>,
 ) -> io::Result<ScopedJoinHandle<'scope, ()>> {
     let body = move || {
-        take_place(&parts.cpus);
+        take_place(parts.cpu);
         if let Ok(clock) = started.recv() {
             measure(parts, clock);
         }
@@ -85,21 +83,18 @@ fn record_stall(histogram: &mut Histogram<u64>, late_ns: u64) {
         .expect("the value is within the histogram's bounds");
 }
 
-/// CPUs to which nothing of the run is pinned; empty if there are none.
-pub(super) fn free_cpus(config: &Config, allowed: &[usize]) -> Vec<usize> {
-    let of_server: &[usize] = match &config.server {
-        Server::Started { cpus, .. } | Server::Embedded { cpus, .. } => cpus,
-        Server::External => &[],
-    };
-    let is_taken = |cpu: &usize| config.cpus.contains(cpu) || of_server.contains(cpu);
-    allowed.iter().copied().filter(|cpu| !is_taken(cpu)).collect()
+/// Where a thread each is to look: on the CPUs in use, on so many as tell of all.
+pub(super) fn sampled(in_use: &[usize]) -> Vec<Option<usize>> {
+    /// Each costs some 5 µs in every millisecond.
+    const MAX_SAMPLED: usize = 8;
+    in_use.iter().copied().map(Some).take(MAX_SAMPLED).collect()
 }
 
 /// The thread may run elsewhere and with coarser timers; it tells more than none.
-fn take_place(cpus: &[usize]) {
-    if !cpus.is_empty() {
+fn take_place(cpu: Option<usize>) {
+    if let Some(cpu) = cpu {
         let mut set = CpuSet::new();
-        cpus.iter().for_each(|cpu| set.set(*cpu));
+        set.set(cpu);
         let _ = sched_setaffinity(None, &set);
     }
     let _ = set_current_timer_slack(NonZeroU64::new(1));
@@ -109,7 +104,6 @@ fn take_place(cpus: &[usize]) {
 mod tests {
     use std::sync::mpsc;
 
-    use super::super::config::Target;
     use super::super::latencies::histogram;
     use super::super::seconds::Collector;
     use super::*;
@@ -135,7 +129,7 @@ mod tests {
         let (start_thread, started) = mpsc::channel();
         thread::scope(|scope| {
             let giver = collector.giver();
-            let parts = Parts { cpus: vec![], start_ns: WINDOW_NS, orders: &orders, giver };
+            let parts = Parts { cpu: None, start_ns: WINDOW_NS, orders: &orders, giver };
             let thread = start(scope, parts, started).unwrap();
             start_thread.send(Clock::starting_now()).unwrap();
             thread.join().unwrap();
@@ -154,18 +148,8 @@ mod tests {
         drop(start_thread);
         thread::scope(|scope| {
             let giver = Collector::new(0).giver();
-            start(scope, Parts { cpus: vec![], start_ns: 0, orders: &orders, giver }, started)
+            start(scope, Parts { cpu: None, start_ns: 0, orders: &orders, giver }, started)
                 .unwrap();
         });
-    }
-
-    #[test]
-    fn pinned_cpus_are_left_alone_where_there_are_others() {
-        let mut config = Config::new(Target::at("127.0.0.1:1".parse().unwrap()));
-        config.cpus = vec![0];
-        assert_eq!(free_cpus(&config, &[0, 1, 2, 3]), [1, 2, 3]);
-        config.server = Server::Embedded { thread_ids: vec![], cpus: vec![2] };
-        assert_eq!(free_cpus(&config, &[0, 1, 2, 3]), [1, 3]);
-        assert!(free_cpus(&config, &[0, 2]).is_empty());
     }
 }

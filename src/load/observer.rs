@@ -12,6 +12,7 @@ use super::crew::Crew;
 use super::host::stolen_ns;
 use super::intervals::Intervals;
 use super::run::{Measurement, RunError};
+use super::waits::Waits;
 use super::watch::{Phase, Progress, Watch};
 
 /// How often progress is told.
@@ -27,6 +28,8 @@ pub(super) struct Samples {
     pub(super) server_ns: Option<u64>,
     pub(super) generator: Option<CpuTime>,
     pub(super) stolen_ns: Option<u64>,
+    /// The same of the CPUs in use alone.
+    pub(super) stolen_in_use_ns: Option<u64>,
 }
 
 /// A thread's counters, on cache lines of their own: they are written every turn and read rarely.
@@ -43,13 +46,17 @@ pub(super) struct Counters {
 pub(super) struct Observer<'run> {
     pub(super) clock: Clock,
     pub(super) counters: &'run [Counters],
-    pub(super) server: Option<ServerThreads>,
+    pub(super) server: Option<&'run ServerThreads>,
+    /// In the measured window: how long they wait.
+    pub(super) waits: Option<Waits<'run>>,
     pub(super) generator: OwnThreads,
     /// CPUs that the process may use.
     pub(super) cpus: &'run [usize],
+    /// CPUs that server and generator use.
+    pub(super) cpus_in_use: &'run [usize],
     pub(super) intervals: Intervals,
-    /// The thread that measures the machine's stalls.
-    pub(super) hiccup: ScopedJoinHandle<'run, ()>,
+    /// The threads that measure the machine's stalls.
+    pub(super) hiccups: Vec<ScopedJoinHandle<'run, ()>>,
     pub(super) watch: &'run mut dyn Watch,
     /// When progress was told last, and how many replies had come.
     pub(super) told: (u64, u64),
@@ -67,6 +74,7 @@ impl Observer<'_> {
         let ends_early = || crew.is_finished() || config.interrupt.is_raised();
         self.wait(&crew, Phase::Warmup, planned, measurement.window.start_ns, &ends_early);
         measurement.before = self.sample();
+        self.waits = self.server.map(|server| Waits::start(server, self.clock.now_ns()));
         measurement.backlogs.push(self.backlog());
         for part_end_ns in measurement.window.parts(BACKLOG_STEPS) {
             self.wait(&crew, Phase::Measuring, planned, part_end_ns, &ends_early);
@@ -79,11 +87,15 @@ impl Observer<'_> {
             measurement.was_interrupted = true;
             measurement.window.end_ns = self.end_early(planned, &crew);
         }
+        let waits = self.waits.take();
+        measurement.server_waited = waits.and_then(|waits| waits.finish(self.clock.now_ns()));
         measurement.after = self.sample();
         crew.release();
         self.wait(&crew, Phase::Draining, planned, u64::MAX, &|| crew.is_finished());
         measurement.recorders = crew.join()?;
-        self.hiccup.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        for hiccup in self.hiccups {
+            hiccup.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        }
         self.intervals.show(self.clock.now_ns(), self.watch);
         (measurement.latencies, measurement.drifts) = self.intervals.into_total();
         match measurement.window.length_ns() {
@@ -124,6 +136,9 @@ impl Observer<'_> {
                 crew.ring();
             }
             self.intervals.show(now_ns, self.watch);
+            if let Some(waits) = &mut self.waits {
+                waits.look(now_ns);
+            }
             let (told_ns, told_received) = self.told;
             if now_ns - told_ns >= nanos(PROGRESS_INTERVAL) {
                 let received = self.received();
@@ -146,9 +161,10 @@ impl Observer<'_> {
         Samples {
             at_ns: self.clock.now_ns(),
             received: self.received(),
-            server_ns: self.server.as_ref().and_then(ServerThreads::used_ns),
+            server_ns: self.server.and_then(ServerThreads::used_ns),
             generator: self.generator.time(),
             stolen_ns: stolen_ns(self.cpus),
+            stolen_in_use_ns: stolen_ns(self.cpus_in_use),
         }
     }
 

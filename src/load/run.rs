@@ -1,18 +1,16 @@
 //! One run from the first connection to the report.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::net::{SocketAddr, TcpStream};
 use std::os::fd::AsFd;
 use std::sync::mpsc;
 use std::thread;
 
-use rustix::process::Pid;
-
 use super::clock::nanos;
-use super::config::{Config, Load, Server};
-use super::connect::{Connected, connect_all};
+use super::config::{Config, Load};
+use super::connect::connect_all;
 use super::content::Content;
-use super::cpu::{OwnThreads, ServerThreads};
 use super::crew::Crew;
 use super::dial::{Dialer, Failures};
 use super::hiccup;
@@ -27,8 +25,11 @@ use super::recorder::{Recorder, Window};
 use super::report::Report;
 use super::schedule::{Schedule, Sequence};
 use super::seconds::Collector;
+use super::server_view::ServerView;
+use super::waits::Waited;
 use super::watch::{Progress, ProgressOnly, Watch};
 use super::worker::{Pace, Parts, Renewal};
+use crate::cpus::PinningRefusal;
 
 /// Why nothing could be measured.
 #[derive(Debug, thiserror::Error)]
@@ -114,7 +115,9 @@ pub fn run_watched(config: &Config, watch: &mut dyn Watch) -> Result<Report, Run
         .map_err(|source| RunError::Connect { target: config.target.name.clone(), source })?;
     let content = Content::of(config);
     let counters: Vec<Counters> = (0..config.threads).map(|_| Counters::default()).collect();
-    let server = server_threads(config, &connected);
+    let server = ServerView::of(config, connected.dialer.target());
+    let generator_cpus = if config.cpus.is_empty() { &host.cpus } else { &config.cpus };
+    let cpus_in_use = union(generator_cpus, &server.cpus);
     let window = Window::of(config);
     let measurement = Measurement {
         address: connected.dialer.target(),
@@ -129,32 +132,50 @@ pub fn run_watched(config: &Config, watch: &mut dyn Watch) -> Result<Report, Run
         backlogs: Vec::new(),
         before: Samples::default(),
         after: Samples::default(),
+        server_waited: None,
+        cpus_in_use: cpus_in_use.len() as u64,
+        shared_cpus: server.shared_with(generator_cpus),
+        server: server.clone(),
     };
     let orders = Orders::new(window.end_ns);
     let mut collector = Collector::new(window.start_ns);
     let dialer = &connected.dialer;
     let shared = Shared { content: &content, counters: &counters, orders: &orders, dialer };
     let parts = divide(config, connected.sockets, shared, &mut collector)?;
-    let hiccup_parts = hiccup::Parts {
-        cpus: hiccup::free_cpus(config, &host.cpus),
-        start_ns: window.start_ns,
-        orders: &orders,
-        giver: collector.giver(),
-    };
+    let is_placed = PinningRefusal::detect().is_none();
+    let sampled = if is_placed { hiccup::sampled(&cpus_in_use) } else { vec![None] };
+    let hiccup_parts: Vec<_> = sampled
+        .into_iter()
+        .map(|cpu| hiccup::Parts {
+            cpu,
+            start_ns: window.start_ns,
+            orders: &orders,
+            giver: collector.giver(),
+        })
+        .collect();
     let measurement = thread::scope(|scope| {
-        let (start_hiccup, started) = mpsc::channel();
-        let hiccup = hiccup::start(scope, hiccup_parts, started)?;
+        let mut hiccups = Vec::new();
+        let mut start_hiccups = Vec::new();
+        for parts in hiccup_parts {
+            let (start_hiccup, started) = mpsc::channel();
+            hiccups.push(hiccup::start(scope, parts, started)?);
+            start_hiccups.push(start_hiccup);
+        }
         let (crew, generator) = Crew::start(scope, config, &orders, parts)?;
-        // It fails only when the thread has ended, and its panic comes with the join.
-        let _ = start_hiccup.send(crew.clock());
+        for start_hiccup in start_hiccups {
+            // It fails only when the thread has ended, and its panic comes with the join.
+            let _ = start_hiccup.send(crew.clock());
+        }
         let observer = Observer {
             clock: crew.clock(),
             counters: &counters,
-            server,
+            server: server.threads.as_ref().ok(),
+            waits: None,
             generator,
             cpus: &host.cpus,
+            cpus_in_use: &cpus_in_use,
             intervals: Intervals::new(collector, window, config),
-            hiccup,
+            hiccups,
             watch,
             told: (0, 0),
         };
@@ -185,6 +206,18 @@ pub(super) struct Measurement {
     /// At the beginning and at the end of the measured window.
     pub(super) before: Samples,
     pub(super) after: Samples,
+    pub(super) server: ServerView,
+    /// What its threads waited for a CPU in the window, where that can be seen.
+    pub(super) server_waited: Option<Waited>,
+    /// How many CPUs they use together.
+    pub(super) cpus_in_use: u64,
+    /// CPUs that server and generator both use.
+    pub(super) shared_cpus: Vec<usize>,
+}
+
+/// Ascending, each once.
+fn union(one: &[usize], other: &[usize]) -> Vec<usize> {
+    one.iter().chain(other).copied().collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 fn check(config: &Config) {
@@ -193,23 +226,6 @@ fn check(config: &Config) {
     assert!(config.reconnect != Some(0), "at least one message a connection");
     assert!(config.depth >= 1, "at least one message in flight");
     assert!(!matches!(config.load, Load::Open { rate: 0, .. }), "at least one message a second");
-}
-
-fn server_threads(config: &Config, connected: &Connected) -> Option<ServerThreads> {
-    match &config.server {
-        Server::Started { id, .. } => {
-            Pid::from_raw(i32::try_from(*id).ok()?).map(ServerThreads::OfTree)
-        }
-        Server::Embedded { thread_ids, .. } => {
-            Some(ServerThreads::Embedded(OwnThreads(thread_ids.clone())))
-        }
-        Server::External => {
-            let own = connected.sockets.first()?.local_addr().ok()?;
-            let target = connected.dialer.target();
-            let is_on_this_host = target.ip().is_loopback() || target.ip() == own.ip();
-            is_on_this_host.then(|| ServerThreads::listening_on(target))?
-        }
-    }
 }
 
 /// What the threads share with each other and with the observer.

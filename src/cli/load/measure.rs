@@ -17,7 +17,7 @@ use super::target;
 use crate::cpus::{self, CpusError, PinningRefusal};
 use crate::load::{
     self, Arrival, Assertion, Config, Interrupt, Load, Server, Sizes, Target, allow_descriptors,
-    check_sources,
+    check_sources, server_cpus,
 };
 use crate::say;
 
@@ -152,7 +152,9 @@ impl Measuring {
     ///
     /// Names the first option that is not possible, and what would be.
     pub(super) fn resolve(&self, target: Option<&str>) -> Result<Setup, LoadError> {
-        let place = target.map_or(ServerPlace::Any, |_| ServerPlace::Elsewhere);
+        let target = target.map(target::resolve).transpose()?;
+        let running = target.as_ref().map(server_cpus);
+        let place = running.as_deref().map_or(ServerPlace::Any, ServerPlace::Running);
         let (config, server_cpus) = self.resolve_beside(place, target)?;
         let embedded = server_cpus.first().map(|cpu| EmbeddedServer::suiting(&config, *cpu));
         if embedded.is_some() {
@@ -166,7 +168,7 @@ impl Measuring {
     pub(super) fn resolve_beside(
         &self,
         server: ServerPlace<'_>,
-        target: Option<&str>,
+        target: Option<Target>,
     ) -> Result<(Config, Vec<usize>), LoadError> {
         let connections = within("--connections", self.connections, 1, 1_000_000)?;
         let ramp_up = self.ramp_up.unwrap_or_default();
@@ -175,7 +177,7 @@ impl Measuring {
         let depth = self.depth(load)?;
         let place = self.place(server, connections)?;
         self.allow_descriptors(false, connections)?;
-        let target = target.map_or(Ok(target::unknown()), target::resolve)?;
+        let target = target.unwrap_or_else(target::unknown);
         let config = Config {
             sources: self.sources(&target)?,
             target,

@@ -189,6 +189,11 @@ pub(super) struct Percentiles {
 struct ServerCpu {
     /// For each message in the measured window.
     cpu_ns_per_message: f64,
+    /// Share of the window that its threads waited for a CPU that others had, of the one that waited
+    /// most; null where it cannot be known.
+    waited_share: Option<f64>,
+    /// The longest of their waits was at least so long.
+    longest_wait_ns: Option<u64>,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -228,9 +233,11 @@ impl<'a> From<&'a Report> for Document<'a> {
                 connect: report.latency.connect.as_ref().map(Percentiles::from),
             },
             carried_over: report.carried_over,
-            server_cpu: report
-                .server_cpu_ns_per_message
-                .map(|cpu_ns_per_message| ServerCpu { cpu_ns_per_message }),
+            server_cpu: report.server_cpu_ns_per_message.map(|cpu_ns_per_message| ServerCpu {
+                cpu_ns_per_message,
+                waited_share: report.server_waited_share,
+                longest_wait_ns: report.server_longest_wait_ns,
+            }),
             verdict: Verdict {
                 valid: report.verdict.is_valid(),
                 reasons: &report.verdict.reasons,

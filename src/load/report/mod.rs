@@ -25,7 +25,7 @@ pub use self::text::text;
 use self::usage::Usage;
 use super::assertion::Finding;
 use super::clock::nanos;
-use super::config::{Config, Load, Server};
+use super::config::{Config, Load};
 use super::host::Host;
 use super::latencies::Latencies;
 use super::outcome::{Evidence, Outcome};
@@ -60,6 +60,11 @@ pub struct Report {
     pub carried_over: CarriedOver,
     /// CPU time of the server per message, in nanoseconds, where its threads are known.
     pub server_cpu_ns_per_message: Option<f64>,
+    /// Share of the window that the server's threads waited for a CPU that others had, 0 to 1: of the
+    /// one that waited most, where they are known.
+    pub server_waited_share: Option<f64>,
+    /// The longest of their waits was at least so long, in nanoseconds.
+    pub server_longest_wait_ns: Option<u64>,
     /// CPU time of the generator's threads per message, in nanoseconds.
     pub generator_cpu_ns_per_message: Option<f64>,
     /// The same as a share of the time of the CPUs that it could have used, 0 to 1.
@@ -67,8 +72,6 @@ pub struct Report {
     /// Open loop: share of the window in which the busiest generator thread was not waiting for a
     /// reply or a message's time, 0 to 1. Polling is waiting.
     pub generator_busy_share: Option<f64>,
-    /// What a reader of the numbers should know, beside the verdict.
-    pub notes: Vec<String>,
     /// What became of the assertions of `config`, in their order.
     pub findings: Vec<Finding>,
     /// How many connections ended before the run did, by the kind of their end: `closed`, `reset`
@@ -183,9 +186,15 @@ impl Report {
             warmup_ns: nanos(config.warmup),
             depth: config.depth,
             backlogs: measurement.backlogs.clone(),
+            server: measurement.server.clone(),
+            server_waited: measurement.server_waited,
+            shared_cpus: measurement.shared_cpus.clone(),
+            stolen_ns: usage.stolen_in_use_ns.map(|ns| ns / measurement.cpus_in_use),
             gone_after_ns: measurement.gone_after_ns,
             drifts: measurement.drifts.clone(),
         };
+        let server_waited_share = circumstances.server_waited_share();
+        let server_longest_wait_ns = measurement.server_waited.map(|waited| waited.longest_ns);
         let (address, was_interrupted) = (measurement.address, measurement.was_interrupted);
         let recorder = merged(measurement);
         let verdict = verdict::judge(&recorder, &circumstances);
@@ -212,10 +221,11 @@ impl Report {
             carried_over: recorder.carried_over,
             throughput,
             server_cpu_ns_per_message: usage.server_ns_per_message(),
+            server_waited_share,
+            server_longest_wait_ns,
             generator_cpu_ns_per_message: usage.generator_ns_per_message(),
             generator_cpu_share: usage.generator_ran_share(),
             generator_busy_share: is_open_loop.then_some(busiest),
-            notes: notes(config),
             findings: Vec::new(),
             endings,
             verdict,
@@ -287,20 +297,4 @@ fn endings(recorder: &Recorder) -> BTreeMap<String, u64> {
         *endings.entry(ending.name()).or_default() += connections;
     }
     endings
-}
-
-fn notes(config: &Config) -> Vec<String> {
-    let mut notes = Vec::new();
-    if let Server::Started { cpus, .. } | Server::Embedded { cpus, .. } = &config.server {
-        let shared: Vec<usize> =
-            cpus.iter().copied().filter(|cpu| config.cpus.contains(cpu)).collect();
-        if !shared.is_empty() {
-            notes.push(format!(
-                "server and generator share CPU {}: each waits for the other, which costs both \
-                 rate and latency",
-                format::list(&shared),
-            ));
-        }
-    }
-    notes
 }

@@ -36,8 +36,7 @@ fn write_setting(out: &mut String, report: &Report) -> fmt::Result {
     if let Some(reconnect) = reconnect(&report.config) {
         writeln!(out, "  reconnect  {reconnect}")?;
     }
-    write_host(out, &report.host, &stolen(report))?;
-    report.notes.iter().try_for_each(|note| writeln!(out, "  note       {note}"))
+    write_host(out, &report.host, &stolen(report))
 }
 
 /// What is sent, and how.
@@ -173,8 +172,11 @@ fn write_rates(out: &mut String, report: &Report) -> fmt::Result {
     };
     write!(
         out,
-        "\nCPU          server {}, generator {}",
+        "\nCPU          server {}{}, generator {}",
         per_message(report.server_cpu_ns_per_message),
+        report.server_waited_share.map_or_else(String::new, |share| {
+            format!(" (waited {} of the time)", percent(share))
+        }),
         per_message(report.generator_cpu_ns_per_message),
     )?;
     match (report.generator_busy_share, report.generator_cpu_share) {

@@ -4,8 +4,9 @@ use super::super::config::Load;
 use super::super::recorder::{CarriedOver, Recorder};
 use super::super::report::Quantile;
 use super::super::report::format::{nanos, percent};
+use super::Circumstances;
+use super::host::{self, Gravity};
 use super::pace::{Lateness, excused_by_stalls};
-use super::{Circumstances, host};
 
 /// A generator whose threads want to run for this share of the time is what limits a closed loop:
 /// it was hardly ever the server that it waited for.
@@ -15,17 +16,21 @@ const STARVED_FROM: f64 = 0.05;
 
 /// The warnings, the gravest first.
 pub(super) fn of(recorder: &Recorder, circumstances: &Circumstances) -> Vec<String> {
-    [
+    let of_server = host::of_server(circumstances, Gravity::Notable);
+    let others = [
+        host::steal(circumstances, Gravity::Notable),
+        host::hidden(circumstances),
         starvation(circumstances),
         limit(circumstances),
         late_tail(recorder, circumstances),
         carried_over(recorder, circumstances),
-        host::stalls(recorder, host::Gravity::Notable),
-    ]
-    .into_iter()
-    .flatten()
-    .chain(circumstances.drifts.iter().cloned())
-    .collect()
+        host::stalls(recorder, Gravity::Notable),
+    ];
+    of_server
+        .into_iter()
+        .chain(others.into_iter().flatten())
+        .chain(circumstances.drifts.iter().cloned())
+        .collect()
 }
 
 /// Something else had the generator's CPUs.

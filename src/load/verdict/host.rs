@@ -2,6 +2,9 @@
 
 use super::super::recorder::Recorder;
 use super::super::report::format::{nanos, percent};
+use super::super::server_view::Hidden;
+use super::Circumstances;
+use crate::cpus;
 
 /// How much a reader must know of something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,6 +25,77 @@ impl Gravity {
             _ => None,
         }
     }
+}
+
+/// The server's threads waited for their CPUs; what they share with the generator comes first.
+pub(super) fn of_server(circumstances: &Circumstances, gravity: Gravity) -> Vec<String> {
+    let waits = waits(circumstances);
+    let gravest = waits.as_ref().map(|(gravity, _)| *gravity);
+    // A warning of its own where the waits are none.
+    let of_overlap = gravest.unwrap_or(Gravity::Notable);
+    let overlap = overlap(circumstances).filter(|_| of_overlap == gravity);
+    let waits = waits.filter(|(of_waits, _)| *of_waits == gravity).map(|(_, waits)| waits);
+    overlap.into_iter().chain(waits).collect()
+}
+
+fn waits(circumstances: &Circumstances) -> Option<(Gravity, String)> {
+    let server = &circumstances.server;
+    let waited = circumstances.server_waited?;
+    let share = circumstances.server_waited_share()?;
+    let cpus = cpus::format_list(&server.cpus);
+    let text = format!(
+        "{} waited {} of the time for CPU {cpus}, once for {} or longer: these are the host's \
+         latencies; see what runs there (ps -eLo psr,pcpu,pid,comm --sort=-pcpu | head), and give \
+         the server CPUs of its own (taskset)",
+        server.name(),
+        percent(share),
+        nanos(waited.longest_ns),
+    );
+    Some((Gravity::of(share)?, text))
+}
+
+fn overlap(circumstances: &Circumstances) -> Option<String> {
+    let shared = &circumstances.shared_cpus;
+    (!shared.is_empty()).then(|| {
+        format!(
+            "{} and generator share CPU{} {}: each waits for the other; bind the server to some \
+             (ringback serve --cpus, or taskset), the generator to others (--cpus)",
+            circumstances.server.name(),
+            if shared.len() == 1 { "" } else { "s" },
+            cpus::format_list(shared),
+        )
+    })
+}
+
+/// What cannot be known of a server that is not seen.
+pub(super) fn hidden(circumstances: &Circumstances) -> Option<String> {
+    let (whose, remedy) = match circumstances.server.threads.as_ref().err()? {
+        Hidden::OtherHost => (
+            "it is on another host",
+            "compare /proc/PID/schedstat there before and after a run, or run ringback-load there",
+        ),
+        Hidden::OtherUser => (
+            "its process is another user's, or in another container",
+            "run ringback-load as that user or as root, in the host's PID namespace",
+        ),
+        Hidden::ThisProcess => return None,
+    };
+    Some(format!("whether the server waited for a CPU cannot be known: {whose}; {remedy}"))
+}
+
+/// A hypervisor ran something else on the CPUs in use.
+pub(super) fn steal(circumstances: &Circumstances, gravity: Gravity) -> Option<String> {
+    /// The kernel counts in ticks of 10 ms: fewer than three are chance.
+    const MIN_STOLEN_NS: u64 = 30_000_000;
+    let stolen_ns = circumstances.stolen_ns.filter(|ns| *ns >= MIN_STOLEN_NS)?;
+    let share = stolen_ns as f64 / circumstances.measured_ns as f64;
+    (Gravity::of(share) == Some(gravity)).then(|| {
+        format!(
+            "the hypervisor ran something else on the CPUs in use for {} of the time (steal, see \
+             vmstat 1): these are the host's latencies; measure on a host with CPUs of its own",
+            percent(share),
+        )
+    })
 }
 
 /// The generator's process stood still. The closed loop shows no trace of it but a lower rate.

@@ -9,10 +9,13 @@ mod tests;
 
 use hdrhistogram::Histogram;
 
+use self::host::Gravity;
 use super::assertion::{Assertion, Finding, Measured};
 use super::config::Load;
 use super::recorder::Recorder;
 use super::report::format::nanos;
+use super::server_view::ServerView;
+use super::waits::Waited;
 
 /// Whether a measurement may be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -104,18 +107,36 @@ pub(super) struct Circumstances {
     pub(super) backlogs: Vec<u64>,
     /// When the last connection was gone, since the run began, if that was before its end.
     pub(super) gone_after_ns: Option<u64>,
+    /// The server as it was seen.
+    pub(super) server: ServerView,
+    /// What its threads waited for a CPU, where that can be seen.
+    pub(super) server_waited: Option<Waited>,
+    /// CPUs that server and generator both use.
+    pub(super) shared_cpus: Vec<usize>,
+    /// Time that a hypervisor kept the CPUs in use from running, each for so long on average, in
+    /// nanoseconds.
+    pub(super) stolen_ns: Option<u64>,
     /// What was different between the halves of the window.
     pub(super) drifts: Vec<String>,
+}
+
+impl Circumstances {
+    /// Share of the window that the server waited for CPUs that others had.
+    pub(super) fn server_waited_share(&self) -> Option<f64> {
+        Some(self.server_waited?.share_for_others(self.server.cpus.len().max(1)))
+    }
 }
 
 /// Weighs the evidence of a whole run.
 pub(super) fn judge(recorder: &Recorder, circumstances: &Circumstances) -> Verdict {
     let mut reasons: Vec<String> = interruption(circumstances).into_iter().collect();
+    reasons.extend(host::of_server(circumstances, Gravity::Fatal));
+    reasons.extend(host::steal(circumstances, Gravity::Fatal));
     reasons.extend(circumstances.gone_after_ns.map(losses::of_all));
     reasons.extend(losses::of_connections(recorder));
     reasons.extend(losses::of_messages(recorder));
     reasons.extend(losses::of_silent_connections(recorder));
-    reasons.extend(host::stalls(recorder, host::Gravity::Fatal));
+    reasons.extend(host::stalls(recorder, Gravity::Fatal));
     let mut is_rate_reached = true;
     let mut is_merely_late = false;
     if let Load::Open { rate, arrival } = circumstances.load {

@@ -3,6 +3,7 @@ use super::super::config::Arrival;
 use super::super::connection::Sent;
 use super::super::dial::Failure;
 use super::super::recorder::Window;
+use super::super::server_view::Hidden;
 use super::super::wire::Ending;
 use super::*;
 
@@ -21,6 +22,10 @@ fn calm() -> Circumstances {
         warmup_ns: 0,
         depth: 8,
         backlogs: vec![],
+        server: ServerView { threads: Err(Hidden::ThisProcess), cpus: vec![0] },
+        server_waited: None,
+        shared_cpus: vec![],
+        stolen_ns: Some(0),
         planned_ns: WINDOW.length_ns(),
         measured_ns: WINDOW.length_ns(),
     }
@@ -354,6 +359,68 @@ fn a_generator_without_a_cpu_is_warned_of() {
     let verdict = judge(&recorder, &starved);
     assert!(verdict.is_valid());
     assert!(verdict.warnings[0].contains("waited for a CPU for 50 % of the time"));
+}
+
+/// A server on CPU 0 one of whose threads waited for this share of the window, while they ran for
+/// another, beside a generator on these CPUs.
+fn waiting(share: f64, ran: f64, shared_cpus: &[usize]) -> Circumstances {
+    Circumstances {
+        server_waited: Some(Waited { share, longest_ns: 45_000_000, ran }),
+        shared_cpus: shared_cpus.to_vec(),
+        ..calm()
+    }
+}
+
+#[test]
+fn a_server_that_waits_for_its_cpu_is_told_and_then_invalid() {
+    let recorder = open_loop(|_| 0, false, |_| 50_000);
+    assert!(judge(&recorder, &waiting(0.019, 0.1, &[])).warnings.is_empty());
+    let verdict = judge(&recorder, &waiting(0.03, 0.1, &[]));
+    assert!(verdict.is_valid());
+    assert!(verdict.warnings[0].starts_with("the server waited 3"));
+    let reason = only_reason(&recorder, &waiting(0.61, 0.2, &[]));
+    assert!(reason.starts_with("the server waited 61 % of the time for CPU 0, once for 45.0 ms"));
+    // A server of many threads that has its CPU to itself waits for nobody else.
+    assert!(judge(&recorder, &waiting(0.61, 0.99, &[])).warnings.is_empty());
+}
+
+#[test]
+fn shared_cpus_are_named_before_what_comes_of_them() {
+    let recorder = open_loop(|_| 0, false, |_| 50_000);
+    let verdict = judge(&recorder, &waiting(0.0, 0.1, &[0]));
+    assert!(verdict.is_valid());
+    assert!(verdict.warnings[0].starts_with("the server and generator share CPU 0: "));
+    let verdict = judge(&recorder, &waiting(0.5, 0.1, &[0]));
+    let [first, second] = verdict.reasons.as_slice() else { panic!("{verdict:?}") };
+    assert!(first.contains("generator share CPU 0") && second.contains("waited 50 %"));
+    assert!(verdict.warnings.is_empty());
+}
+
+#[test]
+fn what_cannot_be_known_of_a_server_is_told_with_the_remedy() {
+    let recorder = open_loop(|_| 0, false, |_| 50_000);
+    for (hidden, words) in [
+        (Hidden::OtherHost, "it is on another host; compare /proc/PID/schedstat there"),
+        (Hidden::OtherUser, "run ringback-load as that user or as root"),
+    ] {
+        let server = ServerView { threads: Err(hidden), cpus: vec![] };
+        let verdict = judge(&recorder, &Circumstances { server, ..calm() });
+        assert!(verdict.is_valid());
+        assert!(verdict.warnings[0].contains(words), "{verdict:?}");
+    }
+}
+
+#[test]
+fn stolen_time_is_told_and_then_invalid() {
+    let recorder = open_loop(|_| 0, false, |_| 50_000);
+    let stolen = |ms: u64| Circumstances { stolen_ns: Some(ms * 1_000_000), ..calm() };
+    assert!(judge(&recorder, &stolen(19)).warnings.is_empty());
+    let verdict = judge(&recorder, &stolen(40));
+    assert!(verdict.is_valid() && verdict.warnings[0].starts_with("the hypervisor ran something"));
+    assert!(only_reason(&recorder, &stolen(110)).contains("for 11 % of the time"));
+    // Two ticks of a short window are chance.
+    let short = Circumstances { measured_ns: 100_000_000, planned_ns: 100_000_000, ..stolen(20) };
+    assert!(judge(&recorder, &short).is_valid());
 }
 
 #[test]
