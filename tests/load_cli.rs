@@ -72,6 +72,7 @@ fn what_is_not_possible_is_a_usage_error_with_its_fix() {
         (&["--source", "127.0.0.2-9"], "\"9\" is not an IP address"),
         (&["--source", "192.0.2.1"], "--source: cannot connect from 192.0.2.1: "),
         (&["--source", "::1"], "use addresses of the target's family"),
+        (&["--timeout", "0s"], "--timeout is not possible: use 1ms"),
         (&["--ramp-up", "2400h"], "--ramp-up are too long"),
         (&["-r", "10x"], "use k, M, G or none"),
         (&["--cpus", "1000"], "CPU 1000 is not one this process may use"),
@@ -191,6 +192,51 @@ fn an_invalid_measurement_is_exit_code_4_and_still_a_report() {
     let text = ringback_load(&[&address, "-c", "2", "-d", "200ms", "--warmup", "0s"]);
     let text = String::from_utf8(text.stdout).unwrap();
     assert!(text.contains("INVALID") && text.contains("corrupted"), "{text}");
+}
+
+#[test]
+fn who_is_no_echo_server_is_told_before_the_load() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let connections = thread::spawn(move || {
+        let banner = |socket: &mut std::net::TcpStream| socket.write_all(b"220 mail ready\r\n");
+        listener.incoming().flatten().take(2).map(|mut socket| banner(&mut socket)).count()
+    });
+    let short = ["-c", "64", "-d", "100ms", "--warmup", "0s"];
+    let words = ": it answered \"220 mail ready\\r\\n\"; name another target or --protocol";
+    assert_fails(&[&[&*address], &short[..]].concat(), 1, words);
+    assert_fails(&[&["sweep", &address, "--quiet"], &short[..]].concat(), 1, words);
+    assert_eq!(connections.join().unwrap(), 2, "one connection each");
+}
+
+#[test]
+fn without_a_preflight_the_server_sees_nothing_but_the_load() {
+    for (option, more) in [(None, 1), (Some("--no-preflight"), 0)] {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let (tell, told) = std::sync::mpsc::channel();
+        thread::spawn(move || {
+            for mut socket in listener.incoming().flatten() {
+                tell.send(0).unwrap();
+                let tell = tell.clone();
+                thread::spawn(move || {
+                    let mut message = [0; 64];
+                    while socket.read_exact(&mut message).is_ok() {
+                        let _ = tell.send(1);
+                        let _ = socket.write_all(&message);
+                    }
+                });
+            }
+        });
+        let short = ["-c", "2", "-d", "100ms", "--warmup", "0s", "-r", "100", "--format", "json"];
+        let output = ringback_load(&[&[&*address], &short[..], option.as_slice()].concat());
+        let json: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let seen: Vec<u64> = told.try_iter().collect();
+        assert_eq!(json["totals"]["sent"], 10);
+        assert_eq!(seen.iter().sum::<u64>(), 10 + more, "messages");
+        assert_eq!(seen.iter().filter(|of| **of == 0).count() as u64, 2 + more, "connections");
+        assert_eq!(json["config"]["preflight"], option.is_none());
+    }
 }
 
 #[test]

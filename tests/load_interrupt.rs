@@ -21,7 +21,7 @@ impl Load {
     fn start(arguments: &[&str]) -> Self {
         let child = Command::new(env!("CARGO_BIN_EXE_ringback-load"))
             .args(arguments)
-            .args(["-d", "1h", "--format", "json"])
+            .args(["-d", "1h", "--format", "json", "--no-preflight"])
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -200,6 +200,22 @@ fn connections_to(listener: &TcpListener) -> usize {
     let port = format!(":{:04X} ", listener.local_addr().unwrap().port());
     let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
     table.lines().filter(|line| line.contains(&port) && line.contains(" 01 ")).count() / 2
+}
+
+#[test]
+fn the_message_before_the_load_is_interrupted_too() {
+    let (address, told) = serve(false);
+    let child = Command::new(env!("CARGO_BIN_EXE_ringback-load"))
+        .args([&address.to_string(), "--quiet"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let running = Load { child, begun: Instant::now() };
+    wait_for_bytes(&told, 64);
+    running.signal(Signal::INT);
+    let stderr = String::from_utf8(running.finish().stderr).unwrap();
+    assert!(stderr.contains("interrupted while connecting"), "{stderr}");
 }
 
 #[test]

@@ -275,7 +275,8 @@ fn a_server_that_goes_away_does_not_take_with_it_what_was_measured() {
         let mut message = [0; 64];
         while socket.read_exact(&mut message).is_ok() && socket.write_all(&message).is_ok() {}
     });
-    let short = ["-c", "1", "-d", "300ms", "--warmup", "0s", "--rates", "100,200"];
+    let short =
+        ["-c", "1", "-d", "300ms", "--warmup", "0s", "--rates", "100,200", "--no-preflight"];
     let output = ringback_load(&[&["sweep", &address], &short[..]].concat());
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(text.contains("200/s is INVALID\n  - cannot connect to "), "{text}");
@@ -289,7 +290,8 @@ fn a_search_whose_server_dies_says_so() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
     thread::spawn(move || {
-        for _ in 0..3 {
+        // Two probes, each with its message before.
+        for _ in 0..4 {
             let (mut socket, _) = listener.accept().unwrap();
             let mut message = [0; 64];
             while socket.read_exact(&mut message).is_ok() && socket.write_all(&message).is_ok() {}

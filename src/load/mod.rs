@@ -46,6 +46,7 @@ mod outcome;
 mod pattern;
 pub mod picture;
 mod poller;
+mod preflight;
 mod probe;
 mod probe_table;
 mod process_table;

@@ -33,7 +33,9 @@ impl Probe {
         let outcome = match run(&at_rate(config, rate), on_progress) {
             Ok(report) => Ok(report),
             Err(error @ RunError::NothingReceived { .. }) => Err(error.to_string()),
-            Err(error @ RunError::Connect { .. }) if !is_first => Err(error.to_string()),
+            Err(error @ (RunError::Connect { .. } | RunError::NoEcho { .. })) if !is_first => {
+                Err(error.to_string())
+            }
             Err(RunError::Interrupted { .. }) => return Ok(None),
             Err(error) => return Err(error),
         };

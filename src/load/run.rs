@@ -21,6 +21,7 @@ use super::latencies::Latencies;
 use super::observer::{Counters, Observer, Samples};
 use super::orders::Orders;
 use super::poller::Poller;
+use super::preflight;
 use super::recorder::{Recorder, Window};
 use super::report::Report;
 use super::schedule::{Schedule, Sequence};
@@ -41,6 +42,19 @@ pub enum RunError {
         target: String,
         /// What the last address answered.
         source: io::Error,
+    },
+    /// Whoever listens there is no echo server, or of another protocol.
+    #[error(
+        "{target} is no server that echoes {protocol} messages: {why}; name another target or \
+         --protocol, or measure it all the same with --no-preflight"
+    )]
+    NoEcho {
+        /// The target as the user wrote it.
+        target: String,
+        /// The protocol's name.
+        protocol: &'static str,
+        /// What was seen instead.
+        why: String,
     },
     /// Not one complete reply came.
     #[error("nothing was received from {target}: {why}")]
@@ -67,6 +81,19 @@ pub enum RunError {
     /// The kernel refused something that every run needs.
     #[error("cannot run the load generator (Linux 5.11 or later is needed): {0}")]
     System(#[from] io::Error),
+}
+
+impl RunError {
+    fn of_preflight(config: &Config, failure: preflight::Failure) -> Self {
+        let target = config.target.name.clone();
+        match failure {
+            preflight::Failure::Connect(source) => Self::Connect { target, source },
+            preflight::Failure::NoEcho(why) => {
+                Self::NoEcho { target, protocol: config.protocol.name(), why }
+            }
+            preflight::Failure::Interrupted => Self::Interrupted { doing: "connecting" },
+        }
+    }
 }
 
 fn is_it_there(error: &io::Error) -> &'static str {
@@ -107,6 +134,9 @@ pub fn run(config: &Config, on_progress: &mut dyn FnMut(Progress)) -> Result<Rep
 pub fn run_watched(config: &Config, watch: &mut dyn Watch) -> Result<Report, RunError> {
     check(config);
     let host = Host::detect();
+    if config.preflight {
+        preflight::check(config).map_err(|failure| RunError::of_preflight(config, failure))?;
+    }
     let connected = connect_all(config);
     if config.interrupt.is_raised() {
         return Err(RunError::Interrupted { doing: "connecting" });
@@ -272,6 +302,7 @@ fn divide<'run>(
             orders: shared.orders,
             giver: collector.giver(),
             counters,
+            timeout_ns: nanos(config.timeout),
         });
     }
     for (number, socket) in sockets.into_iter().enumerate() {

@@ -282,6 +282,27 @@ fn a_surplus_byte_ends_the_connection() {
 }
 
 #[test]
+fn replies_are_awaited_for_as_long_as_is_asked_for() {
+    let config = |timeout| Config {
+        duration: Duration::from_millis(100),
+        warmup: Duration::ZERO,
+        timeout,
+        ..short(serve(|_, socket| {
+            thread::sleep(Duration::from_secs(2));
+            echo(socket);
+        }))
+    };
+    let report = measure(&config(Config::TIMEOUT));
+    assert_eq!((report.totals.received, report.totals.lost), (4, 0));
+    let Err(RunError::NothingReceived { why, .. }) =
+        run(&config(Duration::from_millis(50)), &mut |_| {})
+    else {
+        panic!("nothing comes in time");
+    };
+    assert!(why.contains("4 of 4 messages sent were lost: no reply within --timeout"), "{why}");
+}
+
+#[test]
 fn a_truncated_reply_is_lost_after_the_drain() {
     let address = serve(|number, mut socket| {
         if number == 0 {

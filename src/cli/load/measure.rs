@@ -59,6 +59,14 @@ pub struct Measuring {
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = parse_duration)]
     #[arg(help_heading = LOAD)]
     warmup: Duration,
+    /// How long to wait for replies after the measured window, and for the server's FIN after ours
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = parse_duration)]
+    #[arg(help_heading = LOAD)]
+    timeout: Duration,
+    /// No message on a connection of its own before the load: it tells within 2 s that the target is
+    /// no echo server
+    #[arg(long, help_heading = LOAD)]
+    no_preflight: bool,
     /// Bytes of a message, up to 16MiB: one size, a range drawn from evenly (64..1024, both ends
     /// included), or sizes with weights (64:90,4KiB:10)
     #[arg(short, long, value_name = "BYTES", default_value = "64", value_parser = parse_sizes)]
@@ -155,9 +163,11 @@ impl Measuring {
         let target = target.map(target::resolve).transpose()?;
         let running = target.as_ref().map(server_cpus);
         let place = running.as_deref().map_or(ServerPlace::Any, ServerPlace::Running);
-        let (config, server_cpus) = self.resolve_beside(place, target)?;
+        let (mut config, server_cpus) = self.resolve_beside(place, target)?;
         let embedded = server_cpus.first().map(|cpu| EmbeddedServer::suiting(&config, *cpu));
         if embedded.is_some() {
+            // It is known to echo.
+            config.preflight = false;
             self.allow_descriptors(true, config.connections)?;
         }
         Ok(Setup { config, embedded })
@@ -172,7 +182,7 @@ impl Measuring {
     ) -> Result<(Config, Vec<usize>), LoadError> {
         let connections = within("--connections", self.connections, 1, 1_000_000)?;
         let ramp_up = self.ramp_up.unwrap_or_default();
-        check_times(self.duration, self.warmup, ramp_up)?;
+        check_times(self.duration, self.warmup, ramp_up, self.timeout)?;
         let load = self.load()?;
         let depth = self.depth(load)?;
         let place = self.place(server, connections)?;
@@ -195,6 +205,8 @@ impl Measuring {
             cpus: place.generator,
             seed: self.seed,
             spin: if place.may_spin { Config::SPIN } else { Duration::ZERO },
+            timeout: self.timeout,
+            preflight: !self.no_preflight,
             assertions: self.assertions.clone(),
             interrupt: Interrupt::default(),
         };

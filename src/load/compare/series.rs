@@ -165,9 +165,11 @@ impl Comparing<'_> {
                 let metric = self.comparison.metric.of(&report);
                 Ok(Run { metric, is_valid: report.verdict.is_valid(), findings: report.findings })
             }
-            Err(error @ (RunError::Connect { .. } | RunError::NothingReceived { .. })) => {
-                Ok(Run { metric: Err(error.to_string()), is_valid: false, findings: Vec::new() })
-            }
+            Err(
+                error @ (RunError::Connect { .. }
+                | RunError::NoEcho { .. }
+                | RunError::NothingReceived { .. }),
+            ) => Ok(Run { metric: Err(error.to_string()), is_valid: false, findings: Vec::new() }),
             Err(RunError::Interrupted { .. }) => Err(Stop::Interrupted),
             Err(error) => Err(Stop::Run(error)),
         }

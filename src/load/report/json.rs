@@ -101,6 +101,10 @@ pub(in crate::load) struct Config<'a> {
     arrival: Option<&'static str>,
     /// Most messages in flight on a connection.
     depth: usize,
+    /// How long replies were awaited after the measured window.
+    timeout_ns: u64,
+    /// Whether one message was exchanged before the load.
+    preflight: bool,
     /// Generator threads.
     threads: usize,
     /// CPUs that they were pinned to; none if they were not.
@@ -326,6 +330,8 @@ impl<'a> From<&'a crate::load::Config> for Config<'a> {
             rate_per_s,
             arrival,
             depth: config.depth,
+            timeout_ns: nanos(config.timeout),
+            preflight: config.preflight,
             threads: config.threads,
             cpus: &config.cpus,
             server_cpus: match &config.server {

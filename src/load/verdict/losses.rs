@@ -35,7 +35,7 @@ pub(super) fn of_messages(recorder: &Recorder) -> Vec<String> {
     let mut reasons = Vec::new();
     if totals.lost > 0 {
         reasons.push(format!(
-            "{} of {} messages sent were lost: no reply within the drain, or before their \
+            "{} of {} messages sent were lost: no reply within --timeout of the window, or before their \
              connection ended",
             count(totals.lost),
             count(totals.sent),

@@ -29,8 +29,6 @@ use super::schedule::Schedule;
 use super::seconds::Giver;
 use super::wire::RECEIVE_CHUNK;
 
-/// How long replies are awaited after the measured window.
-pub(super) const DRAIN_NS: u64 = 5_000_000_000;
 /// Messages sent on time's demand before replies are looked at again.
 const DUE_PER_TURN: usize = 64;
 /// Messages of a thread that may wait for a slot (32 MiB of times); what is due beyond that is
@@ -63,6 +61,8 @@ pub(super) struct Parts<'run> {
     pub(super) recorder: Recorder,
     /// Takes the histograms of each second.
     pub(super) giver: Giver,
+    /// How long replies are awaited after the measured window, and a server's FIN after ours.
+    pub(super) timeout_ns: u64,
     /// Where others read how far it is.
     pub(super) counters: &'run Counters,
 }
@@ -92,6 +92,7 @@ pub(super) struct Worker<'run> {
     /// When the measured window ends: nothing is intended from then on.
     end_ns: u64,
     clock: Clock,
+    timeout_ns: u64,
     /// The clock as last read.
     now_ns: u64,
     /// Open loop: until when replies are polled for.
@@ -122,6 +123,7 @@ impl<'run> Worker<'run> {
             lanes: parts.lanes,
             renewal: parts.renewal,
             closing: 0,
+            timeout_ns: parts.timeout_ns,
             turn: 0,
             content: parts.content,
             pace: parts.pace,
@@ -190,8 +192,13 @@ impl<'run> Worker<'run> {
     fn is_done(&self) -> bool {
         let is_all_answered = self.in_flight == 0 && self.backlog == 0 && self.closing == 0;
         (self.is_released && self.is_all_sent() && is_all_answered)
-            || self.now_ns >= self.end_ns + DRAIN_NS
+            || self.now_ns >= self.drain_end_ns()
             || self.alive == 0
+    }
+
+    /// Until when replies are awaited.
+    fn drain_end_ns(&self) -> u64 {
+        self.end_ns.saturating_add(self.timeout_ns)
     }
 
     /// Whether no message will become due any more.
@@ -230,7 +237,7 @@ impl<'run> Worker<'run> {
             Pace::Open { schedule, spin_ns } if schedule.next_ns() < self.end_ns => {
                 Some(schedule.next_ns().saturating_sub(*spin_ns))
             }
-            Pace::Closed | Pace::Open { .. } => Some(self.end_ns + DRAIN_NS),
+            Pace::Closed | Pace::Open { .. } => Some(self.drain_end_ns()),
         };
         message_ns.into_iter().chain(self.deadlines.next_ns()).min()
     }
