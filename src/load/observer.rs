@@ -9,7 +9,7 @@ use super::clock::{Clock, nanos};
 use super::config::Config;
 use super::cpu::{CpuTime, OwnThreads, ServerThreads};
 use super::crew::Crew;
-use super::host::stolen_ns;
+use super::host::{idle_ns, stolen_ns};
 use super::intervals::Intervals;
 use super::run::{Measurement, RunError};
 use super::waits::Waits;
@@ -30,6 +30,8 @@ pub(super) struct Samples {
     pub(super) stolen_ns: Option<u64>,
     /// The same of the CPUs in use alone.
     pub(super) stolen_in_use_ns: Option<u64>,
+    /// Time that the server's CPUs had nothing to run, added up.
+    pub(super) server_idle_ns: Option<u64>,
 }
 
 /// A thread's counters, on cache lines of their own: they are written every turn and read rarely.
@@ -52,6 +54,8 @@ pub(super) struct Observer<'run> {
     pub(super) generator: OwnThreads,
     /// CPUs that the process may use.
     pub(super) cpus: &'run [usize],
+    /// CPUs that the server uses.
+    pub(super) server_cpus: &'run [usize],
     /// CPUs that server and generator use.
     pub(super) cpus_in_use: &'run [usize],
     pub(super) intervals: Intervals,
@@ -164,6 +168,7 @@ impl Observer<'_> {
             server_ns: self.server.and_then(ServerThreads::used_ns),
             generator: self.generator.time(),
             stolen_ns: stolen_ns(self.cpus),
+            server_idle_ns: idle_ns(self.server_cpus),
             stolen_in_use_ns: stolen_ns(self.cpus_in_use),
         }
     }

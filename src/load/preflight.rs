@@ -83,6 +83,7 @@ struct Exchange {
 }
 
 /// How an exchange ends early.
+#[derive(Clone, Copy)]
 enum Fault {
     Closed,
     Socket(Errno),

@@ -203,6 +203,7 @@ pub fn run_watched(config: &Config, watch: &mut dyn Watch) -> Result<Report, Run
             waits: None,
             generator,
             cpus: &host.cpus,
+            server_cpus: &server.cpus,
             cpus_in_use: &cpus_in_use,
             intervals: Intervals::new(collector, window, config),
             hiccups,

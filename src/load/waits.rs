@@ -33,15 +33,16 @@ pub(super) struct Waited {
     pub(super) share: f64,
     /// The longest single wait is at least this.
     pub(super) longest_ns: u64,
-    /// What all of them ran, in windows: more than 1 on several CPUs.
-    pub(super) ran: f64,
+    /// What all of them ran, added up.
+    pub(super) ran_ns: u64,
 }
 
 impl Waited {
-    /// Share of the window that the thread waited for others than the server's own threads: those
-    /// have had of its CPUs what they ran.
-    pub(super) fn share_for_others(self, cpus: usize) -> f64 {
-        self.share.min(1.0 - self.ran / cpus as f64).max(0.0)
+    /// Share of the window that the thread waited for others than the server's own threads: others
+    /// had of its CPUs' time what those did not run and what was not idle.
+    pub(super) fn share_for_others(self, cpus_ns: f64, idle_ns: u64) -> f64 {
+        let others = 1.0 - (self.ran_ns + idle_ns) as f64 / cpus_ns;
+        self.share.min(others).max(0.0)
     }
 }
 
@@ -90,7 +91,7 @@ impl<'run> Waits<'run> {
             let waited_ns = waited_for_others_ns(spent) + pending_ns;
             all.share = all.share.max(waited_ns as f64 / window_ns);
             all.longest_ns = all.longest_ns.max(thread.longest_ns).max(pending_ns);
-            all.ran += spent.used_ns as f64 / window_ns;
+            all.ran_ns += spent.used_ns;
         }
         (!self.threads.is_empty()).then_some(all)
     }
@@ -199,7 +200,7 @@ mod tests {
             is_over.store(true, Ordering::Relaxed);
             // Each of three has the CPU for a third of the time.
             assert!((0.4..1.01).contains(&waited.share), "{waited:?}");
-            assert!(waited.ran < 1.1 && waited.longest_ns > 0, "{waited:?}");
+            assert!(waited.ran_ns > 0 && waited.longest_ns > 0, "{waited:?}");
         });
     }
 }

@@ -188,6 +188,7 @@ impl Report {
             backlogs: measurement.backlogs.clone(),
             server: measurement.server.clone(),
             server_waited: measurement.server_waited,
+            server_idle_ns: usage.server_idle_ns.unwrap_or(0),
             shared_cpus: measurement.shared_cpus.clone(),
             stolen_ns: usage.stolen_in_use_ns.map(|ns| ns / measurement.cpus_in_use),
             gone_after_ns: measurement.gone_after_ns,

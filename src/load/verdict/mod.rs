@@ -111,6 +111,8 @@ pub(super) struct Circumstances {
     pub(super) server: ServerView,
     /// What its threads waited for a CPU, where that can be seen.
     pub(super) server_waited: Option<Waited>,
+    /// Time of the window that its CPUs had nothing to run, added up.
+    pub(super) server_idle_ns: u64,
     /// CPUs that server and generator both use.
     pub(super) shared_cpus: Vec<usize>,
     /// Time that a hypervisor kept the CPUs in use from running, each for so long on average, in
@@ -123,7 +125,8 @@ pub(super) struct Circumstances {
 impl Circumstances {
     /// Share of the window that the server waited for CPUs that others had.
     pub(super) fn server_waited_share(&self) -> Option<f64> {
-        Some(self.server_waited?.share_for_others(self.server.cpus.len().max(1)))
+        let cpus_ns = self.measured_ns as f64 * self.server.cpus.len().max(1) as f64;
+        Some(self.server_waited?.share_for_others(cpus_ns, self.server_idle_ns))
     }
 }
 

@@ -24,6 +24,7 @@ fn calm() -> Circumstances {
         backlogs: vec![],
         server: ServerView { threads: Err(Hidden::ThisProcess), cpus: vec![0] },
         server_waited: None,
+        server_idle_ns: 0,
         shared_cpus: vec![],
         stolen_ns: Some(0),
         planned_ns: WINDOW.length_ns(),
@@ -365,7 +366,7 @@ fn a_generator_without_a_cpu_is_warned_of() {
 /// another, beside a generator on these CPUs.
 fn waiting(share: f64, ran: f64, shared_cpus: &[usize]) -> Circumstances {
     Circumstances {
-        server_waited: Some(Waited { share, longest_ns: 45_000_000, ran }),
+        server_waited: Some(Waited { share, longest_ns: 45_000_000, ran_ns: (ran * 1e9) as u64 }),
         shared_cpus: shared_cpus.to_vec(),
         ..calm()
     }
@@ -382,6 +383,9 @@ fn a_server_that_waits_for_its_cpu_is_told_and_then_invalid() {
     assert!(reason.starts_with("the server waited 61 % of the time for CPU 0, once for 45.0 ms"));
     // A server of many threads that has its CPU to itself waits for nobody else.
     assert!(judge(&recorder, &waiting(0.61, 0.99, &[])).warnings.is_empty());
+    // Nor does one whose CPU takes long to wake.
+    let idle = Circumstances { server_idle_ns: 890_000_000, ..waiting(0.61, 0.1, &[]) };
+    assert!(judge(&recorder, &idle).warnings.is_empty());
 }
 
 #[test]
