@@ -171,6 +171,35 @@ fn a_server_slowed_on_purpose_is_found_worse() {
 }
 
 #[test]
+fn what_must_not_be_is_exit_code_3_and_what_cannot_be_said_6() {
+    let scene = Scene::new();
+    let (plain, slow) = (scene.server(""), scene.server("slow"));
+    // Its throughput is a twentieth.
+    let gates = ["--fail-if", "b/a<0.5", "--fail-if", "a/b>2", "--fail-if", "b/a>1.05"];
+    let options = [&["--blocks", "3", "--quiet", "--format", "json"], &gates[..]].concat();
+    let Some(output) = compare_in_peace(&plain, &slow, &options) else { return };
+    assert_eq!(output.status.code(), Some(3), "{output:?}");
+    let json = json_of(&output);
+    let met: Vec<_> = json["gates"].as_array().unwrap().iter().map(|gate| &gate["met"]).collect();
+    assert_eq!(met, [true, true, false]);
+
+    // One block has no interval, so nothing is certain.
+    let once = ["--blocks", "1", "--quiet", "--format", "json"];
+    for (options, code) in [
+        (&["--fail-if", "b/a<0.5"][..], 0),
+        (&["--fail-if", "b/a<0.5", "--fail-inconclusive"], 6),
+        (&["--fail-inconclusive"], 6),
+        (&["--fail-inconclusive", "--assert", "p50<1ns"], 3),
+    ] {
+        let options = [&once[..], options].concat();
+        let Some(output) = compare_in_peace(&plain, &slow, &options) else { return };
+        assert_eq!(output.status.code(), Some(code), "{options:?} {output:?}");
+        let ratio = &json_of(&output)["ratio"];
+        assert!(ratio["median"].is_number() && ratio["low"].is_null() && ratio["high"].is_null());
+    }
+}
+
+#[test]
 fn the_text_says_who_is_better_and_by_how_much() {
     let scene = Scene::new();
     let report = scene.path("report");
@@ -318,6 +347,7 @@ fn what_is_not_possible_is_a_usage_error() {
         ("x {addr}", &["--metric", "throughput", "-r", "1k"], "compares nothing with --rate"),
         ("x {addr}", &["--server-cpus", "1000"], "--server-cpus: CPU 1000"),
         ("x {addr}", &["--assert", "p99"], "it compares nothing"),
+        ("x {addr}", &["--fail-if", "b/a>5%"], "its limit \"5%\" is not a number above 0"),
     ];
     for (server, options, words) in cases {
         let output = compare(server, &ringback(), options);

@@ -138,7 +138,7 @@ impl Comparison {
         matches!(self, Self::Below | Self::AtMost)
     }
 
-    fn holds(self, value: f64, limit: f64) -> bool {
+    pub(super) fn holds(self, value: f64, limit: f64) -> bool {
         match self {
             Self::Below => value < limit,
             Self::AtMost => value <= limit,

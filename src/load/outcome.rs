@@ -9,6 +9,8 @@ pub(super) struct Evidence {
     pub(super) is_invalid: bool,
     /// Something that was asserted does not hold.
     pub(super) is_missed: bool,
+    /// It decides nothing, and was asked to.
+    pub(super) is_inconclusive: bool,
 }
 
 /// How a measurement, or a series of them, came out.
@@ -18,6 +20,8 @@ pub enum Outcome {
     Passed,
     /// Valid, and something that was asserted does not hold.
     Missed,
+    /// Valid, and decides nothing where it was asked to.
+    Inconclusive,
     /// Not what it claims to be.
     Invalid,
     /// Ended before its time, whatever else is wrong with it.
@@ -30,6 +34,7 @@ impl Outcome {
             Evidence { was_interrupted: true, .. } => Self::Incomplete,
             Evidence { is_invalid: true, .. } => Self::Invalid,
             Evidence { is_missed: true, .. } => Self::Missed,
+            Evidence { is_inconclusive: true, .. } => Self::Inconclusive,
             Evidence { .. } => Self::Passed,
         }
     }
@@ -37,7 +42,7 @@ impl Outcome {
     /// The word of the report's verdict.
     pub(super) fn verdict(self) -> &'static str {
         match self {
-            Self::Passed | Self::Missed => "VALID",
+            Self::Passed | Self::Missed | Self::Inconclusive => "VALID",
             Self::Invalid => "INVALID",
             Self::Incomplete => "INCOMPLETE",
         }

@@ -18,11 +18,14 @@ const EXIT_MISSED: u8 = 3;
 const EXIT_INVALID: u8 = 4;
 /// It was interrupted.
 const EXIT_INCOMPLETE: u8 = 5;
+/// A comparison decides nothing.
+const EXIT_INCONCLUSIVE: u8 = 6;
 
 /// With which code a program ends that has delivered its report.
 pub(super) fn exit_code(outcome: Outcome) -> ExitCode {
     match outcome {
         Outcome::Passed => ExitCode::SUCCESS,
+        Outcome::Inconclusive => ExitCode::from(EXIT_INCONCLUSIVE),
         Outcome::Missed => ExitCode::from(EXIT_MISSED),
         Outcome::Invalid => ExitCode::from(EXIT_INVALID),
         Outcome::Incomplete => ExitCode::from(EXIT_INCOMPLETE),

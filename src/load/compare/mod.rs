@@ -14,6 +14,7 @@
 
 mod block;
 mod claim;
+mod gate;
 mod judgement;
 mod metric;
 pub mod report;
@@ -25,10 +26,11 @@ use std::time::Duration;
 
 pub use self::block::{Block, Order, Run, Side};
 pub use self::claim::Claim;
+pub use self::gate::{Gate, GateFinding};
 pub use self::judgement::Judgement;
 pub use self::metric::Metric;
 use self::series::Series;
-pub use self::statistics::{CONFIDENCE, Estimate, RESAMPLES};
+pub use self::statistics::{CONFIDENCE, Estimate, Interval, RESAMPLES};
 use super::config::Config;
 use super::host::Host;
 use super::outcome::{Evidence, Outcome};
@@ -54,6 +56,11 @@ pub struct Comparison {
     pub metric: Metric,
     /// A smaller difference, as a share, is none: 0.01 for one per cent.
     pub min_effect: f64,
+    /// What must not be.
+    pub gates: Vec<Gate>,
+    /// Whether a comparison that decides nothing fails: about the gates, or where there is none about
+    /// which server is better.
+    pub must_conclude: bool,
     /// CPUs of the servers; any if there are none.
     pub server_cpus: Vec<usize>,
     /// How long a server may take until it listens.
@@ -81,6 +88,8 @@ pub struct Findings {
     pub judgement: Judgement,
     /// What became of the assertions.
     pub claims: Vec<Claim>,
+    /// What became of the gates, in their order.
+    pub gates: Vec<GateFinding>,
     /// Why the comparison is not valid; none if it is.
     pub invalid: Vec<String>,
     /// What a reader should know beside that.
@@ -159,12 +168,21 @@ impl Findings {
             was_interrupted: self.was_interrupted,
             is_invalid: !self.is_valid(),
             is_missed: self.is_missed(),
+            is_inconclusive: self.comparison.must_conclude && self.is_inconclusive(),
         })
     }
 
-    /// Whether a server missed an assertion in a valid run.
+    /// Whether a server missed an assertion in a valid run, or something is that must not be.
     fn is_missed(&self) -> bool {
-        !self.claims.iter().all(Claim::is_met)
+        let is_gate_met = self.gates.iter().any(|gate| gate.is_met == Some(true));
+        is_gate_met || !self.claims.iter().all(Claim::is_met)
+    }
+
+    fn is_inconclusive(&self) -> bool {
+        match self.gates.as_slice() {
+            [] => matches!(self.judgement, Judgement::Inconclusive(_)),
+            gates => gates.iter().any(|gate| gate.is_met.is_none()),
+        }
     }
 
     fn new(comparison: &Comparison, host: Host, series: Series) -> Self {
@@ -186,7 +204,9 @@ impl Findings {
             ),
             _ => Judgement::Inconclusive(vec!["the comparison is not valid".to_owned()]),
         };
+        let check = |gate: &Gate| gate.check(ratio.as_ref(), control.as_ref());
         Self {
+            gates: comparison.gates.iter().map(check).collect(),
             comparison: comparison.clone(),
             host,
             ratio,
@@ -222,7 +242,7 @@ pub fn compare(
 }
 
 fn notes(comparison: &Comparison, series: &Series, valid: usize) -> Vec<String> {
-    /// With fewer, even ratios that all lie on one side do so by chance in more than 5 % of cases.
+    /// With fewer, ratios that all lie on one side do so by chance in more than 5 % of cases.
     const BLOCKS_FOR_CONFIDENCE: usize = 6;
     let mut notes = Vec::new();
     if series.invalid_blocks() > 0 {
@@ -234,10 +254,9 @@ fn notes(comparison: &Comparison, series: &Series, valid: usize) -> Vec<String> 
     }
     if (1..BLOCKS_FOR_CONFIDENCE).contains(&valid) {
         notes.push(format!(
-            "an interval of {valid} block{} holds the truth less often than {} % of the time: use \
-             --blocks {BLOCKS_FOR_CONFIDENCE} or more",
+            "{valid} block{} tell{} little of chance: use --blocks {BLOCKS_FOR_CONFIDENCE} or more",
             if valid == 1 { "" } else { "s" },
-            CONFIDENCE * 100.0,
+            if valid == 1 { "s" } else { "" },
         ));
     }
     let shared: Vec<usize> = comparison

@@ -107,6 +107,7 @@ impl Findings {
             was_interrupted: self.was_interrupted,
             is_invalid: !self.invalid_reasons().is_empty(),
             is_missed: self.highest_passed.is_none(),
+            ..Evidence::default()
         })
     }
 

@@ -252,6 +252,7 @@ impl Report {
             was_interrupted: self.was_interrupted,
             is_invalid: !self.verdict.is_valid(),
             is_missed: self.findings.iter().any(|finding| !finding.met),
+            ..Evidence::default()
         })
     }
 }

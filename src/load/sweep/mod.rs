@@ -69,6 +69,7 @@ impl Findings {
             was_interrupted: self.was_interrupted,
             is_invalid: !self.invalid_reasons().is_empty(),
             is_missed: self.is_missed(),
+            ..Evidence::default()
         })
     }
 

@@ -51,6 +51,8 @@ struct Document<'a> {
     blocks: Vec<Block>,
     /// What became of the assertions, of each server.
     assertions: Vec<Assertion<'a>>,
+    /// What became of what must not be (--fail-if).
+    gates: Vec<Gate<'a>>,
     /// What a reader of the numbers should know.
     notes: &'a [String],
     /// Whether the user ended it before its time.
@@ -73,8 +75,17 @@ struct Metric {
 #[derive(Serialize, JsonSchema)]
 struct Estimate {
     median: f64,
-    low: f64,
-    high: f64,
+    /// Null where there is one block.
+    low: Option<f64>,
+    high: Option<f64>,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct Gate<'a> {
+    /// As the user wrote it.
+    gate: &'a str,
+    /// Whether the ratio is as it must not be; null where it cannot be said.
+    met: Option<bool>,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -144,6 +155,11 @@ impl<'a> From<&'a Findings> for Document<'a> {
             control: findings.control.map(Estimate::from),
             blocks: findings.blocks.iter().map(Block::from).collect(),
             assertions: findings.claims.iter().map(Assertion::from).collect(),
+            gates: findings
+                .gates
+                .iter()
+                .map(|finding| Gate { gate: &finding.gate, met: finding.is_met })
+                .collect(),
             notes: &findings.notes,
             interrupted: findings.was_interrupted,
             commands: Commands::from(comparison),
@@ -169,7 +185,8 @@ fn reasons(findings: &Findings) -> Vec<&str> {
 }
 
 impl From<statistics::Estimate> for Estimate {
-    fn from(statistics::Estimate { median, low, high }: statistics::Estimate) -> Self {
+    fn from(statistics::Estimate { median, interval }: statistics::Estimate) -> Self {
+        let (low, high) = (interval.map(|ends| ends.low), interval.map(|ends| ends.high));
         Self { median, low, high }
     }
 }

@@ -5,8 +5,8 @@ use std::fmt::{self, Write};
 use super::super::block::{Block, Side};
 use super::super::judgement::Judgement;
 use super::super::metric::Better;
-use super::super::statistics::{CONFIDENCE, Estimate};
-use super::super::{Comparison, Findings};
+use super::super::statistics::{CONFIDENCE, Estimate, Interval};
+use super::super::{Comparison, Findings, GateFinding};
 use crate::load::report::format::{count, percent};
 use crate::load::report::text as run_text;
 
@@ -22,6 +22,7 @@ fn write_findings(out: &mut String, findings: &Findings) -> fmt::Result {
     write_blocks(out, findings)?;
     write_estimates(out, findings)?;
     write_claims(out, findings)?;
+    write_gates(out, findings)?;
     write_judgement(out, findings)
 }
 
@@ -80,7 +81,7 @@ fn write_estimates(out: &mut String, findings: &Findings) -> fmt::Result {
     let valid = findings.blocks.iter().filter(|block| block.is_valid()).count();
     writeln!(
         out,
-        "\nRatio b/a    {}  median of {} block{}, {} interval (bootstrap over blocks)",
+        "\nRatio b/a    {}  median of {} block{}, {} interval (over blocks)",
         interval(found),
         count(valid as u64),
         if valid == 1 { "" } else { "s" },
@@ -104,6 +105,19 @@ fn write_claims(out: &mut String, findings: &Findings) -> fmt::Result {
             run_text::measured(claim.median),
             width = width.unwrap_or_default(),
         )?;
+    }
+    Ok(())
+}
+
+fn write_gates(out: &mut String, findings: &Findings) -> fmt::Result {
+    for (place, GateFinding { gate, is_met }) in findings.gates.iter().enumerate() {
+        let title = if place == 0 { "Fail if" } else { "" };
+        let answer = match is_met {
+            Some(true) => "MET",
+            Some(false) => "not met",
+            None => "cannot be said",
+        };
+        writeln!(out, "{title:<12} {gate}  {answer}")?;
     }
     Ok(())
 }
@@ -144,12 +158,11 @@ pub(super) struct Advantage {
 
 pub(super) fn advantage(findings: &Findings, better: Side, ratio: &Estimate) -> Advantage {
     let metric = findings.comparison.metric;
-    let Estimate { median, low, high } = match better {
+    let Estimate { median, interval } = match better {
         Side::B => *ratio,
-        Side::A => {
-            Estimate { median: 1.0 / ratio.median, low: 1.0 / ratio.high, high: 1.0 / ratio.low }
-        }
+        Side::A => ratio.reciprocal(),
     };
+    let Interval { low, high } = interval.expect("who is better is found by an interval");
     let (direction, [median, least, most]) = match metric.better() {
         Better::More => ("higher", [median - 1.0, low - 1.0, high - 1.0]),
         Better::Less => ("lower", [1.0 - median, 1.0 - high, 1.0 - low]),
@@ -158,7 +171,12 @@ pub(super) fn advantage(findings: &Findings, better: Side, ratio: &Estimate) -> 
 }
 
 fn interval(estimate: &Estimate) -> String {
-    format!("{} [{}, {}]", ratio(estimate.median), ratio(estimate.low), ratio(estimate.high))
+    match estimate.interval {
+        Some(Interval { low, high }) => {
+            format!("{} [{}, {}]", ratio(estimate.median), ratio(low), ratio(high))
+        }
+        None => format!("{} [no interval]", ratio(estimate.median)),
+    }
 }
 
 /// Four digits after the point near 1, where they tell something, and four in all elsewhere.
