@@ -74,6 +74,12 @@ impl<'scope> Crew<'scope> {
         self.ring();
     }
 
+    /// Tells them to leave, whatever they still wait for.
+    pub(super) fn abort(&self) {
+        self.orders.abort();
+        self.ring();
+    }
+
     /// Wakes them to look at their orders and the clock.
     pub(super) fn ring(&self) {
         self.bells.iter().for_each(Bell::ring);

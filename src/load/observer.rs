@@ -95,7 +95,7 @@ impl Observer<'_> {
         measurement.server_waited = waits.and_then(|waits| waits.finish(self.clock.now_ns()));
         measurement.after = self.sample();
         crew.release();
-        self.wait(&crew, Phase::Draining, planned, u64::MAX, &|| crew.is_finished());
+        measurement.was_interrupted |= self.drain(config, planned, &crew, &measurement);
         measurement.recorders = crew.join()?;
         for hiccup in self.hiccups {
             hiccup.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
@@ -106,6 +106,32 @@ impl Observer<'_> {
             0 => Err(RunError::Interrupted { doing: "warming up" }),
             _ => Ok(measurement),
         }
+    }
+
+    /// Waits for the last replies: not for long where the window was cut short, and no longer once the
+    /// user does not want to. Says whether that was so.
+    fn drain(
+        &mut self,
+        config: &Config,
+        planned: Duration,
+        crew: &Crew<'_>,
+        measurement: &Measurement,
+    ) -> bool {
+        /// Of a run that was interrupted, for what is on the way.
+        const SHORT_DRAIN_NS: u64 = 1_000_000_000;
+        let (was_interrupted, until_ns) = match measurement.was_interrupted {
+            true => (true, self.clock.now_ns() + SHORT_DRAIN_NS),
+            false => (false, u64::MAX),
+        };
+        let is_unwanted = || !was_interrupted && config.interrupt.is_raised();
+        let is_over = || crew.is_finished() || is_unwanted();
+        self.wait(crew, Phase::Draining, planned, until_ns, &is_over);
+        if crew.is_finished() {
+            return false;
+        }
+        crew.abort();
+        self.wait(crew, Phase::Draining, planned, u64::MAX, &|| crew.is_finished());
+        true
     }
 
     /// Ends the measured window; says when.

@@ -7,13 +7,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use ringback::load::{Assertion, Comparison, Config, Load, Metric, Protocol, RunError, run};
+use ringback::load::{
+    Assertion, Comparison, Config, Interrupt, Load, Metric, Outcome, Phase, Protocol, RunError, run,
+};
 use ringback::protocol::{self, Header, Kind};
 use socket2::SockRef;
 
 use crate::support::{
-    assert_all_came_back, assert_invalid, echo, echo_framed, echo_messages, measure, of, serve,
-    short,
+    assert_adds_up, assert_all_came_back, assert_invalid, echo, echo_framed, echo_messages,
+    measure, of, serve, short,
 };
 
 #[test]
@@ -300,6 +302,35 @@ fn replies_are_awaited_for_as_long_as_is_asked_for() {
         panic!("nothing comes in time");
     };
     assert!(why.contains("4 of 4 messages sent were lost: no reply within --timeout"), "{why}");
+}
+
+#[test]
+fn an_interrupt_ends_the_wait_for_the_last_replies() {
+    // Replies would be awaited for an hour: whether the window is over or was cut short.
+    for phase in [Phase::Draining, Phase::Measuring] {
+        let address = serve(|_, mut socket| {
+            echo_messages(&mut socket, 10);
+            thread::sleep(Duration::from_secs(3600));
+        });
+        let interrupt = Interrupt::default();
+        let config = Config {
+            timeout: Duration::from_secs(3600),
+            warmup: Duration::ZERO,
+            duration: Duration::from_secs(1),
+            interrupt: interrupt.clone(),
+            ..short(address)
+        };
+        let report = run(&config, &mut |progress| {
+            if progress.phase == phase {
+                interrupt.raise();
+            }
+        });
+        let report = report.unwrap();
+        assert_adds_up(&report);
+        assert!(report.was_interrupted);
+        assert_eq!(report.outcome(), Outcome::Incomplete);
+        assert_eq!((report.totals.received, report.totals.lost), (40, 4));
+    }
 }
 
 #[test]

@@ -101,6 +101,8 @@ pub(super) struct Worker<'run> {
     has_worked: bool,
     /// Whether whoever watches has seen the measured window end.
     is_released: bool,
+    /// Whether nothing is to be awaited any more.
+    is_aborted: bool,
     /// Sums over the lanes.
     in_flight: usize,
     backlog: usize,
@@ -134,6 +136,7 @@ impl<'run> Worker<'run> {
             poll_until_ns: 0,
             has_worked: false,
             is_released: false,
+            is_aborted: false,
             in_flight: 0,
             backlog: 0,
             buffer: vec![0; RECEIVE_CHUNK].into_boxed_slice(),
@@ -183,6 +186,7 @@ impl<'run> Worker<'run> {
     fn take_orders(&mut self) {
         self.end_ns = self.orders.end_ns();
         self.is_released = self.orders.are_to_release();
+        self.is_aborted = self.orders.are_to_abort();
         self.recorder.end_window_at(self.end_ns);
         self.now_ns = self.clock.now_ns();
         self.give_second(self.now_ns);
@@ -194,6 +198,7 @@ impl<'run> Worker<'run> {
         (self.is_released && self.is_all_sent() && is_all_answered)
             || self.now_ns >= self.drain_end_ns()
             || self.alive == 0
+            || self.is_aborted
     }
 
     /// Until when replies are awaited.
