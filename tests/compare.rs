@@ -401,6 +401,16 @@ fn a_second_interrupt_does_not_wait_for_a_server_that_does_not_end() {
 }
 
 #[test]
+fn sigquit_leaves_no_server() {
+    let scene = Scene::new();
+    let mut child = long_comparison(&scene, "ignore-term leave-child");
+    thread::sleep(Duration::from_millis(300));
+    kill_process(Pid::from_child(&child), Signal::QUIT).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(131));
+    scene.assert_nothing_is_left();
+}
+
+#[test]
 fn not_even_sigkill_leaves_the_server_behind() {
     let scene = Scene::new();
     let mut child = long_comparison(&scene, "ignore-term");

@@ -235,6 +235,35 @@ fn the_second_signal_ends_the_program_at_once() {
 }
 
 #[test]
+fn nothing_is_left_of_a_log_however_the_run_ends() {
+    for signals in [&[Signal::KILL][..], &[Signal::QUIT], &[Signal::INT, Signal::TERM]] {
+        let directory = tempfile::tempdir().unwrap();
+        let log = directory.path().join("log").display().to_string();
+        let mut running = Load::start(&["-c", "2", "--warmup", "0s", "--hlog", &log]);
+        running.wait_for_thread("load-0");
+        let fds = format!("/proc/{}/fd", running.child.id());
+        let is_written = || {
+            std::fs::read_dir(&fds).unwrap().flatten().any(|fd| {
+                std::fs::metadata(fd.path()).is_ok_and(|file| file.is_file() && file.len() > 0)
+            })
+        };
+        while !is_written() {
+            assert!(running.begun.elapsed() < PATIENCE, "the log begins");
+            thread::sleep(Duration::from_millis(20));
+        }
+        for signal in signals {
+            if running.child.try_wait().unwrap().is_none() {
+                running.signal(*signal);
+            }
+        }
+        running.child.wait().unwrap();
+        let left: Vec<_> = std::fs::read_dir(directory.path()).unwrap().flatten().collect();
+        let is_result = |entry: &std::fs::DirEntry| entry.file_name() == "log";
+        assert!(left.iter().all(is_result), "{signals:?}: {left:?}");
+    }
+}
+
+#[test]
 fn what_was_ignored_at_the_start_stays_ignored() {
     let (address, told) = serve(true);
     let child = Command::new("sh")

@@ -8,6 +8,7 @@ mod bench;
 mod bounds;
 pub mod compare;
 mod destination;
+mod detached;
 pub mod error;
 pub mod find_max;
 pub mod measure;

@@ -55,7 +55,7 @@ impl Results {
             format,
             report,
             table,
-            log: log.map(Log::new),
+            log: log.map(|log| log.detached().map(Log::new)).transpose()?,
             picture: picture.map(|destination| (destination, History::of(config))),
         })
     }
@@ -76,6 +76,8 @@ impl Results {
     ///
     /// The first, when there were some.
     pub(super) fn deliver(self, found: &Report) -> Result<(), LoadError> {
+        // First what nothing can hold up.
+        let report = deliver_report(self.report, self.format, found);
         let table = self.table.map(|table| {
             let name = if found.latency.open_loop.is_some() { "response" } else { "service" };
             table.deliver(&hgrm(name, found.latency.main()))
@@ -89,7 +91,6 @@ impl Results {
             }
             log.finish()
         });
-        let report = deliver_report(self.report, self.format, found);
         [Some(report), log, table, picture].into_iter().flatten().collect()
     }
 }
