@@ -6,7 +6,7 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use ringback::protocol::{Config, FramedConfig, Header, Input, Kind, Output};
+use ringback::protocol::{Connection, Framed, Header, Input, Kind, Output, Protocol, Raw};
 
 /// One receive buffer of the native driver's order of size.
 const BUFFER_BYTES: usize = 64 << 10;
@@ -15,21 +15,26 @@ criterion_group!(benches, core);
 criterion_main!(benches);
 
 fn core(criterion: &mut Criterion) {
-    let framed = Config::Framed(FramedConfig::default());
+    let framed = Framed::default();
     let buffer_of = |kind, payload: usize| {
         let frame = frame(kind, payload);
         let count = (BUFFER_BYTES / frame.len()).max(1);
         (frame.repeat(count), count)
     };
     let raw = (vec![0xA5; BUFFER_BYTES], 1);
-    bench(criterion, "raw/64KiB", Config::Raw, &raw);
-    bench(criterion, "framed/echo-64B", framed, &buffer_of(Kind::Echo, 64));
-    bench(criterion, "framed/echo-64KiB", framed, &buffer_of(Kind::Echo, BUFFER_BYTES));
-    bench(criterion, "framed/ping-64B", framed, &buffer_of(Kind::Ping, 64));
+    bench(criterion, "raw/64KiB", &Raw, &raw);
+    bench(criterion, "framed/echo-64B", &framed, &buffer_of(Kind::Echo, 64));
+    bench(criterion, "framed/echo-64KiB", &framed, &buffer_of(Kind::Echo, BUFFER_BYTES));
+    bench(criterion, "framed/ping-64B", &framed, &buffer_of(Kind::Ping, 64));
 }
 
 /// Hands over `received`, which holds whole messages, again and again to one connection.
-fn bench(criterion: &mut Criterion, name: &str, config: Config, received: &(Vec<u8>, usize)) {
+fn bench(
+    criterion: &mut Criterion,
+    name: &str,
+    protocol: &impl Protocol,
+    received: &(Vec<u8>, usize),
+) {
     let (bytes, messages) = received;
     let mut group = criterion.benchmark_group("core");
     group.throughput(Throughput::ElementsAndBytes {
@@ -37,7 +42,7 @@ fn bench(criterion: &mut Criterion, name: &str, config: Config, received: &(Vec<
         bytes: bytes.len() as u64,
     });
     let now = Instant::now();
-    let mut connection = config.connection();
+    let mut connection = protocol.connection();
     group.bench_function(name, |bencher| {
         bencher.iter(|| {
             let mut rest = black_box(&bytes[..]);

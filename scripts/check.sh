@@ -107,6 +107,7 @@ install_debian_packages() {
     # With it tests make an environment of their own, for readers of our files from PyPI.
     python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3 python3-venv)
     command -v strace >/dev/null || missing+=(strace)
+    command -v redis-benchmark >/dev/null || missing+=(redis-tools)
     ((${#missing[@]})) || return 0
     if [[ $EUID -ne 0 ]] || ! command -v apt-get >/dev/null; then
         echo "missing, and not installed without root and apt-get: ${missing[*]}"

@@ -87,6 +87,16 @@ pub fn format_list(cpus: &[usize]) -> String {
         .join(",")
 }
 
+/// Lets the calling thread run on these CPUs only; anywhere as before if there are none.
+pub(crate) fn run_on(cpus: &[usize]) -> io::Result<()> {
+    if cpus.is_empty() {
+        return Ok(());
+    }
+    let mut set = CpuSet::new();
+    cpus.iter().for_each(|cpu| set.set(*cpu));
+    Ok(sched_setaffinity(None, &set)?)
+}
+
 /// The CPUs that the calling thread may use, ascending, at least one: its affinity mask. Where that
 /// cannot be read, the CPUs that are online and, as far as `/proc` tells, not forbidden.
 pub fn allowed() -> Vec<usize> {

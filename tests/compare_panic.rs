@@ -1,10 +1,10 @@
-//! A comparison that panics leaves no server behind. Alone in its program: a comparison takes all
-//! new children of its process for its servers'.
+//! A comparison that panics leaves no server behind. Alone in its program, whose only child is the
+//! server.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
-use ringback::load::compare::{Comparison, Metric, ServerCommand, compare};
+use ringback::load::study::compare::{Comparison, Metric, ServerCommand, compare};
 use ringback::load::{Config, Target};
 use rustix::process::{Pid, test_kill_process};
 

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use ringback::protocol::{CloseReason, Config, Connection, ErrorCode, FramedConfig, Request};
+use ringback::protocol::{CloseReason, Framed, Request};
 use ringback::testing::client_model::{self, ClientOp, ClientScript};
 use ringback::testing::client_oracle::Heard;
+use ringback::testing::either::{Either, EitherConnection};
 use ringback::testing::model::{Op, Script, check_any_cut};
 use ringback::testing::oracle::{Fate, Sent};
 use ringback::testing::wire::{ECHO, ERROR, Fields, GOAWAY, PING, PONG, frame};
@@ -21,7 +22,7 @@ proptest! {
     /// Whatever arrives and happens, `raw` does what its oracle does.
     #[test]
     fn raw_follows_its_oracle(stream in vec(any::<u8>(), 0..300), ops in server_ops()) {
-        check_any_cut(&Script { config: Config::Raw, stream, ops });
+        check_any_cut(&Script { protocol: Either::Raw, stream, ops });
     }
 
     /// Whatever arrives and happens, `framed` does what its oracle does.
@@ -31,15 +32,15 @@ proptest! {
         ops in server_ops(),
         max_frame in prop_oneof![Just(0), Just(63), Just(64), Just(65_536), 0..200_u32],
     ) {
-        let config = Config::Framed(FramedConfig { max_frame, frame_timeout: FRAME_TIMEOUT });
-        check_any_cut(&Script { config, stream, ops });
+        let protocol = Either::Framed(Framed { max_frame, frame_timeout: FRAME_TIMEOUT });
+        check_any_cut(&Script { protocol, stream, ops });
     }
 
     /// Bytes that were never a frame do no harm either.
     #[test]
     fn framed_survives_garbage(stream in vec(any::<u8>(), 0..200), ops in server_ops()) {
-        let config = Config::Framed(FramedConfig::default());
-        check_any_cut(&Script { config, stream, ops });
+        let protocol = Either::Framed(Framed::default());
+        check_any_cut(&Script { protocol, stream, ops });
     }
 
     /// A peer that does everything right gets all of its ECHO frames back and one PONG per PING.
@@ -61,8 +62,8 @@ proptest! {
             }
         }
         let ops = cuts.into_iter().map(Op::Receive).chain([Op::Receive(usize::MAX), Op::Eof]);
-        let config = Config::Framed(FramedConfig::default());
-        let outcome = check_any_cut(&Script { config, stream, ops: ops.collect() });
+        let protocol = Either::Framed(Framed::default());
+        let outcome = check_any_cut(&Script { protocol, stream, ops: ops.collect() });
         prop_assert_eq!(outcome.sent, expected);
         prop_assert_eq!(outcome.close, Some(CloseReason::Finished));
     }
@@ -79,8 +80,8 @@ proptest! {
         let bit = bit.index(stream.len() * 8);
         stream[bit / 8] ^= 1 << (bit % 8);
         let ops = cuts.into_iter().map(Op::Receive).chain([Op::Receive(usize::MAX), Op::Eof]);
-        let config = Config::Framed(FramedConfig::default());
-        let outcome = check_any_cut(&Script { config, stream, ops: ops.collect() });
+        let protocol = Either::Framed(Framed::default());
+        let outcome = check_any_cut(&Script { protocol, stream, ops: ops.collect() });
         prop_assert!(outcome.error.is_some());
         prop_assert!(outcome.fates.iter().all(|fate| matches!(fate, Fate::Discarded(_))));
     }
@@ -122,28 +123,28 @@ proptest! {
 /// What has no destructor owns no heap, so the size of a connection is all of its memory.
 #[test]
 fn a_connection_has_a_fixed_small_size() {
-    assert!(!std::mem::needs_drop::<Connection>());
-    assert!(size_of::<Connection>() <= 1024, "{} bytes", size_of::<Connection>());
+    assert!(!std::mem::needs_drop::<EitherConnection>());
+    assert!(size_of::<EitherConnection>() <= 1024, "{} bytes", size_of::<EitherConnection>());
 }
 
 /// The largest frame that a server can be configured for is summed piece by piece.
 #[test]
 fn a_maximal_frame_comes_back() {
     let stream = frame(ECHO, 1, &vec![0xA5; 65_536]);
-    let config = Config::Framed(FramedConfig::default());
+    let protocol = Either::Framed(Framed::default());
     let ops = vec![Op::Receive(21), Op::Receive(60_000), Op::Receive(usize::MAX), Op::Eof];
-    let outcome = check_any_cut(&Script { config, stream, ops });
+    let outcome = check_any_cut(&Script { protocol, stream, ops });
     assert_eq!(outcome.sent, [Sent::Stream(0..65_556)]);
 }
 
 /// The ERROR that a busy server sends is the whole conversation.
 #[test]
 fn a_busy_server_says_so_and_closes() {
-    let config = Config::Framed(FramedConfig::default());
+    let protocol = Either::Framed(Framed::default());
     let ops = vec![Op::Busy, Op::Receive(usize::MAX), Op::Drain, Op::Eof];
-    let outcome = check_any_cut(&Script { config, stream: frame(ECHO, 1, b"late"), ops });
+    let outcome = check_any_cut(&Script { protocol, stream: frame(ECHO, 1, b"late"), ops });
     assert_eq!(outcome.sent, [Sent::Error(9, 0)]);
-    assert_eq!(outcome.close, Some(CloseReason::Failed(ErrorCode::Busy)));
+    assert_eq!(outcome.close, Some(CloseReason::Busy));
 }
 
 /// Failing scripts are printed whole: nothing is written beside the sources.

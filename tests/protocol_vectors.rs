@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use ringback::protocol::{Config, Connection, FramedConfig, Input, Output};
+use ringback::protocol::{Connection, Framed, FramedConnection, Input, Output, Protocol};
 use ringback::testing::wire::{ERROR, Fields, HEADER};
 
 use self::vectors::{Case, bytes, cases};
@@ -23,7 +23,7 @@ fn the_server_speaks_as_written() {
 }
 
 struct Conversation {
-    connection: Connection,
+    connection: FramedConnection,
     now: Instant,
     received: Vec<u8>,
     /// What the server sent and no step has expected yet.
@@ -33,10 +33,10 @@ struct Conversation {
 
 impl Conversation {
     fn new(max_frame: u32) -> Self {
-        let config = Config::Framed(FramedConfig { max_frame, ..FramedConfig::default() });
+        let framed = Framed { max_frame, ..Framed::default() };
         let now = Instant::now();
         let (received, sent) = (Vec::new(), Vec::new());
-        Self { connection: config.connection(), now, received, sent, closed: false }
+        Self { connection: framed.connection(), now, received, sent, closed: false }
     }
 
     fn follow(&mut self, case: &Case<'_>, piece: usize) {
@@ -61,7 +61,7 @@ impl Conversation {
             ("!", "drain") => self.handle(Input::Drain),
             ("!", "busy") => self.handle(Input::Busy),
             ("!", "timeout") => {
-                self.now += FramedConfig::default().frame_timeout;
+                self.now += Framed::default().frame_timeout;
                 self.handle(Input::Timeout);
             }
             step => panic!("unknown step {step:?}"),

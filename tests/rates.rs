@@ -7,8 +7,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use ringback::load::find_max::{Bounds, Findings, Quest, find_max};
-use ringback::load::{Assertion, Comparison, Config, Metric, Quantile, Target};
+use ringback::load::report::search::SearchReport;
+use ringback::load::study::find_max;
+use ringback::load::study::find_max::Bounds;
+use ringback::load::{Assertion, Comparison, Config, Metric, Outcome, Quantile, Target};
 use serde_json::Value;
 
 /// Starts a server that gives each connection a thread.
@@ -159,39 +161,38 @@ fn below(micropercents: u64, limit_ns: u64) -> Assertion {
 }
 
 /// A search at a rate that gives too few messages to tell a p99.9, which makes its runs invalid.
-fn too_few(assertions: Vec<Assertion>) -> Findings {
-    let quest = Quest {
-        bounds: Bounds { start: 100, least: 100, resolution: 0.5 },
-        config: Config {
-            connections: 1,
-            duration: Duration::from_millis(500),
-            warmup: Duration::ZERO,
-            assertions,
-            ..Config::new(Target::at(paced(100_000)))
-        },
+fn too_few(assertions: Vec<Assertion>) -> SearchReport {
+    let bounds = Bounds { start: 100, least: 100, resolution: 0.5 };
+    let config = Config {
+        connections: 1,
+        duration: Duration::from_millis(500),
+        warmup: Duration::ZERO,
+        assertions,
+        ..Config::new(Target::at(paced(100_000)))
     };
-    find_max(&quest, &mut |_| {}).unwrap()
+    find_max(&config, bounds, &mut |_| {}).unwrap()
 }
 
 #[test]
 fn a_probe_that_says_nothing_of_the_server_is_made_once_more() {
     let found = too_few(vec![below(99_900_000, 1_000_000_000)]);
-    let repeated: Vec<bool> = found.trials.iter().map(|trial| trial.is_repeated).collect();
+    let repeated: Vec<bool> = found.probes.iter().map(|probe| probe.repeated).collect();
     // On a machine that is busy enough the rate is not reached, which does say something.
-    if found.trials.iter().all(|trial| trial.probe.is_spoilt()) {
+    if found.probes.iter().all(|probe| probe.probe.outcome() == Outcome::TooFewSamples) {
         assert_eq!(repeated, [true, false]);
-        assert_eq!(found.warnings().len(), 1, "the server may hold more");
+        assert_eq!(found.verdict.warnings.len(), 1, "the server may hold more");
     }
-    assert!(found.trials.len() <= 2);
-    assert_eq!((found.highest_passed, found.lowest_failed), (None, Some(100)));
+    assert!(found.probes.len() <= 2);
+    let bracket = &found.bracket;
+    assert_eq!((bracket.highest_passed_per_s, bracket.lowest_failed_per_s), (None, Some(100)));
 }
 
 #[test]
 fn a_probe_that_is_not_valid_and_misses_for_certain_is_not_made_again() {
     let found = too_few(vec![below(99_900_000, 1_000_000_000), below(50_000_000, 1)]);
-    let [trial] = found.trials.as_slice() else { panic!("{:?}", found.trials) };
-    assert!(!trial.probe.is_valid() && !trial.probe.is_spoilt() && !trial.is_repeated);
-    assert!(found.warnings().is_empty(), "{:?}", found.warnings());
+    let [only] = found.probes.as_slice() else { panic!("{:?}", found.probes) };
+    assert_eq!((only.probe.outcome(), only.repeated), (Outcome::ServerAtFault, false));
+    assert!(found.verdict.warnings.is_empty(), "{:?}", found.verdict.warnings);
 }
 
 #[test]

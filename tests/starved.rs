@@ -4,13 +4,11 @@ mod support;
 
 use std::thread;
 
-use ringback::protocol;
 use ringback::server::{Config, RingSize, Server};
 use support::{connect, exchange, noise};
 
 fn config() -> Config {
     let mut config = Config::new(vec!["127.0.0.1:0".parse().expect("an address")]);
-    config.protocol = protocol::Config::Raw;
     config.cpus.truncate(1);
     config
 }

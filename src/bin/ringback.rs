@@ -6,9 +6,10 @@ use std::process::ExitCode;
 use clap::Parser;
 use ringback::cli::doctor::Doctor;
 use ringback::cli::requests::EndRequests;
-use ringback::cli::serve::{Cli, Command, Serve};
+use ringback::cli::serve::{Cli, Command, Protocol, Serve};
 use ringback::cli::signals::EndSignals;
 use ringback::doctor::Diagnosis;
+use ringback::protocol::{self, Raw};
 use ringback::server::{Config, Server, StartError};
 use ringback::{log, say};
 
@@ -53,7 +54,18 @@ fn execute(command: &Command, signals: io::Result<EndSignals>) -> io::Result<Exi
 }
 
 fn serve(options: &Serve, requests: &EndRequests) -> ExitCode {
-    let (config, warnings) = options.resolve();
+    match options.protocol {
+        Protocol::Raw => serve_in(Raw, options, requests),
+        Protocol::Framed => serve_in(options.framed(), options, requests),
+    }
+}
+
+fn serve_in(
+    protocol: impl protocol::Protocol,
+    options: &Serve,
+    requests: &EndRequests,
+) -> ExitCode {
+    let (config, warnings) = options.resolve(protocol);
     for warning in warnings {
         say(format_args!("warning: {warning}"));
     }
@@ -86,7 +98,7 @@ fn serve(options: &Serve, requests: &EndRequests) -> ExitCode {
     }
 }
 
-fn check(config: &Config) -> ExitCode {
+fn check(config: &Config<impl protocol::Protocol>) -> ExitCode {
     match config.check() {
         Ok(()) => {
             say(format_args!("the configuration is valid; {}", config.memory_bound()));

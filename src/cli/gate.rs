@@ -1,7 +1,7 @@
 //! Gates as they are written on the command line: `b/a>1.05`.
 
 use super::assertion::COMPARISONS;
-use crate::load::compare::Gate;
+use crate::load::study::compare::Gate;
 
 /// Why a text is not a gate.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -8,7 +8,7 @@ use signal_hook::consts::SIGQUIT;
 
 use super::signals::EndSignals;
 use crate::load::Interrupt;
-use crate::load::compare::kill_servers;
+use crate::load::study::compare::kill_servers;
 
 /// What a shell reports of a program that SIGINT ended: 128 and the signal's number.
 const EXIT_INTERRUPTED: i32 = 130;

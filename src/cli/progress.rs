@@ -3,9 +3,10 @@
 use std::io::{IsTerminal, stderr};
 use std::time::Duration;
 
-use crate::load::compare::Step;
-use crate::load::report::format::{count, nanos};
-use crate::load::{self, Phase, Progress};
+use crate::load::format::{count, nanos};
+use crate::load::study;
+use crate::load::study::compare::Step;
+use crate::load::{Phase, Progress};
 use crate::log;
 
 /// Shows how a run is going: one line on stderr, rewritten, where somebody looks at it.
@@ -50,7 +51,7 @@ impl ProgressLine {
     }
 
     /// A series of probes goes on.
-    pub(super) fn show_probe(&self, step: load::Step) {
+    pub(super) fn show_probe(&self, step: study::Step) {
         let of = step.of.map_or_else(String::new, |of| format!(" of {of}"));
         let doing = step.progress.map_or_else(
             || "connecting".to_owned(),

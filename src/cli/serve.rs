@@ -9,7 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use super::doctor::Doctor;
 use super::units::{parse_count, parse_duration, parse_size};
 use crate::cpus::{self, CpusError};
-use crate::protocol::{self, FramedConfig, MAX_FRAME_CEILING};
+use crate::protocol::{self, Framed, MAX_FRAME_CEILING};
 use crate::server::{Choice, Config, DriverKind, default_cpus, workers_on};
 
 /// A TCP echo server on io_uring.
@@ -48,7 +48,7 @@ pub struct Serve {
 
     /// What a connection speaks
     #[arg(long, value_enum, default_value_t = Protocol::Raw)]
-    protocol: Protocol,
+    pub protocol: Protocol,
 
     /// How to move bytes: the fastest that works here, or one that must
     #[arg(long, value_enum, default_value_t = Driver::Auto)]
@@ -151,14 +151,14 @@ struct TimeOrOff(Option<Duration>);
 struct CpuList(Vec<usize>);
 
 impl Serve {
-    /// The configuration that the options describe, and what an operator should know of it.
-    pub fn resolve(&self) -> (Config, Vec<String>) {
-        let mut config = Config::new(self.addresses.clone());
+    /// The configuration of a server of this protocol that the options describe, and what an
+    /// operator should know of it.
+    pub fn resolve<P: protocol::Protocol>(&self, protocol: P) -> (Config<P>, Vec<String>) {
+        let mut config = Config::with_protocol(self.addresses.clone(), protocol);
         config.cpus = self.place_workers();
         let choice = self.choose_driver(&mut config);
         config.spin = self.spin;
         config.share_port = self.share_port;
-        config.protocol = self.protocol();
         config.max_connections = self
             .max_connections
             .map_or_else(|| config.connections_within_descriptors().max(1), to_usize);
@@ -175,7 +175,7 @@ impl Serve {
         (config, warnings)
     }
 
-    fn choose_driver(&self, config: &mut Config) -> Option<Choice> {
+    fn choose_driver<P: protocol::Protocol>(&self, config: &mut Config<P>) -> Option<Choice> {
         config.driver = match self.driver {
             Driver::Auto => return Some(config.choose_driver()),
             Driver::Uring => DriverKind::Uring,
@@ -195,14 +195,9 @@ impl Serve {
         }
     }
 
-    fn protocol(&self) -> protocol::Config {
-        match self.protocol {
-            Protocol::Raw => protocol::Config::Raw,
-            Protocol::Framed => protocol::Config::Framed(FramedConfig {
-                max_frame: self.max_frame,
-                frame_timeout: self.frame_timeout,
-            }),
-        }
+    /// The framed protocol that the options describe.
+    pub fn framed(&self) -> Framed {
+        Framed { max_frame: self.max_frame, frame_timeout: self.frame_timeout }
     }
 }
 

@@ -24,12 +24,13 @@ use crate::lifecycle::{Action as Step, Alarm, Cause, Lifecycle, OnReceive, Permi
 use crate::protocol::{self, Input, Output};
 use crate::sys::{Owned, Part, Parts, Stretch};
 
-/// A connection. `L` is a lease of the driver's buffers, `T` what the driver knows of its socket.
+/// A connection. `C` is its protocol core, `L` a lease of the driver's buffers, `T` what the driver
+/// knows of its socket.
 #[derive(Debug)]
-pub(super) struct Connection<L, T> {
+pub(super) struct Connection<C, L, T> {
     pub(super) transport: T,
     permit: Permit,
-    protocol: protocol::Connection,
+    core: C,
     lifecycle: Lifecycle,
     received: Received<L>,
     /// The peer's FIN arrived, and the core learns of it after what came before.
@@ -98,12 +99,12 @@ enum Work {
     Everything,
 }
 
-impl<L: Stretch, T> Connection<L, T> {
-    pub(super) fn new(transport: T, permit: Permit, now: Instant, settings: &Settings) -> Self {
+impl<C: protocol::Connection, L: Stretch, T> Connection<C, L, T> {
+    pub(super) fn new(transport: T, permit: Permit, core: C, now: Instant) -> Self {
         Self {
             transport,
             permit,
-            protocol: settings.protocol.connection(),
+            core,
             lifecycle: Lifecycle::new(now),
             received: Received::default(),
             is_eof_due: false,
@@ -144,7 +145,7 @@ impl<L: Stretch, T> Connection<L, T> {
 
     /// When [`Self::handle_timeout`] is due. A frame's time does not run while we do not read.
     pub(super) fn deadline(&self, settings: &Settings) -> Option<Instant> {
-        let of_protocol = self.protocol.deadline().filter(|_| self.is_reading());
+        let of_protocol = self.core.deadline().filter(|_| self.is_reading());
         self.lifecycle.deadline(&settings.limits).into_iter().chain(of_protocol).min()
     }
 
@@ -235,7 +236,7 @@ impl<L: Stretch, T> Connection<L, T> {
             self.paused_since.get_or_insert(now);
         } else if let Some(since) = self.paused_since.take() {
             self.lifecycle.not_read(now);
-            self.protocol.postpone_deadline(now.saturating_duration_since(since));
+            self.core.postpone_deadline(now.saturating_duration_since(since));
         }
     }
 
@@ -386,12 +387,10 @@ impl<L: Stretch, T> Connection<L, T> {
             }
             self.calls += 1;
             let bytes = self.received.unseen(buffers);
-            let outcome = self.protocol.handle_input(now, Input::Data(bytes));
-            self.received.advance(outcome.unwrap_or(0));
+            // Of an error the core tells the peer with the outputs that it ends with.
+            let consumed = self.core.handle_input(now, Input::Data(bytes)).unwrap_or(0);
+            self.received.advance(consumed);
             self.carry_out(now, settings, buffers);
-            if outcome.is_err() {
-                self.received.clear(|lease| buffers.release(lease));
-            }
             self.lifecycle.throttle(self.backlog(), &settings.limits);
         }
         if std::mem::take(&mut self.is_eof_due) {
@@ -407,13 +406,9 @@ impl<L: Stretch, T> Connection<L, T> {
         settings: &Settings,
         buffers: &mut impl Buffers<Lease = L>,
     ) {
-        if !self.lifecycle.is_open() {
-            return;
-        }
-        let outcome = self.protocol.handle_input(now, input);
-        self.carry_out(now, settings, buffers);
-        if outcome.is_err() {
-            self.received.clear(|lease| buffers.release(lease));
+        if self.lifecycle.is_open() {
+            let _ = self.core.handle_input(now, input);
+            self.carry_out(now, settings, buffers);
         }
     }
 
@@ -423,7 +418,7 @@ impl<L: Stretch, T> Connection<L, T> {
         settings: &Settings,
         buffers: &mut impl Buffers<Lease = L>,
     ) {
-        while let Some(output) = self.protocol.poll_output() {
+        while let Some(output) = self.core.poll_output() {
             match output {
                 Output::Forward(range) => {
                     let length = (range.end - range.start) as usize;
@@ -439,7 +434,10 @@ impl<L: Stretch, T> Connection<L, T> {
                     self.lifecycle.queued_control(now, bytes.len());
                     self.outgoing.push(Part::Owned(Owned::control(&bytes)));
                 }
-                Output::Close(reason) => self.lifecycle.end(reason, &settings.limits),
+                Output::Close(reason) => {
+                    self.lifecycle.end(reason, &settings.limits);
+                    self.received.clear(|lease| buffers.release(lease));
+                }
             }
         }
     }

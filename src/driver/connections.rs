@@ -20,16 +20,18 @@ use super::spill::Spill;
 use super::{Settings, Urgency, failure};
 use crate::lifecycle::{Accepting, Admission, Cause, Permit, Probe, Timers};
 use crate::metrics::Counters;
+use crate::protocol::Protocol;
 use crate::sys::{Parts, Stretch};
 
 /// The connections of one worker. `L` is a lease of its buffers, `T` what its driver knows of a
 /// socket.
 #[derive(Debug)]
-pub(super) struct Connections<L, T> {
+pub(super) struct Connections<P: Protocol, L, T> {
+    protocol: P,
     settings: Settings,
     admission: Arc<Admission>,
     accepting: Accepting,
-    slab: Slab<Connection<L, T>>,
+    slab: Slab<Connection<P::Connection, L, T>>,
     dirty: VecDeque<Key>,
     /// Those whose budget ended before their work.
     next_turn: Vec<Key>,
@@ -68,9 +70,10 @@ impl OverdueWork {
     }
 }
 
-impl<L: Stretch, T> Connections<L, T> {
-    pub(super) fn new(settings: Settings, admission: Arc<Admission>) -> Self {
+impl<P: Protocol, L: Stretch, T> Connections<P, L, T> {
+    pub(super) fn new(protocol: P, settings: Settings, admission: Arc<Admission>) -> Self {
         Self {
+            protocol,
             settings,
             admission,
             accepting: Accepting::default(),
@@ -134,12 +137,12 @@ impl<L: Stretch, T> Connections<L, T> {
     }
 
     /// A connection, unless it is gone.
-    pub(super) fn get(&self, key: Key) -> Option<&Connection<L, T>> {
+    pub(super) fn get(&self, key: Key) -> Option<&Connection<P::Connection, L, T>> {
         self.slab.get(key)
     }
 
     /// A connection, unless it is gone.
-    pub(super) fn get_mut(&mut self, key: Key) -> Option<&mut Connection<L, T>> {
+    pub(super) fn get_mut(&mut self, key: Key) -> Option<&mut Connection<P::Connection, L, T>> {
         self.slab.get_mut(key)
     }
 
@@ -154,7 +157,8 @@ impl<L: Stretch, T> Connections<L, T> {
         let permit = self.admission.admit(address);
         self.counters.count_accepted(permit);
         let (permit, settings) = (permit?, self.settings);
-        let key = self.slab.insert_with(|_| Connection::new(transport, permit, now, &settings));
+        let core = self.protocol.connection();
+        let key = self.slab.insert_with(|_| Connection::new(transport, permit, core, now));
         let connection = self.slab.get_mut(key).expect("just inserted");
         if let Some(shutdown) = self.shutdown {
             connection.drain(now, shutdown.started, &settings, buffers);
@@ -362,7 +366,11 @@ impl<L: Stretch, T> Connections<L, T> {
         connection.transport
     }
 
-    fn with(&mut self, key: Key, act: impl FnOnce(&mut Connection<L, T>, &Settings)) {
+    fn with(
+        &mut self,
+        key: Key,
+        act: impl FnOnce(&mut Connection<P::Connection, L, T>, &Settings),
+    ) {
         let Some(connection) = self.slab.get_mut(key) else { return };
         act(connection, &self.settings);
         self.mark(key);

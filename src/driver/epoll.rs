@@ -24,6 +24,7 @@ use super::spin::Spinner;
 use super::{Urgency, Worker, connections, peer};
 use crate::lifecycle::Admission;
 use crate::metrics::Counters;
+use crate::protocol::Protocol;
 use crate::sys::{Operation, Token};
 
 /// Bytes of the receive buffer: with the pages of the sockets it stays in the L2 cache.
@@ -38,16 +39,16 @@ const EVENTS_PER_TURN: usize = 512;
 /// Receives of one connection before the others have their turn.
 const RECEIVES_PER_TURN: usize = 4;
 
-type Connections = connections::Connections<Span, Socket>;
+type Connections<P> = connections::Connections<P, Span, Socket>;
 
 /// A worker whose listeners are about to be served.
-pub(crate) struct Driver {
+pub(crate) struct Driver<P: Protocol> {
     poll: Poll,
-    connections: Connections,
+    connections: Connections<P>,
     listeners: Listeners<TcpListener>,
     buffer: SharedBuffer,
     spinner: Spinner,
-    worker: Worker,
+    worker: Worker<P>,
 }
 
 /// A connection's socket and what it was last seen to be ready for.
@@ -60,9 +61,9 @@ struct Socket {
     may_write: bool,
 }
 
-impl Driver {
+impl<P: Protocol> Driver<P> {
     /// Makes the epoll instance and watches what there is.
-    pub(crate) fn new(mut worker: Worker) -> io::Result<Self> {
+    pub(crate) fn new(mut worker: Worker<P>) -> io::Result<Self> {
         let poll = Poll::new()?;
         let watch = |token: Token, fd: BorrowedFd<'_>| {
             let token = mio::Token(token.to_user_data() as usize);
@@ -82,7 +83,11 @@ impl Driver {
         );
         Ok(Self {
             poll,
-            connections: Connections::new(worker.settings, Arc::clone(&worker.admission)),
+            connections: Connections::new(
+                worker.protocol.clone(),
+                worker.settings,
+                Arc::clone(&worker.admission),
+            ),
             listeners,
             buffer: SharedBuffer::new(vec![0; BUFFER_SIZE]),
             spinner: Spinner::new(worker.settings.spin),
@@ -299,9 +304,9 @@ impl Driver {
 const ADVANCED: &str = "a connection that is advanced is there until it is removed";
 
 /// Takes a non-blocking socket in.
-fn adopt(
+fn adopt<P: Protocol>(
     now: Instant,
-    connections: &mut Connections,
+    connections: &mut Connections<P>,
     admission: &Admission,
     poll: &Poll,
     buffer: &mut SharedBuffer,

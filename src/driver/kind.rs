@@ -5,6 +5,7 @@ use std::io;
 
 use super::{Worker, epoll, tokio_uring, uring};
 use crate::metrics::Counters;
+use crate::protocol::Protocol;
 use crate::sys::{self, RingSize};
 
 /// How workers move bytes: each kind is a model of I/O.
@@ -43,7 +44,7 @@ impl DriverKind {
     /// # Errors
     ///
     /// Names cause and fix when it does not give it.
-    pub(crate) fn prepare(self, worker: Worker) -> Result<Serve, String> {
+    pub(crate) fn prepare<P: Protocol>(self, worker: Worker<P>) -> Result<Serve, String> {
         Ok(match self {
             Self::Uring => {
                 let driver = uring::on_this_host(worker).map_err(|error| error.to_string())?;

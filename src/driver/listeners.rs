@@ -10,6 +10,7 @@ use rustix::net::{SocketFlags, accept_with};
 use super::connections::Connections;
 use super::handshake::{self, MAX_ACCEPTS_PER_TURN, Remainder};
 use crate::lifecycle::{Accepting, Reception};
+use crate::protocol::Protocol;
 use crate::sys::{Stretch, Watched, sockopt};
 
 /// Listeners and whatever watches them; both go when a listener closes.
@@ -41,6 +42,9 @@ impl HasListener for Watched<TcpListener> {
         self.get()
     }
 }
+
+/// What a driver does with a socket that was accepted.
+type Adopt<'a, P, L, T> = &'a mut dyn FnMut(&mut Connections<P, L, T>, OwnedFd);
 
 impl<W: HasListener> Listeners<W> {
     /// Takes non-blocking listeners over. The sockets that they accept get these flags.
@@ -76,11 +80,11 @@ impl<W: HasListener> Listeners<W> {
 
     /// Does with the listeners what the state of accepting calls for; gives the sockets of those who
     /// came to `adopt`.
-    pub(super) fn follow<L: Stretch, T>(
+    pub(super) fn follow<P: Protocol, L: Stretch, T>(
         &mut self,
         now: Instant,
-        connections: &mut Connections<L, T>,
-        adopt: &mut dyn FnMut(&mut Connections<L, T>, OwnedFd),
+        connections: &mut Connections<P, L, T>,
+        adopt: Adopt<'_, P, L, T>,
     ) {
         if connections.accepting_mut().take_hold_off() {
             let open = self.places.iter().flatten();
@@ -105,12 +109,12 @@ impl<W: HasListener> Listeners<W> {
 }
 
 impl<W: HasListener> Listener<W> {
-    fn accept<L: Stretch, T>(
+    fn accept<P: Protocol, L: Stretch, T>(
         &mut self,
         now: Instant,
         flags: SocketFlags,
-        connections: &mut Connections<L, T>,
-        adopt: &mut dyn FnMut(&mut Connections<L, T>, OwnedFd),
+        connections: &mut Connections<P, L, T>,
+        adopt: Adopt<'_, P, L, T>,
     ) {
         for _ in 0..MAX_ACCEPTS_PER_TURN {
             if !self.may_accept || connections.accepting().reception() != Reception::Open {
@@ -126,13 +130,13 @@ impl<W: HasListener> Listener<W> {
 
     /// Closing a listener resets what waits in its queue, so that is accepted first; says whether
     /// it may be closed now.
-    fn close<L: Stretch, T>(
+    fn close<P: Protocol, L: Stretch, T>(
         &mut self,
         now: Instant,
         at_any_rate: bool,
         flags: SocketFlags,
-        connections: &mut Connections<L, T>,
-        adopt: &mut dyn FnMut(&mut Connections<L, T>, OwnedFd),
+        connections: &mut Connections<P, L, T>,
+        adopt: Adopt<'_, P, L, T>,
     ) -> bool {
         let listener = self.watched.listener();
         let remainder = handshake::take_queue(at_any_rate, || {

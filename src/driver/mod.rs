@@ -30,7 +30,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::lifecycle::{Admission, DrainLimits, Limits};
-use crate::protocol;
 use crate::sys::RingSize;
 
 pub(crate) use buffers::Buffers;
@@ -43,7 +42,8 @@ pub(crate) use kind::Serve;
 pub(crate) use shutdown::{ShutdownSignal, Urgency};
 
 /// What a worker needs, whatever its driver.
-pub(crate) struct Worker {
+pub(crate) struct Worker<P> {
+    pub(crate) protocol: P,
     pub(crate) listeners: Vec<TcpListener>,
     pub(crate) settings: Settings,
     pub(crate) admission: Arc<Admission>,
@@ -53,7 +53,6 @@ pub(crate) struct Worker {
 /// How a worker treats its connections.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Settings {
-    pub(crate) protocol: protocol::Config,
     pub(crate) limits: Limits,
     pub(crate) drain: DrainLimits,
     pub(crate) ring: RingSize,

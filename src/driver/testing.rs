@@ -5,27 +5,30 @@ use std::time::Duration;
 
 use super::Settings;
 use crate::lifecycle::{DrainLimits, Limits};
-use crate::protocol::{Config, FramedConfig, Header, Kind};
+use crate::protocol::{Framed, Header, Kind};
 use crate::sys::RingSize;
+use crate::testing::either::Either;
 
-/// Seconds that a frame has in [`framed`] settings.
+/// Seconds that a frame has in [`framed`].
 pub(super) const FRAME_TIMEOUT: u64 = 10;
 
-pub(super) fn raw() -> Settings {
+pub(super) fn raw() -> (Either, Settings) {
+    (Either::Raw, settings())
+}
+
+pub(super) fn framed() -> (Either, Settings) {
+    let frame_timeout = Duration::from_secs(FRAME_TIMEOUT);
+    (Either::Framed(Framed { frame_timeout, ..Framed::default() }), settings())
+}
+
+fn settings() -> Settings {
     Settings {
-        protocol: Config::Raw,
         limits: Limits::default(),
         drain: DrainLimits::default(),
         ring: RingSize::default(),
         spin: Duration::ZERO,
         spill_budget: 1 << 20,
     }
-}
-
-pub(super) fn framed() -> Settings {
-    let frame_timeout = Duration::from_secs(FRAME_TIMEOUT);
-    let protocol = Config::Framed(FramedConfig { frame_timeout, ..FramedConfig::default() });
-    Settings { protocol, ..raw() }
 }
 
 /// Empty ECHO frames with these sequence numbers: 20 bytes each.

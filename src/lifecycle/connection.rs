@@ -397,7 +397,8 @@ impl Lifecycle {
     pub(crate) fn end(&mut self, reason: CloseReason, limits: &Limits) {
         let cause = match reason {
             CloseReason::Finished => Cause::Finished,
-            CloseReason::Failed(_) => Cause::Refused,
+            CloseReason::Refused => Cause::Refused,
+            CloseReason::Busy => Cause::Busy,
         };
         self.flush(cause, None, Farewell::to_a_refused_peer(limits));
     }

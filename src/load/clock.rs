@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
 
-/// Nanoseconds since the run began, the same for all its threads.
+/// Nanoseconds since the run started, the same for all its threads.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Clock {
     start_ns: u64,
@@ -20,7 +20,7 @@ impl Clock {
     }
 }
 
-/// What `CLOCK_MONOTONIC` says, which starts with the machine and never goes back
+/// The value of `CLOCK_MONOTONIC`, which starts with the machine and never goes back
 /// (clock_gettime(2)). As one number from the start: a difference of `Instant`s costs half as much
 /// again as asking for the time.
 fn monotonic_ns() -> u64 {

@@ -9,75 +9,48 @@
 //! - *Open loop*: messages are due at times fixed before the run. Latency counts from those times
 //!   (`response`), so a server that stalls is charged for everything that it kept waiting.
 //!
+//! Its folders import downwards only: `study` (many runs), `run`, `draw`, `report`, `judge`,
+//! `engine` (makes the load), `record` (what it leaves behind), `config`.
+//!
 //! ```no_run
-//! use ringback::load::{Config, Target, report};
+//! use ringback::load::{Config, Target};
 //!
 //! let config = Config::new(Target::at("127.0.0.1:65432".parse().unwrap()));
 //! let report = ringback::load::run(&config, &mut |_| {})?;
-//! print!("{}", report::text(&report));
+//! print!("{report}");
 //! # Ok::<(), ringback::load::RunError>(())
 //! ```
 
-mod assertion;
-pub mod chart;
 mod clock;
-pub mod compare;
 mod config;
-mod connect;
-mod connection;
-mod content;
-mod cpu;
-mod crew;
-mod deadlines;
-mod dial;
-mod drift;
-pub mod find_max;
-mod hiccup;
-pub mod hlog;
-mod host;
+mod control;
+pub mod draw;
+mod engine;
+mod error;
+pub(crate) mod format;
 mod interrupt;
-mod intervals;
-mod lane;
-mod latencies;
+mod judge;
 mod limits;
-mod observer;
-mod orders;
 mod outcome;
-mod pattern;
-pub mod picture;
-mod poller;
-mod preflight;
-mod probe;
-mod probe_table;
-mod process_table;
 mod random;
-mod recorder;
+mod record;
 pub mod report;
 mod run;
-mod schedule;
-mod seconds;
-mod server_view;
-mod sizes;
-mod supervise;
-pub mod sweep;
-mod verdict;
-mod waits;
-mod watch;
-mod wire;
-mod worker;
+pub mod study;
 
-pub use assertion::{Assertion, Comparison, Finding, Measured, Metric};
+pub use config::assertion::{Assertion, AssertionResult, Comparison, Measured, Metric};
+pub use config::quantile::Quantile;
+pub use config::sizes::{Sizes, SizesError};
 pub use config::{Arrival, Config, Load, MAX_MESSAGE_SIZE, Protocol, Server, Target};
-pub use dial::{SourceError, check_sources};
-pub use host::Host;
+pub use engine::dial::{SourceError, check_sources};
+pub use error::RunError;
 pub use interrupt::Interrupt;
 pub use limits::{DescriptorLimitError, allow_descriptors};
 pub use outcome::Outcome;
-pub use probe::{Probe, Step, probe_time};
-pub use recorder::{CarriedOver, Totals};
-pub use report::{Quantile, Report};
-pub use run::{RunError, run, run_watched};
-pub use server_view::server_cpus;
-pub use sizes::{Sizes, SizesError};
-pub use verdict::Verdict;
-pub use watch::{Interval, Phase, Progress, Tag, Watch};
+pub use record::host::Host;
+pub use record::latencies::Latencies;
+pub use record::recorder::{CarriedOver, Totals};
+pub use record::server_view::server_cpus;
+pub use record::watch::{Interval, Phase, Progress, Tag, Watch};
+pub use report::Report;
+pub use run::{run, run_watched};

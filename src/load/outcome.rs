@@ -1,50 +1,49 @@
-//! How a measurement, or a series of them, came out: decided here for every command.
+//! The outcome of a measurement, decided once.
 
-/// What decides an outcome.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Evidence {
-    /// The user ended it before its time.
-    pub(super) was_interrupted: bool,
-    /// It is not what it claims to be.
-    pub(super) is_invalid: bool,
-    /// Something that was asserted does not hold.
-    pub(super) is_missed: bool,
-    /// It decides nothing, and was asked to.
-    pub(super) is_inconclusive: bool,
-}
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
-/// How a measurement, or a series of them, came out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The outcome of a measurement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// Valid, and everything asserted holds.
     Passed,
-    /// Valid, and something that was asserted does not hold.
+    /// Valid, and an assertion does not hold.
     Missed,
-    /// Valid, and decides nothing where it was asked to.
+    /// Not valid for nothing but the generator's lateness: response times are longer than they
+    /// would have been, never shorter.
+    GeneratorLimited,
+    /// Not valid since the host kept the server or the generator from running.
+    HostAtFault,
+    /// Not valid for nothing but assertions on percentiles that too few samples support.
+    TooFewSamples,
+    /// Not valid: the server failed, fell behind, or missed an assertion in a run that has other
+    /// flaws.
+    ServerAtFault,
+    /// A comparison that decides nothing where it was asked to.
     Inconclusive,
-    /// Not what it claims to be.
-    Invalid,
     /// Ended before its time, whatever else is wrong with it.
     Incomplete,
 }
 
 impl Outcome {
-    pub(super) fn of(evidence: Evidence) -> Self {
-        match evidence {
-            Evidence { was_interrupted: true, .. } => Self::Incomplete,
-            Evidence { is_invalid: true, .. } => Self::Invalid,
-            Evidence { is_missed: true, .. } => Self::Missed,
-            Evidence { is_inconclusive: true, .. } => Self::Inconclusive,
-            Evidence { .. } => Self::Passed,
-        }
+    /// Returns whether the numbers may be used.
+    pub fn is_valid(self) -> bool {
+        matches!(self, Self::Passed | Self::Missed | Self::Inconclusive)
     }
 
-    /// The word of the report's verdict.
-    pub(super) fn verdict(self) -> &'static str {
+    /// Returns whether the measurement says nothing of the server, so that another may.
+    pub fn is_worth_repeating(self) -> bool {
+        matches!(self, Self::GeneratorLimited | Self::HostAtFault | Self::TooFewSamples)
+    }
+
+    /// The word of a report's verdict.
+    pub(crate) fn verdict(self) -> &'static str {
         match self {
-            Self::Passed | Self::Missed | Self::Inconclusive => "VALID",
-            Self::Invalid => "INVALID",
             Self::Incomplete => "INCOMPLETE",
+            _ if self.is_valid() => "VALID",
+            _ => "INVALID",
         }
     }
 }

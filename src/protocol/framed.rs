@@ -5,21 +5,35 @@
 use std::time::{Duration, Instant};
 
 use super::error::{ErrorCode, ProtocolError};
-use super::frame::{ERROR_CODE_LEN, Header, Kind, MAX_ERROR, MAX_FRAME_CEILING, MAX_PING, Reader};
+use super::frame::{
+    ERROR_CODE_LEN, HEADER_LEN, Header, Kind, MAX_ERROR, MAX_FRAME_CEILING, MAX_PING, Reader,
+};
 use super::output::{CloseReason, InlineBytes, Output, OutputQueue};
 use super::reader::{FrameReader, Progress};
-use super::{Input, StreamOffset};
+use super::{Connection, Input, Protocol, StreamOffset};
 
-/// Limits of the `framed` protocol.
+/// The `framed` protocol: frames with sequence and checksum.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct FramedConfig {
+pub struct Framed {
     /// Longest ECHO payload in bytes; more than [`MAX_FRAME_CEILING`] counts as the ceiling.
     pub max_frame: u32,
     /// How long a frame may take from its first byte to its last.
     pub frame_timeout: Duration,
 }
 
-impl Default for FramedConfig {
+impl Protocol for Framed {
+    type Connection = FramedConnection;
+
+    fn connection(&self) -> FramedConnection {
+        FramedConnection::new(*self)
+    }
+
+    fn max_undecided(&self) -> usize {
+        HEADER_LEN + self.max_frame.min(MAX_FRAME_CEILING) as usize
+    }
+}
+
+impl Default for Framed {
     fn default() -> Self {
         Self { max_frame: 64 << 10, frame_timeout: Duration::from_secs(10) }
     }
@@ -60,54 +74,42 @@ enum Ending {
     Polled,
 }
 
-impl FramedConnection {
-    /// A connection that has received nothing.
-    pub fn new(config: FramedConfig) -> Self {
-        Self {
-            reader: FrameReader::new(Reader::Server, config.max_frame.min(MAX_FRAME_CEILING)),
-            frame_timeout: config.frame_timeout,
-            frame_start: 0,
-            accepted: 0,
-            frame_deadline: None,
-            last_verified: 0,
-            queue: OutputQueue::default(),
-            goaway: GoAway::Unasked,
-            ending: Ending::Open,
-        }
-    }
+impl Connection for FramedConnection {
+    type Error = ProtocolError;
 
-    /// When [`Input::Timeout`] is due: the frame that is arriving must be complete by then.
-    pub fn deadline(&self) -> Option<Instant> {
+    /// The frame that is arriving must be complete by then.
+    fn deadline(&self) -> Option<Instant> {
         self.frame_deadline
     }
 
-    /// See [`Connection::postpone_deadline`](super::Connection::postpone_deadline).
-    pub fn postpone_deadline(&mut self, by: Duration) {
+    fn postpone_deadline(&mut self, by: Duration) {
         self.frame_deadline = self.frame_deadline.and_then(|deadline| deadline.checked_add(by));
     }
 
-    /// See [`Connection::handle_input`](super::Connection::handle_input).
-    pub fn handle_input(&mut self, now: Instant, input: Input<'_>) -> Result<usize, ProtocolError> {
+    fn handle_input(&mut self, now: Instant, input: Input<'_>) -> Result<usize, ProtocolError> {
         if self.ending != Ending::Open {
             return Ok(if let Input::Data(bytes) = input { bytes.len() } else { 0 });
         }
         match input {
             Input::Data(bytes) => return self.handle_data(now, bytes),
-            Input::Eof if self.reader.is_inside_frame() => self.refuse(ErrorCode::Truncated)?,
+            Input::Eof if self.reader.is_inside_frame() => {
+                return Err(self.refuse(ErrorCode::Truncated));
+            }
             Input::Eof => self.ending = Ending::Close(CloseReason::Finished),
             Input::Drain if self.goaway == GoAway::Unasked => self.goaway = GoAway::Due,
             Input::Drain => {}
             Input::Timeout if self.frame_deadline.is_some_and(|deadline| deadline <= now) => {
-                self.refuse(ErrorCode::FrameTimeout)?;
+                return Err(self.refuse(ErrorCode::FrameTimeout));
             }
             Input::Timeout => {}
-            Input::Busy => self.refuse(ErrorCode::Busy)?,
+            Input::Busy => {
+                self.refuse(ErrorCode::Busy);
+            }
         }
         Ok(0)
     }
 
-    /// See [`Connection::poll_output`](super::Connection::poll_output).
-    pub fn poll_output(&mut self) -> Option<Output> {
+    fn poll_output(&mut self) -> Option<Output> {
         if let Some(output) = self.queue.pop() {
             return Some(output);
         }
@@ -117,7 +119,10 @@ impl FramedConnection {
         }
         match self.ending {
             Ending::Error(error) => {
-                self.ending = Ending::Close(CloseReason::Failed(error.code));
+                self.ending = Ending::Close(match error.code {
+                    ErrorCode::Busy => CloseReason::Busy,
+                    _ => CloseReason::Refused,
+                });
                 Some(Output::Emit(error_frame(error)))
             }
             Ending::Close(reason) => {
@@ -125,6 +130,22 @@ impl FramedConnection {
                 Some(Output::Close(reason))
             }
             Ending::Open | Ending::Polled => None,
+        }
+    }
+}
+
+impl FramedConnection {
+    fn new(protocol: Framed) -> Self {
+        Self {
+            reader: FrameReader::new(Reader::Server, protocol.max_frame.min(MAX_FRAME_CEILING)),
+            frame_timeout: protocol.frame_timeout,
+            frame_start: 0,
+            accepted: 0,
+            frame_deadline: None,
+            last_verified: 0,
+            queue: OutputQueue::default(),
+            goaway: GoAway::Unasked,
+            ending: Ending::Open,
         }
     }
 
@@ -165,8 +186,8 @@ impl FramedConnection {
         }
     }
 
-    fn refuse(&mut self, code: ErrorCode) -> Result<(), ProtocolError> {
-        Err(self.fail(ProtocolError { code, sequence: self.reader.sequence() }))
+    fn refuse(&mut self, code: ErrorCode) -> ProtocolError {
+        self.fail(ProtocolError { code, sequence: self.reader.sequence() })
     }
 
     fn fail(&mut self, error: ProtocolError) -> ProtocolError {
@@ -192,18 +213,18 @@ mod tests {
 
     #[test]
     fn a_frame_timeout_beyond_the_clock_is_none() {
-        let config = FramedConfig { frame_timeout: Duration::MAX, ..FramedConfig::default() };
-        let mut connection = FramedConnection::new(config);
+        let config = Framed { frame_timeout: Duration::MAX, ..Framed::default() };
+        let mut connection = config.connection();
         assert_eq!(connection.handle_input(Instant::now(), Input::Data(b"RB")), Ok(2));
         assert_eq!(connection.deadline(), None);
     }
 
     #[test]
     fn max_frame_has_a_ceiling() {
-        let config = FramedConfig { max_frame: u32::MAX, ..FramedConfig::default() };
+        let config = Framed { max_frame: u32::MAX, ..Framed::default() };
         let announces = |length| {
             let header = Header { kind: Kind::Echo, length, sequence: 7, checksum: 0 }.encode();
-            FramedConnection::new(config).handle_input(Instant::now(), Input::Data(&header))
+            config.connection().handle_input(Instant::now(), Input::Data(&header))
         };
         let too_large = ProtocolError { code: ErrorCode::FrameTooLarge, sequence: 7 };
         assert_eq!(announces(MAX_FRAME_CEILING), Ok(20));
@@ -215,7 +236,7 @@ mod tests {
     fn input_stops_while_the_queue_is_full() {
         let ping = [&Header::new(Kind::Ping, 1, b"?").encode()[..], b"?"].concat();
         let (now, pings) = (Instant::now(), ping.repeat(10));
-        let mut connection = FramedConnection::new(FramedConfig::default());
+        let mut connection = Framed::default().connection();
         assert_eq!(connection.handle_input(now, Input::Data(&pings)), Ok(2 * ping.len()));
         assert_eq!(connection.handle_input(now, Input::Data(&pings)), Ok(0));
         assert_eq!(std::iter::from_fn(|| connection.poll_output()).count(), 4);
@@ -226,10 +247,10 @@ mod tests {
     #[test]
     fn the_deadline_belongs_to_the_frame_that_is_arriving() {
         let echo = Header::new(Kind::Echo, 1, b"").encode();
-        let timeout = FramedConfig::default().frame_timeout;
+        let timeout = Framed::default().frame_timeout;
         let start = Instant::now();
         let later = start + timeout / 2;
-        let mut connection = FramedConnection::new(FramedConfig::default());
+        let mut connection = Framed::default().connection();
         assert_eq!(connection.deadline(), None);
         assert_eq!(connection.handle_input(start, Input::Data(&echo[..1])), Ok(1));
         assert_eq!(connection.handle_input(later, Input::Data(&echo[1..19])), Ok(18));
@@ -246,7 +267,7 @@ mod tests {
     fn goaway_and_the_end_wait_for_what_is_queued() {
         let echo = Header::new(Kind::Echo, 7, b"").encode();
         let now = Instant::now();
-        let mut connection = FramedConnection::new(FramedConfig::default());
+        let mut connection = Framed::default().connection();
         assert_eq!(connection.handle_input(now, Input::Data(&echo)), Ok(20));
         assert_eq!(connection.handle_input(now, Input::Drain), Ok(0));
         assert_eq!(connection.handle_input(now, Input::Eof), Ok(0));

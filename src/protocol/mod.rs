@@ -12,9 +12,9 @@
 //!
 //! ```
 //! use std::time::Instant;
-//! use ringback::protocol::{Config, Input, Output};
+//! use ringback::protocol::{Connection, Input, Output, Protocol, Raw};
 //!
-//! let mut connection = Config::Raw.connection();
+//! let mut connection = Raw.connection();
 //! let received = b"Hello, world";
 //! let mut rest = &received[..];
 //! let mut echoed = Vec::new();
@@ -40,8 +40,11 @@
 //! - an error is followed by what was queued before it, its `Emit`, a `Close`, and nothing else;
 //! - no input panics, and memory is bounded by a constant of the configuration.
 
+use std::error::Error;
+use std::fmt::Debug;
+use std::time::{Duration, Instant};
+
 mod client;
-mod connection;
 mod error;
 mod frame;
 mod framed;
@@ -50,15 +53,64 @@ mod raw;
 mod reader;
 
 pub use client::{ErrorReply, FramedClient, Reply, ReplyError, Request, RequestError};
-pub use connection::{Config, Connection};
 pub use error::{ErrorCode, ProtocolError};
 pub use frame::{HEADER_LEN, Header, Kind, MAX_ERROR_TEXT, MAX_FRAME_CEILING, MAX_PING};
-pub use framed::{FramedConfig, FramedConnection};
+pub use framed::{Framed, FramedConnection};
 pub use output::{CloseReason, InlineBytes, Output};
-pub use raw::RawConnection;
+pub use raw::{Raw, RawConnection};
 
 /// Position of a byte in the stream received from the peer; the first byte after accept is 0.
 pub type StreamOffset = u64;
+
+/// A protocol that a server speaks, with its limits. [`Raw`] and [`Framed`] are two; a server runs any
+/// other in their place ([`Server::start`](crate::server::Server::start)).
+pub trait Protocol: Clone + Debug + Send + Sync + 'static {
+    /// The server's side of one connection.
+    type Connection: Connection;
+
+    /// A connection that has received nothing.
+    fn connection(&self) -> Self::Connection;
+
+    /// Most bytes of the stream that a connection leaves undecided, such as a frame that is judged
+    /// when it is complete. A server's least memory depends on it.
+    fn max_undecided(&self) -> usize {
+        0
+    }
+}
+
+/// The server's side of one connection.
+///
+/// After every [`handle_input`](Self::handle_input) call [`poll_output`](Self::poll_output) until
+/// it returns `None`, carry out what it says in that order, then go on with the rest of the input.
+pub trait Connection: Debug + 'static {
+    /// How a peer breaks the protocol.
+    type Error: Error;
+
+    /// Tells the connection what happened, and when.
+    ///
+    /// Returns how many bytes of [`Input::Data`] were consumed: fewer than given when outputs wait or
+    /// one call has done its share, never none when it was polled empty before. 0 for every other
+    /// input. After an error or [`Input::Eof`] all data is consumed and ignored.
+    ///
+    /// # Errors
+    ///
+    /// When the peer broke the protocol, once. What was accepted of the data is covered by the
+    /// outputs still to be polled, which end with a `Close`; the rest of it is to be dropped.
+    fn handle_input(&mut self, now: Instant, input: Input<'_>) -> Result<usize, Self::Error>;
+
+    /// The next thing to do, if there is one.
+    fn poll_output(&mut self) -> Option<Output>;
+
+    /// When [`Input::Timeout`] is due, if nothing else happens before.
+    fn deadline(&self) -> Option<Instant> {
+        None
+    }
+
+    /// Moves the deadline: for this long the peer could not go on, because nobody read it.
+    fn postpone_deadline(&mut self, by: Duration) {
+        let _ = by;
+    }
+}
 
 /// What happened to a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

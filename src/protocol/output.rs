@@ -4,7 +4,6 @@ use std::fmt;
 use std::ops::{Deref, Range};
 
 use super::StreamOffset;
-use super::error::ErrorCode;
 use super::frame::{HEADER_LEN, Header, Kind, MAX_ERROR, MAX_PING};
 
 /// An instruction to the driver, to be carried out in the order polled.
@@ -26,11 +25,13 @@ pub enum Output {
 pub enum CloseReason {
     /// The peer finished and has all its replies.
     Finished,
-    /// The connection was refused or broke the protocol.
-    Failed(ErrorCode),
+    /// The peer broke the protocol.
+    Refused,
+    /// There is no room for the connection, which is our decision and not the peer's fault.
+    Busy,
 }
 
-/// A few bytes without a heap allocation: one PONG, GOAWAY or ERROR frame.
+/// A few bytes without a heap allocation, such as a PONG, GOAWAY or ERROR frame.
 #[derive(Clone, Copy)]
 pub struct InlineBytes {
     length: u8,
@@ -49,8 +50,12 @@ impl InlineBytes {
         frame
     }
 
-    /// A copy of `bytes`, which must fit.
-    pub(crate) fn copy_of(bytes: &[u8]) -> Self {
+    /// A copy of `bytes`.
+    ///
+    /// # Panics
+    ///
+    /// When there are more than [`CAPACITY`](Self::CAPACITY) of them.
+    pub fn copy_of(bytes: &[u8]) -> Self {
         let mut copy = Self { length: 0, bytes: [0; Self::CAPACITY] };
         copy.append(bytes);
         copy

@@ -1,8 +1,22 @@
 //! The `raw` protocol: every byte comes back, in order (RFC 862 over TCP).
 
-use super::error::{ErrorCode, ProtocolError};
+use std::convert::Infallible;
+use std::time::Instant;
+
 use super::output::{CloseReason, Output};
-use super::{Input, StreamOffset};
+use super::{Connection, Input, Protocol, StreamOffset};
+
+/// The `raw` protocol: every byte comes back.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Raw;
+
+impl Protocol for Raw {
+    type Connection = RawConnection;
+
+    fn connection(&self) -> RawConnection {
+        RawConnection::default()
+    }
+}
 
 /// One connection that speaks `raw`. Its whole memory is two offsets and how it ended.
 #[derive(Debug, Clone, Default)]
@@ -20,9 +34,11 @@ enum Ending {
     Polled,
 }
 
-impl RawConnection {
-    /// See [`Connection::handle_input`](super::Connection::handle_input).
-    pub fn handle_input(&mut self, input: Input<'_>) -> Result<usize, ProtocolError> {
+impl Connection for RawConnection {
+    /// No byte is wrong.
+    type Error = Infallible;
+
+    fn handle_input(&mut self, _: Instant, input: Input<'_>) -> Result<usize, Infallible> {
         match input {
             Input::Data(bytes) => {
                 if self.ending == Ending::Open {
@@ -34,16 +50,14 @@ impl RawConnection {
                 self.ending = Ending::Decided(CloseReason::Finished);
             }
             Input::Busy if self.ending == Ending::Open => {
-                self.ending = Ending::Decided(CloseReason::Failed(ErrorCode::Busy));
-                return Err(ProtocolError { code: ErrorCode::Busy, sequence: 0 });
+                self.ending = Ending::Decided(CloseReason::Busy);
             }
             Input::Eof | Input::Busy | Input::Drain | Input::Timeout => {}
         }
         Ok(0)
     }
 
-    /// See [`Connection::poll_output`](super::Connection::poll_output).
-    pub fn poll_output(&mut self) -> Option<Output> {
+    fn poll_output(&mut self) -> Option<Output> {
         if self.forwarded < self.received {
             let range = self.forwarded..self.received;
             self.forwarded = self.received;
@@ -62,25 +76,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn busy_is_an_error_once_and_not_after_the_end() {
-        let busy = Err(ProtocolError { code: ErrorCode::Busy, sequence: 0 });
-        let mut refused = RawConnection::default();
-        assert_eq!(refused.handle_input(Input::Busy), busy);
-        assert_eq!(refused.handle_input(Input::Busy), Ok(0));
-
-        let mut finished = RawConnection::default();
-        assert_eq!(finished.handle_input(Input::Eof), Ok(0));
-        assert_eq!(finished.handle_input(Input::Busy), Ok(0));
-        assert_eq!(finished.poll_output(), Some(Output::Close(CloseReason::Finished)));
-        assert_eq!(finished.poll_output(), None);
+    fn a_connection_ends_once() {
+        let (busy, eof) = (Input::Busy, Input::Eof);
+        for (first, second, reason) in
+            [(busy, busy, CloseReason::Busy), (eof, busy, CloseReason::Finished)]
+        {
+            let (mut connection, now) = (Raw.connection(), Instant::now());
+            assert_eq!(connection.handle_input(now, first), Ok(0));
+            assert_eq!(connection.handle_input(now, second), Ok(0));
+            assert_eq!(connection.poll_output(), Some(Output::Close(reason)));
+            assert_eq!(connection.poll_output(), None);
+        }
     }
 
     #[test]
     fn the_end_waits_for_the_rest() {
-        let mut connection = RawConnection::default();
-        assert_eq!(connection.handle_input(Input::Data(b"Hello")), Ok(5));
-        assert_eq!(connection.handle_input(Input::Data(b", world")), Ok(7));
-        assert_eq!(connection.handle_input(Input::Eof), Ok(0));
+        let (mut connection, now) = (Raw.connection(), Instant::now());
+        assert_eq!(connection.handle_input(now, Input::Data(b"Hello")), Ok(5));
+        assert_eq!(connection.handle_input(now, Input::Data(b", world")), Ok(7));
+        assert_eq!(connection.handle_input(now, Input::Eof), Ok(0));
         assert_eq!(connection.poll_output(), Some(Output::Forward(0..12)));
         assert_eq!(connection.poll_output(), Some(Output::Close(CloseReason::Finished)));
         assert_eq!(connection.poll_output(), None);

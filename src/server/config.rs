@@ -12,12 +12,12 @@ use crate::cgroup::MemoryLimit;
 use crate::cpus::{self, CpusError, PinningRefusal};
 use crate::driver::{Choice, DriverKind, Settings};
 use crate::lifecycle::{AdmissionLimits, DrainLimits, Limits};
-use crate::protocol::{self, MAX_FRAME_CEILING};
+use crate::protocol::{Protocol, Raw};
 use crate::sys::RingSize;
 
 /// The configuration of a server.
 #[derive(Debug, Clone)]
-pub struct Config {
+pub struct Config<P = Raw> {
     /// Addresses to listen on; port 0 asks for a free one.
     pub addresses: Vec<SocketAddr>,
     /// Whether other processes of this user may listen on the same ports.
@@ -27,7 +27,7 @@ pub struct Config {
     /// Whether epoll serves where the kernel refuses what `driver` needs when the server starts.
     pub may_fall_back: bool,
     /// The protocol of every connection.
-    pub protocol: protocol::Config,
+    pub protocol: P,
     /// One worker for each entry, pinned to that CPU unless a sandbox forbids pinning; a CPU may be
     /// named again.
     pub cpus: Vec<usize>,
@@ -109,9 +109,6 @@ pub enum ConfigError {
          {MAX_KEEPALIVE:?}, or turn it off"
     )]
     Keepalive(Duration),
-    /// No frame of the wire format is that long.
-    #[error("a frame limit of {0} bytes is outside 1 to {MAX_FRAME_CEILING}")]
-    FrameLimit(u32),
 }
 
 /// A hundred years: longer times would not fit the clock.
@@ -128,24 +125,31 @@ impl Config {
     /// middleboxes forget a connection.
     pub const DEFAULT_KEEPALIVE: Duration = Duration::from_secs(60);
 
-    /// The raw protocol on these addresses, one worker on each of the
-    /// [`default_cpus`](super::default_cpus), as many connections as the descriptor limit allows.
+    /// The raw protocol on these addresses; see [`with_protocol`](Self::with_protocol).
     pub fn new(addresses: Vec<SocketAddr>) -> Self {
+        Self::with_protocol(addresses, Raw)
+    }
+}
+
+impl<P: Protocol> Config<P> {
+    /// A protocol on these addresses, one worker on each of the
+    /// [`default_cpus`](super::default_cpus), as many connections as the descriptor limit allows.
+    pub fn with_protocol(addresses: Vec<SocketAddr>, protocol: P) -> Self {
         let (limits, drain) = (Limits::default(), DrainLimits::default());
         let mut config = Self {
             addresses,
             share_port: false,
             driver: DriverKind::Uring,
             may_fall_back: false,
-            protocol: protocol::Config::Raw,
+            protocol,
             cpus: placement::default_cpus(),
             max_connections: 0,
             max_connections_per_ip: None,
-            memory: Self::DEFAULT_MEMORY,
+            memory: Config::DEFAULT_MEMORY,
             ring: RingSize::default(),
             spin: Duration::ZERO,
             send_buffer: None,
-            keepalive: Some(Self::DEFAULT_KEEPALIVE),
+            keepalive: Some(Config::DEFAULT_KEEPALIVE),
             idle_timeout: limits.idle_timeout,
             stall_timeout: limits.stall_timeout,
             drain_quiet: drain.quiet,
@@ -200,11 +204,6 @@ impl Config {
         if !self.ring.is_possible() {
             return Err(ConfigError::Ring(self.ring));
         }
-        if let protocol::Config::Framed(framed) = self.protocol
-            && !(1..=MAX_FRAME_CEILING).contains(&framed.max_frame)
-        {
-            return Err(ConfigError::FrameLimit(framed.max_frame));
-        }
         if let Some(time) = self.keepalive
             && (time.is_zero() || time > MAX_KEEPALIVE)
         {
@@ -222,12 +221,8 @@ impl Config {
     /// of a receive buffer, one that arrives while another waits to be sent; and for what a single
     /// connection can receive in one turn before anybody looks.
     pub fn least_memory(&self) -> usize {
-        let unit = match self.protocol {
-            protocol::Config::Raw => 0,
-            protocol::Config::Framed(framed) => framed.max_frame,
-        };
         let buffer = self.driver.buffer_size(self.ring);
-        let kept_whole = 2 * (buffer.max(unit as usize) + 4096);
+        let kept_whole = 2 * (buffer.max(self.protocol.max_undecided()) + 4096);
         let in_one_turn = self.driver.buffers_in_one_turn(self.ring);
         self.cpus.len() * (kept_whole + in_one_turn * (buffer + 1024))
     }
@@ -307,7 +302,6 @@ impl Config {
 
     pub(super) fn settings(&self) -> Settings {
         Settings {
-            protocol: self.protocol,
             limits: Limits {
                 stall_timeout: self.stall_timeout.min(NEVER),
                 idle_timeout: self.idle_timeout.map(|limit| limit.min(NEVER)),
@@ -436,12 +430,12 @@ impl fmt::Display for MemoryBound {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::FramedConfig;
+    use crate::protocol::Framed;
 
-    fn framed(max_frame: u32, memory: usize) -> Config {
-        let framed = FramedConfig { max_frame, ..FramedConfig::default() };
-        let mut config = Config::new(vec![SocketAddr::from(([127, 0, 0, 1], 0))]);
-        config.protocol = protocol::Config::Framed(framed);
+    fn framed(max_frame: u32, memory: usize) -> Config<Framed> {
+        let framed = Framed { max_frame, ..Framed::default() };
+        let address = SocketAddr::from(([127, 0, 0, 1], 0));
+        let mut config = Config::with_protocol(vec![address], framed);
         config.cpus = vec![0, 0];
         config.memory = memory;
         config
@@ -454,14 +448,6 @@ mod tests {
         assert!(enough > 2 * 2 * (1 << 20));
         assert!(error.to_string().contains(&format!("at least {enough} bytes")), "{error}");
         assert_eq!(framed(1 << 20, enough).check(), Ok(()));
-    }
-
-    #[test]
-    fn a_frame_limit_outside_the_wire_format_is_refused() {
-        for limit in [0, MAX_FRAME_CEILING + 1] {
-            let error = framed(limit, usize::MAX).check();
-            assert_eq!(error, Err(ConfigError::FrameLimit(limit)));
-        }
     }
 
     #[test]

@@ -31,6 +31,7 @@ use std::sync::Arc;
 
 use crate::driver::{ShutdownSignal, Urgency};
 use crate::metrics::Counters;
+use crate::protocol::Protocol;
 
 pub(crate) use crate::driver::BACKLOG;
 pub(crate) use config::FEW_CONNECTIONS;
@@ -148,7 +149,7 @@ impl Server {
     /// # Errors
     ///
     /// When anything that was asked for cannot be had.
-    pub fn start(config: &Config) -> Result<Self, StartError> {
+    pub fn start<P: Protocol>(config: &Config<P>) -> Result<Self, StartError> {
         start::start(config)
     }
 

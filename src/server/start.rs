@@ -10,6 +10,7 @@ use super::{Config, Server, StartError};
 use crate::cpus::PinningRefusal;
 use crate::driver::{DriverKind, ShutdownSignal, fallback_warning};
 use crate::lifecycle::Admission;
+use crate::protocol::Protocol;
 
 /// Something to know of a server that serves.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,7 +30,7 @@ impl fmt::Display for Notice {
     }
 }
 
-pub(super) fn start(config: &Config) -> Result<Server, StartError> {
+pub(super) fn start<P: Protocol>(config: &Config<P>) -> Result<Server, StartError> {
     config.check()?;
     let mut notices = Vec::new();
     let driver = match try_out(config.driver, &mut notices) {
@@ -58,8 +59,9 @@ fn try_out(driver: DriverKind, notices: &mut Vec<Notice>) -> Result<DriverKind, 
     Ok(driver)
 }
 
-fn share(config: &Config, driver: DriverKind) -> Result<Shared, StartError> {
+fn share<P: Protocol>(config: &Config<P>, driver: DriverKind) -> Result<Shared<P>, StartError> {
     Ok(Shared {
+        protocol: config.protocol.clone(),
         driver,
         is_pinned: PinningRefusal::detect().is_none(),
         settings: config.settings(),
@@ -71,10 +73,10 @@ fn share(config: &Config, driver: DriverKind) -> Result<Shared, StartError> {
 /// Several servers may have found io_uring working at the same time, and not have memory for all.
 /// So workers that cannot start are replaced by others, behind the same listening sockets: nobody
 /// who is in their queues is reset.
-fn start_workers(
-    config: &Config,
+fn start_workers<P: Protocol>(
+    config: &Config<P>,
     listeners: Listeners,
-    shared: &mut Shared,
+    shared: &mut Shared<P>,
     notices: &mut Vec<Notice>,
 ) -> Result<Workers, StartError> {
     if !config.may_fall_back || shared.driver == DriverKind::FALLBACK {
@@ -92,8 +94,8 @@ fn start_workers(
 }
 
 /// The driver that serves where the configured one was refused.
-fn fall_back(
-    config: &Config,
+fn fall_back<P: Protocol>(
+    config: &Config<P>,
     refusal: &StartError,
     notices: &mut Vec<Notice>,
 ) -> Result<DriverKind, StartError> {

@@ -13,11 +13,13 @@ use crate::cpus;
 use crate::driver::{DriverKind, Serve, Settings, ShutdownSignal, Urgency, Worker};
 use crate::lifecycle::Admission;
 use crate::metrics::Counters;
+use crate::protocol::Protocol;
 use crate::{log, say};
 
 /// What all workers of a server have in common.
 #[derive(Clone)]
-pub(super) struct Shared {
+pub(super) struct Shared<P> {
+    pub(super) protocol: P,
     pub(super) driver: DriverKind,
     /// Whether each stays on its CPU.
     pub(super) is_pinned: bool,
@@ -53,10 +55,10 @@ enum Obstacle {
 impl Workers {
     /// Starts one worker for each CPU. They begin to serve together, when all of them can;
     /// otherwise none has touched a connection.
-    pub(super) fn start(
+    pub(super) fn start<P: Protocol>(
         cpus: &[usize],
         listeners: Vec<Vec<TcpListener>>,
-        shared: &Shared,
+        shared: &Shared<P>,
     ) -> Result<Self, StartError> {
         let (exit_sender, exits) = channel();
         let mut workers = Self { threads: Vec::new(), thread_ids: vec![0; cpus.len()], exits };
@@ -82,11 +84,11 @@ impl Workers {
 
     /// Starts the threads and waits until each could serve. They wait for a message; if its sender
     /// goes, so do they.
-    fn prepare(
+    fn prepare<P: Protocol>(
         &mut self,
         cpus: &[usize],
         listeners: Vec<Vec<TcpListener>>,
-        shared: &Shared,
+        shared: &Shared<P>,
         exit: &Sender<Exit>,
     ) -> Result<Vec<Sender<()>>, StartError> {
         let (ready_sender, ready) = channel();
@@ -171,12 +173,18 @@ fn run(
     let _ = exit.send(Exit { worker: index, result });
 }
 
-fn begin(cpu: usize, listeners: Vec<TcpListener>, shared: Shared) -> Result<Serve, Obstacle> {
-    let Shared { driver, is_pinned, settings, admission, shutdown } = shared;
+fn begin<P: Protocol>(
+    cpu: usize,
+    listeners: Vec<TcpListener>,
+    shared: Shared<P>,
+) -> Result<Serve, Obstacle> {
+    let Shared { protocol, driver, is_pinned, settings, admission, shutdown } = shared;
     if is_pinned {
         cpus::pin(cpu).map_err(Obstacle::Pin)?;
     }
-    driver.prepare(Worker { listeners, settings, admission, shutdown }).map_err(Obstacle::Driver)
+    driver
+        .prepare(Worker { protocol, listeners, settings, admission, shutdown })
+        .map_err(Obstacle::Driver)
 }
 
 /// A worker's panic is a bug of ours, and the kernel may still own its buffers: the process ends,

@@ -13,10 +13,11 @@
 use std::time::Duration;
 
 use super::client_model::{self, ClientOp, ClientScript};
+use super::either::Either;
 use super::model::{Op, Script, check_any_cut};
 use super::simulation;
 use super::wire::repair_checksums;
-use crate::protocol::{Config, FramedConfig, Request};
+use crate::protocol::{Framed, Request};
 
 /// Operations in one input; more would only make it slow.
 pub const MOST_OPS: usize = 32;
@@ -29,7 +30,7 @@ const FRAME_TIMEOUT: Duration = Duration::from_millis(100);
 /// The server's `raw` core. Operations as in [`framed`].
 pub fn raw(data: &[u8]) {
     let Some(program) = Program::read(data) else { return };
-    check_any_cut(&program.server_script(Config::Raw));
+    check_any_cut(&program.server_script(Either::Raw));
 }
 
 /// The server's `framed` core.
@@ -40,8 +41,8 @@ pub fn framed(data: &[u8]) {
     let Some(mut program) = Program::read(data) else { return };
     program.repair_if_asked();
     let max_frame = [65_536, 0, 1, 64, 100, 1000, 16 << 20, u32::MAX][program.choice(8)];
-    let config = FramedConfig { max_frame, frame_timeout: FRAME_TIMEOUT };
-    check_any_cut(&program.server_script(Config::Framed(config)));
+    let framed = Framed { max_frame, frame_timeout: FRAME_TIMEOUT };
+    check_any_cut(&program.server_script(Either::Framed(framed)));
 }
 
 /// The native driver over the simulation's kernel: every two bytes are one decision of the
@@ -110,7 +111,7 @@ impl<'a> Program<'a> {
         usize::from(self.flags >> 2) % of
     }
 
-    fn server_script(self, config: Config) -> Script {
+    fn server_script(self, protocol: Either) -> Script {
         let ends_stream = self.ends_stream();
         let ops = self.ops.iter().map(|op| match *op {
             length @ 0..=199 => Op::Receive(usize::from(length)),
@@ -120,6 +121,6 @@ impl<'a> Program<'a> {
             252..=255 => Op::Busy,
         });
         let ops = ops.chain([Op::Receive(usize::MAX)]).chain(ends_stream.then_some(Op::Eof));
-        Script { config, ops: ops.collect(), stream: self.stream }
+        Script { protocol, ops: ops.collect(), stream: self.stream }
     }
 }

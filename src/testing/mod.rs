@@ -7,6 +7,7 @@
 
 pub mod client_model;
 pub mod client_oracle;
+pub mod either;
 pub mod fuzz;
 pub mod model;
 pub mod oracle;

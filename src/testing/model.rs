@@ -7,10 +7,13 @@ use std::iter;
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
+use super::either::{Either, EitherConnection};
 use super::oracle::{Oracle, Outcome, Sent};
 use super::wire::{ERROR, Fields, GOAWAY, HEADER, PONG};
-use crate::protocol::{CloseReason, Config, Connection, Input, MAX_ERROR_TEXT, Output};
-use crate::protocol::{ErrorCode, ProtocolError, StreamOffset};
+use crate::protocol::{
+    CloseReason, Connection, ErrorCode, Input, MAX_ERROR_TEXT, Output, Protocol, ProtocolError,
+    StreamOffset,
+};
 
 /// Between two inputs: four entries of the queue, the failed frame's Discard, GOAWAY, ERROR, Close.
 const MOST_OUTPUTS: usize = 8;
@@ -19,7 +22,7 @@ const MOST_OUTPUTS: usize = 8;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Script {
     /// The server's protocol and limits.
-    pub config: Config,
+    pub protocol: Either,
     /// What the peer sends. What no operation receives never arrives.
     pub stream: Vec<u8>,
     /// What happens, in order.
@@ -79,7 +82,7 @@ impl Script {
 ///
 /// When the connection breaks its contract or differs from the oracle.
 pub fn check(script: &Script) -> Outcome {
-    let mut run = Run::new(script.config);
+    let mut run = Run::new(script.protocol);
     let mut rest = &script.stream[..];
     for op in &script.ops {
         match *op {
@@ -125,8 +128,8 @@ pub fn check_any_cut(script: &Script) -> Outcome {
 }
 
 struct Run {
-    config: Config,
-    connection: Connection,
+    protocol: Either,
+    connection: EitherConnection,
     oracle: Oracle,
     start: Instant,
     now: Instant,
@@ -136,12 +139,12 @@ struct Run {
 }
 
 impl Run {
-    fn new(config: Config) -> Self {
+    fn new(protocol: Either) -> Self {
         let start = Instant::now();
         Self {
-            config,
-            connection: config.connection(),
-            oracle: Oracle::new(config),
+            protocol,
+            connection: protocol.connection(),
+            oracle: Oracle::new(protocol),
             start,
             now: start,
             offered: 0,
@@ -215,11 +218,11 @@ impl Run {
         self.seen.error = Some(error);
         self.poll(self.offered);
         self.seen.accepted = self.seen.covered();
-        assert_eq!(self.seen.close, Some(CloseReason::Failed(error.code)));
+        assert_eq!(self.seen.close, Some(CloseReason::Refused));
         let told = Sent::Error(error.code.to_wire(), error.sequence);
-        match self.config {
-            Config::Raw => assert!(!self.seen.sent.contains(&told), "raw has no ERROR"),
-            Config::Framed(_) => assert_eq!(self.seen.sent.last(), Some(&told)),
+        match self.protocol {
+            Either::Raw => assert!(!self.seen.sent.contains(&told), "raw has no ERROR"),
+            Either::Framed(_) => assert_eq!(self.seen.sent.last(), Some(&told)),
         }
     }
 

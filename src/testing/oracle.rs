@@ -6,8 +6,9 @@
 use std::ops::Range;
 use std::time::Duration;
 
+use super::either::Either;
 use super::wire::{ECHO, ERROR, Fields, GOAWAY, HEADER, PING, PONG};
-use crate::protocol::{CloseReason, Config, ErrorCode, ProtocolError, StreamOffset};
+use crate::protocol::{CloseReason, ErrorCode, ProtocolError, StreamOffset};
 
 /// Everything that can be seen of a connection from outside, in a form that does not depend on
 /// how the work was divided: neighbours are merged.
@@ -83,7 +84,7 @@ const CEILING: u32 = 16 << 20;
 /// The oracle of one connection, either protocol.
 #[derive(Debug)]
 pub struct Oracle {
-    config: Config,
+    protocol: Either,
     now: Duration,
     stream: Vec<u8>,
     /// Time at which the stream had grown to this length, for every piece that came.
@@ -95,9 +96,9 @@ pub struct Oracle {
 
 impl Oracle {
     /// The oracle of a connection that has received nothing, at time zero.
-    pub fn new(config: Config) -> Self {
+    pub fn new(protocol: Either) -> Self {
         Self {
-            config,
+            protocol,
             now: Duration::ZERO,
             stream: Vec::new(),
             arrivals: Vec::new(),
@@ -114,11 +115,11 @@ impl Oracle {
 
     /// When the frame that is arriving must be complete.
     pub fn deadline(&self) -> Option<Duration> {
-        let Config::Framed(config) = self.config else { return None };
+        let Either::Framed(framed) = self.protocol else { return None };
         let frame_start = self.outcome.covered() as usize;
         let arrival = self.arrivals.partition_point(|(length, _)| *length <= frame_start);
         let (_, began) = self.arrivals.get(arrival).filter(|_| !self.is_over())?;
-        began.checked_add(config.frame_timeout)
+        began.checked_add(framed.frame_timeout)
     }
 
     /// The peer sent these bytes.
@@ -129,10 +130,10 @@ impl Oracle {
         self.stream.extend(bytes);
         self.arrivals.push((self.stream.len(), self.now));
         self.outcome.accepted = self.stream.len() as u64;
-        match self.config {
-            Config::Raw if bytes.is_empty() => {}
-            Config::Raw => self.outcome.forward(self.outcome.covered()..self.outcome.accepted),
-            Config::Framed(config) => while !self.is_over() && self.answer(config.max_frame) {},
+        match self.protocol {
+            Either::Raw if bytes.is_empty() => {}
+            Either::Raw => self.outcome.forward(self.outcome.covered()..self.outcome.accepted),
+            Either::Framed(framed) => while !self.is_over() && self.answer(framed.max_frame) {},
         }
     }
 
@@ -150,7 +151,7 @@ impl Oracle {
 
     /// The server is shutting down.
     pub fn drain(&mut self) {
-        let framed = matches!(self.config, Config::Framed(_));
+        let framed = matches!(self.protocol, Either::Framed(_));
         if framed && !self.is_over() && !self.asked_to_drain {
             self.outcome.sent.push(Sent::GoAway(self.last_verified));
         }
@@ -168,7 +169,7 @@ impl Oracle {
     /// The server has no room for this connection.
     pub fn refuse_as_busy(&mut self) {
         if !self.is_over() {
-            self.fail(ErrorCode::Busy);
+            self.close_with(self.error(ErrorCode::Busy), CloseReason::Busy);
         }
     }
 
@@ -207,22 +208,30 @@ impl Oracle {
     }
 
     fn fail(&mut self, code: ErrorCode) {
+        self.fail_with(self.error(code));
+    }
+
+    fn error(&self, code: ErrorCode) -> ProtocolError {
         let arriving = &self.stream[self.outcome.covered() as usize..];
         let sequence = Fields::read(arriving).map_or(0, |fields| fields.sequence);
-        self.fail_with(ProtocolError { code, sequence });
+        ProtocolError { code, sequence }
+    }
+
+    fn fail_with(&mut self, error: ProtocolError) {
+        self.outcome.error = Some(error);
+        self.close_with(error, CloseReason::Refused);
     }
 
     /// What waits is dropped, the peer is told (if the protocol can), and that is all.
-    fn fail_with(&mut self, error: ProtocolError) {
+    fn close_with(&mut self, error: ProtocolError, reason: CloseReason) {
         let waiting = self.outcome.covered()..self.outcome.accepted;
         if !waiting.is_empty() {
             self.outcome.discard(waiting);
         }
-        if let Config::Framed(_) = self.config {
+        if let Either::Framed(_) = self.protocol {
             self.outcome.sent.push(Sent::Error(error.code as u16, error.sequence));
         }
-        self.outcome.error = Some(error);
-        self.outcome.close = Some(CloseReason::Failed(error.code));
+        self.outcome.close = Some(reason);
     }
 }
 

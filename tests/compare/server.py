@@ -83,8 +83,7 @@ if is_told("never-listen"):
     wait_forever()
 listener = listen()
 if is_told("leave-child") and os.fork() == 0:
-    # A session of its own, and deaf to SIGTERM: neither group nor signal reaches it.
-    os.setsid()
+    # Deaf to SIGTERM: only what ends the group ends it.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     note_own_pid()
     if os.fork() == 0:

@@ -9,13 +9,13 @@ use std::time::{Duration, Instant};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
-use ringback::protocol::{Config, FramedConfig, Input, Kind, Output};
+use ringback::protocol::{Connection, Framed, Input, Kind, Output, Protocol, Raw};
 use ringback::server::DriverKind;
 
 use crate::support::framed::frame;
 use crate::support::{PATIENCE, connect, noise, start_server};
 
-const FRAMED: Config = Config::Framed(FramedConfig { max_frame: 100_000, frame_timeout: PATIENCE });
+const FRAMED: Framed = Framed { max_frame: 100_000, frame_timeout: PATIENCE };
 
 /// What a peer does: writes pieces with pauses between some of them, then half-closes.
 #[derive(Debug, Clone)]
@@ -61,7 +61,7 @@ fn answer(address: SocketAddr, script: &Script) -> Vec<u8> {
 }
 
 /// What the core says to the same bytes.
-fn expected(protocol: Config, request: &[u8]) -> Vec<u8> {
+fn expected(protocol: &impl Protocol, request: &[u8]) -> Vec<u8> {
     let mut connection = protocol.connection();
     let (mut reply, mut rest) = (Vec::new(), request);
     let now = Instant::now();
@@ -87,11 +87,11 @@ fn expected(protocol: Config, request: &[u8]) -> Vec<u8> {
 }
 
 /// Plays scripts to a server of every driver.
-fn all_answer_the_same(protocol: Config, scripts: impl Strategy<Value = Script>) {
+fn all_answer_the_same(protocol: impl Protocol + Copy, scripts: impl Strategy<Value = Script>) {
     let servers = DriverKind::ALL.map(|driver| (driver, start_server(driver, protocol)));
     let config = ProptestConfig { cases: 60, failure_persistence: None, ..Default::default() };
     let outcome = TestRunner::new(config).run(&scripts, |script| {
-        let expected = expected(protocol, &script.request);
+        let expected = expected(&protocol, &script.request);
         for (driver, (_, address)) in &servers {
             let reply = answer(*address, &script);
             let same = reply.iter().zip(&expected).take_while(|(got, due)| got == due).count();
@@ -144,7 +144,7 @@ fn script(request: impl Strategy<Value = Vec<u8>>) -> impl Strategy<Value = Scri
 
 #[test]
 fn raw_streams_come_back_the_same() {
-    all_answer_the_same(Config::Raw, script(raw_request()));
+    all_answer_the_same(Raw, script(raw_request()));
 }
 
 #[test]

@@ -11,7 +11,7 @@ use super::DRIVER;
 use crate::support::framed::{before_goaway, final_error, frame};
 use crate::support::peers::connect_with_small_buffers;
 use crate::support::{PATIENCE, Program, connect, exchange, noise, run, scale};
-use ringback::protocol::{self, ErrorCode, FramedConfig, Kind};
+use ringback::protocol::{ErrorCode, Framed, Kind};
 use ringback::server::{Config, Server};
 use rustix::process::Signal;
 
@@ -315,11 +315,11 @@ fn a_peer_that_never_reads_is_abandoned_at_the_deadline_and_told_about() {
 #[test]
 fn a_drain_sleeps_while_it_waits_for_a_reader() {
     // A refused frame ends the connection as soon as its peer has read what came before.
-    let mut config = Config::new(vec![SocketAddr::from(([127, 0, 0, 1], 0))]);
-    config.driver = DRIVER;
     let frame_timeout = Duration::from_secs(3600);
-    config.protocol =
-        protocol::Config::Framed(FramedConfig { frame_timeout, ..FramedConfig::default() });
+    let framed = Framed { frame_timeout, ..Framed::default() };
+    let address = SocketAddr::from(([127, 0, 0, 1], 0));
+    let mut config = Config::with_protocol(vec![address], framed);
+    config.driver = DRIVER;
     config.cpus.truncate(1);
     config.send_buffer = Some(4 << 10);
     config.stall_timeout = Duration::from_secs(3600);

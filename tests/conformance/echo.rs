@@ -7,16 +7,13 @@ use std::time::Duration;
 
 use super::DRIVER;
 use crate::support::{connect, exchange, noise, start_server};
-use ringback::protocol::{self, ErrorCode, FramedClient, FramedConfig, Reply, Request};
+use ringback::protocol::{ErrorCode, Framed, FramedClient, Raw, Reply, Request};
 
-const FRAMED: protocol::Config = protocol::Config::Framed(FramedConfig {
-    max_frame: 64 << 10,
-    frame_timeout: crate::support::PATIENCE,
-});
+const FRAMED: Framed = Framed { max_frame: 64 << 10, frame_timeout: crate::support::PATIENCE };
 
 #[test]
 fn the_textbook_client_is_answered() {
-    let (_server, address) = start_server(DRIVER, protocol::Config::Raw);
+    let (_server, address) = start_server(DRIVER, Raw);
     let mut client = connect(address);
     client.write_all(b"Hello, world").expect("sent");
     let mut buffer = [0; 1024];
@@ -26,7 +23,7 @@ fn the_textbook_client_is_answered() {
 
 #[test]
 fn a_half_closed_stream_comes_back_whole() {
-    let (_server, address) = start_server(DRIVER, protocol::Config::Raw);
+    let (_server, address) = start_server(DRIVER, Raw);
     for length in [0, 1, 64, 131_072, 131_073, 20_000_000] {
         let request = noise(length, 7);
         assert!(exchange(connect(address), &request) == request, "{length} bytes");
@@ -35,7 +32,7 @@ fn a_half_closed_stream_comes_back_whole() {
 
 #[test]
 fn a_reader_slower_than_the_writer_gets_everything() {
-    let (_server, address) = start_server(DRIVER, protocol::Config::Raw);
+    let (_server, address) = start_server(DRIVER, Raw);
     let request = noise(30_000_000, 11);
     let stream = connect(address);
     let mut reader = stream.try_clone().expect("a descriptor can be had");
@@ -59,7 +56,7 @@ fn a_reader_slower_than_the_writer_gets_everything() {
 
 #[test]
 fn many_connections_are_kept_apart() {
-    let (_server, address) = start_server(DRIVER, protocol::Config::Raw);
+    let (_server, address) = start_server(DRIVER, Raw);
     let mut clients: Vec<_> = (0..300).map(|_| connect(address)).collect();
     for round in 0..5 {
         for (index, client) in clients.iter_mut().enumerate() {
@@ -75,7 +72,7 @@ fn many_connections_are_kept_apart() {
 
 #[test]
 fn peers_that_never_read_do_not_stop_the_others() {
-    let (_server, address) = start_server(DRIVER, protocol::Config::Raw);
+    let (_server, address) = start_server(DRIVER, Raw);
     let block = noise(1 << 20, 3);
     let stalled: Vec<_> = (0..200)
         .map(|_| {
@@ -95,7 +92,7 @@ fn peers_that_never_read_do_not_stop_the_others() {
 
 #[test]
 fn resets_end_their_connection_alone() {
-    let (_server, address) = start_server(DRIVER, protocol::Config::Raw);
+    let (_server, address) = start_server(DRIVER, Raw);
     let mut witness = connect(address);
     for round in 0..200 {
         let mut client = connect(address);
@@ -172,8 +169,8 @@ fn a_bad_frame_is_refused_after_the_good_ones() {
 
 #[test]
 fn a_frame_that_takes_too_long_is_refused() {
-    let config = FramedConfig { frame_timeout: Duration::from_millis(50), ..Default::default() };
-    let (_server, address) = start_server(DRIVER, protocol::Config::Framed(config));
+    let config = Framed { frame_timeout: Duration::from_millis(50), ..Default::default() };
+    let (_server, address) = start_server(DRIVER, config);
     let mut client = FramedClient::new(1);
     let header = client.request(Request::Echo, 5, b"never sent").expect("valid");
     let mut stream = connect(address);

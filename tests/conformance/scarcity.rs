@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use ringback::protocol::{self, FramedConfig, Kind};
+use ringback::protocol::{Framed, Kind};
 use ringback::server::{Config, RingSize, Server};
 
 use super::DRIVER;
@@ -18,10 +18,10 @@ const OTHERS: u16 = 12;
 
 #[test]
 fn a_frame_in_single_bytes_keeps_no_buffers_from_others() {
-    let mut config = Config::new(vec![SocketAddr::from(([127, 0, 0, 1], 0))]);
+    let framed = Framed { frame_timeout: PATIENCE, ..Default::default() };
+    let address = SocketAddr::from(([127, 0, 0, 1], 0));
+    let mut config = Config::with_protocol(vec![address], framed);
     config.driver = DRIVER;
-    config.protocol =
-        protocol::Config::Framed(FramedConfig { frame_timeout: PATIENCE, ..Default::default() });
     config.cpus.truncate(1);
     config.ring = RingSize { buffers: BUFFERS, ..RingSize::default() };
     config.drain_quiet = Duration::from_millis(100);

@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use ringback::load::{Arrival, Config, Load, Progress, Protocol, run};
-use ringback::protocol;
+use ringback::protocol::{self, Connection, Framed, Protocol as _};
 
 use crate::support::{assert_adds_up, assert_invalid, measure, serve, short};
 
@@ -80,7 +80,7 @@ fn half_a_reply_is_accounted_for() {
 #[test]
 fn errors_and_goodbyes_are_accounted_for() {
     let end = |socket: &mut TcpStream, input: protocol::Input<'_>| {
-        let config = protocol::Config::Framed(protocol::FramedConfig::default());
+        let config = Framed::default();
         let mut connection = config.connection();
         // A wrong input is an error here, which the outputs tell.
         let _ = connection.handle_input(Instant::now(), input);
@@ -151,7 +151,12 @@ fn the_death_of_the_server_is_accounted_for() {
                 assert!(report.totals.lost > 0, "there was always something in flight");
             }
             assert_invalid(&report, "no connection was left");
-            assert_eq!(report.endings.values().sum::<u64>(), 4, "{:?}", report.endings);
+            assert_eq!(
+                report.verdict.endings.values().sum::<u64>(),
+                4,
+                "{:?}",
+                report.verdict.endings
+            );
         }
     }
 }

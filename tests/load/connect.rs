@@ -41,7 +41,7 @@ fn an_address_without_a_source_of_its_family_is_passed_over() {
     let target = Target { name: "both".to_owned(), addresses: vec![ipv6, address] };
     let sources = vec!["127.0.0.7".parse().unwrap()];
     let config = Config { target, sources, ..short(address) };
-    assert_eq!(measure(&config).address, address);
+    assert_eq!(measure(&config).target.address, address.to_string());
     let sources = vec!["192.0.2.1".parse().unwrap()];
     let error = run(&Config { sources, ..short(address) }, &mut |_| {}).unwrap_err();
     assert!(error.to_string().contains("--source"), "{error}");

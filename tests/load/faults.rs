@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use ringback::load::{
     Assertion, Comparison, Config, Interrupt, Load, Metric, Outcome, Phase, Protocol, RunError, run,
 };
-use ringback::protocol::{self, Header, Kind};
+use ringback::protocol::{self, Connection, Framed, Header, Kind, Protocol as _};
 use socket2::SockRef;
 
 use crate::support::{
@@ -20,8 +20,7 @@ use crate::support::{
 
 #[test]
 fn a_refused_frame_is_told_with_its_error() {
-    let address =
-        serve(|_, socket| echo_framed(socket, protocol::Config::Framed(Default::default())));
+    let address = serve(|_, socket| echo_framed(socket, Framed::default()));
     let config = Config { sizes: of(65_537), protocol: Protocol::Framed, ..short(address) };
     let Err(RunError::NothingReceived { why, .. }) = run(&config, &mut |_| {}) else {
         panic!("no frame of this size can pass");
@@ -47,13 +46,13 @@ fn a_stall_is_charged_to_the_response_of_all_that_it_delays() {
     };
     let report = measure(&config);
     assert_all_came_back(&report);
-    let open_loop = report.latency.open_loop.unwrap();
+    let response = &report.latency.response;
     // Half a second of 1000/s were due while the server stalled: a quarter of 2000.
-    let stalled = open_loop.response.count_between(STALL.as_nanos() as u64 / 10, u64::MAX);
+    let stalled = response.count_between(STALL.as_nanos() as u64 / 10, u64::MAX);
     assert!((400..=900).contains(&stalled), "{stalled}");
-    assert!(open_loop.response.max() >= STALL.as_nanos() as u64 * 9 / 10);
+    assert!(response.max() >= STALL.as_nanos() as u64 * 9 / 10);
     // One in a hundred waited for nearly all of it.
-    let p99 = open_loop.response.value_at_quantile(0.99);
+    let p99 = response.value_at_quantile(0.99);
     assert!(p99 >= STALL.as_nanos() as u64 * 8 / 10, "{p99}");
     // Only the eight in flight know of it by their own send.
     let served = report.latency.service.count_between(STALL.as_nanos() as u64 / 2, u64::MAX);
@@ -140,7 +139,7 @@ fn connections_that_are_silent_all_through_the_window_are_told() {
         let report = measure(&config);
         assert_eq!(report.carried_over.silent_connections, 2, "{:?}", report.carried_over);
         assert_invalid(&report, "2 of 4 connections had no answer in the window");
-        assert!(!report.findings[0].met, "{:?}", report.findings);
+        assert!(!report.verdict.assertions[0].met, "{:?}", report.verdict);
     }
 }
 
@@ -215,7 +214,7 @@ fn an_altered_frame_ends_its_connection_only() {
     });
     let report = measure(&Config { protocol: Protocol::Framed, ..short(address) });
     assert_eq!((report.totals.corrupted, report.totals.lost), (1, 0));
-    assert_eq!(report.endings["bad_reply"], 1);
+    assert_eq!(report.verdict.endings["bad_reply"], 1);
     assert_invalid(&report, "1 connection given up after a malformed");
 }
 
@@ -279,7 +278,7 @@ fn a_surplus_byte_ends_the_connection() {
     });
     let report = measure(&short(address));
     assert_eq!(report.totals.received, 16);
-    assert_eq!(report.endings["surplus"], 4);
+    assert_eq!(report.verdict.endings["surplus"], 4);
     assert_invalid(&report, "more came back than was sent");
 }
 
@@ -327,8 +326,8 @@ fn an_interrupt_ends_the_wait_for_the_last_replies() {
         });
         let report = report.unwrap();
         assert_adds_up(&report);
-        assert!(report.was_interrupted);
-        assert_eq!(report.outcome(), Outcome::Incomplete);
+        assert!(report.verdict.interrupted);
+        assert_eq!(report.verdict.outcome, Outcome::Incomplete);
         assert_eq!((report.totals.received, report.totals.lost), (40, 4));
     }
 }
@@ -353,7 +352,7 @@ fn a_truncated_reply_is_lost_after_the_drain() {
 fn goaway_is_obeyed_and_told() {
     let saw_half_close: &'static AtomicBool = Box::leak(Box::default());
     let address = serve(move |number, mut socket| {
-        let config = protocol::Config::Framed(protocol::FramedConfig::default());
+        let config = Framed::default();
         if number > 0 {
             return echo_framed(socket, config);
         }
@@ -371,7 +370,7 @@ fn goaway_is_obeyed_and_told() {
     });
     let report = measure(&Config { protocol: Protocol::Framed, ..short(address) });
     assert_eq!((report.totals.lost, report.totals.corrupted), (0, 0));
-    assert_eq!(report.endings["goaway"], 1);
+    assert_eq!(report.verdict.endings["goaway"], 1);
     assert_invalid(&report, "GOAWAY");
     assert!(saw_half_close.load(Ordering::SeqCst));
 }
@@ -395,7 +394,7 @@ fn a_server_that_says_nothing_is_an_error() {
 #[test]
 fn resets_and_refusals_are_told_apart_and_the_others_go_on() {
     let address = serve(|number, mut socket| {
-        let config = protocol::Config::Framed(protocol::FramedConfig::default());
+        let config = Framed::default();
         match number {
             0 => {
                 let mut frame = [0; 84];
@@ -412,7 +411,7 @@ fn resets_and_refusals_are_told_apart_and_the_others_go_on() {
         }
     });
     let report = measure(&Config { protocol: Protocol::Framed, ..short(address) });
-    assert_eq!((report.endings["reset"], report.endings["error_9"]), (1, 1));
+    assert_eq!((report.verdict.endings["reset"], report.verdict.endings["error_9"]), (1, 1));
     assert_invalid(&report, "1 connection reset by the server");
     assert_invalid(&report, "1 connection refused with ERROR 9");
     assert!(report.totals.received > 100);

@@ -5,6 +5,7 @@ mod accounting;
 mod connect;
 mod faults;
 mod intervals;
+mod layers;
 mod reconnect;
 mod ringback;
 mod service;

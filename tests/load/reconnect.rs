@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use ringback::load::{Config, Load, Protocol, report};
-use ringback::protocol;
+use ringback::protocol::Framed;
 
 use crate::support::{
     assert_all_came_back, assert_invalid, echo, echo_framed, echo_messages, measure, serve, short,
@@ -37,7 +37,7 @@ fn every_connection_carries_its_share_and_is_half_closed() {
     let config = Config { threads: 2, depth: 3, ..reconnecting(address, 7) };
     let report = measure(&config);
     assert_all_came_back(&report);
-    assert!(report.verdict.is_valid(), "{:?}", report.verdict);
+    assert!(report.verdict.valid, "{:?}", report.verdict);
     let connections = report.totals.connections as usize;
     assert!(connections > 20, "{connections}");
     thread::sleep(Duration::from_millis(100));
@@ -47,9 +47,9 @@ fn every_connection_carries_its_share_and_is_half_closed() {
     // All but those that the end of the run cut short.
     let whole = shares.iter().filter(|share| **share == 7).count();
     assert!(whole >= connections - 4, "{whole} of {connections}");
-    let connect = report.latency.connect.as_ref().unwrap();
+    let connect = &report.latency.connect;
     assert!(connect.len() > 10 && connect.len() < connections as u64, "the warm-up is not in it");
-    let text = report::text(&report);
+    let text = report.to_string();
     assert!(text.contains("  connect  ") && text.contains("7 messages, then a new one"), "{text}");
     let json: serde_json::Value = serde_json::from_str(&report::json(&report)).unwrap();
     assert_eq!(json["latency_ns"]["connect"]["count"], connect.len());
@@ -58,12 +58,11 @@ fn every_connection_carries_its_share_and_is_half_closed() {
 
 #[test]
 fn framed_connections_begin_anew_with_their_sequences() {
-    let address =
-        serve(|_, socket| echo_framed(socket, protocol::Config::Framed(Default::default())));
+    let address = serve(|_, socket| echo_framed(socket, Framed::default()));
     let config = Config { protocol: Protocol::Framed, depth: 4, ..reconnecting(address, 5) };
     let report = measure(&config);
     assert_all_came_back(&report);
-    assert!(report.verdict.is_valid(), "{:?}", report.verdict);
+    assert!(report.verdict.valid, "{:?}", report.verdict);
     assert!(report.totals.connections > 20);
 }
 
@@ -89,7 +88,7 @@ fn what_is_left_over_after_the_last_reply_is_a_surplus() {
         echo(socket);
     });
     let report = measure(&reconnecting(address, 2));
-    assert_eq!(report.endings["surplus"], 1);
+    assert_eq!(report.verdict.endings["surplus"], 1);
     assert_invalid(&report, "more came back than was sent");
     assert!(report.totals.connections > 10, "the run goes on");
 }
@@ -111,8 +110,8 @@ fn connections_that_fail_are_counted_by_kind_and_replaced() {
     });
     let report = measure(&reconnecting(address, 20));
     assert!(report.totals.connections > 20, "{:?}", report.totals);
-    let ended = report.endings["closed"];
-    assert!(ended >= 2, "{:?}", report.endings);
+    let ended = report.verdict.endings["closed"];
+    assert!(ended >= 2, "{:?}", report.verdict.endings);
     assert_eq!(report.totals.lost, ended);
     assert_invalid(&report, "closed by the server");
     let json: serde_json::Value = serde_json::from_str(&report::json(&report)).unwrap();

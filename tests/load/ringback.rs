@@ -4,14 +4,15 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use ringback::load::{Config, Load, Protocol, Sizes};
-use ringback::protocol;
+use ringback::protocol::{self, Framed};
 use ringback::server::{self, Server};
+use ringback::testing::either::Either;
 
 use crate::support::{assert_all_came_back, assert_invalid, measure, short};
 
-fn start(protocol: protocol::Config) -> (Server, Config) {
-    let mut config = server::Config::new(vec!["127.0.0.1:0".parse().unwrap()]);
-    config.protocol = protocol;
+fn start(protocol: impl protocol::Protocol) -> (Server, Config) {
+    let address = "127.0.0.1:0".parse().unwrap();
+    let mut config = server::Config::with_protocol(vec![address], protocol);
     config.cpus = server::workers_on(&config.cpus, 1);
     config.drain_quiet = Duration::from_millis(50);
     let server = Server::start(&config).unwrap();
@@ -22,11 +23,10 @@ fn start(protocol: protocol::Config) -> (Server, Config) {
 #[test]
 fn churn_with_mixed_sizes_loses_nothing() {
     let mixed = Sizes::weighted(&[(64, 20), (5000, 5), (300_000, 1)]).unwrap();
-    let framed = protocol::FramedConfig { max_frame: 300_000, ..Default::default() };
-    for (protocol, of_server) in [
-        (Protocol::Raw, protocol::Config::Raw),
-        (Protocol::Framed, protocol::Config::Framed(framed)),
-    ] {
+    let framed = Framed { max_frame: 300_000, ..Default::default() };
+    for (protocol, of_server) in
+        [(Protocol::Raw, Either::Raw), (Protocol::Framed, Either::Framed(framed))]
+    {
         for load in [Load::Closed, Load::at_rate(1500)] {
             let (server, config) = start(of_server);
             let sizes = mixed.clone();
@@ -34,7 +34,11 @@ fn churn_with_mixed_sizes_loses_nothing() {
             let report = measure(&config);
             assert_all_came_back(&report);
             assert!(report.totals.connections > 20, "{:?}", report.totals);
-            assert!(report.endings.values().all(|count| *count == 0), "{:?}", report.endings);
+            assert!(
+                report.verdict.endings.values().all(|count| *count == 0),
+                "{:?}",
+                report.verdict.endings
+            );
             server.stop().unwrap();
         }
     }
@@ -42,8 +46,7 @@ fn churn_with_mixed_sizes_loses_nothing() {
 
 #[test]
 fn a_server_that_drains_is_left_in_peace() {
-    let framed = protocol::Config::Framed(protocol::FramedConfig::default());
-    let (server, config) = start(framed);
+    let (server, config) = start(Framed::default());
     let config = Config {
         protocol: Protocol::Framed,
         reconnect: Some(1_000_000),
@@ -59,7 +62,7 @@ fn a_server_that_drains_is_left_in_peace() {
     stopping.join().unwrap();
     assert!(begun.elapsed() < Duration::from_secs(50), "{:?}", begun.elapsed());
     // Every connection was told, answered to the last message, and refused afterwards.
-    assert_eq!(report.endings["goaway"], 4);
+    assert_eq!(report.verdict.endings["goaway"], 4);
     assert_eq!((report.totals.lost, report.totals.corrupted), (0, 0));
     assert_invalid(&report, "GOAWAY");
     assert_invalid(&report, "no connection was left");

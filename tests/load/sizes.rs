@@ -5,14 +5,14 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 use ringback::load::{Config, Load, Protocol, Sizes, report};
-use ringback::protocol;
+use ringback::protocol::Framed;
 use socket2::SockRef;
 
 use crate::support::{assert_all_came_back, echo, echo_framed, measure, of, serve, short};
 
 /// The framed protocol with the largest frames.
-fn largest_frames() -> protocol::Config {
-    protocol::Config::Framed(protocol::FramedConfig { max_frame: 16 << 20, ..Default::default() })
+fn largest_frames() -> Framed {
+    Framed { max_frame: 16 << 20, ..Default::default() }
 }
 
 #[test]
@@ -58,7 +58,7 @@ fn throughput_counts_the_bytes_that_were_drawn() {
     let json: serde_json::Value = serde_json::from_str(&report::json(&first)).unwrap();
     assert!(json["config"]["size_bytes"].is_null());
     assert_eq!(json["config"]["sizes"], "10:3,1000:1");
-    assert!(report::text(&first).contains("10:3,1000:1 B messages"));
+    assert!(first.to_string().contains("10:3,1000:1 B messages"));
 }
 
 #[test]

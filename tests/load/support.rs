@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use ringback::load::{Config, Report, Sizes, Target, run};
-use ringback::protocol;
+use ringback::protocol::{self, Connection, Framed, Protocol};
 
 /// Starts a server that gives each connection a thread and its number.
 pub(crate) fn serve(handle: impl Fn(usize, TcpStream) + Send + Sync + 'static) -> SocketAddr {
@@ -81,8 +81,8 @@ pub(crate) fn assert_invalid(report: &Report, because: &str) {
 }
 
 /// A server of the framed protocol, made of the protocol core.
-pub(crate) fn echo_framed(mut socket: TcpStream, config: protocol::Config) {
-    let mut connection = config.connection();
+pub(crate) fn echo_framed(mut socket: TcpStream, protocol: Framed) {
+    let mut connection = protocol.connection();
     let mut received = Vec::new();
     let mut buffer = vec![0; 64 << 10];
     let mut accepted = 0;

@@ -88,6 +88,16 @@ fn a_full_device_is_an_error_and_the_report_is_shown() {
 }
 
 #[test]
+fn a_series_whose_files_take_nothing_shows_its_report_all_the_same() {
+    let short = ["sweep", "--rates", "200", "-c", "2", "-d", "100ms", "--warmup", "0s", "--quiet"];
+    for option in ["-o", "--svg"] {
+        let output = ringback_load(&[&short[..], &[option, "/dev/full"]].concat());
+        assert_fails(&output, 1, "to /dev/full: No space left on device");
+        assert!(String::from_utf8_lossy(&output.stdout).contains("Verdict"), "{option}");
+    }
+}
+
+#[test]
 fn stdout_may_be_full_or_gone() {
     let load = |stdout: Stdio| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_ringback-load"));

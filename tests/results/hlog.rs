@@ -149,7 +149,10 @@ fn merged_logs_are_the_sum_of_their_parts() {
     assert_eq!(again["latency_ns"], merged["latency_ns"]);
     let text = ringback_load(&["merge", &all]);
     let text = String::from_utf8(text.stdout).unwrap();
-    assert!(text.contains("Response: from the intended send to the reply"), "{text}");
+    assert!(
+        text.contains("Latency (response time): from the intended send to the reply"),
+        "{text}"
+    );
     assert!(text.contains("5,500 response"), "{text}");
 }
 

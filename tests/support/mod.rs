@@ -14,7 +14,7 @@ use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use ringback::protocol;
+use ringback::protocol::Protocol;
 use ringback::server::{Config, DriverKind, Server};
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -27,10 +27,10 @@ pub fn scale(little: usize, all: usize) -> usize {
 }
 
 /// A server on a free loopback port with two workers.
-pub fn start_server(driver: DriverKind, protocol: protocol::Config) -> (Server, SocketAddr) {
-    let mut config = Config::new(vec![SocketAddr::from(([127, 0, 0, 1], 0))]);
+pub fn start_server(driver: DriverKind, protocol: impl Protocol) -> (Server, SocketAddr) {
+    let address = SocketAddr::from(([127, 0, 0, 1], 0));
+    let mut config = Config::with_protocol(vec![address], protocol);
     config.driver = driver;
-    config.protocol = protocol;
     config.cpus = ringback::server::workers_on(&config.cpus, 2);
     config.drain_quiet = Duration::from_millis(100);
     let server = Server::start(&config).expect("the server starts");

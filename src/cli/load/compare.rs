@@ -13,9 +13,10 @@ use super::super::units::{parse_count, parse_duration, parse_percent};
 use super::bounds::within;
 use super::error::{LoadError, exit_code};
 use super::measure::{CpuList, Measuring, parse_cpus};
-use super::output::{Forms, Reporting};
+use super::output::Reporting;
 use crate::cpus::{self, PinningRefusal};
-use crate::load::compare::{Comparison, Findings, Gate, Metric, ServerCommand, compare, report};
+use crate::load::format::counted;
+use crate::load::study::compare::{Comparison, Gate, Metric, ServerCommand, compare};
 use crate::load::{Load, RunError};
 use crate::say;
 
@@ -38,7 +39,7 @@ Examples:
 
 A command is split into words as a shell would, and run without a shell. {addr} in it becomes
 127.0.0.1:PORT, {port} the port alone. The server must listen there, stay in the foreground, and
-end on SIGTERM with everything it started.
+end on SIGTERM with everything it started, in one process group.
 
 Exit codes: 0 compared, whichever way it came out; 1 nothing could be measured; 2 usage; 3 an
 assertion missed by a server in a run that is valid, or a --fail-if met; 4 the comparison is not
@@ -54,7 +55,7 @@ pub struct Compare {
     /// Blocks of four runs
     #[arg(long, value_name = "N", default_value = "10", value_parser = parse_count)]
     blocks: u64,
-    /// What they are compared by [default: throughput; with --rate p99]
+    /// Metric of the comparison [default: throughput; with --rate p99]
     #[arg(long, value_enum)]
     metric: Option<MetricName>,
     /// A smaller difference is none
@@ -98,32 +99,29 @@ enum MetricName {
     P99_9,
 }
 
-const FORMS: Forms<Findings> = Forms { text: report::text, json: report::json, figure: None };
-
 impl Compare {
-    /// Compares, and writes the report where it belongs; says with which code to exit.
+    /// Compares, and writes the report where it belongs; returns the exit code.
     pub(super) fn execute(self) -> Result<ExitCode, LoadError> {
         let comparison = self.resolve()?;
-        let outputs = self.reporting.open()?;
+        let outputs = self.reporting.form.open()?;
         on_signals(comparison.config.interrupt.clone()).map_err(RunError::System)?;
         if !self.reporting.quiet {
             say(format_args!(
-                "comparing: {} runs in {} block{}, about {}",
+                "comparing: {} runs in {}, about {}",
                 comparison.runs(),
-                comparison.blocks,
-                if comparison.blocks == 1 { "" } else { "s" },
+                counted(comparison.blocks as u64, "block"),
                 rough_time(comparison.estimated_time()),
             ));
         }
         let line = ProgressLine::new(self.reporting.quiet);
-        let findings = compare(&comparison, &mut |step| line.show_step(step));
+        let report = compare(&comparison, &mut |step| line.show_step(step));
         drop(line);
-        let findings = findings?;
-        outputs.deliver(&findings, &FORMS)?;
-        for reason in &findings.invalid {
-            say(format_args!("ringback-load: {reason}"));
+        let report = report?;
+        outputs.deliver_report(&report)?;
+        if !report.valid {
+            report.reasons.iter().for_each(|reason| say(format_args!("ringback-load: {reason}")));
         }
-        Ok(exit_code(findings.outcome()))
+        Ok(exit_code(report.outcome()))
     }
 
     fn resolve(&self) -> Result<Comparison, LoadError> {

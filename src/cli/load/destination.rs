@@ -7,7 +7,7 @@
 
 use std::fs::{self, File, Metadata, OpenOptions, Permissions};
 use std::io::{self, Seek, Write, stdout};
-use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, fchown};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
@@ -112,7 +112,7 @@ impl Destination {
         }
     }
 
-    /// Whether nothing can go to stdout in its stead.
+    /// Returns whether nothing can go to stdout in its stead.
     pub(super) fn is_stdout(&self) -> bool {
         matches!(self.place, Place::Stdout)
     }
@@ -127,7 +127,7 @@ impl Destination {
         outcome.map_err(|source| self.fail(source))
     }
 
-    /// What is to be told of an error that came while it was written to.
+    /// The error of a write that failed.
     pub(super) fn fail(self, source: io::Error) -> LoadError {
         LoadError::Write { what: self.what, path: self.path, source }
     }
@@ -243,8 +243,8 @@ impl Place {
     }
 }
 
-/// A new file in the same directory, with the permissions and the owner of the one that it is to
-/// replace. It is removed when it is dropped.
+/// A new file in the same directory, with the permissions of the one that it is to replace. It is
+/// removed when it is dropped.
 fn beside_of(target: &Path) -> io::Result<NamedTempFile> {
     /// Of a new file, before the process's mask.
     const READ_AND_WRITE: u32 = 0o666;
@@ -258,10 +258,6 @@ fn beside_of(target: &Path) -> io::Result<NamedTempFile> {
         .map_err(|error| error.raw_os_error().map_or(error, io::Error::from_raw_os_error))?;
     if let Ok(old) = fs::metadata(target) {
         file.as_file().set_permissions(old.permissions())?;
-        if file.as_file().metadata()?.uid() != old.uid() {
-            // Only root can; anybody else becomes the owner.
-            let _ = fchown(file.as_file(), Some(old.uid()), Some(old.gid()));
-        }
     }
     Ok(file)
 }
@@ -280,7 +276,7 @@ fn is_file(file: &File) -> bool {
     file.metadata().is_ok_and(|found| found.is_file())
 }
 
-/// Whether a path names an open file of this process: it is written to where it stands.
+/// Returns whether a path names an open file of this process: it is written to where it stands.
 fn is_descriptor(path: &Path) -> bool {
     ["/dev/fd", "/proc"].iter().any(|directory| path.starts_with(directory))
         || path == Path::new("/dev/stderr")

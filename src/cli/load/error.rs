@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use crate::load::compare::CompareError;
+use crate::load::study::compare::CompareError;
 use crate::load::{DescriptorLimitError, Outcome, RunError};
 use crate::say;
 
@@ -21,14 +21,17 @@ const EXIT_INCOMPLETE: u8 = 5;
 /// A comparison decides nothing.
 const EXIT_INCONCLUSIVE: u8 = 6;
 
-/// With which code a program ends that has delivered its report.
+/// With which code a program ends that has delivered a report of this outcome.
 pub(super) fn exit_code(outcome: Outcome) -> ExitCode {
     match outcome {
         Outcome::Passed => ExitCode::SUCCESS,
-        Outcome::Inconclusive => ExitCode::from(EXIT_INCONCLUSIVE),
         Outcome::Missed => ExitCode::from(EXIT_MISSED),
-        Outcome::Invalid => ExitCode::from(EXIT_INVALID),
+        Outcome::GeneratorLimited
+        | Outcome::HostAtFault
+        | Outcome::TooFewSamples
+        | Outcome::ServerAtFault => ExitCode::from(EXIT_INVALID),
         Outcome::Incomplete => ExitCode::from(EXIT_INCOMPLETE),
+        Outcome::Inconclusive => ExitCode::from(EXIT_INCONCLUSIVE),
     }
 }
 
@@ -47,7 +50,7 @@ pub enum LoadError {
         option: &'static str,
         /// The file.
         path: PathBuf,
-        /// What the kernel said.
+        /// The kernel's error.
         source: io::Error,
     },
     /// A result could not be written.
@@ -57,7 +60,7 @@ pub enum LoadError {
         what: &'static str,
         /// The file.
         path: PathBuf,
-        /// What the kernel said.
+        /// The kernel's error.
         source: io::Error,
     },
     /// The target's name has no address.
@@ -65,7 +68,7 @@ pub enum LoadError {
     Resolve {
         /// The target as the user wrote it.
         target: String,
-        /// What the resolver said.
+        /// The resolver's error.
         source: io::Error,
     },
     /// A file that is to be read cannot be.
@@ -73,13 +76,13 @@ pub enum LoadError {
     Read {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it, and where.
+        /// The problem and its place.
         why: String,
     },
     /// The host lets the process open too few files.
     #[error(transparent)]
     Descriptors(#[from] DescriptorLimitError),
-    /// The same, for the embedded server's connections and the generator's own.
+    /// The host lets the process open too few files for both ends of the connections.
     #[error("{0}; or start the server in a process of its own and name it as TARGET")]
     DescriptorsOfBoth(DescriptorLimitError),
     /// The embedded server does not start.
@@ -94,7 +97,7 @@ pub enum LoadError {
 }
 
 impl LoadError {
-    /// Says the error in one line; returns the code to exit with.
+    /// Logs the error in one line; returns the exit code.
     pub fn report(&self) -> ExitCode {
         say(format_args!("ringback-load: {self}"));
         ExitCode::from(match self {

@@ -1,21 +1,20 @@
-//! `ringback-load find-max`: the highest rate at which a claim holds.
+//! `ringback-load find-max`: the highest rate at which assertions hold.
 
 use std::process::ExitCode;
 
 use clap::Args;
 
-use super::super::progress::{ProgressLine, rough_time};
+use super::super::progress::rough_time;
 use super::super::units::{format_count, parse_count, parse_percent};
-use super::bench::Bench;
 use super::bounds::within;
 use super::error::{LoadError, exit_code};
-use super::measure::Measuring;
-use super::output::{Drawing, Forms, Reporting};
-use crate::load::find_max::{Bounds, Findings, Quest, find_max, report};
-use crate::load::{Assertion, Config, Metric, probe_time};
-use crate::say;
+use super::one_server::OneServer;
+use crate::load::draw::search_picture;
+use crate::load::study::find_max::Bounds;
+use crate::load::study::{find_max, probe_time};
+use crate::load::{Assertion, Config, Metric};
 
-/// Where the search begins, unless told otherwise or too low for the claims.
+/// Where the search starts, unless told otherwise or too low for the assertions.
 const START: u64 = 1_000;
 const MAX_RATE: u64 = 1_000_000_000;
 
@@ -34,8 +33,6 @@ Examples:
 Exit codes: 0 found, 1 nothing could be measured, 2 usage, 3 the assertions hold at no rate, 4 no
 probe is valid, or the server or this host gave up, 5 interrupted.")]
 pub struct FindMax {
-    /// HOST:PORT of the server; without it one is started in this process and measured
-    target: Option<String>,
     /// The first rate, in messages a second [default: 1k, or as many as the assertions need to be
     /// told]
     #[arg(long, value_name = "N", value_parser = parse_count)]
@@ -44,42 +41,28 @@ pub struct FindMax {
     #[arg(long, value_name = "PERCENT", default_value = "5%", value_parser = parse_percent)]
     resolution: f64,
     #[command(flatten)]
-    measuring: Measuring,
-    #[command(flatten)]
-    reporting: Reporting,
-    #[command(flatten)]
-    drawing: Drawing,
+    of: OneServer,
 }
 
-const FORMS: Forms<Findings> =
-    Forms { text: report::text, json: report::json, figure: Some(report::figure) };
-
 impl FindMax {
-    /// Searches, and writes the report where it belongs; says with which code to exit.
+    /// Searches, and writes the report where it belongs; returns the exit code.
     pub(super) fn execute(self) -> Result<ExitCode, LoadError> {
-        let measuring =
-            self.measuring.for_many_rates("find-max chooses the rates, from --start on")?;
-        let setup = measuring.resolve(self.target.as_deref())?;
+        let setup = self.of.resolve_for_rates("find-max chooses the rates, from --start on")?;
         let bounds = self.bounds(&setup.config)?;
-        let outputs = self.reporting.open_with(&self.drawing)?;
-        let bench = Bench::set_up(setup)?;
-        let quest = Quest { bounds, config: bench.config().clone() };
-        if !self.reporting.quiet {
-            let time = rough_time(probe_time(&quest.config));
-            say(format_args!("searching: {time} a probe, most searches need 10 to 20"));
-        }
-        let line = ProgressLine::new(self.reporting.quiet);
-        let found = find_max(&quest, &mut |step| line.show_probe(step));
-        drop(line);
-        let stopped = bench.tear_down();
-        let found = found?;
-        outputs.deliver(&found, &FORMS)?;
-        stopped?;
-        Ok(exit_code(found.outcome()))
+        let report = self.of.measure_series(
+            setup,
+            |config| {
+                let time = rough_time(probe_time(config));
+                format!("searching: {time} a probe, most searches need 10 to 20")
+            },
+            |config, on_step| find_max(config, bounds, on_step),
+            search_picture,
+        )?;
+        Ok(exit_code(report.outcome()))
     }
 
     fn bounds(&self, config: &Config) -> Result<Bounds, LoadError> {
-        check_claims(&config.assertions)?;
+        check_assertions(&config.assertions)?;
         if self.resolution < 0.001 {
             return Err(LoadError::Usage(
                 "--resolution must be at least 0.1%: no two runs agree to less".to_owned(),
@@ -100,29 +83,30 @@ impl FindMax {
     }
 }
 
-/// A search needs a claim that breaks as the rate rises.
-fn check_claims(claims: &[Assertion]) -> Result<(), LoadError> {
-    if claims.is_empty() {
+/// A search needs an assertion that breaks as the rate rises.
+fn check_assertions(assertions: &[Assertion]) -> Result<(), LoadError> {
+    if assertions.is_empty() {
         return Err(LoadError::Usage(
             "find-max needs something that must hold: give it --assert 'p99<200us'".to_owned(),
         ));
     }
-    let wrong = claims
-        .iter()
-        .find(|claim| claim.metric == Metric::Throughput || !claim.comparison.is_upper());
+    let wrong = assertions.iter().find(|assertion| {
+        assertion.metric == Metric::Throughput || !assertion.comparison.is_upper()
+    });
     match wrong {
         None => Ok(()),
-        Some(claim) => Err(LoadError::Usage(format!(
+        Some(assertion) => Err(LoadError::Usage(format!(
             "find-max raises the rate until an assertion breaks, and {} does not break that way: \
              assert an upper bound of a latency, as in 'p99<200us'",
-            claim.name,
+            assertion.name,
         ))),
     }
 }
 
 /// The lowest rate at which a run has enough messages for every percentile that is asserted.
 fn least_rate(config: &Config) -> u64 {
-    let messages = config.assertions.iter().map(|claim| claim.metric.samples_needed()).max();
+    let messages =
+        config.assertions.iter().map(|assertion| assertion.metric.samples_needed()).max();
     let per_s = messages.unwrap_or(1) as f64 / config.duration.as_secs_f64();
     // One more in a hundred: the first and the last message of the window may lie outside.
     (per_s * 1.01).ceil().clamp(1.0, MAX_RATE as f64) as u64

@@ -10,10 +10,10 @@ use super::super::assertion::parse_assertion;
 use super::super::placement::{Placement, ServerPlace};
 use super::super::sizes::parse_sizes;
 use super::super::units::{parse_count, parse_duration};
-use super::bench::EmbeddedServer;
 use super::bounds::{check_times, within};
 use super::error::LoadError;
 use super::target;
+use super::test_bed::EmbeddedServer;
 use crate::cpus::{self, CpusError, PinningRefusal};
 use crate::load::{
     self, Arrival, Assertion, Config, Interrupt, Load, Server, Sizes, Target, allow_descriptors,
@@ -26,7 +26,7 @@ const OTHER_DESCRIPTORS: u64 = 64;
 /// A bound on what a connection remembers: 24 bytes a message in flight.
 const MAX_DEPTH: usize = 65_536;
 
-/// What to send, how fast, for how long, and from where.
+/// Load, length and generator of a measurement.
 #[derive(Debug, Clone, Args)]
 pub struct Measuring {
     /// Open loop: messages a second over all connections, sent on time whatever the server does
@@ -72,14 +72,14 @@ pub struct Measuring {
     #[arg(short, long, value_name = "BYTES", default_value = "64", value_parser = parse_sizes)]
     #[arg(help_heading = MESSAGES)]
     size: Sizes,
-    /// What the server speaks
+    /// Protocol of the server
     #[arg(long, value_enum, default_value_t = ProtocolName::Raw, help_heading = MESSAGES)]
     protocol: ProtocolName,
     /// Chooses the bytes and the sizes that are sent, and with --arrival poisson the times
     #[arg(long, value_name = "N", default_value_t = 1, help_heading = MESSAGES)]
     seed: u64,
-    /// What must be measured, as in 'p99<200us' or 'throughput>=100k'; may be repeated. Latencies
-    /// are response times with --rate, else service times
+    /// Assertion on the measurement, as in 'p99<200us' or 'throughput>=100k'; may be repeated.
+    /// Latencies are response times with --rate, else service times
     #[arg(long = "assert", value_name = "CLAIM", value_parser = parse_assertion)]
     #[arg(help_heading = CLAIMS)]
     assertions: Vec<Assertion>,
@@ -100,7 +100,7 @@ const MESSAGES: &str = "Messages";
 const CLAIMS: &str = "Assertions";
 const GENERATOR: &str = "Generator";
 
-/// What a command line asks for, checked.
+/// The checked wishes of a command line.
 #[derive(Debug)]
 pub(super) struct Setup {
     pub(super) config: Config,
@@ -132,7 +132,7 @@ pub(super) fn parse_cpus(text: &str) -> Result<CpuList, CpusError> {
     cpus::parse_list(text).map(CpuList)
 }
 
-/// The same of addresses.
+/// One value to clap, of addresses.
 #[derive(Debug, Clone)]
 struct AddressList(Vec<IpAddr>);
 
@@ -141,7 +141,7 @@ fn parse_sources(text: &str) -> Result<AddressList, AddressesError> {
 }
 
 impl Measuring {
-    /// The same in open loop, for a command that chooses the rates.
+    /// These options in open loop, for a command that chooses the rates.
     ///
     /// # Errors
     ///
@@ -164,7 +164,7 @@ impl Measuring {
         let running = target.as_ref().map(server_cpus);
         let place = running.as_deref().map_or(ServerPlace::Any, ServerPlace::Running);
         let (mut config, server_cpus) = self.resolve_beside(place, target)?;
-        let embedded = server_cpus.first().map(|cpu| EmbeddedServer::suiting(&config, *cpu));
+        let embedded = server_cpus.first().map(|cpu| EmbeddedServer { cpu: *cpu });
         if embedded.is_some() {
             // It is known to echo.
             config.preflight = false;
@@ -173,8 +173,8 @@ impl Measuring {
         Ok(Setup { config, embedded })
     }
 
-    /// The same for a server in this place; without a target its address is not known yet. Returns
-    /// the CPUs that the server is to have, if it is ours to place.
+    /// As [`resolve`](Self::resolve), for a server in this place; without a target its address is
+    /// not known yet. Returns the CPUs that the server is to have, if it is ours to place.
     pub(super) fn resolve_beside(
         &self,
         server: ServerPlace<'_>,

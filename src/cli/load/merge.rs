@@ -8,16 +8,16 @@ use clap::Args;
 
 use super::destination::Destination;
 use super::error::{LoadError, exit_code};
-use super::output::{Format, open, open_report};
+use super::output::{Form, open};
 use super::results::Log;
-use crate::load::hlog::{self, Merged, merge};
-use crate::load::report::{hgrm, merged_json, merged_text};
+use crate::load::report::hlog::{self, Merged, merge};
+use crate::load::report::{MergedReport, hgrm};
 
 /// Adds the logs of many generators up, without loss
 ///
 /// Run a generator on each of many machines, each with its own --hlog, and merge what they logged:
 /// counts and percentiles are those of one generator that had made all the load. Intervals that
-/// began in the same second become one. The machines' clocks should be synchronised; if they are
+/// started in the same second become one. The machines' clocks should be synchronised; if they are
 /// not, only the times of intervals are wrong, not the sums.
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -31,12 +31,8 @@ pub struct Merge {
     /// Logs (--hlog) of ringback-load or of any other tool, in nanoseconds
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// Form of the report
-    #[arg(long, value_enum, default_value_t = Format::Text)]
-    format: Format,
-    /// Write the report to this file instead of stdout
-    #[arg(short, long, value_name = "FILE")]
-    output: Option<PathBuf>,
+    #[command(flatten)]
+    form: Form,
     /// Write the merged log into this file (.hlog)
     #[arg(long, value_name = "FILE")]
     hlog: Option<PathBuf>,
@@ -50,10 +46,10 @@ impl Merge {
     /// Reads everything, then writes: the merged log may replace one that it was made from.
     pub(super) fn execute(self) -> Result<ExitCode, LoadError> {
         check_named_once(&self.files)?;
-        let report = open_report(self.output.as_deref())?;
+        let outputs = self.form.open()?;
         let log = open("the log", "--hlog", self.hlog.as_deref())?;
         let table = open("the percentiles", "--hgrm", self.hgrm.as_deref())?;
-        let all = [Some(&report), log.as_ref(), table.as_ref()];
+        let all = [Some(&outputs.report), log.as_ref(), table.as_ref()];
         Destination::check_distinct(&all.into_iter().flatten().collect::<Vec<_>>())?;
 
         let mut log = log.map(Log::new);
@@ -68,10 +64,7 @@ impl Merge {
             let (tag, total) = merged.main();
             table.deliver(&hgrm(tag.unwrap_or("values"), total))?;
         }
-        report.deliver(&match self.format {
-            Format::Text => merged_text(&merged),
-            Format::Json => merged_json(&merged),
-        })?;
+        outputs.deliver_report(&MergedReport::from(&merged))?;
         Ok(exit_code(merged.outcome()))
     }
 

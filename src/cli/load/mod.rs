@@ -4,7 +4,6 @@
 //! [`output`] says where reports go, [`error`] how the program ends. Each command has a file of
 //! its own.
 
-mod bench;
 mod bounds;
 pub mod compare;
 mod destination;
@@ -13,6 +12,7 @@ pub mod error;
 pub mod find_max;
 pub mod measure;
 pub mod merge;
+pub mod one_server;
 pub mod output;
 pub mod plot;
 pub mod results;
@@ -20,6 +20,7 @@ pub mod run;
 pub mod schema;
 pub mod sweep;
 mod target;
+mod test_bed;
 
 use std::process::ExitCode;
 
@@ -77,7 +78,7 @@ enum Command {
 }
 
 impl Cli {
-    /// Does what the command line asks for; says with which code to exit.
+    /// Does what the command line asks for; returns the exit code.
     ///
     /// # Errors
     ///

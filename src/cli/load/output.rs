@@ -1,88 +1,91 @@
 //! Where reports go, and in which form.
 
+use std::fmt::Display;
+use std::io::{Write, stdout};
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
+use serde::Serialize;
 
 use super::destination::Destination;
 use super::error::LoadError;
-use crate::load::chart::Figure;
+use crate::load::report::json;
 
 /// Options of every command that reports.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Output")]
-pub struct Reporting {
+pub struct Form {
     /// Form of the report
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
     /// Write the report to this file instead of stdout
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
+}
+
+/// Options of every command that measures and reports.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Output")]
+pub struct Reporting {
+    #[command(flatten)]
+    pub(super) form: Form,
     /// No progress line
     #[arg(long)]
     pub(super) quiet: bool,
 }
 
-/// The option of every command whose result has a picture.
-#[derive(Debug, Clone, Args)]
-#[command(next_help_heading = "Output")]
-pub struct Drawing {
-    /// Draw the result into this file
-    #[arg(long, value_name = "FILE")]
-    svg: Option<PathBuf>,
-}
-
 /// Form of a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum Format {
+enum Format {
     /// For people
     Text,
     /// For programs; `ringback-load schema` describes it
     Json,
 }
 
-impl Reporting {
+impl Form {
     /// Looks at the file before the run, so that a mistake does not cost one.
     pub(super) fn open(&self) -> Result<Outputs, LoadError> {
         let report = open_report(self.output.as_deref())?;
         Ok(Outputs { format: self.format, report, picture: None })
     }
-
-    /// As [`open`](Self::open), with a picture if one is wanted.
-    pub(super) fn open_with(&self, drawing: &Drawing) -> Result<Outputs, LoadError> {
-        let outputs = self.open()?;
-        let picture = open("the picture", "--svg", drawing.svg.as_deref())?;
-        if let Some(picture) = &picture {
-            Destination::check_distinct(&[&outputs.report, picture])?;
-        }
-        Ok(Outputs { picture, ..outputs })
-    }
 }
 
 /// Where the report goes, in which form, and the picture if one is wanted.
 pub(super) struct Outputs {
-    pub(super) format: Format,
+    format: Format,
     pub(super) report: Destination,
     pub(super) picture: Option<Destination>,
 }
 
-/// In which forms it can be told what was found.
-pub(super) struct Forms<T> {
-    pub(super) text: fn(&T) -> String,
-    pub(super) json: fn(&T) -> String,
-    pub(super) figure: Option<fn(&T) -> Figure>,
-}
-
 impl Outputs {
-    /// Writes what was found where it belongs.
-    pub(super) fn deliver<T>(self, found: &T, forms: &Forms<T>) -> Result<(), LoadError> {
-        if let (Some(picture), Some(figure)) = (self.picture, forms.figure) {
-            picture.deliver(&figure(found).svg())?;
+    /// Writes a report and its picture where they belong, each whatever becomes of the other.
+    pub(super) fn deliver<T: Serialize + Display>(
+        mut self,
+        report: &T,
+        draw: impl FnOnce(&T) -> String,
+    ) -> Result<(), LoadError> {
+        let drawn = self.picture.take().map(|picture| picture.deliver(&draw(report)));
+        self.deliver_report(report)?;
+        drawn.unwrap_or(Ok(()))
+    }
+
+    /// Writes a report where it belongs; one that its file does not take is shown rather than lost.
+    pub(super) fn deliver_report(
+        self,
+        report: &(impl Serialize + Display),
+    ) -> Result<(), LoadError> {
+        let document = match self.format {
+            Format::Text => report.to_string(),
+            Format::Json => json(report),
+        };
+        let is_stdout = self.report.is_stdout();
+        let delivered = self.report.deliver(&document);
+        if delivered.is_err() && !is_stdout {
+            // The error that is returned is that of the file.
+            let _ = stdout().write_all(document.as_bytes());
         }
-        self.report.deliver(&match self.format {
-            Format::Text => (forms.text)(found),
-            Format::Json => (forms.json)(found),
-        })
+        delivered
     }
 }
 

@@ -8,10 +8,10 @@ use clap::Args;
 
 use super::error::LoadError;
 use super::output::open_report;
-use crate::load::picture;
+use crate::load::draw;
 
 /// More would not be told apart.
-const MOST_FILES: usize = 12;
+const MAX_FILES: usize = 12;
 
 /// Draws saved results as one SVG picture
 ///
@@ -37,27 +37,26 @@ pub struct Plot {
 impl Plot {
     /// Reads everything, then draws and writes: a picture may replace what it was drawn from.
     pub(super) fn execute(self) -> Result<ExitCode, LoadError> {
-        if self.files.len() > MOST_FILES {
+        if self.files.len() > MAX_FILES {
             return Err(LoadError::Usage(format!(
-                "{} files are too many to tell apart in one picture: name at most {MOST_FILES}",
+                "{} files are too many to tell apart in one picture: name at most {MAX_FILES}",
                 self.files.len()
             )));
         }
         let saved = self.files.iter().zip(names(&self.files));
         let saved: Result<Vec<_>, LoadError> =
             saved.map(|(path, name)| Ok((name, read(path)?))).collect();
-        let figure =
-            picture::of_saved(saved?).map_err(|error| LoadError::Usage(error.to_string()))?;
-        open_report(self.output.as_deref())?.deliver(&figure.svg())?;
+        let picture = draw::picture(saved?).map_err(|error| LoadError::Usage(error.to_string()))?;
+        open_report(self.output.as_deref())?.deliver(&picture)?;
         Ok(ExitCode::SUCCESS)
     }
 }
 
-fn read(path: &Path) -> Result<picture::Saved, LoadError> {
+fn read(path: &Path) -> Result<draw::Saved, LoadError> {
     let file = path.display();
     let saved =
         fs::read(path).map_err(|error| LoadError::Usage(format!("cannot read {file}: {error}")))?;
-    picture::read(&saved).map_err(|error| LoadError::Usage(format!("cannot draw {file}: {error}")))
+    draw::read(&saved).map_err(|error| LoadError::Usage(format!("cannot draw {file}: {error}")))
 }
 
 /// The files' names without their directories, unless two would be the same.

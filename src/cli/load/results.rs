@@ -1,16 +1,16 @@
-//! What a measurement leaves behind: the report, and whatever else is to be saved.
+//! Results of a measurement: the report, and whatever else is to be saved.
 
-use std::io::{self, Write, stdout};
+use std::io;
 use std::path::PathBuf;
 
 use clap::Args;
 
 use super::destination::Destination;
 use super::error::LoadError;
-use super::output::{Format, Outputs, open};
-use crate::load::picture::{self, History};
-use crate::load::report::{self, hgrm};
-use crate::load::{Config, Interval, Report, hlog};
+use super::output::{Outputs, open};
+use crate::load::draw::{History, run_picture};
+use crate::load::report::{hgrm, hlog};
+use crate::load::{Config, Interval, Report};
 
 /// Files for the tools of HdrHistogram.
 #[derive(Debug, Clone, Args)]
@@ -28,11 +28,11 @@ pub struct Saving {
 
 /// Where the results of one measurement go, and what was seen of it so far.
 pub(super) struct Results {
-    format: Format,
-    report: Destination,
+    outputs: Outputs,
     table: Option<Destination>,
     log: Option<Log>,
-    picture: Option<(Destination, History)>,
+    /// The seconds of the run, where a picture is wanted.
+    history: Option<History>,
 }
 
 impl Results {
@@ -46,18 +46,14 @@ impl Results {
         saving: &Saving,
         config: &Config,
     ) -> Result<Self, LoadError> {
-        let Outputs { format, report, picture } = outputs;
         let table = open("the percentiles", "--hgrm", saving.hgrm.as_deref())?;
         let log = open("the log", "--hlog", saving.hlog.as_deref())?;
-        let all = [Some(&report), table.as_ref(), log.as_ref(), picture.as_ref()];
+        let picture = outputs.picture.as_ref();
+        let all = [Some(&outputs.report), table.as_ref(), log.as_ref(), picture];
         Destination::check_distinct(&all.into_iter().flatten().collect::<Vec<_>>())?;
-        Ok(Self {
-            format,
-            report,
-            table,
-            log: log.map(|log| log.detached().map(Log::new)).transpose()?,
-            picture: picture.map(|destination| (destination, History::of(config))),
-        })
+        let history = picture.map(|_| History::of(config));
+        let log = log.map(|log| log.detached().map(Log::new)).transpose()?;
+        Ok(Self { outputs, table, log, history })
     }
 
     /// An interval of the run.
@@ -65,7 +61,7 @@ impl Results {
         if let Some(log) = &mut self.log {
             log.write(&interval.into());
         }
-        if let Some((_, history)) = &mut self.picture {
+        if let Some(history) = &mut self.history {
             history.follow(interval);
         }
     }
@@ -77,41 +73,21 @@ impl Results {
     /// The first, when there were some.
     pub(super) fn deliver(self, found: &Report) -> Result<(), LoadError> {
         // First what nothing can hold up.
-        let report = deliver_report(self.report, self.format, found);
+        let history = self.history.unwrap_or_default();
+        let report = self.outputs.deliver(found, |found| run_picture(found, history));
         let table = self.table.map(|table| {
-            let name = if found.latency.open_loop.is_some() { "response" } else { "service" };
-            table.deliver(&hgrm(name, found.latency.main()))
-        });
-        let picture = self.picture.map(|(destination, history)| {
-            destination.deliver(&picture::of_report(found, history).svg())
+            let is_open_loop = found.latency_ns.response.is_some();
+            let name = if is_open_loop { "response" } else { "service" };
+            table.deliver(&hgrm(name, found.main_latency()))
         });
         let log = self.log.map(|mut log| {
-            if found.was_interrupted {
+            if found.verdict.interrupted {
                 log.write_incomplete(&found.verdict.reasons[0]);
             }
             log.finish()
         });
-        [Some(report), log, table, picture].into_iter().flatten().collect()
+        [Some(report), log, table].into_iter().flatten().collect()
     }
-}
-
-/// A report that its file does not take is shown rather than lost.
-fn deliver_report(
-    destination: Destination,
-    format: Format,
-    found: &Report,
-) -> Result<(), LoadError> {
-    let document = match format {
-        Format::Text => report::text(found),
-        Format::Json => report::json(found),
-    };
-    let is_stdout = destination.is_stdout();
-    let outcome = destination.deliver(&document);
-    if outcome.is_err() && !is_stdout {
-        // The error that is told is that of the file.
-        let _ = stdout().write_all(document.as_bytes());
-    }
-    outcome
 }
 
 /// A log that is written while the run goes on.

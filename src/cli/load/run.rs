@@ -5,45 +5,37 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::super::progress::ProgressLine;
-use super::bench::Bench;
 use super::error::{LoadError, exit_code};
-use super::measure::Measuring;
-use super::output::{Drawing, Reporting};
+use super::one_server::OneServer;
 use super::results::{Results, Saving};
+use super::test_bed::TestBed;
 use crate::load::{Interval, Progress, Watch, run_watched};
 
 /// One measurement.
 #[derive(Debug, Args)]
 pub struct Run {
-    /// HOST:PORT of the server; without it one is started in this process and measured
-    target: Option<String>,
     #[command(flatten)]
-    measuring: Measuring,
-    #[command(flatten)]
-    reporting: Reporting,
-    #[command(flatten)]
-    drawing: Drawing,
+    of: OneServer,
     #[command(flatten)]
     saving: Saving,
 }
 
 impl Run {
-    /// Measures, and writes the results where they belong; says with which code to exit.
+    /// Measures, and writes the results where they belong; returns the exit code.
     pub(super) fn execute(self) -> Result<ExitCode, LoadError> {
-        let setup = self.measuring.resolve(self.target.as_deref())?;
-        let outputs = self.reporting.open_with(&self.drawing)?;
-        let results = Results::open(outputs, &self.saving, &setup.config)?;
-        let bench = Bench::set_up(setup)?;
-        let mut follower = Follower { line: ProgressLine::new(self.reporting.quiet), results };
-        let found = run_watched(bench.config(), &mut follower);
+        let setup = self.of.resolve()?;
+        let results = Results::open(self.of.open()?, &self.saving, &setup.config)?;
+        let bed = TestBed::start(setup)?;
+        let mut follower = Follower { line: self.of.progress_line(), results };
+        let found = run_watched(bed.config(), &mut follower);
         let Follower { line, results } = follower;
         drop(line);
-        let stopped = bench.tear_down();
+        let stopped = bed.stop();
         let found = found?;
         // A server that does not stop is no reason to lose what was measured.
         results.deliver(&found)?;
         stopped?;
-        Ok(exit_code(found.outcome()))
+        Ok(exit_code(found.verdict.outcome))
     }
 }
 

@@ -7,7 +7,11 @@ use clap::{Args, ValueEnum};
 
 use super::error::LoadError;
 use super::output::open_report;
-use crate::load::{compare, find_max, report, sweep};
+use crate::load::Report;
+use crate::load::report::search::SearchReport;
+use crate::load::report::sweep::SweepReport;
+use crate::load::report::{MergedReport, json_schema};
+use crate::load::study::compare::CompareReport;
 
 /// Prints the JSON Schema (draft 2020-12) of a report
 ///
@@ -45,11 +49,11 @@ enum Kind {
 impl Schema {
     pub(super) fn execute(self) -> Result<ExitCode, LoadError> {
         let schema = match self.of {
-            Kind::Run => report::json_schema(),
-            Kind::Sweep => sweep::report::json_schema(),
-            Kind::FindMax => find_max::report::json_schema(),
-            Kind::Compare => compare::report::json_schema(),
-            Kind::Merge => report::merged_json_schema(),
+            Kind::Run => json_schema::<Report>(),
+            Kind::Sweep => json_schema::<SweepReport>(),
+            Kind::FindMax => json_schema::<SearchReport>(),
+            Kind::Compare => json_schema::<CompareReport>(),
+            Kind::Merge => json_schema::<MergedReport<'_>>(),
         };
         open_report(self.output.as_deref())?.deliver(&schema)?;
         Ok(ExitCode::SUCCESS)

@@ -4,15 +4,15 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::super::progress::{ProgressLine, rough_time};
+use super::super::progress::rough_time;
 use super::super::rates::{RateList, parse_rates};
-use super::bench::Bench;
 use super::error::{LoadError, exit_code};
-use super::measure::Measuring;
-use super::output::{Drawing, Forms, Reporting};
-use crate::load::sweep::{Findings, Rates, Sweep, report, sweep};
-use crate::load::{Config, probe_time};
-use crate::say;
+use super::one_server::OneServer;
+use crate::load::Config;
+use crate::load::draw::sweep_picture;
+use crate::load::format::counted;
+use crate::load::study::sweep::Rates;
+use crate::load::study::{probe_time, sweep};
 
 /// Measures latency at one rate after another, and finds the knee
 ///
@@ -30,44 +30,26 @@ Exit codes: 0 measured, 1 nothing could be measured, 2 usage, 3 an assertion mis
 is valid, 4 no rate is valid, replies were corrupted, or the server or this host gave up; 5
 interrupted.")]
 pub struct SweepCommand {
-    /// HOST:PORT of the server; without it one is started in this process and measured
-    target: Option<String>,
     /// Messages a second, as in 10k,20k,40k or 10k..100k:10k [default: doubling from 1k until a
     /// rate is not reached, then three rates before that one]
     #[arg(long, value_name = "LIST", value_parser = parse_rates)]
     rates: Option<RateList>,
     #[command(flatten)]
-    measuring: Measuring,
-    #[command(flatten)]
-    reporting: Reporting,
-    #[command(flatten)]
-    drawing: Drawing,
+    of: OneServer,
 }
 
-const FORMS: Forms<Findings> =
-    Forms { text: report::text, json: report::json, figure: Some(report::figure) };
-
 impl SweepCommand {
-    /// Measures at every rate, and writes the report where it belongs; says with which code to
-    /// exit.
+    /// Measures at every rate, and writes the report where it belongs; returns the exit code.
     pub(super) fn execute(self) -> Result<ExitCode, LoadError> {
-        let measuring = self.measuring.for_many_rates("sweep takes its rates from --rates")?;
-        let setup = measuring.resolve(self.target.as_deref())?;
-        let outputs = self.reporting.open_with(&self.drawing)?;
-        let bench = Bench::set_up(setup)?;
+        let setup = self.of.resolve_for_rates("sweep takes its rates from --rates")?;
         let rates = self.rates.map_or(Rates::Doubling, |RateList(rates)| Rates::Listed(rates));
-        let plan = Sweep { rates, config: bench.config().clone() };
-        if !self.reporting.quiet {
-            say(format_args!("sweeping: {}", estimate(&plan.rates, &plan.config)));
-        }
-        let line = ProgressLine::new(self.reporting.quiet);
-        let found = sweep(&plan, &mut |step| line.show_probe(step));
-        drop(line);
-        let stopped = bench.tear_down();
-        let found = found?;
-        outputs.deliver(&found, &FORMS)?;
-        stopped?;
-        Ok(exit_code(found.outcome()))
+        let report = self.of.measure_series(
+            setup,
+            |config| format!("sweeping: {}", estimate(&rates, config)),
+            |config, on_step| sweep(config, &rates, on_step),
+            sweep_picture,
+        )?;
+        Ok(exit_code(report.outcome()))
     }
 }
 
@@ -75,9 +57,8 @@ fn estimate(rates: &Rates, config: &Config) -> String {
     let time = probe_time(config);
     match rates {
         Rates::Listed(rates) => {
-            let plural = if rates.len() == 1 { "" } else { "s" };
             let all = rough_time(time * rates.len() as u32);
-            format!("{} rate{plural}, about {all}", rates.len())
+            format!("{}, about {all}", counted(rates.len() as u64, "rate"))
         }
         Rates::Doubling => {
             format!("doubling the rate until it is not reached, {} each", rough_time(time))

@@ -1,4 +1,4 @@
-//! What is measured, from its name.
+//! The target, from its name.
 
 use std::net::{Ipv4Addr, SocketAddr, ToSocketAddrs};
 
@@ -8,7 +8,7 @@ use super::Cli;
 use super::error::LoadError;
 use crate::load::Target;
 
-/// What stands for the target until the embedded server has its port.
+/// The placeholder of the target until the embedded server has its port.
 pub(super) fn unknown() -> Target {
     Target { name: String::new(), addresses: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 0))] }
 }

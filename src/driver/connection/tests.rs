@@ -3,21 +3,22 @@ use std::time::Duration;
 use super::*;
 use crate::driver::shared_buffer::{SharedBuffer, Span};
 use crate::driver::testing::{FRAME_TIMEOUT, framed, frames, raw};
-use crate::protocol::{ErrorCode, FramedClient, Reply};
+use crate::protocol::{ErrorCode, FramedClient, Protocol, Reply};
+use crate::testing::either::{Either, EitherConnection};
 
 /// A connection with a driver that does what a test says.
 struct World {
-    connection: Connection<Span, ()>,
+    connection: Connection<EitherConnection, Span, ()>,
     buffers: SharedBuffer,
     settings: Settings,
     start: Instant,
 }
 
 impl World {
-    fn new(settings: Settings) -> Self {
+    fn new((protocol, settings): (Either, Settings)) -> Self {
         let start = Instant::now();
         Self {
-            connection: Connection::new((), Permit::Admitted(None), start, &settings),
+            connection: Connection::new((), Permit::Admitted(None), protocol.connection(), start),
             buffers: SharedBuffer::new(Vec::new()),
             settings,
             start,
@@ -168,9 +169,9 @@ fn the_core_learns_of_the_end_after_the_bytes_before_it() {
 
 #[test]
 fn a_peer_that_does_not_read_is_stopped_at_high_water_and_its_frames_wait() {
-    let mut settings = framed();
+    let (protocol, mut settings) = framed();
     (settings.limits.high_water, settings.limits.low_water) = (2_000, 500);
-    let mut world = World::new(settings);
+    let mut world = World::new((protocol, settings));
     world.receive(0, &frames(0..300));
     assert_eq!(world.advance(), Action::Wait(WRITE));
     // Each call makes a part of eight frames.
@@ -187,9 +188,9 @@ fn a_peer_that_does_not_read_is_stopped_at_high_water_and_its_frames_wait() {
 
 #[test]
 fn what_waits_is_charged_with_what_it_costs_to_remember_it() {
-    let mut settings = raw();
+    let (protocol, mut settings) = raw();
     (settings.limits.high_water, settings.limits.low_water) = (Owned::OVERHEAD + 1, 0);
-    let mut world = World::new(settings);
+    let mut world = World::new((protocol, settings));
     world.receive(0, b"x");
     assert_eq!(world.advance(), Action::Wait(WRITE), "one byte in one part");
     let parts = world.connection.take_outgoing(usize::MAX);
@@ -392,9 +393,9 @@ fn parts_are_taken_once_the_last_ones_came_back() {
 
 #[test]
 fn who_is_not_read_is_not_idle() {
-    let mut settings = raw();
+    let (protocol, mut settings) = raw();
     settings.limits.idle_timeout = Some(Duration::from_secs(5));
-    let mut world = World::new(settings);
+    let mut world = World::new((protocol, settings));
     world.settle(0, false);
     world.timeout(5);
     assert_eq!(world.advance(), Action::Wait(READ), "nobody is asked about it");

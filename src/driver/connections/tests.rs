@@ -5,10 +5,11 @@ use crate::driver::testing::{FRAME_TIMEOUT, framed, frames, raw};
 use crate::lifecycle::{AdmissionLimits, Reception};
 use crate::protocol::{Header, Kind};
 use crate::sys::Owned;
+use crate::testing::either::Either;
 
 /// The connections of a driver that receives what a test gives it and sends nothing.
 struct World {
-    connections: Connections<Span, &'static str>,
+    connections: Connections<Either, Span, &'static str>,
     admission: Arc<Admission>,
     buffers: SharedBuffer,
     start: Instant,
@@ -19,10 +20,10 @@ const LIMITS: AdmissionLimits =
     AdmissionLimits { max_connections: 2, max_per_peer: None, max_overflow: 1 };
 
 impl World {
-    fn new(settings: Settings) -> Self {
+    fn new((protocol, settings): (Either, Settings)) -> Self {
         let admission = Arc::new(Admission::new(LIMITS));
         Self {
-            connections: Connections::new(settings, Arc::clone(&admission)),
+            connections: Connections::new(protocol, settings, Arc::clone(&admission)),
             admission,
             buffers: SharedBuffer::new(Vec::new()),
             start: Instant::now(),
@@ -119,8 +120,11 @@ impl World {
     }
 }
 
-fn with_budget(spill_budget: usize) -> Settings {
-    Settings { spill_budget, ..framed() }
+fn with_budget(
+    spill_budget: usize,
+    (protocol, settings): (Either, Settings),
+) -> (Either, Settings) {
+    (protocol, Settings { spill_budget, ..settings })
 }
 
 const READ: Action = Action::Wait(Interest { read: true, write: false });
@@ -224,7 +228,7 @@ fn who_used_up_its_turn_goes_on_in_the_next_one_in_order() {
 
 #[test]
 fn where_memory_is_short_a_turn_goes_on_until_nothing_is_left_over() {
-    let mut world = World::new(with_budget(40_000));
+    let mut world = World::new(with_budget(40_000, framed()));
     let (first, second) = (world.connect("first"), world.connect("second"));
     let is_answered = |world: &mut World, key| {
         world.receive(0, key, &frames(0..1_200));
@@ -238,7 +242,7 @@ fn where_memory_is_short_a_turn_goes_on_until_nothing_is_left_over() {
 
 #[test]
 fn who_keeps_most_is_evicted_and_has_its_error_in_the_same_turn() {
-    let mut world = World::new(with_budget(400));
+    let mut world = World::new(with_budget(400, framed()));
     let (large, small) = (world.connect("large"), world.connect("small"));
     world.receive(0, large, &incomplete_frame(200));
     assert_eq!(world.turn(0), [(large, READ)]);
@@ -254,7 +258,7 @@ fn who_keeps_most_is_evicted_and_has_its_error_in_the_same_turn() {
 
 #[test]
 fn among_equals_who_waited_longest_is_evicted() {
-    let mut world = World::new(with_budget(450));
+    let mut world = World::new(with_budget(450, framed()));
     let (first, second) = (world.connect("first"), world.connect("second"));
     for (seconds, key) in [(0, first), (1, second)] {
         world.receive(seconds, key, &incomplete_frame(100));
@@ -265,7 +269,7 @@ fn among_equals_who_waited_longest_is_evicted() {
 
 #[test]
 fn an_eviction_counts_once_and_resets_a_peer_whose_error_does_not_fit_either() {
-    let mut world = World::new(with_budget(100));
+    let mut world = World::new(with_budget(100, framed()));
     let key = world.connect("only");
     world.receive(0, key, b"RB");
     assert_eq!(world.turn(0), [(key, READ), (key, Action::Close(CloseMode::Reset))]);
@@ -274,7 +278,7 @@ fn an_eviction_counts_once_and_resets_a_peer_whose_error_does_not_fit_either() {
 
 #[test]
 fn what_an_evicted_peer_is_being_sent_counts_until_it_comes_back() {
-    let mut world = World::new(Settings { spill_budget: 200, ..raw() });
+    let mut world = World::new(with_budget(200, raw()));
     let key = world.connect("only");
     world.receive(0, key, &[b'x'; 50]);
     world.turn(0);

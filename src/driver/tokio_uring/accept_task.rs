@@ -20,6 +20,7 @@ use crate::driver::shared_buffer::SharedBuffer;
 use crate::driver::{Urgency, peer};
 use crate::lifecycle::Admission;
 use crate::metrics::Counters;
+use crate::protocol::Protocol;
 use crate::sys::Watched;
 
 /// Turns of the runtime before a deadline is acted on: one in which it sees what the kernel
@@ -30,8 +31,8 @@ const TURNS_BEFORE_DEADLINES: usize = 8;
 /// them. Where it did not (EAGAIN, EINTR of `io_uring_enter(2)`) they lie there until it sleeps again.
 const RESUBMISSION_INTERVAL: Duration = Duration::from_millis(100);
 
-pub(super) struct AcceptTask {
-    shared: Rc<Shared>,
+pub(super) struct AcceptTask<P: Protocol> {
+    shared: Rc<Shared<P>>,
     admission: Arc<Admission>,
     listeners: Listeners<Watched<TcpListener>>,
     /// What was not raised yet.
@@ -39,9 +40,9 @@ pub(super) struct AcceptTask {
     alarm: Pin<Box<Sleep>>,
 }
 
-impl AcceptTask {
+impl<P: Protocol> AcceptTask<P> {
     /// Watches what there is; to be called inside the runtime.
-    pub(super) fn new(mut worker: Worker) -> io::Result<Self> {
+    pub(super) fn new(mut worker: Worker<P>) -> io::Result<Self> {
         let mut listeners = Vec::new();
         for listener in std::mem::take(&mut worker.listeners) {
             listeners.push(Watched::listener(listener)?);
@@ -156,11 +157,11 @@ impl AcceptTask {
 }
 
 /// Gives a connection its task.
-fn adopt(
+fn adopt<P: Protocol>(
     now: Instant,
-    connections: &mut Connections,
+    connections: &mut Connections<P>,
     admission: &Admission,
-    shared: &Rc<Shared>,
+    shared: &Rc<Shared<P>>,
     socket: OwnedFd,
 ) {
     let (address, waker) = (peer::address_of(socket.as_fd(), admission), Rc::default());

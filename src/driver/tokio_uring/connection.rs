@@ -18,6 +18,7 @@ use super::{Shared, errno_of};
 use crate::driver::connection::{Action, Interest};
 use crate::driver::peer;
 use crate::driver::slab::Key;
+use crate::protocol::Protocol;
 use crate::sys::{Watched, descriptor_of};
 
 /// A receive in flight; it comes back with its result and its memory.
@@ -29,8 +30,8 @@ type Receive = Pin<Box<dyn Future<Output = (io::Result<usize>, Vec<u8>)>>>;
 /// thread of its own for each peer that has half-closed, and cannot be told not to. A receive waits by
 /// poll, but the kernel may give one that meets an urgent byte to a thread as well (seen on 6.18):
 /// there is at most one for each worker, whatever its peers do.
-pub(super) struct Connection {
-    shared: Rc<Shared>,
+pub(super) struct Connection<P: Protocol> {
+    shared: Rc<Shared<P>>,
     key: Key,
     waker: Rc<Waker>,
     stream: Rc<TcpStream>,
@@ -42,15 +43,15 @@ pub(super) struct Connection {
     writable: Option<Watched<Rc<TcpStream>>>,
 }
 
-impl Connection {
+impl<P: Protocol> Connection<P> {
     /// Takes a blocking socket over: io_uring answers for one that does not block that there is
     /// nothing, instead of waiting.
-    pub(super) fn new(shared: Rc<Shared>, key: Key, waker: Rc<Waker>, socket: OwnedFd) -> Self {
+    pub(super) fn new(shared: Rc<Shared<P>>, key: Key, waker: Rc<Waker>, socket: OwnedFd) -> Self {
         Self {
             key,
             waker,
             stream: Rc::new(TcpStream::from_std(StdStream::from(socket))),
-            buffer: ReceiveBuffer::new(Rc::clone(&shared)),
+            buffer: ReceiveBuffer::new(Rc::clone(&shared.large_buffers)),
             receive: None,
             is_interrupted: false,
             is_full: false,

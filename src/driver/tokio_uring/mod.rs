@@ -28,6 +28,7 @@ use self::waker::Waker;
 use super::shared_buffer::Span;
 use super::{Worker, connections};
 use crate::metrics::Counters;
+use crate::protocol::Protocol;
 use crate::sys;
 
 /// Bytes of memory that a connection takes beside what waits in it: its receive buffer, its task,
@@ -46,17 +47,17 @@ const COMPLETIONS: u32 = 8192;
 /// remembers of its operations.
 pub(crate) const RING_MEMORY: usize = 2 * (SUBMISSIONS as usize * 64 + COMPLETIONS as usize * 16);
 
-type Connections = connections::Connections<Span, Rc<Waker>>;
+type Connections<P> = connections::Connections<P, Span, Rc<Waker>>;
 
 /// A worker whose runtime exists and whose listeners are about to be served.
-pub(crate) struct Driver {
-    accept_task: AcceptTask,
+pub(crate) struct Driver<P: Protocol> {
+    accept_task: AcceptTask<P>,
     runtime: Runtime,
 }
 
-impl Driver {
+impl<P: Protocol> Driver<P> {
     /// Makes the runtime on the calling thread and watches what there is.
-    pub(crate) fn new(worker: Worker) -> io::Result<Self> {
+    pub(crate) fn new(worker: Worker<P>) -> io::Result<Self> {
         for listener in &worker.listeners {
             listener.set_nonblocking(true)?;
         }
@@ -98,25 +99,29 @@ fn errno_of(error: &io::Error) -> Errno {
 }
 
 /// What the tasks of a worker share.
-struct Shared {
-    connections: RefCell<Connections>,
+struct Shared<P: Protocol> {
+    connections: RefCell<Connections<P>>,
     accept_task: Waker,
     next_turn: NextTurn,
     /// When the accept task wakes by itself.
     alarm: Cell<Option<Instant>>,
-    large_buffers: Cell<usize>,
+    large_buffers: Rc<Cell<usize>>,
 }
 
-impl Shared {
+impl<P: Protocol> Shared<P> {
     /// To be called inside the runtime.
-    fn new(worker: &Worker) -> io::Result<Self> {
-        let connections = Connections::new(worker.settings, Arc::clone(&worker.admission));
+    fn new(worker: &Worker<P>) -> io::Result<Self> {
+        let connections = Connections::new(
+            worker.protocol.clone(),
+            worker.settings,
+            Arc::clone(&worker.admission),
+        );
         Ok(Self {
             connections: RefCell::new(connections),
             accept_task: Waker::default(),
             next_turn: NextTurn::new()?,
             alarm: Cell::new(None),
-            large_buffers: Cell::new(0),
+            large_buffers: Rc::default(),
         })
     }
 

@@ -1,9 +1,9 @@
 //! Receive buffers. A receive in flight owns one, so each connection has its own: a small one, or
 //! a large one while it receives in bulk and there are some.
 
+use std::cell::Cell;
 use std::rc::Rc;
 
-use super::Shared;
 use crate::driver::shared_buffer::SharedBuffer;
 
 /// Bytes of the buffer that every connection has.
@@ -22,12 +22,13 @@ pub(super) struct ReceiveBuffer {
     is_large: bool,
     /// Whether the next receive is to have a large one.
     wants_large: bool,
-    shared: Rc<Shared>,
+    /// Large buffers that the worker has out.
+    large_buffers: Rc<Cell<usize>>,
 }
 
 impl ReceiveBuffer {
-    pub(super) fn new(shared: Rc<Shared>) -> Self {
-        Self { buffer: SharedBuffer::default(), is_large: false, wants_large: false, shared }
+    pub(super) fn new(large_buffers: Rc<Cell<usize>>) -> Self {
+        Self { buffer: SharedBuffer::default(), is_large: false, wants_large: false, large_buffers }
     }
 
     /// What was received last.
@@ -42,10 +43,10 @@ impl ReceiveBuffer {
             memory = Vec::new();
             self.give_large_up();
         }
-        let large = self.shared.large_buffers.get();
+        let large = self.large_buffers.get();
         if self.wants_large && !self.is_large && large < MAX_LARGE {
             memory = Vec::new();
-            self.shared.large_buffers.set(large + 1);
+            self.large_buffers.set(large + 1);
             self.is_large = true;
         }
         memory.clear();
@@ -65,7 +66,7 @@ impl ReceiveBuffer {
 
     fn give_large_up(&mut self) {
         if std::mem::take(&mut self.is_large) {
-            self.shared.large_buffers.set(self.shared.large_buffers.get() - 1);
+            self.large_buffers.set(self.large_buffers.get() - 1);
         }
     }
 }

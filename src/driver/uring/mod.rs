@@ -30,6 +30,7 @@ use super::spin::Spinner;
 use super::{Settings, Urgency, Worker};
 use crate::lifecycle::Admission;
 use crate::metrics::Counters;
+use crate::protocol::Protocol;
 use crate::sys::{Completion, Lease, Operation, Outcome, Parts, Ring, RingError, Token, Wait};
 
 /// Buffers that one multishot receive can fill before anybody looks: 33 while it is submitted or
@@ -51,9 +52,9 @@ const RECEIVES_PER_PASS: usize = 10;
 const MAX_EMPTY_PASSES: u32 = 2;
 
 /// A worker whose ring exists and whose listeners are about to be served.
-pub(crate) struct Driver<K> {
+pub(crate) struct Driver<P: Protocol, K> {
     kernel: K,
-    connections: Connections<Lease, Operations>,
+    connections: Connections<P, Lease, Operations>,
     acceptor: Acceptor,
     parked: Parked,
     spinner: Spinner,
@@ -69,20 +70,23 @@ struct Operations {
 }
 
 /// Makes the ring for the calling thread.
-pub(crate) fn on_this_host(mut worker: Worker) -> Result<Driver<impl Kernel>, RingError> {
+pub(crate) fn on_this_host<P: Protocol>(
+    mut worker: Worker<P>,
+) -> Result<Driver<P, impl Kernel>, RingError> {
     let mut ring = Ring::new(worker.settings.ring)?;
     let listeners = std::mem::take(&mut worker.listeners);
     let count = listeners.len();
     listeners.into_iter().for_each(|listener| ring.attach_listener(listener.into()));
     let host = Host::new(ring, Arc::clone(&worker.admission), worker.shutdown);
-    Ok(Driver::new(host, count, worker.settings, worker.admission))
+    Ok(Driver::new(host, count, worker.protocol, worker.settings, worker.admission))
 }
 
-impl<K: Kernel> Driver<K> {
+impl<P: Protocol, K: Kernel> Driver<P, K> {
     /// A driver that serves the kernel's listeners, which are numbered from 0.
     pub(crate) fn new(
         mut kernel: K,
         listeners: usize,
+        protocol: P,
         settings: Settings,
         admission: Arc<Admission>,
     ) -> Self {
@@ -92,7 +96,7 @@ impl<K: Kernel> Driver<K> {
         }
         let mut driver = Self {
             kernel,
-            connections: Connections::new(settings, admission),
+            connections: Connections::new(protocol, settings, admission),
             acceptor: Acceptor::new(listeners),
             parked: Parked::default(),
             spinner: Spinner::new(settings.spin),

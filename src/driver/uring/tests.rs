@@ -11,6 +11,7 @@ use crate::driver::testing::{FRAME_TIMEOUT, framed, frames, raw};
 use crate::driver::{Buffers, buffers};
 use crate::lifecycle::{AdmissionLimits, Probe};
 use crate::sys::LeaseTable;
+use crate::testing::either::Either;
 
 /// What the driver asked for, tokens aside.
 #[derive(Debug, PartialEq, Eq)]
@@ -144,12 +145,12 @@ impl Kernel for Scripted {
 
 /// A driver with one listener.
 struct World {
-    driver: Driver<Scripted>,
+    driver: Driver<Either, Scripted>,
     start: Instant,
 }
 
 impl World {
-    fn new(settings: Settings) -> Self {
+    fn new((protocol, settings): (Either, Settings)) -> Self {
         let start = Instant::now();
         let kernel = Scripted {
             now: start,
@@ -169,12 +170,12 @@ impl World {
             max_per_peer: None,
             max_overflow: 0,
         });
-        Self { driver: Driver::new(kernel, 1, settings, Arc::new(admission)), start }
+        Self { driver: Driver::new(kernel, 1, protocol, settings, Arc::new(admission)), start }
     }
 
     /// With a connection, which is in slot 0.
-    fn with_connection(settings: Settings) -> Self {
-        let mut world = Self::new(settings);
+    fn with_connection(setup: (Either, Settings)) -> Self {
+        let mut world = Self::new(setup);
         let accepted = of(Operation::Accept, true, Outcome::Accepted(Ok(())));
         assert_eq!(world.turn(0, [vec![accepted]]), [Asked::Accept, Asked::Receive]);
         world
@@ -261,8 +262,8 @@ fn a_frame_is_not_late_while_its_connection_waits_for_a_buffer() {
 /// Under memory pressure no report of room may ever come.
 #[test]
 fn a_full_socket_is_tried_again_when_the_kernel_is_asked_about_it() {
-    let settings = raw();
-    let mut world = World::with_connection(settings);
+    let (protocol, settings) = raw();
+    let mut world = World::with_connection((protocol, settings));
     let echo = world.received(b"echo");
     let is_sent = Asked::Send(b"echo".to_vec());
     assert!(world.turn(0, [vec![echo]]).contains(&is_sent));
@@ -276,9 +277,9 @@ fn a_full_socket_is_tried_again_when_the_kernel_is_asked_about_it() {
 #[test]
 fn a_long_accept_queue_is_emptied_in_turns_without_sleeping_between_them() {
     const WAITING: usize = handshake::MAX_ACCEPTS_PER_TURN + 1;
-    let settings = raw();
+    let (protocol, settings) = raw();
     let grace_ms = settings.drain.accept_grace.as_millis() as u64;
-    let mut world = World::new(settings);
+    let mut world = World::new((protocol, settings));
     world.kernel().queue = WAITING;
     assert_eq!(world.turn(0, [vec![signal(Urgency::Drain)]]), [Asked::Accept, Asked::HoldOff]);
     let cancelled = world.turn(grace_ms, [vec![], vec![]]);

@@ -5,7 +5,6 @@ mod progress;
 use std::ops::{Deref, DerefMut};
 
 use super::*;
-use crate::protocol::ErrorCode;
 
 const LIMITS: Limits = Limits {
     high_water: 100,
@@ -23,7 +22,7 @@ const DRAIN: DrainLimits = DrainLimits {
     accept_grace: Duration::ZERO,
 };
 
-const REFUSED: CloseReason = CloseReason::Failed(ErrorCode::Truncated);
+const REFUSED: CloseReason = CloseReason::Refused;
 
 const CAUSES: [Cause; 10] = [
     Cause::Finished,

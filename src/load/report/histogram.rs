@@ -2,7 +2,7 @@
 
 use hdrhistogram::Histogram;
 
-use super::format::{count, nanos, percent};
+use crate::load::format::{count, nanos, percent};
 
 /// Rows that cover the bulk; one more takes the tail.
 const ROWS: usize = 14;
@@ -138,7 +138,10 @@ mod tests {
             let rows = rows(&histogram);
             prop_assert_eq!(rows.iter().map(|row| row.samples).sum::<u64>(), histogram.len());
             prop_assert!(rows.len() <= ROWS + 2, "{} rows", rows.len());
-            prop_assert!(rows.windows(2).all(|pair| pair[0].upto_ns <= pair[1].upto_ns || pair[1].upto_ns.is_none()));
+            let is_above = |pair: &[Row]| {
+                pair[0].upto_ns <= pair[1].upto_ns || pair[1].upto_ns.is_none()
+            };
+            prop_assert!(rows.windows(2).all(is_above));
         }
     }
 

@@ -4,12 +4,12 @@ use std::fmt::{self, Write};
 
 use hdrhistogram::Histogram;
 
-use super::Quantile;
-use super::format::nanos;
+use super::document::Percentiles;
 use super::histogram::draw;
+use crate::load::format::nanos;
 
 /// The names of the columns.
-pub(super) fn write_head(out: &mut String) -> fmt::Result {
+pub(super) fn write_head(out: &mut impl Write) -> fmt::Result {
     writeln!(
         out,
         "\nLatency     {:>9} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9}",
@@ -18,33 +18,22 @@ pub(super) fn write_head(out: &mut String) -> fmt::Result {
 }
 
 /// One row; what too few samples cannot say is a dash.
-pub(super) fn write_row(out: &mut String, name: &str, histogram: &Histogram<u64>) -> fmt::Result {
-    let if_any = |value: u64| (!histogram.is_empty()).then_some(value);
-    let columns = [
-        if_any(histogram.min()),
-        if_any(histogram.mean().round() as u64),
-        Quantile::P50.of(histogram),
-        Quantile::P90.of(histogram),
-        Quantile::P99.of(histogram),
-        Quantile::P99_9.of(histogram),
-        Quantile::P99_99.of(histogram),
-        if_any(histogram.max()),
-    ];
-    write!(out, "  {name:<10}")?;
-    for value in columns {
-        write!(out, "{:>9} ", value.map_or("-".to_owned(), nanos))?;
-    }
-    out.truncate(out.trim_end().len());
-    writeln!(out)
+pub(super) fn write_row(out: &mut impl Write, name: &str, latency: &Percentiles) -> fmt::Result {
+    let quantiles = latency.quantiles().into_iter().map(|(_, ns)| ns);
+    let mean = latency.mean.map(|ns| ns.round() as u64);
+    let columns = [latency.min, mean].into_iter().chain(quantiles).chain([latency.max]);
+    let columns: Vec<String> =
+        columns.map(|ns| format!("{:>9}", ns.map_or("-".to_owned(), nanos))).collect();
+    writeln!(out, "  {name:<10}{}", columns.join(" "))
 }
 
 /// The picture of the row that matters most, after the last row.
 pub(super) fn write_picture(
-    out: &mut String,
+    out: &mut impl Write,
     title: &str,
     histogram: &Histogram<u64>,
 ) -> fmt::Result {
-    if Quantile::P99_99.of(histogram).is_none() {
+    if Percentiles::from(histogram).p99_99.is_none() {
         writeln!(out, "  - : fewer than ten samples beyond, too few to say")?;
     }
     write!(out, "\n{title}\n{}", draw(histogram))

@@ -2,148 +2,127 @@
 
 use std::fmt::{self, Write};
 
-use super::Report;
-use super::format::{bytes, count, list, minute, nanos, percent};
+use super::document::{LoopKind, Report, Settings, Target};
 use super::table::{write_head, write_picture, write_row};
-use crate::load::config::{Arrival, Config, Load, Server};
-use crate::load::host::Host;
-use crate::load::sizes::Sizes;
-use crate::load::watch::Tag;
-use crate::load::{Finding, Measured, clock};
+use crate::cpus::format_list;
+use crate::load::config::assertion::{AssertionResult, Measured};
+use crate::load::format::{bytes, count, counted, minute, nanos, percent};
+use crate::load::outcome::Outcome;
+use crate::load::record::host::Host;
+use crate::load::record::watch::Tag;
 
-/// The report in lines of at most 100 columns, except where a name or a reason is longer.
-pub fn text(report: &Report) -> String {
-    let mut out = String::new();
-    write_report(&mut out, report).expect("writing to a string does not fail");
-    out
+/// Lines of at most 100 columns, except where a name or a reason is longer.
+impl fmt::Display for Report {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_setting(out, self)?;
+        write_rates(out, self)?;
+        write_latencies(out, self)?;
+        write_totals(out, self)?;
+        write_results(out, self)?;
+        write_verdict(out, self.verdict.outcome, &self.verdict.reasons, &self.verdict.warnings)
+    }
 }
 
-fn write_report(out: &mut String, report: &Report) -> fmt::Result {
-    write_setting(out, report)?;
-    write_rates(out, report)?;
-    write_latencies(out, report)?;
-    write_totals(out, report)?;
-    write_findings(out, report)?;
-    write_verdict(out, report)
-}
-
-fn write_setting(out: &mut String, report: &Report) -> fmt::Result {
+fn write_setting(out: &mut impl Write, report: &Report) -> fmt::Result {
     writeln!(out, "ringback-load: {}", load(&report.config))?;
-    writeln!(out, "  target     {}", target(report))?;
+    write_target(out, Some(&report.target), &report.config)?;
     // An interrupted run measured for less time than was planned.
-    let measured = Config { duration: report.measured, ..report.config.clone() };
-    writeln!(out, "  generator  {}", generator(&measured))?;
-    if let Some(reconnect) = reconnect(&report.config) {
-        writeln!(out, "  reconnect  {reconnect}")?;
-    }
-    write_host(out, &report.host, &stolen(report))
+    let measured = Settings { duration_ns: report.verdict.measured_ns, ..report.config.clone() };
+    write_generator(out, &measured, "")?;
+    write_host(out, &report.host.host, &stolen(report))
 }
 
-/// What is sent, and how.
-pub(in crate::load) fn load(config: &Config) -> String {
-    match config.load {
-        Load::Closed => messages(config, &format!("closed loop, {} in flight each", config.depth)),
-        Load::Open { rate, .. } => load_at(config, &format!("{}/s", count(rate))),
-    }
-}
-
-/// The same of an open loop, whose rate is told in words.
-pub(in crate::load) fn load_at(config: &Config, rate: &str) -> String {
-    let arrival = match config.load {
-        Load::Open { arrival, .. } => arrival,
-        Load::Closed => Arrival::Uniform,
-    };
+/// The load in words; an open loop without a rate is measured at several.
+pub(in crate::load) fn load(config: &Settings) -> String {
     let depth = config.depth;
-    let name = arrival.name();
-    messages(config, &format!("open loop at {rate} ({name}), at most {depth} in flight each"))
+    let pace = match (config.loop_kind, config.arrival) {
+        (LoopKind::Closed, _) => format!("closed loop, {depth} in flight each"),
+        (LoopKind::Open, arrival) => {
+            let rate = config.rate_per_s.map(|rate| format!("{}/s", count(rate)));
+            let rate = rate.as_deref().unwrap_or("each rate");
+            let arrival = arrival.unwrap_or_default().name();
+            format!("open loop at {rate} ({arrival}), at most {depth} in flight each")
+        }
+    };
+    format!("{} messages, {}, {pace}", sizes(config), config.protocol.name())
 }
 
-fn messages(config: &Config, pace: &str) -> String {
-    format!(
-        "{} connections × {} messages, {}, {pace}",
-        count(config.connections as u64),
-        sizes(&config.sizes),
-        config.protocol.name(),
-    )
+/// How many connections send how much each.
+pub(in crate::load) fn sizes(config: &Settings) -> String {
+    let size = match config.size_bytes {
+        Some(only) => bytes(only as f64),
+        None => format!("{} B", config.sizes),
+    };
+    format!("{} connections × {size}", count(config.connections as u64))
 }
 
-/// From where it is sent, and for how long.
-pub(in crate::load) fn generator(config: &Config) -> String {
-    format!(
-        "{} thread{}{}, {} measured after {} of warm-up",
-        config.threads,
-        if config.threads == 1 { "" } else { "s" },
+/// The line of a report's head that says where the server is; none where it never answered.
+pub(in crate::load) fn write_target(
+    out: &mut impl Write,
+    target: Option<&Target>,
+    config: &Settings,
+) -> fmt::Result {
+    let Some(Target { name, address, embedded }) = target else { return Ok(()) };
+    let resolved = if name == address { String::new() } else { format!(" ({address})") };
+    let place = if *embedded { ", embedded in this process" } else { "" };
+    let cpus = on_cpus(config.server_cpus.as_deref().unwrap_or_default());
+    writeln!(out, "  target     {name}{resolved}{place}{cpus}")
+}
+
+/// The lines that say from where it is sent, for how long, and how long connections are kept
+/// unless that is for the whole run; `each` names what there are several of.
+pub(in crate::load) fn write_generator(
+    out: &mut impl Write,
+    config: &Settings,
+    each: &str,
+) -> fmt::Result {
+    writeln!(
+        out,
+        "  generator  {}{}, {} measured after {} of warm-up{each}",
+        counted(config.threads as u64, "thread"),
         on_cpus(&config.cpus),
-        nanos(clock::nanos(config.duration)),
-        nanos(clock::nanos(config.warmup)),
-    )
-}
-
-/// How long connections are kept, unless it is for the whole run.
-pub(in crate::load) fn reconnect(config: &Config) -> Option<String> {
-    let messages = config.reconnect?;
-    let plural = if messages == 1 { "" } else { "s" };
-    let messages = count(messages);
-    Some(format!("each connection carries {messages} message{plural}, then a new one"))
+        nanos(config.duration_ns),
+        nanos(config.warmup_ns),
+    )?;
+    match config.reconnect {
+        Some(messages) => {
+            let messages = counted(messages, "message");
+            writeln!(out, "  reconnect  each connection carries {messages}, then a new one")
+        }
+        None => Ok(()),
+    }
 }
 
 /// The lines of a report's head that say where it was measured, with what is to be said beside
-/// that, and when, if the machine's clock makes sense.
-pub(in crate::load) fn write_host(out: &mut String, host: &Host, beside: &str) -> fmt::Result {
+/// that, and when.
+pub(in crate::load) fn write_host(out: &mut impl Write, host: &Host, beside: &str) -> fmt::Result {
     writeln!(out, "  host       {}{beside}", self::host(host))?;
-    minute(host.began).map_or(Ok(()), |began| writeln!(out, "  began      {began}"))
+    started(host).map_or(Ok(()), |started| writeln!(out, "  started    {started}"))
 }
 
-/// The same for a picture.
+/// The host's facts for a picture.
 pub(in crate::load) fn host_facts(host: &Host) -> impl Iterator<Item = String> {
-    [self::host(host)].into_iter().chain(minute(host.began))
+    [self::host(host)].into_iter().chain(started(host))
 }
 
 fn host(host: &Host) -> String {
-    format!(
-        "Linux {}, {} × {}",
-        host.kernel,
-        host.cpus.len(),
-        host.cpu_model.as_deref().unwrap_or("CPU of unknown model"),
-    )
+    let model = host.cpu_model.as_deref().unwrap_or("CPU of unknown model");
+    format!("Linux {}, {} × {model}", host.kernel, host.cpus)
 }
 
-fn sizes(sizes: &Sizes) -> String {
-    sizes.only().map_or_else(|| format!("{sizes} B"), |only| bytes(only as f64))
+fn started(host: &Host) -> Option<String> {
+    minute(host.began.as_deref()?)
 }
 
-/// What the hypervisor took, if it took anything.
+/// The share of time that the hypervisor took, if it took anything.
 fn stolen(report: &Report) -> String {
-    match report.machine.stolen_ns {
+    match report.host.stolen_ns {
         Some(ns @ 1..) => {
-            let cpus = report.host.cpus.len() as f64;
-            let share = ns as f64 / clock::nanos(report.measured) as f64 / cpus;
+            let cpus = report.host.host.cpus as f64;
+            let share = ns as f64 / report.verdict.measured_ns as f64 / cpus;
             format!(", {} of their time stolen", percent(share))
         }
         _ => String::new(),
-    }
-}
-
-/// The server's name, for a title.
-pub(in crate::load) fn server(config: &Config) -> &str {
-    match &config.server {
-        Server::Embedded { .. } => "the embedded server",
-        Server::External | Server::Started { .. } => &config.target.name,
-    }
-}
-
-/// Where the server is.
-pub(in crate::load) fn target(report: &Report) -> String {
-    let (name, address) = (&report.config.target.name, report.address.to_string());
-    let resolved = if *name == address { String::new() } else { format!(" ({address})") };
-    match &report.config.server {
-        Server::External => format!("{name}{resolved}"),
-        Server::Started { id, cpus } => {
-            format!("{name}{resolved}, process {id}{}", on_cpus(cpus))
-        }
-        Server::Embedded { cpus, .. } => {
-            format!("{name}{resolved}, embedded in this process{}", on_cpus(cpus))
-        }
     }
 }
 
@@ -152,11 +131,11 @@ pub(in crate::load) fn on_cpus(cpus: &[usize]) -> String {
     match cpus {
         [] => String::new(),
         [cpu] => format!(" on CPU {cpu}"),
-        several => format!(" on CPUs {}", list(several)),
+        several => format!(" on CPUs {}", format_list(several)),
     }
 }
 
-fn write_rates(out: &mut String, report: &Report) -> fmt::Result {
+fn write_rates(out: &mut impl Write, report: &Report) -> fmt::Result {
     let throughput = &report.throughput;
     write!(
         out,
@@ -173,13 +152,13 @@ fn write_rates(out: &mut String, report: &Report) -> fmt::Result {
     write!(
         out,
         "\nCPU          server {}{}, generator {}",
-        per_message(report.server_cpu_ns_per_message),
-        report.server_waited_share.map_or_else(String::new, |share| {
+        per_message(report.server_cpu.map(|cpu| cpu.cpu_ns_per_message)),
+        report.server_cpu.and_then(|cpu| cpu.waited_share).map_or_else(String::new, |share| {
             format!(" (waited {} of the time)", percent(share))
         }),
-        per_message(report.generator_cpu_ns_per_message),
+        per_message(report.host.generator_cpu_ns_per_message),
     )?;
-    match (report.generator_busy_share, report.generator_cpu_share) {
+    match (report.host.generator_busy_share, report.host.generator_cpu_share) {
         (Some(busy), _) => {
             write!(out, ", polling included (busy {} of the time)", percent(busy))?;
         }
@@ -189,25 +168,24 @@ fn write_rates(out: &mut String, report: &Report) -> fmt::Result {
     writeln!(out)
 }
 
-fn write_latencies(out: &mut String, report: &Report) -> fmt::Result {
-    let latency = &report.latency;
+fn write_latencies(out: &mut impl Write, report: &Report) -> fmt::Result {
+    let latency = &report.latency_ns;
+    let rows = [
+        ("response", latency.response.as_ref()),
+        ("service", Some(&latency.service)),
+        ("send delay", latency.send_lag.as_ref()),
+        ("connect", latency.connect.as_ref()),
+        ("host stall", Some(&report.host.hiccup_ns)),
+    ];
     write_head(out)?;
-    if let Some(open_loop) = &latency.open_loop {
-        write_row(out, "response", &open_loop.response)?;
+    for (name, row) in rows {
+        row.map_or(Ok(()), |row| write_row(out, name, row))?;
     }
-    write_row(out, "service", &latency.service)?;
-    if let Some(open_loop) = &latency.open_loop {
-        write_row(out, "send lag", &open_loop.send_lag)?;
-    }
-    if let Some(connect) = &latency.connect {
-        write_row(out, "connect", connect)?;
-    }
-    write_row(out, "hiccup", &report.machine.hiccup)?;
-    let main = if latency.open_loop.is_some() { Tag::Response } else { Tag::Service };
-    write_picture(out, main.title(), latency.main())
+    let main = if latency.response.is_some() { Tag::Response } else { Tag::Service };
+    write_picture(out, main.title(), report.main_latency())
 }
 
-fn write_totals(out: &mut String, report: &Report) -> fmt::Result {
+fn write_totals(out: &mut impl Write, report: &Report) -> fmt::Result {
     let totals = &report.totals;
     if report.config.reconnect.is_some() {
         let (made, failed) = (count(totals.connections), count(totals.connect_errors));
@@ -224,19 +202,20 @@ fn write_totals(out: &mut String, report: &Report) -> fmt::Result {
     )
 }
 
-fn write_findings(out: &mut String, report: &Report) -> fmt::Result {
-    let width = report.findings.iter().map(|finding| finding.assertion.chars().count()).max();
-    for (place, Finding { assertion, measured, met }) in report.findings.iter().enumerate() {
+fn write_results(out: &mut impl Write, report: &Report) -> fmt::Result {
+    let results = &report.verdict.assertions;
+    let width = results.iter().map(|result| result.assertion.chars().count()).max();
+    for (place, AssertionResult { assertion, measured, met }) in results.iter().enumerate() {
         let title = if place == 0 { "Assertions" } else { "" };
-        let outcome = if *met { "met" } else { "MISSED" };
+        let result = if *met { "met" } else { "MISSED" };
         let measured = self::measured(*measured);
         let width = width.unwrap_or_default();
-        writeln!(out, "{title:<12} {assertion:<width$}  {outcome:<6}  {measured}")?;
+        writeln!(out, "{title:<12} {assertion:<width$}  {result:<6}  {measured}")?;
     }
     Ok(())
 }
 
-/// What an assertion was compared with.
+/// The value that an assertion was compared with, in words.
 pub(in crate::load) fn measured(measured: Measured) -> String {
     match measured {
         Measured::Ns(ns) => nanos(ns),
@@ -245,9 +224,14 @@ pub(in crate::load) fn measured(measured: Measured) -> String {
     }
 }
 
-fn write_verdict(out: &mut String, report: &Report) -> fmt::Result {
-    let verdict = &report.verdict;
-    writeln!(out, "Verdict      {}", report.outcome().verdict())?;
-    verdict.reasons.iter().try_for_each(|reason| writeln!(out, "  - {reason}"))?;
-    verdict.warnings.iter().try_for_each(|warning| writeln!(out, "  ! {warning}"))
+/// The verdict with its reasons and warnings.
+pub(in crate::load) fn write_verdict(
+    out: &mut impl Write,
+    outcome: Outcome,
+    reasons: &[String],
+    warnings: &[String],
+) -> fmt::Result {
+    writeln!(out, "Verdict      {}", outcome.verdict())?;
+    reasons.iter().try_for_each(|reason| writeln!(out, "  - {reason}"))?;
+    warnings.iter().try_for_each(|warning| writeln!(out, "  ! {warning}"))
 }

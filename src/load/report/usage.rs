@@ -1,9 +1,9 @@
-//! What a run cost between two samples: CPU time of server and generator, time that was stolen.
+//! The cost of a run between two samples: CPU time of server and generator, time that was stolen.
 
-use crate::load::cpu::CpuTime;
-use crate::load::observer::Samples;
+use crate::load::record::cpu::CpuTime;
+use crate::load::record::measurement::Samples;
 
-/// What the measured window used.
+/// CPU time and messages of the measured window.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Usage {
     messages: u64,

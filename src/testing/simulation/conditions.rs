@@ -6,8 +6,9 @@ use std::time::Duration;
 use super::rng::Rng;
 use crate::driver::Settings;
 use crate::lifecycle::{DrainLimits, Limits};
-use crate::protocol::{self, FramedConfig};
+use crate::protocol::Framed;
 use crate::sys::RingSize;
+use crate::testing::either::Either;
 
 /// Short enough for every deadline to pass in the hostile time of some seeds.
 pub(super) const DRAIN: DrainLimits = DrainLimits {
@@ -77,13 +78,17 @@ impl Scarcity {
     }
 }
 
+/// What peers speak.
+pub(super) fn protocol(is_framed: bool, scarcity: Scarcity) -> Either {
+    let framed = Framed { max_frame: 1_000, frame_timeout: scarcity.frame_timeout };
+    if is_framed { Either::Framed(framed) } else { Either::Raw }
+}
+
 /// The driver's settings under these limits.
-pub(super) fn settings(rng: &mut Rng, is_framed: bool, scarcity: Scarcity) -> Settings {
+pub(super) fn settings(rng: &mut Rng, scarcity: Scarcity) -> Settings {
     let high_water = *rng.pick(&[1, 64, 1_000, 20_000]);
-    let framed = FramedConfig { max_frame: 1_000, frame_timeout: scarcity.frame_timeout };
     Settings {
         spin: Duration::ZERO,
-        protocol: if is_framed { protocol::Config::Framed(framed) } else { protocol::Config::Raw },
         limits: Limits {
             high_water,
             low_water: high_water / 4,

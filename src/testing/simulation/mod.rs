@@ -18,11 +18,12 @@ mod rng;
 
 use std::sync::Arc;
 
-use self::conditions::{Hostility, Scarcity, settings};
+use self::conditions::{Hostility, Scarcity, protocol, settings};
 use self::kernel::FakeKernel;
 pub use self::mutation::Mutation;
 use self::plan::Plan;
 use self::rng::Rng;
+use super::either::Either;
 use crate::driver::uring::Driver;
 use crate::lifecycle::{Admission, AdmissionLimits};
 use crate::metrics::Counters;
@@ -74,7 +75,7 @@ pub fn run_script(options: Options, script: &[u8]) -> Report {
 }
 
 struct World {
-    driver: Driver<FakeKernel>,
+    driver: Driver<Either, FakeKernel>,
     admission: Arc<Admission>,
 }
 
@@ -88,14 +89,15 @@ impl World {
         let hostility = Hostility::random(&mut rng);
         let listeners = rng.between(1, 2);
         let plan = Plan::random(&mut rng, options.steps);
-        let settings = settings(&mut rng, plan.is_framed, plan.scarcity);
+        let protocol = protocol(plan.is_framed, plan.scarcity);
+        let settings = settings(&mut rng, plan.scarcity);
         let admission = Arc::new(Admission::new(AdmissionLimits {
             max_connections: plan.scarcity.places,
             max_per_peer: plan.scarcity.places_per_peer,
             max_overflow: 64,
         }));
         let kernel = FakeKernel::new(rng, hostility, options.mutation, plan, listeners);
-        let driver = Driver::new(kernel, listeners, settings, Arc::clone(&admission));
+        let driver = Driver::new(kernel, listeners, protocol, settings, Arc::clone(&admission));
         Self { driver, admission }
     }
 

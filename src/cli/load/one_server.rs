@@ -1,0 +1,81 @@
+//! Commands that measure one server, once or at many rates.
+
+use std::fmt::Display;
+use std::path::PathBuf;
+
+use clap::Args;
+use serde::Serialize;
+
+use super::super::progress::ProgressLine;
+use super::destination::Destination;
+use super::error::LoadError;
+use super::measure::{Measuring, Setup};
+use super::output::{Outputs, Reporting, open};
+use super::test_bed::TestBed;
+use crate::load::study::Step;
+use crate::load::{Config, RunError};
+use crate::say;
+
+/// Options of a command that measures one server and can draw the result.
+#[derive(Debug, Args)]
+pub struct OneServer {
+    /// HOST:PORT of the server; without it one is started in this process and measured
+    target: Option<String>,
+    #[command(flatten)]
+    measuring: Measuring,
+    #[command(flatten)]
+    reporting: Reporting,
+    /// Draw the result into this file
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    svg: Option<PathBuf>,
+}
+
+impl OneServer {
+    /// Checks the options of a single run.
+    pub(super) fn resolve(&self) -> Result<Setup, LoadError> {
+        self.measuring.resolve(self.target.as_deref())
+    }
+
+    /// Checks the options of a command that chooses the rates; `whose_matter` says so where one is
+    /// named nevertheless.
+    pub(super) fn resolve_for_rates(&self, whose_matter: &str) -> Result<Setup, LoadError> {
+        self.measuring.for_many_rates(whose_matter)?.resolve(self.target.as_deref())
+    }
+
+    /// Looks at the files before the run, so that a mistake does not cost one.
+    pub(super) fn open(&self) -> Result<Outputs, LoadError> {
+        let mut outputs = self.reporting.form.open()?;
+        outputs.picture = open("the picture", "--svg", self.svg.as_deref())?;
+        if let Some(picture) = &outputs.picture {
+            Destination::check_distinct(&[&outputs.report, picture])?;
+        }
+        Ok(outputs)
+    }
+
+    pub(super) fn progress_line(&self) -> ProgressLine {
+        ProgressLine::new(self.reporting.quiet)
+    }
+
+    /// Announces a series of probes, measures it, and writes its report where it belongs.
+    pub(super) fn measure_series<T: Serialize + Display>(
+        &self,
+        setup: Setup,
+        announcement: impl FnOnce(&Config) -> String,
+        measure: impl FnOnce(&Config, &mut dyn FnMut(Step)) -> Result<T, RunError>,
+        draw: impl FnOnce(&T) -> String,
+    ) -> Result<T, LoadError> {
+        let outputs = self.open()?;
+        let bed = TestBed::start(setup)?;
+        if !self.reporting.quiet {
+            say(announcement(bed.config()));
+        }
+        let line = self.progress_line();
+        let measured = measure(bed.config(), &mut |step| line.show_probe(step));
+        drop(line);
+        let stopped = bed.stop();
+        let report = measured?;
+        outputs.deliver(&report, draw)?;
+        stopped?;
+        Ok(report)
+    }
+}

@@ -1,0 +1,207 @@
+//! A measurement's target, load and length.
+
+pub(crate) mod assertion;
+pub(crate) mod quantile;
+pub(crate) mod sizes;
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::load::config::assertion::Assertion;
+use crate::load::config::sizes::Sizes;
+use crate::load::interrupt::Interrupt;
+use crate::protocol::MAX_FRAME_CEILING;
+
+/// Longest message in bytes: 16 MiB, the ceiling of the framed protocol.
+pub const MAX_MESSAGE_SIZE: usize = MAX_FRAME_CEILING as usize;
+
+/// A measurement's target, load and length.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where the server listens.
+    pub target: Target,
+    /// Facts about the server beyond its address.
+    pub server: Server,
+    /// The protocol of the server.
+    pub protocol: Protocol,
+    /// Connections, all made before the run begins; at least 1.
+    pub connections: usize,
+    /// How long making them takes, evenly; zero is as fast as the server accepts.
+    pub ramp_up: Duration,
+    /// Messages that a connection carries before it is closed and replaced, at least 1; `None` is
+    /// one connection for the whole run, which is not replaced if it fails.
+    pub reconnect: Option<u64>,
+    /// Addresses of this host that connections come from in turn, those of the target's family;
+    /// the kernel chooses if there are none.
+    pub sources: Vec<IpAddr>,
+    /// Bytes of a message's payload.
+    pub sizes: Sizes,
+    /// Length of the measured window.
+    pub duration: Duration,
+    /// Load before the window, which counts in the totals but not in the measurements.
+    pub warmup: Duration,
+    /// The pace of the messages.
+    pub load: Load,
+    /// Most messages in flight on a connection, at least 1.
+    pub depth: usize,
+    /// Generator threads, 1 to `connections`.
+    pub threads: usize,
+    /// Thread `i` runs on CPU `cpus[i % cpus.len()]`; anywhere if there are none.
+    pub cpus: Vec<usize>,
+    /// Chooses the bytes that are sent, and when, where chance decides.
+    pub seed: u64,
+    /// Open loop: for how long a thread polls instead of sleeping, before a message is due and
+    /// after one was sent. Zero where the thread shares its CPU with the server.
+    pub spin: Duration,
+    /// How long replies may take after the measured window, and servers to close.
+    pub timeout: Duration,
+    /// True if one message is exchanged before the load, so that a target which is no echo server is
+    /// told as such.
+    pub preflight: bool,
+    /// Assertions on the run.
+    pub assertions: Vec<Assertion>,
+    /// Ends the run early when it is raised.
+    pub interrupt: Interrupt,
+}
+
+impl Config {
+    /// Most messages in flight on a connection of a closed loop, unless told otherwise.
+    pub const CLOSED_LOOP_DEPTH: usize = 1;
+    /// Most messages in flight on a connection of an open loop, unless told otherwise.
+    pub const OPEN_LOOP_DEPTH: usize = 1024;
+    /// Long enough to cover a timer's wake-up: on a virtual machine 20 to 50 µs, and 150 µs for one
+    /// in a hundred.
+    pub const SPIN: Duration = Duration::from_micros(200);
+
+    /// Longer than TCP takes to send twice again what was lost (RFC 6298: 1 s, then 2 s).
+    pub const TIMEOUT: Duration = Duration::from_secs(5);
+
+    /// 64 connections in closed loop, 64-byte raw messages, 10 s after 1 s of warm-up, one thread.
+    pub fn new(target: Target) -> Self {
+        Self {
+            target,
+            server: Server::External,
+            protocol: Protocol::Raw,
+            connections: 64,
+            ramp_up: Duration::ZERO,
+            reconnect: None,
+            sources: Vec::new(),
+            sizes: Sizes::fixed(64).expect("it is in bounds"),
+            duration: Duration::from_secs(10),
+            warmup: Duration::from_secs(1),
+            load: Load::Closed,
+            depth: Self::CLOSED_LOOP_DEPTH,
+            threads: 1,
+            cpus: Vec::new(),
+            seed: 1,
+            spin: Self::SPIN,
+            timeout: Self::TIMEOUT,
+            preflight: false,
+            assertions: Vec::new(),
+            interrupt: Interrupt::default(),
+        }
+    }
+}
+
+/// Where the server listens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// As the user wrote it, for the report.
+    pub name: String,
+    /// The addresses of the name; the first that takes a connection is used.
+    pub addresses: Vec<SocketAddr>,
+}
+
+impl Target {
+    /// The server at this address.
+    pub fn at(address: SocketAddr) -> Self {
+        Self { name: address.to_string(), addresses: vec![address] }
+    }
+}
+
+/// Whose CPU time is the server's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Server {
+    /// The processes that listen on the target's port, if it is one of this host's and we may see
+    /// them.
+    External,
+    /// A process that was started to be measured, with its process group.
+    Started {
+        /// Its number.
+        id: u32,
+        /// The CPUs that it was given.
+        cpus: Vec<usize>,
+    },
+    /// Threads of this process.
+    Embedded {
+        /// Kernel ids of the threads that serve.
+        thread_ids: Vec<i32>,
+        /// The CPUs that they are pinned to.
+        cpus: Vec<usize>,
+    },
+}
+
+/// The protocol of the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Protocol {
+    /// Every byte comes back.
+    Raw,
+    /// Frames with sequence and checksum.
+    Framed,
+}
+
+impl Protocol {
+    /// The name as on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Raw => "raw",
+            Self::Framed => "framed",
+        }
+    }
+}
+
+/// The pace of the messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Load {
+    /// As soon as fewer than `depth` are in flight on its connection.
+    Closed,
+    /// The clock, whatever the server does.
+    Open {
+        /// Messages a second over all connections, at least 1.
+        rate: u64,
+        /// How they are spread over time.
+        arrival: Arrival,
+    },
+}
+
+impl Load {
+    /// Messages a second over all connections, evenly spread.
+    pub fn at_rate(rate: u64) -> Self {
+        Self::Open { rate, arrival: Arrival::Uniform }
+    }
+}
+
+/// How the messages of an open loop are spread over time.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Arrival {
+    /// Evenly.
+    #[default]
+    Uniform,
+    /// By chance, as if sent by many who know nothing of each other (a Poisson process).
+    Poisson,
+}
+
+impl Arrival {
+    /// The name as on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Uniform => "uniform",
+            Self::Poisson => "poisson",
+        }
+    }
+}

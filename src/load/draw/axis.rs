@@ -1,0 +1,271 @@
+//! From values to pixels, and where the round values in between lie.
+
+/// With fewer no step is wide enough for what lies on both sides of zero.
+const MIN_TICKS: usize = 3;
+
+/// More than any counter of 64 bits holds; what is larger is drawn as this.
+const LARGEST: f64 = 1e21;
+/// Between what an axis may be asked to tell apart at least, and [`LARGEST`].
+const MAX_DECADES: i32 = 32;
+
+/// Where a value lies on a line of pixels. Values outside are drawn at the end that they lie
+/// beyond, so a place is always finite and inside.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Scale {
+    low: f64,
+    high: f64,
+    is_log: bool,
+    from_px: f64,
+    to_px: f64,
+}
+
+impl Scale {
+    /// Equal differences take equal room. `low` lies at `from_px`.
+    pub(super) fn linear(low: f64, high: f64, from_px: f64, to_px: f64) -> Self {
+        Self { low, high, is_log: false, from_px, to_px }
+    }
+
+    /// Equal ratios take equal room. Bounds are above 0.
+    pub(super) fn log(low: f64, high: f64, from_px: f64, to_px: f64) -> Self {
+        Self { low: low.log10(), high: high.log10(), is_log: true, from_px, to_px }
+    }
+
+    /// The place of a value, in pixels.
+    pub(super) fn px(&self, value: f64) -> f64 {
+        let value = if self.is_log { value.max(f64::MIN_POSITIVE).log10() } else { value };
+        let share = (value - self.low) / (self.high - self.low);
+        // Not `clamp`, which would let pass what is not a number.
+        let share = if share > 0.0 { share.min(1.0) } else { 0.0 };
+        self.from_px + share * (self.to_px - self.from_px)
+    }
+}
+
+/// A scale with round values at both ends and in between.
+#[derive(Debug, Clone)]
+pub(super) struct Axis {
+    pub(super) scale: Scale,
+    /// Ascending, at least two, the first and the last at the ends.
+    pub(super) ticks: Vec<f64>,
+}
+
+impl Axis {
+    /// An axis of ratios where the values' range is wide, of differences where it is narrow.
+    /// Nothing below `least`, which is above 0, is told apart.
+    pub(super) fn fitting(range: Range, least: f64, px: (f64, f64), most_ticks: usize) -> Self {
+        const WIDE: f64 = 3.0;
+        let (low, high) = (range.low.max(least), range.high.max(least));
+        if high == low {
+            // One value alone stands in the middle of its surroundings.
+            return Self::of_ratios(Range { low: low / 2.0, high: high * 2.0 }, px, most_ticks);
+        }
+        let range = Range { low, high };
+        if high / low < WIDE {
+            Self::of_differences(range, px, most_ticks)
+        } else {
+            Self::of_ratios(range, px, most_ticks)
+        }
+    }
+
+    fn of_ratios(range: Range, px: (f64, f64), most_ticks: usize) -> Self {
+        let ticks = log_ticks(range.low, range.high, most_ticks.max(MIN_TICKS));
+        let (first, last) = (ticks[0], ticks[ticks.len() - 1]);
+        Self { scale: Scale::log(first, last, px.0, px.1), ticks }
+    }
+
+    /// An axis on which equal differences take equal room.
+    pub(super) fn of_differences(range: Range, px: (f64, f64), most_ticks: usize) -> Self {
+        let ticks = linear_ticks(range.low, range.high, most_ticks.max(MIN_TICKS));
+        let (first, last) = (ticks[0], ticks[ticks.len() - 1]);
+        Self { scale: Scale::linear(first, last, px.0, px.1), ticks }
+    }
+}
+
+/// Times that are round for people, from 0 to `end_s`, all `step` apart: at most `most` of them,
+/// and the step.
+pub(super) fn time_ticks(end_s: f64, most: usize) -> (Vec<f64>, f64) {
+    const STEPS_S: [f64; 25] = [
+        0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0,
+        120.0, 300.0, 600.0, 1_800.0, 3_600.0, 7_200.0, 14_400.0, 43_200.0, 86_400.0, 172_800.0,
+    ];
+    let intervals = |step: f64| (end_s / step + 1e-9).floor();
+    let fits = |step: &f64| intervals(*step) < most as f64;
+    let step = STEPS_S.into_iter().find(fits).unwrap_or_else(|| {
+        // Whole days, as many as it takes.
+        (end_s / 86_400.0 / (most - 1) as f64).ceil() * 86_400.0
+    });
+    ((0..=intervals(step) as u32).map(|n| f64::from(n) * step).collect(), step)
+}
+
+/// The smallest and the largest of some values, none farther from zero than [`LARGEST`].
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Range {
+    pub(super) low: f64,
+    pub(super) high: f64,
+}
+
+impl Range {
+    /// Of the values that are numbers, if there is any.
+    pub(super) fn of(values: impl Iterator<Item = f64>) -> Option<Self> {
+        values.filter(|value| value.is_finite()).fold(None, |range, value| {
+            let value = value.clamp(-LARGEST, LARGEST);
+            let Self { low, high } = range.unwrap_or(Self { low: value, high: value });
+            Some(Self { low: low.min(value), high: high.max(value) })
+        })
+    }
+}
+
+/// Multiples of 1, 2 or 5 times a power of ten: 2 to `most` of them, from the last not above `low`
+/// to the first not below `high`.
+fn linear_ticks(low: f64, high: f64, most: usize) -> Vec<f64> {
+    /// Of the values themselves: nothing that is measured is told apart by less.
+    const SMALLEST_SPAN: f64 = 1e-3;
+    let largest = low.abs().max(high.abs()).max(1e-9);
+    let span = (high - low).max(largest * SMALLEST_SPAN);
+    let finest = (span / most as f64).log10().floor() as i32;
+    let steps = (finest..).flat_map(|exponent| [1.0, 2.0, 5.0].map(|digit| (digit, exponent)));
+    for (digit, exponent) in steps {
+        let step = round(1.0, digit, exponent);
+        let first = (low / step).floor();
+        let last = (high / step).ceil().max(first + 1.0);
+        let count = last - first + 1.0;
+        if count <= most as f64 {
+            return (0..count as u32)
+                .map(|n| round(first + f64::from(n), digit, exponent))
+                .collect();
+        }
+    }
+    unreachable!("a step that is wide enough is among them, since three ticks are always allowed")
+}
+
+/// 1, 2 and 5 times powers of ten, or where these are too many some of the powers: 2 to `most`,
+/// from the last not above `low` to the first not below `high`. Bounds are above 0.
+fn log_ticks(low: f64, high: f64, most: usize) -> Vec<f64> {
+    let finest = climb(&[1.0, 2.0, 5.0], 1, low, high);
+    if finest.len() <= most {
+        return finest;
+    }
+    (1..=MAX_DECADES)
+        .map(|stride| climb(&[1.0], stride, low, high))
+        .find(|ticks| ticks.len() <= most)
+        .expect("three ticks this far apart hold every range")
+}
+
+/// The rungs of a ladder that is repeated every so many decades.
+fn climb(ladder: &[f64], stride: i32, low: f64, high: f64) -> Vec<f64> {
+    // Logarithms round: it may begin a decade too low, never too high.
+    let begin = ((low.log10() - 1e-9).floor() as i32).div_euclid(stride) * stride;
+    let rungs = (0..).flat_map(|n| ladder.iter().map(move |digit| (*digit, begin + n * stride)));
+    let mut ticks: Vec<f64> = Vec::new();
+    for (digit, exponent) in rungs {
+        let tick = round(1.0, digit, exponent);
+        if tick <= low {
+            ticks.clear();
+        }
+        ticks.push(tick);
+        if tick >= high && ticks.len() >= 2 {
+            break;
+        }
+    }
+    ticks
+}
+
+/// `count * digit * 10^exponent`, as near as 64 bits come: products with negative powers are not.
+fn round(count: f64, digit: f64, exponent: i32) -> f64 {
+    if exponent < 0 {
+        count * digit / 10_f64.powi(-exponent)
+    } else {
+        count * digit * 10_f64.powi(exponent)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn ticks_are_what_a_person_would_choose() {
+        assert_eq!(linear_ticks(0.0, 172_629.0, 5), [0.0, 50e3, 100e3, 150e3, 200e3]);
+        assert_eq!(linear_ticks(0.93, 1.07, 8), [0.9, 0.95, 1.0, 1.05, 1.1]);
+        assert_eq!(linear_ticks(5.0, 5.0, 5), [5.0, 5.001]);
+        assert_eq!(linear_ticks(0.0, 0.0, 5).len(), 2);
+        assert_eq!(log_ticks(28.5, 371.0, 8), [20.0, 50.0, 100.0, 200.0, 500.0]);
+        assert_eq!(log_ticks(1.0, 1e9, 8), [1.0, 100.0, 1e4, 1e6, 1e8, 1e10]);
+        assert_eq!(log_ticks(100.0, 100.0, 8), [100.0, 200.0]);
+    }
+
+    #[test]
+    fn a_scale_stays_in_its_span() {
+        let scale = Scale::log(1.0, 1e6, 100.0, 700.0);
+        assert_eq!([1.0, 1e3, 1e6].map(|value| scale.px(value)), [100.0, 400.0, 700.0]);
+        let odd = [f64::NAN, f64::NEG_INFINITY, -1.0, 0.0];
+        assert_eq!(odd.map(|value| scale.px(value)), [100.0; 4]);
+        assert_eq!(scale.px(f64::INFINITY), 700.0);
+        let scale = Scale::linear(5.0, 5.0, 100.0, 700.0);
+        assert!(scale.px(5.0).is_finite());
+    }
+
+    #[test]
+    fn times_are_round() {
+        assert_eq!(time_ticks(10.0, 12), ((0..=10).map(f64::from).collect(), 1.0));
+        assert_eq!(time_ticks(300.0, 12), ((0..=10).map(|n| f64::from(n) * 30.0).collect(), 30.0));
+        assert_eq!(time_ticks(0.0, 12).0, [0.0]);
+    }
+
+    proptest! {
+        #[test]
+        fn time_ticks_are_inside_and_few(end_s in 0.0..1e9_f64, most in 2_usize..20) {
+            let (ticks, _) = time_ticks(end_s, most);
+            prop_assert!((1..=most).contains(&ticks.len()));
+            prop_assert!(ticks.iter().all(|tick| *tick <= end_s * (1.0 + 1e-6)), "{ticks:?}");
+        }
+
+        #[test]
+        fn linear_ticks_are_round_cover_the_range_and_are_few(
+            low in -1e12..1e12_f64,
+            span in prop_oneof![0.0..1.0, 0.0..1e12_f64],
+            most in 3_usize..20,
+        ) {
+            let ticks = linear_ticks(low, low + span, most);
+            prop_assert!((2..=most).contains(&ticks.len()), "{ticks:?}");
+            prop_assert!(ticks[0] <= low && ticks[ticks.len() - 1] >= low + span, "{ticks:?}");
+            prop_assert!(ticks.windows(2).all(|pair| pair[0] < pair[1]), "{ticks:?}");
+            let step = ticks[1] - ticks[0];
+            let digit = step / 10_f64.powf(step.log10().floor());
+            let is_round = [1.0, 2.0, 5.0, 10.0].iter().any(|round| (digit - round).abs() < 0.05);
+            prop_assert!(is_round, "{ticks:?}");
+        }
+
+        #[test]
+        fn log_ticks_are_round_cover_the_range_and_are_few(
+            low in -10.0..18.0_f64, decades in 0.0..12.0_f64, most in 3_usize..20,
+        ) {
+            let (low, high) = (10_f64.powf(low), 10_f64.powf(low + decades));
+            let ticks = log_ticks(low, high, most);
+            prop_assert!((2..=most).contains(&ticks.len()), "{ticks:?}");
+            prop_assert!(ticks[0] <= low && ticks[ticks.len() - 1] >= high, "{ticks:?}");
+            prop_assert!(ticks.windows(2).all(|pair| pair[0] < pair[1]), "{ticks:?}");
+            for tick in ticks {
+                let digit = tick / 10_f64.powf((tick.log10() + 1e-9).floor());
+                let is_round = [1.0, 2.0, 5.0].iter().any(|round| (digit - round).abs() < 1e-6);
+                prop_assert!(is_round, "{tick}");
+            }
+        }
+
+        #[test]
+        fn any_axis_gives_places_inside(
+            low: f64, high: f64, value: f64, least in 1e-6..1e6_f64, most in 0_usize..20,
+        ) {
+            let Some(range) = Range::of([low, high].into_iter()) else { return Ok(()) };
+            for axis in [
+                Axis::fitting(range, least, (500.0, 100.0), most),
+                Axis::of_differences(range, (500.0, 100.0), most),
+            ] {
+                prop_assert!((100.0..=500.0).contains(&axis.scale.px(value)));
+                let is_inside = |tick: &f64| (100.0..=500.0).contains(&axis.scale.px(*tick));
+                prop_assert!(axis.ticks.iter().all(is_inside));
+            }
+        }
+    }
+}

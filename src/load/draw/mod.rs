@@ -1,0 +1,28 @@
+//! Pictures of reports and logs, as SVG: of one that was just measured, or of several read back.
+//!
+//! `run`, `series` and `hlog` decide what a picture shows, `figure` and its panels how.
+//! Knows no files: what was saved comes as bytes.
+
+mod axis;
+mod canvas;
+mod curve;
+mod figure;
+mod frame;
+mod history;
+mod hlog;
+mod label;
+mod load_curve;
+mod percentiles;
+mod run;
+mod saved;
+mod series;
+mod timeline;
+mod words;
+
+pub use self::history::History;
+pub use self::run::run_picture;
+pub use self::saved::{MixError, ReadError, Saved, picture, read};
+pub use self::series::{search_picture, sweep_picture};
+
+#[cfg(test)]
+mod tests;

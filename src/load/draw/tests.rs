@@ -1,0 +1,308 @@
+//! Saved results are drawn, or say why they cannot be.
+
+use std::time::{Duration, SystemTime};
+
+use hdrhistogram::Histogram;
+use serde_json::{Value, json};
+
+use super::figure::Panel;
+use super::load_curve::Mark;
+use super::run::{Run, of_runs};
+use super::saved::of_saved;
+use super::*;
+use crate::load::report::document::SCHEMA;
+use crate::load::report::hlog;
+
+fn report() -> Value {
+    json!({
+        "schema": SCHEMA,
+        "target": {"name": "10.0.0.1:7", "address": "10.0.0.1:7", "embedded": false},
+        "config": {
+            "loop": "open", "protocol": "raw", "connections": 64, "ramp_up_ns": 0, "sources": [],
+            "size_bytes": 64, "sizes": "64", "duration_ns": 1, "warmup_ns": 1, "rate_per_s": 20_000,
+            "depth": 1024, "threads": 1, "cpus": [], "seed": 1,
+        },
+        "host": {
+            "kernel": "6.18.0", "cpu_model": "Fast CPU", "cpus": 2, "affinity": "0-1",
+            "governors": [], "command_line": [], "began": "2026-11-24T17:40:59Z", "version": "1",
+            "hiccup_ns": {"count": 0},
+        },
+        "totals": {
+            "intended": 1, "unsent": 0, "sent": 1, "received": 1, "lost": 0, "corrupted": 0,
+            "connect_errors": 0, "connections": 1, "bytes_sent": 1, "bytes_received": 1,
+        },
+        "throughput": {"messages_per_s": 19_999.6, "bytes_per_s": 1.0},
+        "latency_ns": {
+            "service": {
+                "count": 5000, "min": 1000, "mean": 4000.0, "p50": 4000, "p90": 8000, "p99": 9000,
+                "p99_9": null, "p99_99": null, "max": 50_000,
+            },
+            "response": {
+                "count": 5000, "min": 2000, "mean": 5000.0, "p50": 5000, "p90": 9000, "p99": 10_000,
+                "p99_9": null, "p99_99": null, "max": 60_000,
+            },
+            "send_lag": null,
+        },
+        "verdict": {
+            "valid": true, "outcome": "passed", "reasons": [], "warnings": [], "endings": {},
+            "interrupted": false, "measured_ns": 1, "rate_reached": true,
+        },
+    })
+}
+
+fn read_run(saved: &[u8]) -> Result<Run, ReadError> {
+    read(saved).map(|saved| match saved {
+        Saved::Run(run) => run,
+        other => panic!("{other:?}"),
+    })
+}
+
+fn read_json(report: &Value) -> Result<Run, ReadError> {
+    read_run(report.to_string().as_bytes())
+}
+
+#[test]
+fn a_report_is_its_known_percentiles() {
+    let run = read_json(&report()).unwrap();
+    assert_eq!(run.target.as_deref(), Some("10.0.0.1:7"));
+    assert_eq!(
+        run.facts,
+        [
+            "open loop at 20,000/s",
+            "64 connections × 64 B, raw",
+            "20,000/s answered",
+            "Linux 6.18.0, 2 × Fast CPU",
+            "2026-11-24 17:40 UTC",
+        ]
+    );
+    assert_eq!((run.warning, run.timeline), (None, None));
+    let [response, service] = run.latencies.as_slice() else { panic!("response and service") };
+    assert!(response.name.starts_with("response") && service.name.starts_with("service"));
+    let points: Vec<_> = response
+        .points
+        .iter()
+        .map(|point| (point.quantile, point.latency_ns, point.is_firm))
+        .collect();
+    assert_eq!(
+        points,
+        [
+            (0.0, 2000, true),
+            (0.5, 5000, true),
+            (0.9, 9000, true),
+            (0.99, 10_000, true),
+            (0.9998, 60_000, false),
+        ]
+    );
+}
+
+#[test]
+fn an_invalid_report_says_so_in_its_picture() {
+    let mut report = report();
+    report["verdict"]["valid"] = json!(false);
+    report["verdict"]["reasons"] = json!(["3 messages were lost", "late"]);
+    let run = read_json(&report).unwrap();
+    let figure = of_runs(vec![("a.json".to_owned(), run.clone())]);
+    assert_eq!(figure.warnings, ["INVALID: 3 messages were lost; late"]);
+    let figure = of_runs(vec![("a.json".to_owned(), run.clone()), ("b.json".to_owned(), run)]);
+    assert_eq!(figure.warnings[1], "b.json: INVALID: 3 messages were lost; late");
+}
+
+/// A log of some seconds, by tag and value.
+fn log(seconds: &[(&str, u64, &[u64])]) -> Vec<u8> {
+    let mut writer = hlog::Writer::new(Vec::new());
+    for (tag, second, values) in seconds {
+        let mut histogram = Histogram::<u64>::new_with_bounds(1, 60_000_000_000, 3).unwrap();
+        values.iter().for_each(|value| histogram.record_n(*value, 100).unwrap());
+        let start = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000 + second);
+        let tag = (!tag.is_empty()).then_some(*tag);
+        let duration = Duration::from_secs(1);
+        writer.write(&hlog::Logged { tag, start, duration, values: &histogram }).unwrap();
+    }
+    writer.into_inner()
+}
+
+#[test]
+fn a_log_is_a_curve_and_a_timeline() {
+    let saved = log(&[
+        ("service", 0, &[1_000, 2_000]),
+        ("response", 0, &[3_000, 4_000]),
+        ("send_lag", 0, &[1]),
+        ("hiccup", 0, &[9_000_000]),
+        ("service", 1, &[1_000]),
+        ("response", 1, &[5_000]),
+        ("hiccup", 1, &[10_000]),
+    ]);
+    let run = read_run(&saved).unwrap();
+    assert_eq!(run.facts, ["300 messages", "2023-11-14 22:13 UTC"]);
+    let [response, service] = run.latencies.as_slice() else { panic!("{:?}", run.latencies) };
+    assert!(response.name.starts_with("response, ") && service.name.starts_with("service, "));
+    assert_eq!(response.points.last().unwrap().latency_ns / 10, 500);
+    assert_eq!(service.points.last().unwrap().latency_ns / 10, 200);
+    let timeline = run.timeline.clone().unwrap();
+    let maxima: Vec<_> =
+        timeline.intervals.iter().map(|interval| interval.max_ns.unwrap() / 10).collect();
+    assert_eq!(maxima, [400, 500]);
+    assert_eq!(timeline.intervals[0].messages_per_s, 200.0);
+    assert_eq!(timeline.stalls.len(), 1);
+    let figure = of_runs(vec![("a.hlog".to_owned(), run)]);
+    assert_eq!(figure.title, "Latency of a.hlog");
+    assert_eq!(figure.panels.len(), 2);
+}
+
+#[test]
+fn a_log_of_another_program_is_drawn_by_its_tags() {
+    let run =
+        read_run(&log(&[("", 0, &[1_000]), ("get", 0, &[2_000]), ("hiccup", 0, &[1])])).unwrap();
+    let names: Vec<_> = run.latencies.iter().map(|series| series.name.as_str()).collect();
+    assert_eq!(names, ["latency", "get"]);
+    let only_stalls = read(&log(&[("hiccup", 0, &[1])])).unwrap_err();
+    assert!(matches!(only_stalls, ReadError::Empty), "{only_stalls}");
+}
+
+#[test]
+fn a_report_and_a_log_share_a_picture() {
+    let saved = read_run(&log(&[("response", 0, &[3_000])])).unwrap();
+    let report = read_json(&report()).unwrap();
+    let figure = of_runs(vec![("a.json".to_owned(), report), ("b.hlog".to_owned(), saved)]);
+    let [Panel::Percentiles(curve), Panel::Timeline(timeline)] = figure.panels.as_slice() else {
+        panic!("{:?}", figure.panels)
+    };
+    assert_eq!((curve.series.len(), timeline.runs.len()), (2, 1));
+    assert_eq!(timeline.runs[0].name, "b.hlog");
+}
+
+fn sweep() -> Value {
+    let run = |per_s: u64| {
+        let mut run = report();
+        run["throughput"]["messages_per_s"] = json!(per_s);
+        run
+    };
+    json!({
+        "schema": "ringback-sweep/1",
+        "target": report()["target"], "config": report()["config"], "host": report()["host"],
+        "rates": [
+            {"rate_per_s": 1_000, "valid": true, "reasons": [], "run": run(1_000)},
+            {"rate_per_s": 2_000, "valid": true, "reasons": [], "run": run(2_000)},
+            {"rate_per_s": 4_000, "valid": false, "reasons": ["late"], "run": run(2_500)},
+            {"rate_per_s": 8_000, "valid": false, "reasons": ["nothing"], "run": null},
+        ],
+        "knee": {"rate_per_s": 2_000, "factor": 3},
+        "verdict": {"valid": true, "reasons": [], "warnings": [], "interrupted": false},
+    })
+}
+
+fn read_value(value: &Value) -> Saved {
+    read(value.to_string().as_bytes()).unwrap()
+}
+
+#[test]
+fn a_sweep_is_its_rates() {
+    let figure = of_saved(vec![("s.json".to_owned(), read_value(&sweep()))]).unwrap();
+    assert_eq!(figure.title, "s.json: knee at 2,000/s");
+    let [Panel::Load(curve)] = figure.panels.as_slice() else { panic!("{:?}", figure.panels) };
+    let [sweep] = curve.sweeps.as_slice() else { panic!("{curve:?}") };
+    assert_eq!(sweep.mark, Some(Mark { point: 1, name: "knee" }));
+    let points: Vec<_> = sweep
+        .points
+        .iter()
+        .map(|point| (point.achieved_per_s, point.p50_ns, point.p99_ns, point.is_valid))
+        .collect();
+    assert_eq!(
+        points,
+        [
+            (1_000.0, Some(5_000), Some(10_000), true),
+            (2_000.0, Some(5_000), Some(10_000), true),
+            (2_500.0, Some(5_000), Some(10_000), false),
+            (0.0, None, None, false),
+        ]
+    );
+}
+
+#[test]
+fn a_search_is_the_last_probe_of_every_rate() {
+    let mut search = sweep();
+    search["schema"] = json!("ringback-find-max/1");
+    let mut probes = search["rates"].take();
+    search.as_object_mut().unwrap().remove("rates");
+    search["assertions"] = json!(["p99<1ms"]);
+    for (key, value) in [("start_per_s", 1_000), ("least_per_s", 1), ("resolution", 1)] {
+        search["config"][key] = json!(value);
+    }
+    for probe in probes.as_array_mut().unwrap() {
+        probe["purpose"] = json!("double");
+        probe["passed"] = probe["valid"].clone();
+        probe["repeated"] = json!(false);
+    }
+    probes.as_array_mut().unwrap().reverse();
+    let mut again = probes[2].clone();
+    again["run"]["throughput"]["messages_per_s"] = json!(1_999);
+    probes.as_array_mut().unwrap().push(again);
+    search["probes"] = probes;
+    search["bracket"] = json!({
+        "highest_passed_per_s": 2_000, "lowest_failed_per_s": 4_000, "confirmed": true,
+        "limited_by": [],
+    });
+    let figure = of_saved(vec![("f.json".to_owned(), read_value(&search))]).unwrap();
+    assert_eq!(figure.title, "f.json: highest rate that passed at 1,999/s");
+    let [Panel::Load(curve)] = figure.panels.as_slice() else { panic!("{:?}", figure.panels) };
+    let rates: Vec<_> = curve.sweeps[0].points.iter().map(|point| point.achieved_per_s).collect();
+    assert_eq!(rates, [1_000.0, 1_999.0, 2_500.0, 0.0]);
+}
+
+#[test]
+fn what_does_not_fit_in_one_picture_is_refused() {
+    let named = |name: &str, value: &Value| (name.to_owned(), read_value(value));
+    let sweeps = of_saved(vec![named("a", &sweep()), named("b", &sweep())]).unwrap();
+    assert_eq!(sweeps.title, "Latency against throughput of 2 sweeps");
+    let error = of_saved(vec![named("a", &report()), named("b", &sweep())]).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "a is a run and b is a sweep: they do not fit in one picture; draw them one by one"
+    );
+}
+
+#[test]
+fn what_cannot_be_drawn_says_why() {
+    let mut other = report();
+    other["schema"] = json!("ringback-load/99");
+    let mut empty = report();
+    empty["latency_ns"]["service"] = json!({"count": 0});
+    empty["latency_ns"]["response"] = json!(null);
+    let cases: [(Vec<u8>, &str); 11] = [
+        (b"".to_vec(), "it is neither a JSON report nor a log of histograms"),
+        (b"\x7fELF\x02".to_vec(), "it is neither a JSON report nor a log of histograms"),
+        (b"{\"schema\": \"ringback-load/1\"".to_vec(), "it is not a whole JSON report: EOF"),
+        (b"{\"schema\": \"ringback-load/1\"}".to_vec(), "missing field `target`"),
+        (b"# nothing\n".to_vec(), "not a whole log of histograms (.hlog), line 1: there is no"),
+        (b"a,b,c,d\n".to_vec(), "not a whole log of histograms (.hlog), line 1: it is not a line"),
+        (log(&[("a", 0, &[1])])[..150].to_vec(), "not a whole log of histograms (.hlog), line"),
+        (b"{}".to_vec(), "its schema is missing"),
+        (other.to_string().into_bytes(), "its schema is \"ringback-load/99\""),
+        (empty.to_string().into_bytes(), "it holds no latencies"),
+        (b"Value Percentile\n\n 1.0 0.5 5 2.0\n".to_vec(), "it is a percentile table (.hgrm)"),
+    ];
+    for (saved, words) in cases {
+        let error = read(&saved).unwrap_err().to_string();
+        assert!(error.contains(words), "{words:?} in {error:?}");
+    }
+}
+
+#[test]
+fn several_runs_share_what_they_have_in_common() {
+    let mut closed = report();
+    closed["config"]["loop"] = json!("closed");
+    closed["config"]["rate_per_s"] = json!(null);
+    closed["config"]["depth"] = json!(1);
+    closed["latency_ns"]["response"] = json!(null);
+    let (open, closed) = (read_json(&report()).unwrap(), read_json(&closed).unwrap());
+    let figure = of_runs(vec![("a.json".to_owned(), open.clone()), ("b.json".to_owned(), closed)]);
+    assert_eq!(figure.title, "Latency of 2 runs");
+    assert!(!figure.facts.iter().any(|fact| fact.contains("loop")), "{:?}", figure.facts);
+    assert_eq!(figure.facts.len(), 4);
+    let [Panel::Percentiles(curve)] = figure.panels.as_slice() else { panic!("one panel") };
+    let names: Vec<_> = curve.series.iter().map(|series| series.name.as_str()).collect();
+    assert!(names[0].starts_with("a.json, response") && names[1].starts_with("b.json, service"));
+    let alike = of_runs(vec![("a.json".to_owned(), open.clone()), ("b.json".to_owned(), open)]);
+    let [Panel::Percentiles(curve)] = alike.panels.as_slice() else { panic!("one panel") };
+    assert_eq!(curve.series[1].name, "b.json");
+}

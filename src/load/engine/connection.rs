@@ -1,0 +1,257 @@
+//! One connection: a socket, its wire, and what is in flight on it.
+//!
+//! Reads no clock: every time is an argument, in nanoseconds since the run started.
+
+use std::collections::VecDeque;
+use std::net::{Shutdown, TcpStream};
+use std::os::fd::{AsFd, BorrowedFd};
+
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, recv};
+
+use super::wire::{Received, Wire};
+use super::workload::Workload;
+use crate::load::config::sizes::SizeDraw;
+use crate::load::record::ending::Ending;
+use crate::load::record::recorder::Sent;
+
+/// Messages are sent together until they have so many bytes: what is sent later gets its own send
+/// time.
+const BATCH_BYTES: usize = 64 << 10;
+
+/// A connection that has not ended.
+pub(crate) struct Connection {
+    socket: TcpStream,
+    wire: Wire,
+    sizes: SizeDraw,
+    depth: usize,
+    /// At most `depth`, oldest first; replies come in this order.
+    in_flight: VecDeque<Sent>,
+    /// Messages that it may still carry.
+    remaining: u64,
+    leaving: Leaving,
+    was_answered: bool,
+    /// When the last reply was complete; 0 before the first.
+    last_answer_ns: u64,
+    /// True if the event loop was asked to report when the socket can take more.
+    pub(crate) watches_writable: bool,
+}
+
+/// The reason why nothing more is sent, if so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Leaving {
+    No,
+    /// The server said GOAWAY: what is in flight is still answered.
+    Asked,
+    /// It has carried its share, and all of it came back.
+    Spent,
+}
+
+/// The result of reading once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Read {
+    /// Nothing to read now.
+    Empty,
+    /// So many bytes arrived.
+    Bytes(usize),
+    /// The connection ended.
+    Ended(Ending),
+}
+
+impl Connection {
+    /// Takes over a connected, non-blocking socket for so many messages.
+    pub(crate) fn new(
+        socket: TcpStream,
+        wire: Wire,
+        sizes: SizeDraw,
+        depth: usize,
+        messages: u64,
+    ) -> Self {
+        Self {
+            socket,
+            wire,
+            sizes,
+            depth,
+            in_flight: VecDeque::new(),
+            remaining: messages,
+            leaving: Leaving::No,
+            was_answered: false,
+            last_answer_ns: 0,
+            watches_writable: false,
+        }
+    }
+
+    pub(crate) fn fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+
+    pub(crate) fn in_flight(&self) -> usize {
+        self.in_flight.len()
+    }
+
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.leaving != Leaving::No
+    }
+
+    /// Returns whether it has carried its share, and all of it came back.
+    pub(crate) fn is_spent(&self) -> bool {
+        self.remaining == 0 && self.in_flight.is_empty() && !self.is_leaving()
+    }
+
+    /// Returns whether nothing but the server's FIN is to come.
+    pub(crate) fn is_closing(&self) -> bool {
+        self.leaving == Leaving::Spent
+    }
+
+    /// Returns whether any reply came.
+    pub(crate) fn was_answered(&self) -> bool {
+        self.was_answered
+    }
+
+    /// Returns whether this is how it was to end.
+    pub(crate) fn expects(&self, ending: Ending) -> bool {
+        match self.leaving {
+            Leaving::No => false,
+            Leaving::Asked => true,
+            Leaving::Spent => ending == Ending::Closed,
+        }
+    }
+
+    /// Returns whether part of a message waits for the socket to take it.
+    pub(crate) fn has_unsent(&self) -> bool {
+        self.wire.has_unsent()
+    }
+
+    /// Returns whether as many messages are in flight as may be, or it may carry no more.
+    pub(crate) fn is_full(&self) -> bool {
+        self.in_flight.len() == self.depth || self.remaining == 0
+    }
+
+    /// How many messages may be sent right now. None while the socket holds one back: a message
+    /// counts as sent only when its first byte can go.
+    pub(crate) fn room(&self) -> usize {
+        if self.is_leaving() || self.wire.has_unsent() {
+            return 0;
+        }
+        let remaining = usize::try_from(self.remaining).unwrap_or(usize::MAX);
+        (self.depth - self.in_flight.len()).min(remaining)
+    }
+
+    /// Adds one message that is due; it goes out with the next flush.
+    pub(crate) fn push_due(&mut self, intended_ns: u64, now_ns: u64, workload: &Workload) {
+        self.push(intended_ns, now_ns, false, workload);
+    }
+
+    /// Sends what there is room for, as much as one batch holds; returns how many. They go out with
+    /// the next flush.
+    pub(crate) fn fill(
+        &mut self,
+        mut source: Source<'_>,
+        now_ns: u64,
+        workload: &Workload,
+    ) -> usize {
+        let most = match &source {
+            Source::Endless => self.room(),
+            Source::Backlog(backlog) => self.room().min(backlog.len()),
+        };
+        let mut messages = 0;
+        let mut batch_bytes = 0;
+        while messages < most && batch_bytes < BATCH_BYTES {
+            let waited_since_ns = match &mut source {
+                Source::Endless => None,
+                Source::Backlog(backlog) => backlog.pop_front(),
+            };
+            let intended_ns = waited_since_ns.unwrap_or(now_ns);
+            batch_bytes += self.push(intended_ns, now_ns, waited_since_ns.is_some(), workload);
+            messages += 1;
+        }
+        messages
+    }
+
+    /// Draws the message's length and returns it.
+    fn push(
+        &mut self,
+        intended_ns: u64,
+        sent_ns: u64,
+        waited_for_room: bool,
+        workload: &Workload,
+    ) -> usize {
+        self.remaining -= 1;
+        let length = self.sizes.next(&workload.sizes);
+        self.wire.push(length, &workload.pattern);
+        let bytes = u32::try_from(length).expect("the longest message has 2^24 bytes");
+        self.in_flight.push_back(Sent { intended_ns, sent_ns, bytes, waited_for_room });
+        length
+    }
+
+    /// Gives the socket what it takes of the messages in flight; returns how many bytes that were.
+    pub(crate) fn flush(&mut self, workload: &Workload) -> Result<usize, Errno> {
+        let flushed = self.wire.flush(self.socket.as_fd(), &workload.pattern)?;
+        if self.is_leaving() {
+            self.half_close();
+        }
+        Ok(flushed)
+    }
+
+    /// Reads once.
+    pub(crate) fn read(&self, buffer: &mut [u8]) -> Read {
+        match recv(&self.socket, buffer, RecvFlags::empty()) {
+            Ok((0, _)) => Read::Ended(Ending::Closed),
+            Ok((length, _)) => Read::Bytes(length),
+            Err(Errno::AGAIN) => Read::Empty,
+            Err(error) => Read::Ended(Ending::of_socket(error)),
+        }
+    }
+
+    /// Checks bytes that were read.
+    pub(crate) fn check(&mut self, bytes: &[u8], workload: &Workload) -> Received {
+        let length_of = |message: usize| self.in_flight[message].bytes as usize;
+        self.wire.receive(bytes, &workload.pattern, length_of)
+    }
+
+    /// When the oldest message in flight was due, and the last reply before it was complete.
+    pub(crate) fn silence(&self) -> Option<(u64, u64)> {
+        self.in_flight.front().map(|oldest| (oldest.intended_ns, self.last_answer_ns))
+    }
+
+    /// Takes the oldest messages in flight, whose replies are complete at this time.
+    pub(crate) fn take_answered(
+        &mut self,
+        messages: usize,
+        now_ns: u64,
+    ) -> impl Iterator<Item = Sent> {
+        if messages > 0 {
+            self.was_answered = true;
+            self.last_answer_ns = now_ns;
+        }
+        self.in_flight.drain(..messages)
+    }
+
+    /// The server drains: nothing new is sent, what is in flight is still answered.
+    pub(crate) fn leave(&mut self) {
+        self.leaving = Leaving::Asked;
+        self.half_close();
+    }
+
+    /// It has carried its share: nothing but the server's FIN is to come.
+    pub(crate) fn close(&mut self) {
+        self.leaving = Leaving::Spent;
+        self.half_close();
+    }
+
+    fn half_close(&self) {
+        if !self.wire.has_unsent() {
+            // It fails only where the connection has ended, which the next read tells.
+            let _ = self.socket.shutdown(Shutdown::Write);
+        }
+    }
+}
+
+/// Where the messages come from that fill a connection's room.
+#[derive(Debug)]
+pub(crate) enum Source<'slot> {
+    /// Closed loop: there is always one more.
+    Endless,
+    /// Open loop: those that were due before, by their intended times.
+    Backlog(&'slot mut VecDeque<u64>),
+}

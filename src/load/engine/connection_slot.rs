@@ -1,0 +1,118 @@
+//! One slot of the load: the messages that are dealt to it wait here, and its connection is
+//! replaced when it has done its share.
+
+use std::collections::VecDeque;
+use std::os::fd::{AsFd, BorrowedFd};
+
+use socket2::Socket;
+
+use super::connection::Connection;
+
+/// How often in a row a slot may fail before it is given up: with the pauses between, some four
+/// seconds, enough for a server that restarts.
+const MAX_SETBACKS: u32 = 10;
+/// The pause after the first setback; it doubles with each.
+const MIN_BACKOFF_NS: u64 = 10_000_000;
+const MAX_BACKOFF_NS: u64 = 1_000_000_000;
+
+/// A slot; its number is the worker's to know.
+pub(crate) struct ConnectionSlot {
+    /// Of its current connection, among all of the run.
+    connection_number: usize,
+    pub(crate) state: State,
+    /// Open loop: intended times of messages that wait for room, or for a connection.
+    pub(crate) backlog: VecDeque<u64>,
+    /// Attempts and connections in a row that came to nothing.
+    setbacks: u32,
+}
+
+/// The connection of a slot, or what stands in its place.
+pub(crate) enum State {
+    /// A connection.
+    Open(Connection),
+    /// The handshake of one.
+    Connecting {
+        socket: Socket,
+        /// When it started.
+        since_ns: u64,
+    },
+    /// Nothing for the moment.
+    Backoff,
+    /// Nothing any more.
+    Abandoned,
+}
+
+impl ConnectionSlot {
+    /// The slot of this connection of the run.
+    pub(crate) fn new(connection_number: usize, connection: Connection) -> Self {
+        Self {
+            connection_number,
+            state: State::Open(connection),
+            backlog: VecDeque::new(),
+            setbacks: 0,
+        }
+    }
+
+    /// The connection, where there is one.
+    pub(crate) fn connection(&mut self) -> Option<&mut Connection> {
+        match &mut self.state {
+            State::Open(connection) => Some(connection),
+            State::Connecting { .. } | State::Backoff | State::Abandoned => None,
+        }
+    }
+
+    /// Takes the connection away; the slot has nothing then.
+    pub(crate) fn take_connection(&mut self) -> Option<Connection> {
+        match std::mem::replace(&mut self.state, State::Backoff) {
+            State::Open(connection) => Some(connection),
+            other => {
+                self.state = other;
+                None
+            }
+        }
+    }
+
+    /// The socket, where there is one.
+    pub(crate) fn fd(&self) -> Option<BorrowedFd<'_>> {
+        match &self.state {
+            State::Open(connection) => Some(connection.fd()),
+            State::Connecting { socket, .. } => Some(socket.as_fd()),
+            State::Backoff | State::Abandoned => None,
+        }
+    }
+
+    /// Returns whether messages that are dealt to it have a chance; `is_replaced` tells whether its
+    /// connection will be replaced.
+    pub(crate) fn takes_messages(&self, is_replaced: bool) -> bool {
+        match &self.state {
+            State::Open(connection) => is_replaced || !connection.is_leaving(),
+            State::Connecting { .. } | State::Backoff => true,
+            State::Abandoned => false,
+        }
+    }
+
+    /// The number of its next connection, where the run started with so many: no other slot comes
+    /// by the same.
+    pub(crate) fn next_number(&mut self, all_connections: usize) -> usize {
+        self.connection_number += all_connections;
+        self.connection_number
+    }
+
+    /// The number of its current connection.
+    pub(crate) fn number(&self) -> usize {
+        self.connection_number
+    }
+
+    /// A reply came: the server serves.
+    pub(crate) fn succeed(&mut self) {
+        self.setbacks = 0;
+    }
+
+    /// An attempt or a connection came to nothing: how long to pause before the next, or `None`
+    /// where it is hopeless.
+    pub(crate) fn set_back(&mut self) -> Option<u64> {
+        self.setbacks += 1;
+        let doublings = self.setbacks - 1;
+        (self.setbacks < MAX_SETBACKS).then(|| (MIN_BACKOFF_NS << doublings).min(MAX_BACKOFF_NS))
+    }
+}

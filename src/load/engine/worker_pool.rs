@@ -1,0 +1,124 @@
+//! The generator threads: placed, started together, released and joined.
+
+use std::io;
+use std::num::NonZeroU64;
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::thread::{self, ScopedJoinHandle};
+
+use rustix::thread::{gettid, set_current_timer_slack};
+
+use super::poller::Waker;
+use super::worker::{Worker, WorkerInit};
+use crate::cpus;
+use crate::load::clock::Clock;
+use crate::load::config::Config;
+use crate::load::control::RunControl;
+use crate::load::error::RunError;
+use crate::load::record::cpu::OwnThreads;
+use crate::load::record::recorder::Recorder;
+
+/// The generator threads at work.
+pub(crate) struct WorkerPool<'scope> {
+    clock: Clock,
+    control: &'scope RunControl,
+    wakers: Vec<Waker>,
+    workers: Vec<ScopedJoinHandle<'scope, io::Result<Recorder>>>,
+}
+
+impl<'scope> WorkerPool<'scope> {
+    /// Starts the threads; when all of them are in place, the clock.
+    pub(crate) fn start<'run: 'scope>(
+        scope: &'scope thread::Scope<'scope, '_>,
+        config: &Config,
+        control: &'run RunControl,
+        init: Vec<WorkerInit<'run>>,
+    ) -> Result<(Self, OwnThreads), RunError> {
+        let wakers = init.iter().map(|part| part.poller.waker()).collect::<io::Result<_>>()?;
+        let (report_ready, ready) = mpsc::channel();
+        let mut starts = Vec::new();
+        let mut workers = Vec::new();
+        for (thread, part) in init.into_iter().enumerate() {
+            let cpu = (!config.cpus.is_empty()).then(|| config.cpus[thread % config.cpus.len()]);
+            let (start, started) = mpsc::channel();
+            let report_ready = report_ready.clone();
+            starts.push(start);
+            let body = move || work(part, cpu, report_ready, &started);
+            workers.push(
+                thread::Builder::new().name(format!("load-{thread}")).spawn_scoped(scope, body)?,
+            );
+        }
+        drop(report_ready);
+        // On an early return the start senders are dropped, which ends every thread.
+        let thread_ids = ready.into_iter().collect::<Result<Vec<i32>, RunError>>()?;
+        let clock = Clock::starting_now();
+        for start in starts {
+            // It fails only when the thread has ended, and its error comes with the join.
+            let _ = start.send(clock);
+        }
+        Ok((Self { clock, control, wakers, workers }, OwnThreads(thread_ids)))
+    }
+
+    /// The clock that they started by.
+    pub(crate) fn clock(&self) -> Clock {
+        self.clock
+    }
+
+    /// Ends the measured window at this time, earlier than was planned.
+    pub(crate) fn end_at(&self, end_ns: u64) {
+        self.control.end_at(end_ns);
+        self.wake();
+    }
+
+    /// Tells them that the measured window is over and was looked at.
+    pub(crate) fn release(&self) {
+        self.control.release();
+        self.wake();
+    }
+
+    /// Tells them to leave, whatever they still wait for.
+    pub(crate) fn abort(&self) {
+        self.control.abort();
+        self.wake();
+    }
+
+    /// Wakes them to look at their control and the clock.
+    pub(crate) fn wake(&self) {
+        self.wakers.iter().for_each(Waker::wake);
+    }
+
+    /// Returns whether all of them have ended.
+    pub(crate) fn is_finished(&self) -> bool {
+        self.workers.iter().all(ScopedJoinHandle::is_finished)
+    }
+
+    /// Waits for their ends; a panic goes on here.
+    pub(crate) fn join(self) -> io::Result<Vec<Recorder>> {
+        let resume = |panic| std::panic::resume_unwind(panic);
+        self.workers.into_iter().map(|worker| worker.join().unwrap_or_else(resume)).collect()
+    }
+}
+
+/// The life of a generator thread.
+fn work(
+    init: WorkerInit<'_>,
+    cpu: Option<usize>,
+    report_ready: Sender<Result<i32, RunError>>,
+    started: &Receiver<Clock>,
+) -> io::Result<Recorder> {
+    let ready = take_place(cpu).map(|()| gettid().as_raw_nonzero().get());
+    let called_off = || io::Error::other("the run was called off");
+    report_ready.send(ready).map_err(|_| called_off())?;
+    // The pool waits until every sender is gone.
+    drop(report_ready);
+    let clock = started.recv().map_err(|_| called_off())?;
+    Worker::new(init, clock).run()
+}
+
+fn take_place(cpu: Option<usize>) -> Result<(), RunError> {
+    if let Some(cpu) = cpu {
+        cpus::run_on(&[cpu]).map_err(|source| RunError::Pin { cpu, source })?;
+    }
+    // The default of 50 µs would delay every timed send by as much.
+    set_current_timer_slack(NonZeroU64::new(1)).map_err(io::Error::from)?;
+    Ok(())
+}

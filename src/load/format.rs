@@ -1,0 +1,138 @@
+//! Measured quantities as a person reads them: rounded to three digits, with their unit.
+
+use std::fmt::Write;
+use std::time::SystemTime;
+
+/// A whole number with its thousands set apart: `1,234,567`.
+pub(crate) fn count(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() * 4 / 3);
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// Nanoseconds in the unit that suits them: `842 ns`, `61.2 µs`, `1.35 ms`, `12.0 s`.
+pub(crate) fn nanos(ns: u64) -> String {
+    if ns < 1000 {
+        return format!("{ns} ns");
+    }
+    scaled(ns as f64 / 1e3, 1e3, &["µs", "ms", "s"])
+}
+
+/// Bytes in binary units: `64 B`, `1.50 KiB`, `12.3 MiB`.
+pub(crate) fn bytes(bytes: f64) -> String {
+    if bytes < 1024.0 {
+        return format!("{bytes:.0} B");
+    }
+    scaled(bytes / 1024.0, 1024.0, &["KiB", "MiB", "GiB", "TiB"])
+}
+
+/// A share of one: `81.3 %`.
+pub(crate) fn percent(share: f64) -> String {
+    let percents = share * 100.0;
+    let decimals = if percents.fract() == 0.0 || percents >= 999.5 { 0 } else { 1 };
+    format!("{percents:.decimals$} %")
+}
+
+/// A number of things: `1 block`, `3 blocks`.
+pub(crate) fn counted(number: u64, thing: &str) -> String {
+    let ending = if number == 1 { "" } else { "s" };
+    format!("{} {thing}{ending}", count(number))
+}
+
+/// A time of day, to the second, as RFC 3339 has it; `None` outside the years 1970 to 9999.
+pub(crate) fn rfc3339(time: SystemTime) -> Option<String> {
+    time.duration_since(SystemTime::UNIX_EPOCH).ok()?;
+    let mut text = String::new();
+    write!(text, "{}", humantime::format_rfc3339_seconds(time)).ok()?;
+    Some(text)
+}
+
+/// Such a time to the minute, for people: `2026-11-24 17:40 UTC`.
+pub(crate) fn minute(rfc3339: &str) -> Option<String> {
+    Some(format!("{} {} UTC", rfc3339.get(..10)?, rfc3339.get(11..16)?))
+}
+
+fn scaled(mut value: f64, step: f64, units: &[&str]) -> String {
+    let mut units = units.iter();
+    let mut unit = units.next().expect("there is a unit");
+    // What would be rounded up to the next unit is given in it.
+    while value >= step - 0.5 {
+        let Some(next) = units.next() else { break };
+        unit = next;
+        value /= step;
+    }
+    // Rounding decides how many digits stand before the point: 9.996 is 10.0.
+    let decimals = if value < 9.995 {
+        2
+    } else if value < 99.95 {
+        1
+    } else {
+        0
+    };
+    format!("{value:.decimals$} {unit}")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn thousands_are_set_apart() {
+        let cases = [(0, "0"), (999, "999"), (1000, "1,000"), (1_234_567, "1,234,567")];
+        for (number, text) in cases {
+            assert_eq!(count(number), text);
+        }
+    }
+
+    #[test]
+    fn times_keep_three_digits() {
+        let cases = [
+            (0, "0 ns"),
+            (999, "999 ns"),
+            (1000, "1.00 µs"),
+            (9_996, "10.0 µs"),
+            (61_234, "61.2 µs"),
+            (99_960, "100 µs"),
+            (999_499, "999 µs"),
+            (999_500, "1.00 ms"),
+            (1_350_000, "1.35 ms"),
+            (59_990_000_000, "60.0 s"),
+            (3_600_000_000_000, "3600 s"),
+        ];
+        for (ns, text) in cases {
+            assert_eq!(nanos(ns), text);
+        }
+    }
+
+    #[test]
+    fn bytes_are_binary() {
+        let cases =
+            [(0.0, "0 B"), (1023.0, "1023 B"), (1536.0, "1.50 KiB"), (1048576.0, "1.00 MiB")];
+        for (number, text) in cases {
+            assert_eq!(bytes(number), text);
+        }
+    }
+
+    #[test]
+    fn times_of_day_are_in_utc() {
+        let time = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
+        assert_eq!(rfc3339(time).as_deref(), Some("2023-11-14T22:13:20Z"));
+        assert_eq!(minute("2023-11-14T22:13:20Z").as_deref(), Some("2023-11-14 22:13 UTC"));
+        let too_early = SystemTime::UNIX_EPOCH - Duration::from_secs(1);
+        assert_eq!((rfc3339(too_early), minute("today")), (None, None));
+    }
+
+    #[test]
+    fn shares_are_percents() {
+        assert_eq!(percent(0.99), "99 %");
+        assert_eq!(percent(0.8134), "81.3 %");
+    }
+}

@@ -1,0 +1,52 @@
+//! Why connections end before a run does.
+
+use rustix::io::Errno;
+
+/// Why a connection ended before the run did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Ending {
+    /// The server sent FIN.
+    Closed,
+    /// The server sent RST.
+    Reset,
+    /// The server said that it is draining (GOAWAY); what is in flight may still be answered.
+    GoAway,
+    /// The server sent an ERROR frame with this code.
+    Error(u16),
+    /// A reply was malformed, altered or out of order, and the frames after it cannot be trusted.
+    BadReply,
+    /// The server sent more than it was sent.
+    Surplus,
+    /// The server left a FIN unanswered.
+    Unclosed,
+    /// The socket failed with this error number.
+    Socket(i32),
+}
+
+impl Ending {
+    /// The names of all kinds but [`Ending::Error`].
+    pub(crate) const NAMES: [&str; 7] =
+        ["closed", "reset", "goaway", "bad_reply", "surplus", "unclosed", "socket"];
+
+    /// The kind's name in reports.
+    pub(crate) fn name(self) -> String {
+        match self {
+            Self::Closed => "closed",
+            Self::Reset => "reset",
+            Self::GoAway => "goaway",
+            Self::BadReply => "bad_reply",
+            Self::Surplus => "surplus",
+            Self::Unclosed => "unclosed",
+            Self::Socket(_) => "socket",
+            Self::Error(code) => return format!("error_{code}"),
+        }
+        .to_owned()
+    }
+
+    pub(crate) fn of_socket(error: Errno) -> Self {
+        match error {
+            Errno::CONNRESET | Errno::PIPE => Self::Reset,
+            other => Self::Socket(other.raw_os_error()),
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! The machine that a measurement was made on.
+
+use std::fs;
+use std::time::SystemTime;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::cpus;
+use crate::load::format::rfc3339;
+
+/// Facts about the generator's host that bear on the numbers.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Host {
+    /// Release of the kernel.
+    pub kernel: String,
+    /// Name of the CPU, where the kernel tells it.
+    pub cpu_model: Option<String>,
+    /// How many CPUs the process may use.
+    pub cpus: usize,
+    /// Which CPUs these are, as in 0-3,8: its affinity mask.
+    pub affinity: String,
+    /// CPUs that are online.
+    pub online: Option<String>,
+    /// Where the kernel takes the time from: anything but `tsc` on x86 makes reading it slow.
+    pub clock_source: Option<String>,
+    /// How the frequency of the CPUs is chosen, where that is visible; each governor once.
+    pub governors: Vec<String>,
+    /// Threads that ran or wanted to, averaged over the minute before the run.
+    pub load_average: Option<f64>,
+    /// The words of the command line.
+    pub command_line: Vec<String>,
+    /// When the measurement started, by the host's clock, where that makes sense.
+    #[schemars(extend("format" = "date-time"))]
+    pub began: Option<String>,
+    /// Version of ringback-load.
+    pub version: String,
+}
+
+impl Host {
+    /// Asks the kernel. To be asked before the run, which loads the machine itself.
+    pub(crate) fn detect() -> Self {
+        let cpus = cpus::allowed();
+        Self {
+            kernel: line("/proc/sys/kernel/osrelease").unwrap_or_else(|| "unknown".to_owned()),
+            cpu_model: fs::read_to_string("/proc/cpuinfo").ok().and_then(|text| cpu_model(&text)),
+            online: line("/sys/devices/system/cpu/online"),
+            clock_source: line("/sys/devices/system/clocksource/clocksource0/current_clocksource"),
+            governors: governors(&cpus),
+            load_average: line("/proc/loadavg").and_then(|text| load_average(&text)),
+            command_line: std::env::args_os()
+                .map(|word| word.to_string_lossy().into_owned())
+                .collect(),
+            began: rfc3339(SystemTime::now()),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            cpus: cpus.len(),
+            affinity: cpus::format_list(&cpus),
+        }
+    }
+}
+
+/// Time in nanoseconds since the machine started that the hypervisor kept these CPUs from running,
+/// added up; `None` where the kernel does not tell.
+pub(crate) fn stolen_ns(cpus: &[usize]) -> Option<u64> {
+    nanos_of(field::STEAL, cpus)
+}
+
+/// The same of time that they had nothing to run.
+pub(crate) fn idle_ns(cpus: &[usize]) -> Option<u64> {
+    Some(nanos_of(field::IDLE, cpus)? + nanos_of(field::IOWAIT, cpus)?)
+}
+
+/// Places of the numbers in a CPU's line (`proc_stat(5)`).
+mod field {
+    pub(crate) const IDLE: usize = 3;
+    pub(crate) const IOWAIT: usize = 4;
+    pub(crate) const STEAL: usize = 7;
+}
+
+fn nanos_of(field: usize, cpus: &[usize]) -> Option<u64> {
+    ticks(&fs::read_to_string("/proc/stat").ok()?, field, cpus)
+        .map(|ticks| ticks * (1_000_000_000 / rustix::param::clock_ticks_per_second()))
+}
+
+/// The sum of a field over the CPUs' lines.
+fn ticks(stat: &str, field: usize, cpus: &[usize]) -> Option<u64> {
+    let of_cpu = |line: &str| -> Option<u64> {
+        let mut fields = line.strip_prefix("cpu")?.split(' ');
+        let is_asked_for = cpus.contains(&fields.next()?.parse().ok()?);
+        is_asked_for.then(|| fields.nth(field)?.parse().ok())?
+    };
+    stat.lines().filter_map(of_cpu).reduce(|sum, ticks| sum + ticks)
+}
+
+fn line(path: &str) -> Option<String> {
+    Some(fs::read_to_string(path).ok()?.trim().to_owned())
+}
+
+fn cpu_model(cpuinfo: &str) -> Option<String> {
+    cpuinfo
+        .lines()
+        .filter_map(|line| line.split_once(':'))
+        .find(|(key, _)| key.trim() == "model name")
+        .map(|(_, model)| model.split_whitespace().collect::<Vec<_>>().join(" "))
+}
+
+fn governors(cpus: &[usize]) -> Vec<String> {
+    let path = |cpu| format!("/sys/devices/system/cpu/cpu{cpu}/cpufreq/scaling_governor");
+    let mut governors: Vec<String> = cpus.iter().filter_map(|cpu| line(&path(cpu))).collect();
+    governors.sort_unstable();
+    governors.dedup();
+    governors
+}
+
+fn load_average(loadavg: &str) -> Option<f64> {
+    loadavg.split_whitespace().next()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_model_is_the_first_cpus() {
+        let cpuinfo = "processor\t: 0\nmodel name\t: Fast  CPU @ 3 GHz\n\nmodel name\t: Other\n";
+        assert_eq!(cpu_model(cpuinfo).as_deref(), Some("Fast CPU @ 3 GHz"));
+        assert_eq!(cpu_model("processor\t: 0\n"), None);
+    }
+
+    #[test]
+    fn stolen_time_is_that_of_the_cpus_asked_for() {
+        let stat = "cpu  100 2 30 4000 5 0 6 77 0 0\ncpu0 50 1 15 2000 2 0 3 38 0 0\n\
+                    cpu1 25 1 15 2000 2 0 3 39 0 0\ncpu12 25 0 0 0 0 0 0 40 0 0\nintr 7 0\n";
+        assert_eq!(ticks(stat, field::STEAL, &[0]), Some(38));
+        assert_eq!(ticks(stat, field::STEAL, &[1, 12]), Some(79));
+        assert_eq!(ticks(stat, field::STEAL, &[2]), None);
+        assert_eq!(ticks(stat, field::IDLE, &[0, 1]), Some(4000));
+        assert_eq!(ticks("cpu0 100 2 30 4000\n", field::STEAL, &[0]), None);
+    }
+
+    #[test]
+    fn the_load_is_the_last_minutes() {
+        assert_eq!(load_average("1.25 0.80 0.40 2/345 6789\n"), Some(1.25));
+        assert_eq!(load_average(""), None);
+    }
+
+    #[test]
+    fn this_host_says_what_every_linux_does() {
+        let host = Host::detect();
+        assert!(host.kernel.starts_with(|c: char| c.is_ascii_digit()), "{}", host.kernel);
+        assert!(host.cpus > 0 && !host.command_line.is_empty());
+        assert!(host.load_average.is_some() && stolen_ns(&cpus::allowed()).is_some());
+    }
+}

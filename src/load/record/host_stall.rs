@@ -1,0 +1,154 @@
+//! The machine's own stalls: how late a thread wakes that wants nothing but to sleep.
+//!
+//! After Gil Tene's jHiccup. A thread sleeps for a millisecond, again and again, and records by how
+//! much it overslept. Whatever kept it waiting (a hypervisor that took the CPU away, interrupts, a
+//! scheduler with more threads than CPUs) will have kept others waiting: what a latency
+//! distribution shows at that size may be the machine's, not the server's.
+//!
+//! There is a thread on each CPU that the server or the generator uses: beside them all would be
+//! calm. A thousand wake-ups a second of a few microseconds each are the price.
+
+use std::io;
+use std::num::NonZeroU64;
+use std::sync::mpsc::Receiver;
+use std::thread::{self, Scope, ScopedJoinHandle};
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+use rustix::thread::set_current_timer_slack;
+
+use super::latencies::Latencies;
+use super::seconds::IntervalSender;
+use crate::cpus;
+use crate::load::clock::{Clock, nanos};
+use crate::load::control::RunControl;
+
+/// How long the thread sleeps: the coarsest stall that can go unnoticed.
+const INTERVAL: Duration = Duration::from_millis(1);
+
+/// The parts of the thread.
+pub(crate) struct Init<'run> {
+    /// Where it runs; anywhere if there is none.
+    pub(crate) cpu: Option<usize>,
+    /// When the measured window begins.
+    pub(crate) start_ns: u64,
+    pub(crate) control: &'run RunControl,
+    pub(crate) sender: IntervalSender,
+}
+
+/// Starts the thread. It measures from when it is given a clock until the measured window ends, and
+/// ends if there is no clock for it.
+///
+/// # Errors
+///
+/// When it cannot be started.
+pub(crate) fn start<'scope, 'run: 'scope>(
+    scope: &'scope Scope<'scope, '_>,
+    init: Init<'run>,
+    started: Receiver<Clock>,
+) -> io::Result<ScopedJoinHandle<'scope, ()>> {
+    let body = move || {
+        take_place(init.cpu);
+        if let Ok(clock) = started.recv() {
+            measure(init, clock);
+        }
+    };
+    thread::Builder::new().name("host-stall".to_owned()).spawn_scoped(scope, body)
+}
+
+fn measure(init: Init<'_>, clock: Clock) {
+    let Init { start_ns, control, mut sender, .. } = init;
+    let mut latencies: Box<Latencies> = Box::default();
+    let mut now_ns = clock.now_ns();
+    while now_ns < control.end_ns() && !control.is_released() {
+        let before_ns = now_ns;
+        thread::sleep(INTERVAL);
+        now_ns = clock.now_ns();
+        if now_ns >= sender.next_ns() {
+            sender.send_second(&mut latencies, now_ns);
+        }
+        if before_ns >= start_ns {
+            let late_ns = (now_ns - before_ns).saturating_sub(nanos(INTERVAL));
+            record_stall(&mut latencies.hiccup, late_ns);
+        }
+    }
+    sender.finish(latencies);
+}
+
+/// Records a stall and what a thread would have seen that had come at every later millisecond of
+/// it: so the histogram says what share of the *time* was how bad.
+fn record_stall(histogram: &mut Histogram<u64>, late_ns: u64) {
+    let late_ns = late_ns.min(histogram.high());
+    histogram
+        .record_correct(late_ns, nanos(INTERVAL))
+        .expect("the value is within the histogram's bounds");
+}
+
+/// Where a thread each is to look: on the CPUs in use, on so many as tell of all.
+pub(crate) fn sampled(in_use: &[usize]) -> Vec<Option<usize>> {
+    /// Each costs some 5 µs in every millisecond.
+    const MAX_SAMPLED: usize = 8;
+    in_use.iter().copied().map(Some).take(MAX_SAMPLED).collect()
+}
+
+/// The thread may run elsewhere and with coarser timers; it tells more than none.
+fn take_place(cpu: Option<usize>) {
+    if let Some(cpu) = cpu {
+        let _ = cpus::run_on(&[cpu]);
+    }
+    let _ = set_current_timer_slack(NonZeroU64::new(1));
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+    use crate::load::record::latencies::histogram;
+    use crate::load::record::seconds::Collector;
+
+    #[test]
+    fn a_stall_weighs_as_long_as_it_lasts() {
+        let mut histogram = histogram();
+        record_stall(&mut histogram, 40_000);
+        assert_eq!(histogram.len(), 1);
+        record_stall(&mut histogram, 10_040_000);
+        // It, and what came 1, 2, ... 9 ms later.
+        assert_eq!(histogram.len(), 11);
+        assert_eq!(histogram.count_between(1_000_000, u64::MAX), 10);
+        record_stall(&mut histogram, u64::MAX);
+        assert!(histogram.max() >= 60_000_000_000);
+    }
+
+    #[test]
+    fn the_thread_measures_the_window_only() {
+        const WINDOW_NS: u64 = 20_000_000;
+        let mut collector = Collector::new(WINDOW_NS);
+        let control = RunControl::new(2 * WINDOW_NS);
+        let (start_thread, started) = mpsc::channel();
+        thread::scope(|scope| {
+            let sender = collector.sender();
+            let init = Init { cpu: None, start_ns: WINDOW_NS, control: &control, sender };
+            let thread = start(scope, init, started).unwrap();
+            start_thread.send(Clock::starting_now()).unwrap();
+            thread.join().unwrap();
+        });
+        collector.collect(&mut |_, _| {});
+        let total = collector.into_total();
+        assert!(total.service.is_empty());
+        // It sleeps once in each millisecond of the window, and stalls count for their length.
+        assert!(total.hiccup.len() <= 1 + total.hiccup.max() / 1_000_000 + 20);
+    }
+
+    #[test]
+    fn without_a_clock_the_thread_ends() {
+        let control = RunControl::new(u64::MAX);
+        let (start_thread, started) = mpsc::channel();
+        drop(start_thread);
+        thread::scope(|scope| {
+            let sender = Collector::new(0).sender();
+            start(scope, Init { cpu: None, start_ns: 0, control: &control, sender }, started)
+                .unwrap();
+        });
+    }
+}

@@ -1,0 +1,105 @@
+//! Whole seconds for whoever watches: what was collected, by tag and with its time.
+
+use std::time::{Duration, SystemTime};
+
+use hdrhistogram::Histogram;
+
+use super::latencies::Latencies;
+use super::recorder::Window;
+use super::seconds::{Collector, SECOND_NS};
+use super::watch::{Interval, Tag, Watch};
+use crate::load::config::quantile::Quantile;
+use crate::load::config::{Config, Load};
+
+/// Turns collected seconds into intervals.
+pub(crate) struct Intervals {
+    collector: Collector,
+    window: Window,
+    is_open_loop: bool,
+    replaces_connections: bool,
+    /// When the run's clock started.
+    run_start: SystemTime,
+    /// The end of the second that the threads are recording.
+    due_ns: u64,
+    p99_ns: Option<u64>,
+}
+
+impl Intervals {
+    /// The run's clock begins now.
+    pub(crate) fn new(collector: Collector, window: Window, config: &Config) -> Self {
+        let due_ns = window.start_ns.saturating_add(SECOND_NS);
+        let run_start = SystemTime::now();
+        Self {
+            collector,
+            window,
+            is_open_loop: config.load != Load::Closed,
+            replaces_connections: config.reconnect.is_some(),
+            run_start,
+            due_ns,
+            p99_ns: None,
+        }
+    }
+
+    /// Returns whether one more second is over.
+    pub(crate) fn is_due(&mut self, now_ns: u64) -> bool {
+        let is_due = now_ns >= self.due_ns;
+        while now_ns >= self.due_ns {
+            self.due_ns += SECOND_NS;
+        }
+        is_due
+    }
+
+    /// The measured window ends at this time, earlier than was planned.
+    pub(crate) fn end_at(&mut self, end_ns: u64) {
+        self.window.end_ns = end_ns;
+    }
+
+    /// The 99th percentile of the second that was shown last, if it had enough samples.
+    pub(crate) fn p99_ns(&self) -> Option<u64> {
+        self.p99_ns
+    }
+
+    /// Shows the seconds that are complete.
+    pub(crate) fn show(&mut self, now_ns: u64, watch: &mut dyn Watch) {
+        let is_of_run = self.tags();
+        let Self { collector, window, is_open_loop, run_start, p99_ns, .. } = self;
+        collector.collect(&mut |start_ns, second| {
+            if start_ns >= window.end_ns && second.is_empty() {
+                return;
+            }
+            let main = if *is_open_loop { &second.response } else { &second.service };
+            *p99_ns = Quantile::P99.of(main);
+            let start = *run_start + Duration::from_nanos(start_ns);
+            // The last second ends with the run.
+            let duration = Duration::from_nanos(SECOND_NS.min(now_ns.saturating_sub(start_ns)));
+            for (tag, latencies) in tagged(second).into_iter().filter(|(tag, _)| is_of_run(*tag)) {
+                watch.interval(&Interval { tag, start, duration, latencies });
+            }
+        });
+    }
+
+    /// Which tags there are in this run.
+    fn tags(&self) -> impl Fn(Tag) -> bool + use<> {
+        let (is_open_loop, replaces_connections) = (self.is_open_loop, self.replaces_connections);
+        move |tag| match tag {
+            Tag::Service | Tag::Hiccup => true,
+            Tag::Response | Tag::SendLag => is_open_loop,
+            Tag::Connect => replaces_connections,
+        }
+    }
+
+    /// Everything that was shown.
+    pub(crate) fn into_total(self) -> Latencies {
+        self.collector.into_total()
+    }
+}
+
+fn tagged(second: &Latencies) -> [(Tag, &Histogram<u64>); 5] {
+    [
+        (Tag::Response, &second.response),
+        (Tag::Service, &second.service),
+        (Tag::SendLag, &second.send_lag),
+        (Tag::Hiccup, &second.hiccup),
+        (Tag::Connect, &second.connect),
+    ]
+}

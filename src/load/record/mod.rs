@@ -1,0 +1,17 @@
+//! Records of a run: histograms and counters, second by second, and what its host did.
+
+pub(crate) mod counters;
+pub(crate) mod cpu;
+pub(crate) mod ending;
+pub(crate) mod failure;
+pub(crate) mod host;
+pub(crate) mod host_stall;
+pub(crate) mod intervals;
+pub(crate) mod latencies;
+pub(crate) mod measurement;
+pub(crate) mod process_table;
+pub(crate) mod recorder;
+pub(crate) mod seconds;
+pub(crate) mod server_view;
+pub(crate) mod waits;
+pub(crate) mod watch;

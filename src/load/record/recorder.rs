@@ -1,0 +1,291 @@
+//! Histograms and counters of one thread, added up when the run is over.
+
+use std::collections::BTreeMap;
+use std::ops::AddAssign;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::failure::{Failure, Failures};
+use super::latencies::Latencies;
+use crate::load::clock::nanos;
+use crate::load::config::Config;
+use crate::load::record::ending::Ending;
+
+/// The measured part of a run, in nanoseconds since the run started.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Window {
+    pub(crate) start_ns: u64,
+    pub(crate) end_ns: u64,
+}
+
+impl Window {
+    /// The window of a run: after the warm-up, for as long as it is to be measured.
+    pub(crate) fn of(config: &Config) -> Self {
+        let start_ns = nanos(config.warmup);
+        Self { start_ns, end_ns: start_ns.saturating_add(nanos(config.duration)) }
+    }
+
+    pub(crate) fn length_ns(&self) -> u64 {
+        self.end_ns.saturating_sub(self.start_ns)
+    }
+
+    /// The ends of so many equal parts of it.
+    pub(crate) fn parts(self, parts: u64) -> impl Iterator<Item = u64> {
+        let length_ns = self.length_ns();
+        (1..=parts).map(move |part| {
+            self.start_ns + length_ns / parts * part + length_ns % parts * part / parts
+        })
+    }
+
+    fn contains(&self, time_ns: u64) -> bool {
+        (self.start_ns..self.end_ns).contains(&time_ns)
+    }
+}
+
+/// Messages that were due before the measured window and not answered before it. Their latencies are
+/// not among those of the window.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct CarriedOver {
+    /// How many of them were answered, in the window or after it.
+    pub messages: u64,
+    /// The longest time from the intended send to the reply, or to the end of the drain, of any.
+    pub max_ns: u64,
+    /// Connections that waited for the reply to such a message all through the window.
+    pub silent_connections: u64,
+}
+
+impl AddAssign for CarriedOver {
+    fn add_assign(&mut self, other: Self) {
+        self.messages += other.messages;
+        self.max_ns = self.max_ns.max(other.max_ns);
+        self.silent_connections += other.silent_connections;
+    }
+}
+
+/// Counters of the whole run, warm-up and drain included.
+///
+/// `intended == sent + unsent` and `sent == received + lost`; `corrupted` is part of `received`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Totals {
+    /// Messages that were to be sent.
+    pub intended: u64,
+    /// Intended, but never sent: the connection had no room until the run was over.
+    pub unsent: u64,
+    /// Messages of which at least a part was given to the kernel.
+    pub sent: u64,
+    /// Complete replies.
+    pub received: u64,
+    /// Sent, but not answered within the drain or before the connection ended.
+    pub lost: u64,
+    /// Replies that were not what was sent.
+    pub corrupted: u64,
+    /// Connections that could not be made.
+    pub connect_errors: u64,
+    /// Connections that were made.
+    pub connections: u64,
+    /// Bytes that the kernel took, headers included.
+    pub bytes_sent: u64,
+    /// Bytes that came back, headers included.
+    pub bytes_received: u64,
+}
+
+impl AddAssign for Totals {
+    fn add_assign(&mut self, other: Self) {
+        self.intended += other.intended;
+        self.unsent += other.unsent;
+        self.sent += other.sent;
+        self.received += other.received;
+        self.lost += other.lost;
+        self.corrupted += other.corrupted;
+        self.connect_errors += other.connect_errors;
+        self.connections += other.connections;
+        self.bytes_sent += other.bytes_sent;
+        self.bytes_received += other.bytes_received;
+    }
+}
+
+/// When a message in flight was meant to be sent, and when it was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Sent {
+    /// In closed loop the same as `sent_ns`.
+    pub(crate) intended_ns: u64,
+    pub(crate) sent_ns: u64,
+    /// Length of its payload.
+    pub(crate) bytes: u32,
+    /// True if the connection had no room when it was due: the server's delay, not ours.
+    pub(crate) waited_for_room: bool,
+}
+
+/// Everything that one thread, or after merging the whole run, measured.
+pub(crate) struct Recorder {
+    window: Window,
+    is_open_loop: bool,
+    pub(crate) totals: Totals,
+    /// Messages intended in the window.
+    pub(crate) window_intended: u64,
+    /// Of those, the ones answered, whenever the reply came.
+    pub(crate) window_received: u64,
+    /// Payload bytes of the replies that came in the window.
+    pub(crate) answered_bytes: u64,
+    /// Of those, the ones answered after the window.
+    pub(crate) late: u64,
+    /// Messages intended before the window and answered in it.
+    pub(crate) early: u64,
+    /// What the window began with.
+    pub(crate) carried_over: CarriedOver,
+    /// Open loop: messages of the window that found no room when they were due.
+    pub(crate) waited_for_room: u64,
+    /// The shortest time from an intended send to its reply, of the whole run: what a message takes
+    /// that finds no queue.
+    pub(crate) fastest_ns: u64,
+    /// Time in the window in which the thread had nothing to do.
+    pub(crate) idle_ns: u64,
+    /// Of those, the ones that were not handed over; after merging all.
+    pub(crate) latencies: Box<Latencies>,
+    /// Why connections ended before the run did.
+    pub(crate) endings: BTreeMap<Ending, u64>,
+    /// Why they could not be made.
+    pub(crate) connect_failures: Failures,
+}
+
+impl Recorder {
+    pub(crate) fn new(window: Window, is_open_loop: bool) -> Self {
+        Self {
+            window,
+            is_open_loop,
+            totals: Totals::default(),
+            window_intended: 0,
+            window_received: 0,
+            answered_bytes: 0,
+            late: 0,
+            early: 0,
+            carried_over: CarriedOver::default(),
+            waited_for_room: 0,
+            fastest_ns: u64::MAX,
+            idle_ns: 0,
+            latencies: Box::default(),
+            endings: BTreeMap::new(),
+            connect_failures: Failures::new(),
+        }
+    }
+
+    /// The window ends earlier than was planned.
+    pub(crate) fn end_window_at(&mut self, end_ns: u64) {
+        self.window.end_ns = end_ns;
+    }
+
+    /// A message became due.
+    pub(crate) fn intend(&mut self, intended_ns: u64) {
+        self.totals.intended += 1;
+        self.window_intended += u64::from(self.window.contains(intended_ns));
+    }
+
+    /// The rest of a schedule will not be sent. It is asked to go on to a time, and says how
+    /// many messages were due before.
+    pub(crate) fn never_send(&mut self, mut skip_until: impl FnMut(u64) -> u64) {
+        let before_window = skip_until(self.window.start_ns);
+        let in_window = skip_until(self.window.end_ns);
+        self.window_intended += in_window;
+        self.totals.intended += before_window + in_window;
+        self.totals.unsent += before_window + in_window;
+    }
+
+    /// The reply to this message is complete.
+    pub(crate) fn receive(&mut self, sent: Sent, received_ns: u64) {
+        self.totals.received += 1;
+        self.fastest_ns = self.fastest_ns.min(received_ns.saturating_sub(sent.intended_ns));
+        let is_answered_in_window = self.window.contains(received_ns);
+        if is_answered_in_window {
+            self.answered_bytes += u64::from(sent.bytes);
+        }
+        if !self.window.contains(sent.intended_ns) {
+            self.early += u64::from(is_answered_in_window);
+            if sent.intended_ns < self.window.start_ns && received_ns >= self.window.start_ns {
+                self.carried_over.messages += 1;
+                self.carry_over(sent.intended_ns, received_ns);
+            }
+            return;
+        }
+        self.window_received += 1;
+        self.late += u64::from(!is_answered_in_window);
+        self.waited_for_room += u64::from(sent.waited_for_room);
+        let latencies = &mut *self.latencies;
+        latencies.service.saturating_record(received_ns.saturating_sub(sent.sent_ns));
+        if self.is_open_loop {
+            let response_ns = received_ns.saturating_sub(sent.intended_ns);
+            let lag_ns = sent.sent_ns.saturating_sub(sent.intended_ns);
+            latencies.response.saturating_record(response_ns);
+            latencies.send_lag.saturating_record(lag_ns);
+            let own_lag_ns = if sent.waited_for_room { 0 } else { lag_ns };
+            latencies.without_lag.saturating_record(response_ns.saturating_sub(own_lag_ns));
+        }
+    }
+
+    /// A connection has its first answer since some time, or will have none: the oldest message that
+    /// it waited for was due at a time.
+    pub(crate) fn break_silence(&mut self, intended_ns: u64, last_answer_ns: u64, now_ns: u64) {
+        let Window { start_ns, end_ns } = self.window;
+        if intended_ns < start_ns && last_answer_ns < start_ns && now_ns >= end_ns {
+            self.carried_over.silent_connections += 1;
+            self.carry_over(intended_ns, now_ns);
+        }
+    }
+
+    fn carry_over(&mut self, intended_ns: u64, now_ns: u64) {
+        let took_ns = now_ns.saturating_sub(intended_ns);
+        self.carried_over.max_ns = self.carried_over.max_ns.max(took_ns);
+    }
+
+    /// Replies that came in the window.
+    pub(crate) fn answered_in_window(&self) -> u64 {
+        self.window_received - self.late + self.early
+    }
+
+    /// The thread waited from one time to the other.
+    pub(crate) fn idle(&mut self, from_ns: u64, to_ns: u64) {
+        let from_ns = from_ns.max(self.window.start_ns);
+        self.idle_ns += to_ns.min(self.window.end_ns).saturating_sub(from_ns);
+    }
+
+    /// A connection ended before the run did.
+    pub(crate) fn end(&mut self, ending: Ending) {
+        *self.endings.entry(ending).or_default() += 1;
+    }
+
+    /// A connection was made that replaces another.
+    pub(crate) fn connect(&mut self, since_ns: u64, established_ns: u64) {
+        self.totals.connections += 1;
+        if self.window.contains(since_ns) {
+            let took_ns = established_ns.saturating_sub(since_ns);
+            self.latencies.connect.saturating_record(took_ns);
+        }
+    }
+
+    /// So many connections could not be made.
+    pub(crate) fn fail_to_connect(&mut self, failure: Failure, attempts: u64) {
+        self.totals.connect_errors += attempts;
+        *self.connect_failures.entry(failure).or_default() += attempts;
+    }
+
+    /// Adds what another thread measured in the same window.
+    pub(crate) fn merge(&mut self, other: &Self) {
+        self.totals += other.totals;
+        self.window_intended += other.window_intended;
+        self.window_received += other.window_received;
+        self.answered_bytes += other.answered_bytes;
+        self.late += other.late;
+        self.early += other.early;
+        self.carried_over += other.carried_over;
+        self.waited_for_room += other.waited_for_room;
+        self.fastest_ns = self.fastest_ns.min(other.fastest_ns);
+        self.idle_ns += other.idle_ns;
+        self.latencies.add(&other.latencies);
+        for (ending, count) in &other.endings {
+            *self.endings.entry(*ending).or_default() += count;
+        }
+        for (failure, count) in &other.connect_failures {
+            *self.connect_failures.entry(*failure).or_default() += count;
+        }
+    }
+}

@@ -1,0 +1,43 @@
+//! HdrHistogram logs (`.hlog`): the histogram of every second and tag, as lines of text.
+//!
+//! The format is that of HdrHistogram's `HistogramLogWriter`, version 1.3, with histograms in
+//! V2-deflate: any of its readers reads what is written here. Values are nanoseconds. Knows no
+//! files: logs come and go as bytes.
+
+mod merge;
+mod read;
+#[cfg(test)]
+mod tests;
+mod write;
+
+use std::time::{Duration, SystemTime};
+
+use hdrhistogram::Histogram;
+
+pub use self::merge::{MergeError, Merged, merge};
+pub use self::read::{Entry, Log, LogError, Problem};
+pub use self::write::Writer;
+use crate::load::record::watch::Interval;
+
+/// How the comment begins that says of a log what is missing in it; `]` ends it.
+const INCOMPLETE: &str = "#[Incomplete: ";
+
+/// An interval of a log.
+#[derive(Debug, Clone, Copy)]
+pub struct Logged<'a> {
+    /// The kind of the values, where the log has one.
+    pub tag: Option<&'a str>,
+    /// When it started.
+    pub start: SystemTime,
+    /// How long it was.
+    pub duration: Duration,
+    /// The values, in nanoseconds.
+    pub values: &'a Histogram<u64>,
+}
+
+impl<'a> From<&Interval<'a>> for Logged<'a> {
+    fn from(interval: &Interval<'a>) -> Self {
+        let Interval { tag, start, duration, latencies } = *interval;
+        Self { tag: Some(tag.name()), start, duration, values: latencies }
+    }
+}

@@ -1,0 +1,230 @@
+//! A block: both servers measured twice, in an order that lets what drifts fall out.
+//!
+//! The runs of a block are A B B A, and in every other block B A A B. Whatever changes steadily
+//! while the block lasts (a machine that warms up, a neighbour that wakes) falls on both servers
+//! alike.
+//!
+//! # The control
+//!
+//! The four runs are divided once more, so that each server stands against itself:
+//!
+//! ```text
+//! effect  = √( B₁·B₂ / A₁·A₂ )          control = √( A₁/A₂ · B₂/B₁ )
+//! ```
+//!
+//! The control does not depend on how the servers compare: it is 1, and what it is instead is the
+//! machine. It is made of the same runs, as many on either side of the line, as the effect; so its
+//! interval is what chance alone gives an effect here, on this day, with servers as unsteady as
+//! these. An A/A comparison would cost as many runs again, and would not see an unsteady B.
+
+use std::fmt;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::load::config::assertion::AssertionResult;
+
+/// One of the two servers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Side {
+    /// The one of `--a`.
+    A,
+    /// The one of `--b`.
+    B,
+}
+
+impl Side {
+    /// The name that the user gave it by choosing the option.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::A => "a",
+            Self::B => "b",
+        }
+    }
+}
+
+/// In which order a block's runs are made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Order {
+    /// A B B A.
+    Abba,
+    /// B A A B.
+    Baab,
+}
+
+/// Runs of a block.
+pub(super) const RUNS: usize = 4;
+
+impl Order {
+    /// The order of the block with this number, counted from 0: they take turns.
+    pub(super) fn of_block(number: usize) -> Self {
+        if number.is_multiple_of(2) { Self::Abba } else { Self::Baab }
+    }
+
+    pub(super) fn sides(self) -> [Side; RUNS] {
+        match self {
+            Self::Abba => [Side::A, Side::B, Side::B, Side::A],
+            Self::Baab => [Side::B, Side::A, Side::A, Side::B],
+        }
+    }
+}
+
+impl fmt::Display for Order {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Abba => "ABBA",
+            Self::Baab => "BAAB",
+        })
+    }
+}
+
+/// A run that was made.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Run {
+    /// The value that is compared, or why the run has none that may be used.
+    pub metric: Result<f64, String>,
+    /// Set if its measurement is valid; it may have no such metric all the same.
+    pub is_valid: bool,
+    /// The results of the assertions, in their order; none if there is no report.
+    pub results: Vec<AssertionResult>,
+}
+
+/// The runs of a block, as many as were made.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Block {
+    /// The order in which they were made.
+    pub order: Order,
+    /// In that order.
+    pub runs: Vec<Run>,
+}
+
+impl Block {
+    pub(super) fn new(order: Order) -> Self {
+        Self { order, runs: Vec::with_capacity(RUNS) }
+    }
+
+    /// Returns whether every run was made and is valid.
+    pub fn is_valid(&self) -> bool {
+        self.of(Side::A).is_some() && self.of(Side::B).is_some()
+    }
+
+    /// The metric of a server, the geometric mean of its two runs.
+    pub fn mean(&self, side: Side) -> Option<f64> {
+        self.of(side).map(|[first, second]| (first * second).sqrt())
+    }
+
+    /// The metric of B over that of A.
+    pub fn ratio(&self) -> Option<f64> {
+        Some(self.mean(Side::B)? / self.mean(Side::A)?)
+    }
+
+    /// Each server over itself: 1 on a steady machine, whatever the servers are.
+    pub fn control(&self) -> Option<f64> {
+        let ([a1, a2], [b1, b2]) = (self.of(Side::A)?, self.of(Side::B)?);
+        Some((a1 / a2 * (b2 / b1)).sqrt())
+    }
+
+    /// Why runs are not valid, each with its place in the block.
+    pub fn reasons(&self) -> impl Iterator<Item = String> {
+        self.order.sides().into_iter().zip(&self.runs).zip(1..).filter_map(
+            |((side, run), place)| {
+                let reason = run.metric.as_ref().err()?;
+                Some(format!("run {place} ({}): {reason}", side.name()))
+            },
+        )
+    }
+
+    /// The runs of a server that were made.
+    pub(super) fn runs_of(&self, side: Side) -> impl Iterator<Item = &Run> {
+        let runs = self.order.sides().into_iter().zip(&self.runs);
+        runs.filter(move |(of, _)| *of == side).map(|(_, run)| run)
+    }
+
+    /// The metric of a server's first and second run.
+    fn of(&self, side: Side) -> Option<[f64; 2]> {
+        let mut runs = self.runs_of(side);
+        let mut next = || runs.next()?.metric.as_ref().ok().copied();
+        Some([next()?, next()?])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// A block in which each run's metric is that of its server times what the machine does.
+    fn block(order: Order, a: f64, b: f64, machine: [f64; RUNS]) -> Block {
+        let runs = order.sides().into_iter().zip(machine).map(|(side, machine)| {
+            let of_server = match side {
+                Side::A => a,
+                Side::B => b,
+            };
+            Run { metric: Ok(machine * of_server), is_valid: true, results: Vec::new() }
+        });
+        Block { order, runs: runs.collect() }
+    }
+
+    fn close(value: Option<f64>, expected: f64) -> bool {
+        value.is_some_and(|value| (value / expected - 1.0).abs() < 1e-9)
+    }
+
+    #[test]
+    fn blocks_take_turns() {
+        let control: Vec<String> =
+            (0..4).map(|number| Order::of_block(number).to_string()).collect();
+        assert_eq!(control, ["ABBA", "BAAB", "ABBA", "BAAB"]);
+    }
+
+    #[test]
+    fn a_block_with_a_missing_or_an_invalid_run_has_no_ratio_and_says_why() {
+        let whole = block(Order::Abba, 10.0, 20.0, [1.0; RUNS]);
+        assert!(whole.is_valid() && whole.reasons().next().is_none());
+        let mut cut_short = whole.clone();
+        cut_short.runs.pop();
+        assert!(!cut_short.is_valid() && cut_short.ratio().is_none());
+        let mut invalid = whole;
+        invalid.runs[1].metric = Err("3 messages were lost".to_owned());
+        assert_eq!((invalid.is_valid(), invalid.ratio(), invalid.control()), (false, None, None));
+        assert_eq!(invalid.mean(Side::A), Some(10.0));
+        assert_eq!(
+            invalid.reasons().collect::<Vec<_>>(),
+            ["run 2 (b): 3 messages were lost"],
+            "the place in the block, and whose"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn steady_drift_falls_out_of_the_ratio(
+            a in 0.1_f64..1e6,
+            b in 0.1_f64..1e6,
+            step in 0.5_f64..2.0,
+        ) {
+            let machine = [1.0, step, step * step, step * step * step];
+            for order in [Order::Abba, Order::Baab] {
+                let block = block(order, a, b, machine);
+                prop_assert!(close(block.ratio(), b / a));
+            }
+            // Of the control a step remains, in one direction and in the next block in the other.
+            let control = |order| block(order, a, b, machine).control();
+            let controls = [Order::Abba, Order::Baab].map(control);
+            prop_assert!(close(controls[0], 1.0 / step) && close(controls[1], step));
+        }
+
+        #[test]
+        fn the_control_knows_nothing_of_the_servers(
+            a in 0.1_f64..1e6,
+            b in 0.1_f64..1e6,
+            machine in proptest::array::uniform4(0.5_f64..2.0),
+        ) {
+            for order in [Order::Abba, Order::Baab] {
+                let equal = block(order, 1.0, 1.0, machine).control().unwrap();
+                prop_assert!(close(block(order, a, b, machine).control(), equal));
+            }
+        }
+    }
+}

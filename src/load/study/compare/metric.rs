@@ -1,0 +1,136 @@
+//! The metric by which two servers are compared.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::load::config::quantile::Quantile;
+use crate::load::format::{count, nanos};
+use crate::load::report::Report;
+
+/// The metric by which two servers are compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(into = "MetricReport")]
+pub enum Metric {
+    /// Messages a second.
+    Throughput,
+    /// CPU time of the server per message, in nanoseconds.
+    Cpu,
+    /// Median latency in nanoseconds: response in open loop, service in closed loop.
+    P50,
+    /// p99 of the latency, likewise.
+    P99,
+    /// p99.9 of the latency, likewise.
+    P99_9,
+}
+
+/// A metric in a report.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Metric")]
+struct MetricReport {
+    name: &'static str,
+    unit: &'static str,
+    better: &'static str,
+}
+
+impl From<Metric> for MetricReport {
+    fn from(metric: Metric) -> Self {
+        Self { name: metric.name(), unit: metric.unit(), better: metric.better().name() }
+    }
+}
+
+/// Which direction is the better one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Better {
+    More,
+    Less,
+}
+
+impl Better {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::More => "more",
+            Self::Less => "less",
+        }
+    }
+}
+
+impl Metric {
+    /// The name as on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Throughput => "throughput",
+            Self::Cpu => "cpu",
+            Self::P50 => "p50",
+            Self::P99 => "p99",
+            Self::P99_9 => "p99.9",
+        }
+    }
+
+    /// Its name in words.
+    pub(in crate::load) fn description(self) -> &'static str {
+        match self {
+            Self::Throughput => "throughput",
+            Self::Cpu => "CPU time per message",
+            Self::P50 => "p50 latency",
+            Self::P99 => "p99 latency",
+            Self::P99_9 => "p99.9 latency",
+        }
+    }
+
+    /// The name of what its numbers count.
+    pub fn unit(self) -> &'static str {
+        match self {
+            Self::Throughput => "messages/s",
+            Self::Cpu => "ns/message",
+            Self::P50 | Self::P99 | Self::P99_9 => "ns",
+        }
+    }
+
+    pub(super) fn better(self) -> Better {
+        match self {
+            Self::Throughput => Better::More,
+            Self::Cpu | Self::P50 | Self::P99 | Self::P99_9 => Better::Less,
+        }
+    }
+
+    /// A value of it for people.
+    pub(super) fn format(self, value: f64) -> String {
+        match self {
+            Self::Throughput => format!("{}/s", count(value.round() as u64)),
+            Self::Cpu | Self::P50 | Self::P99 | Self::P99_9 => nanos(value.round() as u64),
+        }
+    }
+
+    /// Its value in a run, or why the run has none that may be used.
+    pub(super) fn of(self, report: &Report) -> Result<f64, String> {
+        if !report.verdict.valid {
+            return Err(report.verdict.reasons.join("; "));
+        }
+        let value = match self {
+            Self::Throughput => report.throughput.messages_per_s,
+            Self::Cpu => {
+                report
+                    .server_cpu
+                    .ok_or("the CPU time of the server cannot be read from /proc")?
+                    .cpu_ns_per_message
+            }
+            Self::P50 => self.latency(report, Quantile::P50)?,
+            Self::P99 => self.latency(report, Quantile::P99)?,
+            Self::P99_9 => self.latency(report, Quantile::P99_9)?,
+        };
+        // Ratios need something to divide by.
+        if value > 0.0 { Ok(value) } else { Err(format!("its {} is zero", self.name())) }
+    }
+
+    fn latency(self, report: &Report, quantile: Quantile) -> Result<f64, String> {
+        let histogram = report.main_latency();
+        quantile.of(histogram).map(|ns| ns as f64).ok_or_else(|| {
+            format!(
+                "its {} is withheld, with fewer than ten of {} samples beyond it; use a longer \
+                 --duration",
+                self.name(),
+                count(histogram.len()),
+            )
+        })
+    }
+}

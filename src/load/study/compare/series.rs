@@ -1,0 +1,197 @@
+//! The runs of a comparison, one after the other: each with a server of its own.
+
+use std::time::{Duration, Instant};
+
+use super::block::{Block, Order, Run};
+use super::{CompareError, Comparison, Step};
+use crate::load::config::{Config, Server, Target};
+use crate::load::error::RunError;
+use crate::load::record::watch::Progress;
+use crate::load::run::run;
+use crate::load::study::supervise::{RunningServer, ServerError, Supervisor};
+
+/// The blocks that were made, and why there are not more.
+#[derive(Debug, Default)]
+pub(super) struct Series {
+    pub(super) blocks: Vec<Block>,
+    pub(super) was_interrupted: bool,
+    /// A server that ended the comparison.
+    fault: Option<String>,
+}
+
+impl Series {
+    /// Makes all runs of a comparison. Tells each step before it is made, and how it goes.
+    ///
+    /// # Errors
+    ///
+    /// When there is nothing to report.
+    pub(super) fn make(
+        comparison: &Comparison,
+        on_step: &mut dyn FnMut(Step),
+    ) -> Result<Self, CompareError> {
+        let mut comparing = Comparing {
+            comparison,
+            supervisor: Supervisor::new(comparison.config.interrupt.clone()),
+            started: Instant::now(),
+            runs_made: 0,
+            on_step,
+        };
+        comparing.all_blocks()
+    }
+
+    fn valid_blocks(&self) -> usize {
+        self.blocks.iter().filter(|block| block.is_valid()).count()
+    }
+
+    pub(super) fn invalid_blocks(&self) -> usize {
+        self.blocks.len() - self.valid_blocks()
+    }
+
+    /// Why nothing can be concluded from them.
+    pub(super) fn invalidity(&self, planned: usize) -> Vec<String> {
+        let mut reasons: Vec<String> = self.fault.iter().cloned().collect();
+        let (all, invalid) = (self.blocks.len(), self.invalid_blocks());
+        if self.was_interrupted {
+            reasons.push(format!(
+                "interrupted after {all} of {planned} blocks: who stops when the result pleases \
+                 them finds differences that are not there",
+            ));
+        } else if self.fault.is_none()
+            && (self.valid_blocks() == 0 || is_majority(invalid, planned))
+        {
+            reasons.push(format!(
+                "{invalid} of {all} blocks are not valid, at most half of {planned} may be",
+            ));
+        }
+        reasons
+    }
+}
+
+/// More than half.
+fn is_majority(part: usize, whole: usize) -> bool {
+    part * 2 > whole
+}
+
+/// A comparison under way.
+struct Comparing<'a> {
+    comparison: &'a Comparison,
+    supervisor: Supervisor,
+    started: Instant,
+    runs_made: usize,
+    on_step: &'a mut dyn FnMut(Step),
+}
+
+/// Why a run has no result, and there will be no further one.
+enum Stop {
+    Interrupted,
+    Server(ServerError),
+    Run(RunError),
+}
+
+impl Comparing<'_> {
+    fn all_blocks(&mut self) -> Result<Series, CompareError> {
+        let mut series = Series::default();
+        for number in 0..self.comparison.blocks {
+            let mut block = Block::new(Order::of_block(number));
+            match self.fill(&mut block, number) {
+                Ok(()) => series.blocks.push(block),
+                Err(Stop::Interrupted) if series.blocks.is_empty() => {
+                    return Err(RunError::Interrupted { doing: "in the first block" }.into());
+                }
+                Err(Stop::Interrupted) => {
+                    series.was_interrupted = true;
+                    return Ok(series);
+                }
+                Err(Stop::Run(error)) => return Err(error.into()),
+                Err(Stop::Server(error)) if error.is_start() && series.blocks.is_empty() => {
+                    return Err(error.into());
+                }
+                Err(Stop::Server(error)) => {
+                    series.fault = Some(format!("block {}: {error}", number + 1));
+                    series.blocks.push(block);
+                    return Ok(series);
+                }
+            }
+            if is_majority(series.invalid_blocks(), self.comparison.blocks) {
+                return Ok(series);
+            }
+        }
+        Ok(series)
+    }
+
+    fn fill(&mut self, block: &mut Block, number: usize) -> Result<(), Stop> {
+        for side in block.order.sides() {
+            let step = Step {
+                block: number + 1,
+                blocks: self.comparison.blocks,
+                side,
+                remaining: self.remaining(),
+                progress: None,
+            };
+            (self.on_step)(step);
+            block.runs.push(self.one_run(step)?);
+            self.runs_made += 1;
+        }
+        Ok(())
+    }
+
+    fn one_run(&mut self, step: Step) -> Result<Run, Stop> {
+        let comparison = self.comparison;
+        if comparison.config.interrupt.is_raised() {
+            return Err(Stop::Interrupted);
+        }
+        let terms = comparison.terms(step.side);
+        let mut server = self.supervisor.start(terms).map_err(Stop::server)?;
+        let measured = self.measure(&server, step);
+        server.check().map_err(Stop::Server)?;
+        server.stop().map_err(Stop::Server)?;
+        if comparison.config.interrupt.is_raised() {
+            return Err(Stop::Interrupted);
+        }
+        measured
+    }
+
+    fn measure(&mut self, server: &RunningServer<'_>, step: Step) -> Result<Run, Stop> {
+        let config = Config {
+            target: Target::at(server.address()),
+            server: Server::Started { id: server.id(), cpus: self.comparison.server_cpus.clone() },
+            ..self.comparison.config.clone()
+        };
+        let mut on_progress = |progress: Progress| {
+            let remaining = step.remaining.saturating_sub(progress.elapsed);
+            (self.on_step)(Step { remaining, progress: Some(progress), ..step });
+        };
+        match run(&config, &mut on_progress) {
+            Ok(report) => {
+                let metric = self.comparison.metric.of(&report);
+                Ok(Run {
+                    metric,
+                    is_valid: report.verdict.valid,
+                    results: report.verdict.assertions,
+                })
+            }
+            Err(
+                error @ (RunError::Connect { .. }
+                | RunError::NoEcho { .. }
+                | RunError::NothingReceived { .. }),
+            ) => Ok(Run { metric: Err(error.to_string()), is_valid: false, results: Vec::new() }),
+            Err(RunError::Interrupted { .. }) => Err(Stop::Interrupted),
+            Err(error) => Err(Stop::Run(error)),
+        }
+    }
+
+    fn remaining(&self) -> Duration {
+        let to_make = self.comparison.runs() - self.runs_made;
+        let run_time = match u32::try_from(self.runs_made) {
+            Ok(made @ 1..) => self.started.elapsed() / made,
+            _ => self.comparison.run_time(),
+        };
+        run_time * to_make as u32
+    }
+}
+
+impl Stop {
+    fn server(error: ServerError) -> Self {
+        if error.is_interruption() { Self::Interrupted } else { Self::Server(error) }
+    }
+}

@@ -1,0 +1,104 @@
+//! One run of several that differ only in their rate, and the series of them.
+
+use std::time::Duration;
+
+use crate::load::config::{Config, Load};
+use crate::load::error::RunError;
+use crate::load::record::watch::Progress;
+use crate::load::report::document::Settings;
+use crate::load::report::probes::Probe;
+use crate::load::run::run;
+
+impl Probe {
+    /// Measures at this rate. The run drains before it ends, so that nothing of it is left for
+    /// the next one. A server that was there before and takes no connections now is a result.
+    fn measure(
+        config: &Config,
+        rate: u64,
+        is_first: bool,
+        on_progress: &mut dyn FnMut(Progress),
+    ) -> Result<Self, RunError> {
+        match run(&at_rate(config, rate), on_progress) {
+            Ok(run) => Ok(Self {
+                rate_per_s: rate,
+                valid: run.verdict.valid,
+                reasons: run.verdict.reasons.clone(),
+                run: Some(run),
+            }),
+            Err(error @ RunError::NothingReceived { .. }) => Ok(Self::without_reply(rate, &error)),
+            Err(error @ (RunError::Connect { .. } | RunError::NoEcho { .. })) if !is_first => {
+                Ok(Self::without_reply(rate, &error))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn without_reply(rate_per_s: u64, error: &RunError) -> Self {
+        Self { rate_per_s, valid: false, reasons: vec![error.to_string()], run: None }
+    }
+}
+
+fn at_rate(config: &Config, rate: u64) -> Config {
+    let load = match config.load {
+        Load::Closed => Load::at_rate(rate),
+        Load::Open { arrival, .. } => Load::Open { rate, arrival },
+    };
+    Config { load, ..config.clone() }
+}
+
+/// How far a series of probes is.
+#[derive(Debug, Clone, Copy)]
+pub struct Step {
+    /// The probe under way, counted from 1.
+    pub number: usize,
+    /// How many there will be, where that is known.
+    pub of: Option<usize>,
+    /// Its rate.
+    pub rate: u64,
+    /// How it is going; `None` before it started.
+    pub progress: Option<Progress>,
+}
+
+/// Measures at the rates that `next` asks for, each after it was given the probe before, until it
+/// asks for none or the user ends the series: half a run is no probe. Reports each step before it
+/// is made, and how it goes. Returns whether the user ended it.
+///
+/// # Errors
+///
+/// When a run cannot be made, or the series was interrupted before the first was.
+pub(super) fn measure_series(
+    config: &Config,
+    of: Option<usize>,
+    on_step: &mut dyn FnMut(Step),
+    next: &mut dyn FnMut(Option<Probe>) -> Option<u64>,
+) -> Result<bool, RunError> {
+    let mut number = 1;
+    let mut rate = next(None);
+    while let Some(rate_per_s) = rate {
+        let step = Step { number, of, rate: rate_per_s, progress: None };
+        on_step(step);
+        let mut on_progress = |progress| on_step(Step { progress: Some(progress), ..step });
+        let probe = Probe::measure(config, rate_per_s, number == 1, &mut on_progress);
+        if config.interrupt.is_raised() {
+            return match number {
+                1 => Err(RunError::Interrupted { doing: "measuring the first rate" }),
+                _ => Ok(true),
+            };
+        }
+        rate = next(Some(probe?));
+        number += 1;
+    }
+    Ok(false)
+}
+
+/// About how long a probe takes.
+pub fn probe_time(config: &Config) -> Duration {
+    /// Connecting and draining.
+    const OVERHEAD: Duration = Duration::from_millis(100);
+    config.ramp_up + config.warmup + config.duration + OVERHEAD
+}
+
+/// The configuration of all probes.
+pub(super) fn settings(config: &Config) -> Settings {
+    Settings { rate_per_s: None, ..Settings::from(config) }
+}

@@ -1,0 +1,71 @@
+//! Latency against throughput: the same load at one rate after another, and where it tips over.
+
+use super::knee::knee;
+use super::plan::Plan;
+pub use super::plan::Rates;
+use super::probe::{Step, measure_series, settings};
+use crate::load::config::Config;
+use crate::load::error::RunError;
+use crate::load::format::count;
+use crate::load::record::host::Host;
+use crate::load::report::probes::{Probe, SeriesVerdict, target};
+use crate::load::report::sweep::{KNEE_FACTOR, Knee, SCHEMA, SweepReport};
+
+/// Measures at every rate; that of `config` is not used. Reports each step before it is made, and
+/// how it goes.
+///
+/// # Errors
+///
+/// When a run cannot be made, or the sweep was interrupted before the first was.
+pub fn sweep(
+    config: &Config,
+    rates: &Rates,
+    on_step: &mut dyn FnMut(Step),
+) -> Result<SweepReport, RunError> {
+    let host = Host::detect();
+    let mut plan = Plan::new(rates);
+    let mut probes: Vec<Probe> = Vec::new();
+    let mut fault = None;
+    let interrupted = measure_series(config, rates.count(), on_step, &mut |probe| {
+        if let Some(probe) = probe {
+            plan.handle(probe.rate_per_s, probe.is_rate_reached());
+            fault = probe.fault();
+            probes.push(probe);
+        }
+        if fault.is_some() { None } else { plan.next_rate() }
+    })?;
+    probes.sort_unstable_by_key(|probe| probe.rate_per_s);
+    let p99_ns = |probe: &Probe| probe.run.as_ref().filter(|_| probe.valid)?.latency_ns.main().p99;
+    let points: Vec<Option<u64>> = probes.iter().map(p99_ns).collect();
+    let knee = knee(&points).map(|point| Knee {
+        rate_per_s: probes[point].rate_per_s,
+        p99_ns: points[point],
+        factor: KNEE_FACTOR,
+    });
+    let interruption = interrupted.then(|| "interrupted before the last rate".to_owned());
+    let reasons = interruption.into_iter().chain(fault).chain(invalid_reasons(&probes)).collect();
+    Ok(SweepReport {
+        schema: SCHEMA.to_owned(),
+        target: target(probes.iter()),
+        config: settings(config),
+        host,
+        knee,
+        verdict: SeriesVerdict::new(reasons, Vec::new(), interrupted),
+        rates: probes,
+    })
+}
+
+/// Why nothing may be concluded from the sweep. That rates beyond what the server can do are not
+/// valid is what a sweep is for.
+fn invalid_reasons(probes: &[Probe]) -> Vec<String> {
+    let mut reasons = Vec::new();
+    if !probes.iter().any(|probe| probe.valid) {
+        reasons.push("no rate gave a valid measurement".to_owned());
+    }
+    let is_corrupted =
+        |probe: &&Probe| probe.run.as_ref().is_some_and(|run| run.totals.corrupted > 0);
+    if let Some(probe) = probes.iter().find(is_corrupted) {
+        reasons.push(format!("replies were corrupted at {}/s", count(probe.rate_per_s)));
+    }
+    reasons
+}
