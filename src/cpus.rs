@@ -8,6 +8,7 @@ use std::thread;
 
 use core_affinity::CoreId;
 use rustix::io::Errno;
+use rustix::process::Pid;
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 /// Why threads cannot be placed as asked.
@@ -109,7 +110,16 @@ pub fn allowed() -> Vec<usize> {
 /// `EINVAL` where the kernel has more CPUs than [`CpuSet`] (`sched_setaffinity(2)`); another error
 /// from a sandbox.
 pub(crate) fn mask() -> Result<Vec<usize>, Errno> {
-    sched_getaffinity(None)
+    affinity(None)
+}
+
+/// The same of another thread.
+pub(crate) fn mask_of(thread: Pid) -> Result<Vec<usize>, Errno> {
+    affinity(Some(thread))
+}
+
+fn affinity(thread: Option<Pid>) -> Result<Vec<usize>, Errno> {
+    sched_getaffinity(thread)
         .map(|mask| (0..CpuSet::MAX_CPU).filter(|cpu| mask.is_set(*cpu)).collect())
 }
 

@@ -97,6 +97,20 @@ fn compare(a: &str, b: &str, options: &[&str]) -> Output {
         .unwrap()
 }
 
+/// The same where the servers must be compared: a few times, as long as the host is too busy for
+/// valid runs; `None` where it is all the time.
+fn compare_in_peace(a: &str, b: &str, options: &[&str]) -> Option<Output> {
+    const TRIES: usize = 3;
+    (0..TRIES)
+        .map(|_| compare(a, b, options))
+        .find(|output| !is_host_too_busy(&String::from_utf8_lossy(&output.stdout)))
+}
+
+/// Whether a run of a comparison is not valid since its host did something else.
+fn is_host_too_busy(report: &str) -> bool {
+    report.contains(" waited ") || report.contains(" stood still ")
+}
+
 fn json_of(output: &Output) -> Value {
     serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"))
 }
@@ -113,7 +127,7 @@ fn keys(value: &Value) -> Vec<&str> {
 fn a_server_against_itself_is_inconclusive() {
     // No chance makes one ten times the other.
     let options = ["--blocks", "3", "--min-effect", "900%", "--format", "json"];
-    let output = compare(&ringback(), &ringback(), &options);
+    let Some(output) = compare_in_peace(&ringback(), &ringback(), &options) else { return };
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     let json = json_of(&output);
     assert_eq!(json["schema"], "ringback-compare/1");
@@ -145,7 +159,8 @@ fn a_server_against_itself_is_inconclusive() {
 fn a_server_slowed_on_purpose_is_found_worse() {
     let scene = Scene::new();
     let (plain, slow) = (scene.server(""), scene.server("slow"));
-    let output = compare(&plain, &slow, &["--blocks", "3", "--quiet", "--format", "json"]);
+    let options = ["--blocks", "3", "--quiet", "--format", "json"];
+    let Some(output) = compare_in_peace(&plain, &slow, &options) else { return };
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     assert!(output.stderr.is_empty(), "{output:?}");
     let json = json_of(&output);
@@ -156,14 +171,46 @@ fn a_server_slowed_on_purpose_is_found_worse() {
 }
 
 #[test]
+fn what_must_not_be_is_exit_code_3_and_what_cannot_be_said_6() {
+    let scene = Scene::new();
+    let (plain, slow) = (scene.server(""), scene.server("slow"));
+    // Its throughput is a twentieth.
+    let gates = ["--fail-if", "b/a<0.5", "--fail-if", "a/b>2", "--fail-if", "b/a>1.05"];
+    let options = [&["--blocks", "3", "--quiet", "--format", "json"], &gates[..]].concat();
+    let Some(output) = compare_in_peace(&plain, &slow, &options) else { return };
+    assert_eq!(output.status.code(), Some(3), "{output:?}");
+    let json = json_of(&output);
+    let met: Vec<_> = json["gates"].as_array().unwrap().iter().map(|gate| &gate["met"]).collect();
+    assert_eq!(met, [true, true, false]);
+
+    // One block has no interval, so nothing is certain.
+    let once = ["--blocks", "1", "--quiet", "--format", "json"];
+    for (options, code) in [
+        (&["--fail-if", "b/a<0.5"][..], 0),
+        (&["--fail-if", "b/a<0.5", "--fail-inconclusive"], 6),
+        (&["--fail-inconclusive"], 6),
+        (&["--fail-inconclusive", "--assert", "p50<1ns"], 3),
+    ] {
+        let options = [&once[..], options].concat();
+        let Some(output) = compare_in_peace(&plain, &slow, &options) else { return };
+        assert_eq!(output.status.code(), Some(code), "{options:?} {output:?}");
+        let ratio = &json_of(&output)["ratio"];
+        assert!(ratio["median"].is_number() && ratio["low"].is_null() && ratio["high"].is_null());
+    }
+}
+
+#[test]
 fn the_text_says_who_is_better_and_by_how_much() {
     let scene = Scene::new();
     let report = scene.path("report");
     let options = ["--blocks", "3", "--metric", "p50", "-o", report.to_str().unwrap()];
     let output = compare(&scene.server("slow"), &scene.server(""), &options);
+    let text = fs::read_to_string(report).unwrap();
+    if is_host_too_busy(&text) {
+        return;
+    }
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     assert!(output.stdout.is_empty());
-    let text = fs::read_to_string(report).unwrap();
     assert!(text.contains("Verdict      b is better: its p50 latency is "), "{text}");
     assert!(text.contains("metric     p50 latency, less is better"), "{text}");
     assert!(text.contains("use --blocks 6 or more"), "{text}");
@@ -174,7 +221,8 @@ fn cpu_time_is_what_the_server_used_and_not_how_long_it_took() {
     let scene = Scene::new();
     let options = ["--blocks", "3", "--metric", "cpu", "--quiet", "--format", "json"];
     // Both take 2 ms for a message, and one of them works meanwhile.
-    let output = compare(&scene.server("slow"), &scene.server("burn"), &options);
+    let servers = (scene.server("slow"), scene.server("burn"));
+    let Some(output) = compare_in_peace(&servers.0, &servers.1, &options) else { return };
     let json = json_of(&output);
     assert_eq!(json["verdict"], "a", "{json:#}");
     let cpu_ns = |side: &str| json["blocks"][0][side].as_f64().unwrap();
@@ -253,8 +301,12 @@ fn runs_that_are_not_valid_are_told_and_not_compared() {
     assert_eq!((&json["valid"], &json["ratio"]), (&false.into(), &Value::Null));
     // More than half of three: the third is not worth the wait.
     assert_eq!(json["blocks"].as_array().unwrap().len(), 2);
-    let reason = json["blocks"][0]["reasons"][0].as_str().unwrap();
-    assert!(reason.starts_with("run 2 (b): ") && reason.contains("corrupted"), "{reason}");
+    let reasons = json["blocks"][0]["reasons"].as_array().unwrap();
+    let told = |reason: &Value| {
+        let reason = reason.as_str().unwrap();
+        reason.starts_with("run 2 (b): ") && reason.contains("corrupted")
+    };
+    assert!(reasons.iter().any(told), "{reasons:?}");
     assert!(stderr_of(&output).contains("2 of 2 blocks are not valid"));
     scene.assert_nothing_is_left();
 }
@@ -263,7 +315,8 @@ fn runs_that_are_not_valid_are_told_and_not_compared() {
 fn what_is_asserted_must_hold_of_both_servers() {
     let options = ["--blocks", "1", "--format", "json"];
     let claims = ["--assert", "p50<10s", "--assert", "p50<1ns"];
-    let output = compare(&ringback(), &ringback(), &[&options[..], &claims[..]].concat());
+    let options = [&options[..], &claims[..]].concat();
+    let Some(output) = compare_in_peace(&ringback(), &ringback(), &options) else { return };
     assert_eq!(output.status.code(), Some(3), "{output:?}");
     let json = json_of(&output);
     assert_eq!(json["valid"], true);
@@ -288,7 +341,8 @@ fn what_is_asserted_must_hold_of_both_servers() {
         ]
     );
 
-    let text = compare(&ringback(), &ringback(), &["--blocks", "1", "--assert", "p50<10s"]);
+    let options = ["--blocks", "1", "--assert", "p50<10s"];
+    let Some(text) = compare_in_peace(&ringback(), &ringback(), &options) else { return };
     assert_eq!(text.status.code(), Some(0), "{text:?}");
     let text = String::from_utf8(text.stdout).unwrap();
     assert!(text.contains("Assertions   a: p50<10s  met     in 2 of 2 runs, median "), "{text}");
@@ -306,6 +360,7 @@ fn what_is_not_possible_is_a_usage_error() {
         ("x {addr}", &["--metric", "throughput", "-r", "1k"], "compares nothing with --rate"),
         ("x {addr}", &["--server-cpus", "1000"], "--server-cpus: CPU 1000"),
         ("x {addr}", &["--assert", "p99"], "it compares nothing"),
+        ("x {addr}", &["--fail-if", "b/a>5%"], "its limit \"5%\" is not a number above 0"),
     ];
     for (server, options, words) in cases {
         let output = compare(server, &ringback(), options);
@@ -355,6 +410,16 @@ fn a_second_interrupt_does_not_wait_for_a_server_that_does_not_end() {
     thread::sleep(Duration::from_millis(300));
     kill_process(Pid::from_child(&child), Signal::INT).unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(130));
+    scene.assert_nothing_is_left();
+}
+
+#[test]
+fn sigquit_leaves_no_server() {
+    let scene = Scene::new();
+    let mut child = long_comparison(&scene, "ignore-term leave-child");
+    thread::sleep(Duration::from_millis(300));
+    kill_process(Pid::from_child(&child), Signal::QUIT).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(131));
     scene.assert_nothing_is_left();
 }
 

@@ -18,6 +18,8 @@ fn a_panic_leaves_no_server_behind() {
         blocks: 1,
         metric: Metric::Throughput,
         min_effect: 0.01,
+        gates: Vec::new(),
+        must_conclude: false,
         server_cpus: Vec::new(),
         start_timeout: Duration::from_secs(30),
         stop_timeout: Duration::from_secs(30),

@@ -23,6 +23,17 @@ fn assert_fails(arguments: &[&str], code: i32, words: &str) {
     }
 }
 
+/// Whether a run without fault is valid: a busy host may make it invalid, and it is told as such.
+fn is_valid(output: &Output) -> bool {
+    let report = String::from_utf8_lossy(&output.stdout);
+    let is_host_too_busy = report.contains(" waited ") || report.contains(" stood still ");
+    match output.status.code() {
+        Some(0) => true,
+        Some(4) if is_host_too_busy => false,
+        _ => panic!("{output:?}"),
+    }
+}
+
 /// A server that alters the last byte of what it echoes, if told so.
 fn serve(corrupts: bool) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -61,6 +72,7 @@ fn what_is_not_possible_is_a_usage_error_with_its_fix() {
         (&["--source", "127.0.0.2-9"], "\"9\" is not an IP address"),
         (&["--source", "192.0.2.1"], "--source: cannot connect from 192.0.2.1: "),
         (&["--source", "::1"], "use addresses of the target's family"),
+        (&["--timeout", "0s"], "--timeout is not possible: use 1ms"),
         (&["--ramp-up", "2400h"], "--ramp-up are too long"),
         (&["-r", "10x"], "use k, M, G or none"),
         (&["--cpus", "1000"], "CPU 1000 is not one this process may use"),
@@ -89,7 +101,7 @@ fn a_valid_measurement_is_json_with_the_keys_of_the_contract() {
     let address = serve(false).to_string();
     let output =
         ringback_load(&[&address, "-c", "2", "-d", "300ms", "--warmup", "0s", "--format", "json"]);
-    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let is_valid = is_valid(&output);
     assert!(output.stderr.is_empty(), "no progress where stderr is not a terminal");
     let json: Value = serde_json::from_slice(&output.stdout).unwrap();
     let keys =
@@ -114,6 +126,7 @@ fn a_valid_measurement_is_json_with_the_keys_of_the_contract() {
             "totals",
             "throughput",
             "latency_ns",
+            "carried_over",
             "server_cpu",
             "verdict",
         ])
@@ -146,8 +159,8 @@ fn a_valid_measurement_is_json_with_the_keys_of_the_contract() {
         sorted(&json["latency_ns"]["service"]),
         expected(&["count", "min", "mean", "p50", "p90", "p99", "p99_9", "p99_99", "max"])
     );
-    assert_eq!(json["verdict"]["valid"], true);
-    assert!(json["verdict"]["reasons"].as_array().unwrap().is_empty());
+    assert_eq!(json["verdict"]["valid"], is_valid);
+    assert_eq!(json["verdict"]["reasons"].as_array().unwrap().is_empty(), is_valid);
     assert!(json["latency_ns"]["response"].is_null() && json["latency_ns"]["send_lag"].is_null());
     assert!(json["throughput"]["offered_per_s"].is_null());
     assert!(json["server_cpu"]["cpu_ns_per_message"].as_f64().unwrap() > 0.0, "it is on this host");
@@ -182,12 +195,57 @@ fn an_invalid_measurement_is_exit_code_4_and_still_a_report() {
 }
 
 #[test]
+fn who_is_no_echo_server_is_told_before_the_load() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let connections = thread::spawn(move || {
+        let banner = |socket: &mut std::net::TcpStream| socket.write_all(b"220 mail ready\r\n");
+        listener.incoming().flatten().take(2).map(|mut socket| banner(&mut socket)).count()
+    });
+    let short = ["-c", "64", "-d", "100ms", "--warmup", "0s"];
+    let words = ": it answered \"220 mail ready\\r\\n\"; name another target or --protocol";
+    assert_fails(&[&[&*address], &short[..]].concat(), 1, words);
+    assert_fails(&[&["sweep", &address, "--quiet"], &short[..]].concat(), 1, words);
+    assert_eq!(connections.join().unwrap(), 2, "one connection each");
+}
+
+#[test]
+fn without_a_preflight_the_server_sees_nothing_but_the_load() {
+    for (option, more) in [(None, 1), (Some("--no-preflight"), 0)] {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let (tell, told) = std::sync::mpsc::channel();
+        thread::spawn(move || {
+            for mut socket in listener.incoming().flatten() {
+                tell.send(0).unwrap();
+                let tell = tell.clone();
+                thread::spawn(move || {
+                    let mut message = [0; 64];
+                    while socket.read_exact(&mut message).is_ok() {
+                        let _ = tell.send(1);
+                        let _ = socket.write_all(&message);
+                    }
+                });
+            }
+        });
+        let short = ["-c", "2", "-d", "100ms", "--warmup", "0s", "-r", "100", "--format", "json"];
+        let output = ringback_load(&[&[&*address], &short[..], option.as_slice()].concat());
+        let json: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let seen: Vec<u64> = told.try_iter().collect();
+        assert_eq!(json["totals"]["sent"], 10);
+        assert_eq!(seen.iter().sum::<u64>(), 10 + more, "messages");
+        assert_eq!(seen.iter().filter(|of| **of == 0).count() as u64, 2 + more, "connections");
+        assert_eq!(json["config"]["preflight"], option.is_none());
+    }
+}
+
+#[test]
 fn without_a_target_a_server_is_embedded() {
     let output = ringback_load(&["-c", "2", "-d", "200ms", "--warmup", "50ms"]);
-    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let verdict = if is_valid(&output) { "Verdict      VALID" } else { "Verdict      INVALID" };
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(text.contains("embedded in this process on CPU"), "{text}");
-    assert!(text.contains("VALID"), "{text}");
+    assert!(text.contains(verdict), "{text}");
 }
 
 #[test]
@@ -227,7 +285,7 @@ fn every_option_of_connections_works_with_every_other() {
         "--format",
         "json",
     ]);
-    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    is_valid(&output);
     let json: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert!(json["totals"]["connections"].as_u64().unwrap() > 6);
     assert_eq!(json["totals"]["connect_errors"], 0);

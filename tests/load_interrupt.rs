@@ -21,7 +21,7 @@ impl Load {
     fn start(arguments: &[&str]) -> Self {
         let child = Command::new(env!("CARGO_BIN_EXE_ringback-load"))
             .args(arguments)
-            .args(["-d", "1h", "--format", "json"])
+            .args(["-d", "1h", "--format", "json", "--no-preflight"])
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -95,12 +95,12 @@ fn a_signal_ends_the_run_with_a_report_of_what_was_measured() {
         wait_for_bytes(&told, 64 * 100);
         running.signal(signal);
         let output = running.finish();
-        // A busy machine may make it invalid; it is a report all the same.
-        assert!(matches!(output.status.code(), Some(0 | 4)), "{output:?}");
+        assert_eq!(output.status.code(), Some(5), "{output:?}");
         let report: Value = serde_json::from_slice(&output.stdout).unwrap();
         let (totals, verdict) = (&report["totals"], &report["verdict"]);
         assert_eq!(verdict["interrupted"], true);
-        assert!(verdict["warnings"][0].as_str().unwrap().contains("of 3600 s were measured"));
+        assert_eq!(verdict["valid"], false);
+        assert!(verdict["reasons"][0].as_str().unwrap().contains("of 3600 s were measured"));
         let measured_ns = verdict["measured_ns"].as_u64().unwrap();
         assert!((1..PATIENCE.as_nanos() as u64).contains(&measured_ns));
         let total = |name: &str| totals[name].as_u64().unwrap();
@@ -114,14 +114,38 @@ fn a_signal_ends_the_run_with_a_report_of_what_was_measured() {
 
 #[test]
 fn an_embedded_server_is_measured_until_the_signal() {
-    let running = Load::start(&["-c", "2", "--warmup", "0s"]);
+    let directory = tempfile::tempdir().unwrap();
+    let log = directory.path().join("log").display().to_string();
+    let running = Load::start(&["-c", "2", "--warmup", "0s", "--hlog", &log]);
     running.wait_for_thread("load-0");
     thread::sleep(Duration::from_millis(200));
     running.signal(Signal::INT);
     let output = running.finish();
-    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert_eq!(output.status.code(), Some(5), "{output:?}");
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(report["verdict"]["interrupted"], true);
+    let log = std::fs::read_to_string(log).unwrap();
+    let last = log.lines().last().unwrap();
+    assert!(last.starts_with("#[Incomplete: the run was interrupted: "), "{last}");
+}
+
+#[test]
+fn a_generator_that_stood_still_says_so() {
+    let child = Command::new(env!("CARGO_BIN_EXE_ringback-load"))
+        .args(["-c", "2", "--warmup", "0s", "-d", "2s"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let running = Load { child, begun: Instant::now() };
+    running.wait_for_thread("load-0");
+    thread::sleep(Duration::from_millis(200));
+    running.signal(Signal::STOP);
+    thread::sleep(Duration::from_secs(1));
+    running.signal(Signal::CONT);
+    let output = running.finish();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(4), "{text}");
+    assert!(text.contains("  - the generator stood still for "), "{text}");
 }
 
 #[test]
@@ -138,7 +162,7 @@ fn the_text_says_how_long_was_measured() {
     let text = String::from_utf8(running.finish().stdout).unwrap();
     assert!(text.contains("s measured after 0 ns of warm-up"), "{text}");
     assert!(!text.contains("3600 s measured"), "{text}");
-    assert!(text.contains("! the run was interrupted: "), "{text}");
+    assert!(text.contains("Verdict      INCOMPLETE\n  - the run was interrupted: "), "{text}");
 }
 
 #[test]
@@ -179,6 +203,22 @@ fn connections_to(listener: &TcpListener) -> usize {
 }
 
 #[test]
+fn the_message_before_the_load_is_interrupted_too() {
+    let (address, told) = serve(false);
+    let child = Command::new(env!("CARGO_BIN_EXE_ringback-load"))
+        .args([&address.to_string(), "--quiet"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let running = Load { child, begun: Instant::now() };
+    wait_for_bytes(&told, 64);
+    running.signal(Signal::INT);
+    let stderr = String::from_utf8(running.finish().stderr).unwrap();
+    assert!(stderr.contains("interrupted while connecting"), "{stderr}");
+}
+
+#[test]
 fn the_second_signal_ends_the_program_at_once() {
     // Nobody answers, so the first one waits for replies.
     let (address, told) = serve(false);
@@ -192,6 +232,35 @@ fn the_second_signal_ends_the_program_at_once() {
     let output = running.finish();
     assert_eq!(output.status.code(), Some(130), "{output:?}");
     assert!(output.stdout.is_empty());
+}
+
+#[test]
+fn nothing_is_left_of_a_log_however_the_run_ends() {
+    for signals in [&[Signal::KILL][..], &[Signal::QUIT], &[Signal::INT, Signal::TERM]] {
+        let directory = tempfile::tempdir().unwrap();
+        let log = directory.path().join("log").display().to_string();
+        let mut running = Load::start(&["-c", "2", "--warmup", "0s", "--hlog", &log]);
+        running.wait_for_thread("load-0");
+        let fds = format!("/proc/{}/fd", running.child.id());
+        let is_written = || {
+            std::fs::read_dir(&fds).unwrap().flatten().any(|fd| {
+                std::fs::metadata(fd.path()).is_ok_and(|file| file.is_file() && file.len() > 0)
+            })
+        };
+        while !is_written() {
+            assert!(running.begun.elapsed() < PATIENCE, "the log begins");
+            thread::sleep(Duration::from_millis(20));
+        }
+        for signal in signals {
+            if running.child.try_wait().unwrap().is_none() {
+                running.signal(*signal);
+            }
+        }
+        running.child.wait().unwrap();
+        let left: Vec<_> = std::fs::read_dir(directory.path()).unwrap().flatten().collect();
+        let is_result = |entry: &std::fs::DirEntry| entry.file_name() == "log";
+        assert!(left.iter().all(is_result), "{signals:?}: {left:?}");
+    }
 }
 
 #[test]

@@ -192,3 +192,103 @@ fn a_cpu_outside_the_mask_is_a_usage_error_that_shows_the_mask() {
         assert!(text.ends_with(&cause), "{text}");
     }
 }
+
+/// A short run against a server: its report.
+fn measured(program: &Program, more: &[&str]) -> (Option<i32>, Value) {
+    let address = program.addresses[0].to_string();
+    let short = ["-c", "4", "-d", "1s", "--warmup", "100ms", "--format", "json", "--quiet"];
+    let output = Command::new(RINGBACK_LOAD)
+        .args([&[&*address][..], &short, more].concat())
+        .output()
+        .expect("the program runs");
+    let report = serde_json::from_slice(&output.stdout).expect("a report");
+    (output.status.code(), report)
+}
+
+/// Reasons and warnings, in the order of the report.
+fn remarks(report: &Value) -> Vec<&str> {
+    ["reasons", "warnings"]
+        .into_iter()
+        .flat_map(|key| report["verdict"][key].as_array().expect("a list"))
+        .map(|remark| remark.as_str().expect("words"))
+        .collect()
+}
+
+#[test]
+fn the_generator_leaves_a_running_server_its_cpus() {
+    let cpus = ringback::cpus::allowed();
+    let [first, others @ ..] = cpus.as_slice() else { panic!("there is a CPU") };
+    if others.is_empty() {
+        return;
+    }
+    for address in ["127.0.0.1:0", "[::1]:0"] {
+        let program = Program::start(&["serve", address, "--cpus", &first.to_string()], 1);
+        let (_, report) = measured(&program, &["-r", "1k"]);
+        assert_eq!(report["config"]["cpus"], serde_json::json!(others), "{address}");
+        let remarks = remarks(&report);
+        assert!(!remarks.iter().any(|remark| remark.contains(" share CPU")), "{remarks:?}");
+        assert!(report["server_cpu"]["waited_share"].is_number(), "{report:#}");
+    }
+}
+
+#[test]
+fn cpus_that_server_and_generator_share_are_named_first() {
+    let cpus = ringback::cpus::allowed();
+    let list = ringback::cpus::format_list(&cpus);
+    let program = Program::start(&["serve", "127.0.0.1:0", "--cpus", &list], 1);
+    let noun = if cpus.len() == 1 { "CPU" } else { "CPUs" };
+    let expected =
+        format!("the server (process {}) and generator share {noun} {list}: ", program.id());
+    let (_, report) = measured(&program, &[]);
+    let remarks = remarks(&report);
+    let place = remarks.iter().position(|remark| remark.starts_with(&expected));
+    let waits = remarks.iter().position(|remark| remark.contains(" waited "));
+    assert!(place.is_some_and(|place| waits.is_none_or(|waits| place < waits)), "{remarks:?}");
+}
+
+/// Ends with the test.
+struct BusyLoop(std::process::Child);
+
+impl BusyLoop {
+    fn on(cpu: usize) -> Self {
+        let endless = "while :; do :; done";
+        let mut command = Command::new("taskset");
+        command.args(["-c", &cpu.to_string(), "sh", "-c", endless]);
+        Self(command.spawn().expect("taskset is installed"))
+    }
+}
+
+impl Drop for BusyLoop {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn a_server_that_waits_for_its_cpu_makes_a_run_invalid_in_every_command() {
+    let cpu = ringback::cpus::allowed()[0];
+    let arguments = ["serve", "127.0.0.1:0", "--cpus", &cpu.to_string()];
+    let program = Program::start(&arguments, 1);
+    let _busy: Vec<BusyLoop> = (0..3).map(|_| BusyLoop::on(cpu)).collect();
+    let waited = format!("the server (process {}) waited ", program.id());
+    let (code, report) = measured(&program, &[]);
+    assert_eq!(code, Some(4), "{report:#}");
+    assert!(remarks(&report).iter().any(|remark| remark.starts_with(&waited)), "{report:#}");
+    assert!(report["server_cpu"]["waited_share"].as_f64().expect("it is known") > 0.1);
+    assert!(report["server_cpu"]["longest_wait_ns"].as_u64().expect("it is known") > 0);
+
+    let embedded = ["-c", "4", "-d", "1s", "--warmup", "100ms", "--quiet"];
+    let output = Command::new(RINGBACK_LOAD).args(embedded).output().expect("it runs");
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(4), "{text}");
+    assert!(text.contains("  - the embedded server waited "), "{text}");
+
+    let server = format!("'{RINGBACK}' serve {{addr}}");
+    let compare = ["compare", "--a", &server, "--b", &server, "--blocks", "1"];
+    let output = Command::new(RINGBACK_LOAD).args([&compare[..], &embedded].concat()).output();
+    let output = output.expect("it runs");
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(4), "{text}");
+    assert!(text.contains(") waited "), "{text}");
+}

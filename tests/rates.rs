@@ -276,13 +276,36 @@ fn a_server_that_goes_away_does_not_take_with_it_what_was_measured() {
         let mut message = [0; 64];
         while socket.read_exact(&mut message).is_ok() && socket.write_all(&message).is_ok() {}
     });
-    let short = ["-c", "1", "-d", "300ms", "--warmup", "0s", "--rates", "100,200"];
+    let short =
+        ["-c", "1", "-d", "300ms", "--warmup", "0s", "--rates", "100,200", "--no-preflight"];
     let output = ringback_load(&[&["sweep", &address], &short[..]].concat());
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(text.contains("200/s is INVALID\n  - cannot connect to "), "{text}");
     let gone = ringback_load(&[&["sweep", &address], &short[..]].concat());
     assert_eq!(gone.status.code(), Some(1), "{gone:?}");
     assert!(stderr_of(&gone).contains("cannot connect to "), "{gone:?}");
+}
+
+#[test]
+fn a_search_whose_server_dies_says_so() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    thread::spawn(move || {
+        // Two probes, each with its message before.
+        for _ in 0..4 {
+            let (mut socket, _) = listener.accept().unwrap();
+            let mut message = [0; 64];
+            while socket.read_exact(&mut message).is_ok() && socket.write_all(&message).is_ok() {}
+        }
+    });
+    let short = ["-c", "1", "-d", "300ms", "--warmup", "0s", "--start", "100"];
+    let output =
+        ringback_load(&[&["find-max", &address, "--assert", "p50<10s"], &short[..]].concat());
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(4), "{text}");
+    assert!(text.contains("Verdict      INVALID\n  - cannot connect to "), "{text}");
+    // What was measured before stays, and nothing is blamed on the rate.
+    assert!(text.contains("passed, once") && text.contains("none failed"), "{text}");
 }
 
 #[test]

@@ -23,7 +23,7 @@ mod exit {
 
 fn main() -> ExitCode {
     // Before anything else: until then a signal kills the process, or is lost where it is PID 1.
-    let signals = EndSignals::catch();
+    let signals = EndSignals::catch(&[]);
     match Cli::try_parse() {
         Ok(cli) => execute(&cli.command, signals).unwrap_or_else(|error| {
             let error = StartError::System(error);

@@ -4,7 +4,7 @@ use super::units::{UnitError, parse_count, parse_duration};
 use crate::load::{Assertion, Comparison, Metric, Quantile};
 
 /// Longest first: `<=` begins with `<`.
-const COMPARISONS: [(&str, Comparison); 4] = [
+pub(super) const COMPARISONS: [(&str, Comparison); 4] = [
     ("<=", Comparison::AtMost),
     (">=", Comparison::AtLeast),
     ("<", Comparison::Below),

@@ -1,8 +1,10 @@
 //! Signals to the load generator: the first ends the run with a report, the second ends the
-//! program.
+//! program, as does SIGQUIT at once.
 
 use std::io;
 use std::process;
+
+use signal_hook::consts::SIGQUIT;
 
 use super::signals::EndSignals;
 use crate::load::Interrupt;
@@ -10,6 +12,8 @@ use crate::load::study::compare::kill_servers;
 
 /// What a shell reports of a program that SIGINT ended: 128 and the signal's number.
 const EXIT_INTERRUPTED: i32 = 130;
+/// The same of SIGQUIT.
+const EXIT_QUIT: i32 = 131;
 
 /// From now on the first request to end raises the interrupt, and the next one ends the process at
 /// once.
@@ -18,11 +22,11 @@ const EXIT_INTERRUPTED: i32 = 130;
 ///
 /// When the handlers or the thread that waits for them cannot be had.
 pub(super) fn on_signals(interrupt: Interrupt) -> io::Result<()> {
-    EndSignals::catch()?.watch(move |_| {
-        if interrupt.is_raised() {
+    EndSignals::catch(&[SIGQUIT])?.watch(move |signal| {
+        if interrupt.is_raised() || signal == SIGQUIT {
             // Nothing is dropped on this way out.
             kill_servers();
-            process::exit(EXIT_INTERRUPTED);
+            process::exit(if signal == SIGQUIT { EXIT_QUIT } else { EXIT_INTERRUPTED });
         }
         interrupt.raise();
     })

@@ -6,6 +6,7 @@
 pub mod addresses;
 mod assertion;
 pub mod doctor;
+mod gate;
 mod interrupt;
 pub mod load;
 mod placement;

@@ -3,8 +3,8 @@
 /// The server's place, as far as it is ours to choose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ServerPlace<'a> {
-    /// It runs already, somewhere.
-    Elsewhere,
+    /// It runs already, on these, or none that are known.
+    Running(&'a [usize]),
     /// On one CPU, whichever suits.
     Any,
     /// On these.
@@ -36,21 +36,27 @@ impl Placement {
         threads: Option<usize>,
         connections: usize,
     ) -> Self {
+        let running = match server {
+            ServerPlace::Running(running) => Some(running),
+            ServerPlace::Any | ServerPlace::On(_) => None,
+        };
         let generator = match (cpus, server) {
             (Some(cpus), _) => cpus.to_vec(),
-            (None, ServerPlace::Elsewhere) => Vec::new(),
+            (None, ServerPlace::Running(server)) => apart(allowed, server),
             (None, ServerPlace::Any) => others(allowed, &allowed[..1]),
             (None, ServerPlace::On(server)) => others(allowed, server),
         };
         let server = match server {
-            ServerPlace::Elsewhere => Vec::new(),
+            ServerPlace::Running(_) => Vec::new(),
             ServerPlace::Any => vec![others(allowed, &generator)[0]],
             ServerPlace::On(server) => server.to_vec(),
         };
         let threads = threads.unwrap_or(cpus.map_or(1, <[usize]>::len)).min(connections);
-        let own_cpus = match generator.len() {
-            0 => allowed.len().saturating_sub(1),
-            _ => generator.iter().filter(|cpu| !server.contains(cpu)).count(),
+        let own_cpus = match (running, generator.len()) {
+            (Some([]), 0) => allowed.len().saturating_sub(1),
+            (Some(running), 0) => free(allowed, running).len(),
+            (Some(running), _) => free(&generator, running).len(),
+            (None, _) => free(&generator, &server).len(),
         };
         Self { server, generator, threads, may_spin: threads <= own_cpus }
     }
@@ -58,8 +64,19 @@ impl Placement {
 
 /// All CPUs but these, and all of them if there are no others.
 fn others(allowed: &[usize], taken: &[usize]) -> Vec<usize> {
-    let free: Vec<usize> = allowed.iter().copied().filter(|cpu| !taken.contains(cpu)).collect();
+    let free = free(allowed, taken);
     if free.is_empty() { allowed.to_vec() } else { free }
+}
+
+/// The CPUs that a running server leaves, if it takes some and leaves some; else the scheduler
+/// chooses.
+fn apart(allowed: &[usize], running: &[usize]) -> Vec<usize> {
+    let free = free(allowed, running);
+    if free.len() == allowed.len() { Vec::new() } else { free }
+}
+
+fn free(allowed: &[usize], taken: &[usize]) -> Vec<usize> {
+    allowed.iter().copied().filter(|cpu| !taken.contains(cpu)).collect()
 }
 
 #[cfg(test)]
@@ -101,8 +118,24 @@ mod tests {
     }
 
     #[test]
-    fn against_another_server_the_scheduler_places_the_generator() {
-        let choose = |cpus| Placement::choose(&[0, 1], ServerPlace::Elsewhere, cpus, None, 1);
+    fn a_running_server_keeps_its_cpus() {
+        let choose = |running: &[usize], cpus: Option<&[usize]>| {
+            let place = ServerPlace::Running(running);
+            let placement = Placement::choose(&[0, 1, 2], place, cpus, None, 64);
+            assert!(placement.server.is_empty());
+            (placement.generator, placement.may_spin)
+        };
+        assert_eq!(choose(&[0], None), (vec![1, 2], true));
+        assert_eq!(choose(&[0, 1, 2], None), (vec![], false));
+        assert_eq!(choose(&[0, 1], Some(&[0])), (vec![0], false));
+        assert_eq!(choose(&[0, 1], Some(&[2])), (vec![2], true));
+        // It uses CPUs that are not ours.
+        assert_eq!(choose(&[7], None), (vec![], true));
+    }
+
+    #[test]
+    fn against_a_server_that_is_not_seen_the_scheduler_places_the_generator() {
+        let choose = |cpus| Placement::choose(&[0, 1], ServerPlace::Running(&[]), cpus, None, 1);
         let expected = Placement { server: vec![], generator: vec![], threads: 1, may_spin: true };
         assert_eq!(choose(None), expected);
         assert_eq!(choose(Some(&[0, 1])).threads, 1);

@@ -24,15 +24,17 @@ impl EndSignals {
     /// process, even where they were blocked when the program started. Those that were ignored then
     /// stay ignored (`nohup`, a shell's background job).
     ///
+    /// So are those that the program asks for in addition.
+    ///
     /// SIGXFSZ is caught as well: a log at its size limit is an error of the write. (Ignored, it
     /// would be so in the programs that this one starts.)
     ///
     /// # Errors
     ///
     /// When the handlers cannot be had.
-    pub fn catch() -> io::Result<Self> {
+    pub fn catch(more: &[i32]) -> io::Result<Self> {
         let mut caught = Vec::new();
-        for signal in ENDING {
+        for &signal in ENDING.iter().chain(more) {
             if !sys::signal::is_ignored(signal)? {
                 caught.push(signal);
             }
@@ -51,7 +53,7 @@ impl EndSignals {
         let mut requests = Requests::default();
         let body = move || {
             for signal in self.0.forever() {
-                if ENDING.contains(&signal) && requests.is_new(signal, Instant::now()) {
+                if signal != SIGXFSZ && requests.is_new(signal, Instant::now()) {
                     on_signal(signal);
                 }
             }

@@ -6,12 +6,17 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 pub(crate) struct RunControl {
     end_ns: AtomicU64,
     is_released: AtomicBool,
+    is_aborted: AtomicBool,
 }
 
 impl RunControl {
     /// The measured window ends at this time, and threads stay until they are released.
     pub(crate) fn new(end_ns: u64) -> Self {
-        Self { end_ns: AtomicU64::new(end_ns), is_released: AtomicBool::new(false) }
+        Self {
+            end_ns: AtomicU64::new(end_ns),
+            is_released: AtomicBool::new(false),
+            is_aborted: AtomicBool::new(false),
+        }
     }
 
     /// When the measured window ends.
@@ -22,6 +27,15 @@ impl RunControl {
     /// Returns whether threads may leave when they have nothing more to do.
     pub(crate) fn is_released(&self) -> bool {
         self.is_released.load(Ordering::Relaxed)
+    }
+
+    /// Returns whether threads must leave, whatever they still wait for.
+    pub(crate) fn is_aborted(&self) -> bool {
+        self.is_aborted.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn abort(&self) {
+        self.is_aborted.store(true, Ordering::Relaxed);
     }
 
     pub(crate) fn end_at(&self, end_ns: u64) {

@@ -13,6 +13,19 @@ pub enum RunError {
         /// The error of the last address.
         source: io::Error,
     },
+    /// Whoever listens there is no echo server, or of another protocol.
+    #[error(
+        "{target} is no server that echoes {protocol} messages: {why}; name another target or \
+         --protocol, or measure it all the same with --no-preflight"
+    )]
+    NoEcho {
+        /// The target as the user wrote it.
+        target: String,
+        /// The protocol's name.
+        protocol: &'static str,
+        /// The answer, or what came instead of it.
+        why: String,
+    },
     /// Not one complete reply came.
     #[error("nothing was received from {target}: {why}")]
     NothingReceived {

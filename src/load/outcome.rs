@@ -14,21 +14,36 @@ pub enum Outcome {
     /// Not valid for nothing but the generator's lateness: response times are longer than they
     /// would have been, never shorter.
     GeneratorLimited,
+    /// Not valid since the host kept the server or the generator from running.
+    HostAtFault,
     /// Not valid for nothing but assertions on percentiles that too few samples support.
     TooFewSamples,
     /// Not valid: the server failed, fell behind, or missed an assertion in a run that has other
     /// flaws.
     ServerAtFault,
+    /// A comparison that decides nothing where it was asked to.
+    Inconclusive,
+    /// Ended before its time, whatever else is wrong with it.
+    Incomplete,
 }
 
 impl Outcome {
     /// Returns whether the numbers may be used.
     pub fn is_valid(self) -> bool {
-        matches!(self, Self::Passed | Self::Missed)
+        matches!(self, Self::Passed | Self::Missed | Self::Inconclusive)
     }
 
     /// Returns whether the measurement says nothing of the server, so that another may.
     pub fn is_worth_repeating(self) -> bool {
-        matches!(self, Self::GeneratorLimited | Self::TooFewSamples)
+        matches!(self, Self::GeneratorLimited | Self::HostAtFault | Self::TooFewSamples)
+    }
+
+    /// The word of a report's verdict.
+    pub(crate) fn verdict(self) -> &'static str {
+        match self {
+            Self::Incomplete => "INCOMPLETE",
+            _ if self.is_valid() => "VALID",
+            _ => "INVALID",
+        }
     }
 }

@@ -7,13 +7,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use ringback::load::{Config, Load, Protocol, RunError, run};
+use ringback::load::{
+    Assertion, Comparison, Config, Interrupt, Load, Metric, Outcome, Phase, Protocol, RunError, run,
+};
 use ringback::protocol::{self, Connection, Framed, Header, Kind, Protocol as _};
 use socket2::SockRef;
 
 use crate::support::{
-    assert_all_came_back, assert_invalid, echo, echo_framed, echo_messages, measure, of, serve,
-    short,
+    assert_adds_up, assert_all_came_back, assert_invalid, echo, echo_framed, echo_messages,
+    measure, of, serve, short,
 };
 
 #[test]
@@ -72,6 +74,73 @@ fn overload_is_not_valid() {
         ..short(address)
     };
     assert_invalid(&measure(&config), "the rate was not reached");
+}
+
+#[test]
+fn the_queue_of_the_warm_up_and_replies_of_the_drain_are_no_throughput() {
+    const CAPACITY_PER_S: u32 = 200;
+    let address = serve(|_, mut socket| {
+        let mut next_free = Instant::now();
+        let mut message = [0; 64];
+        while socket.read_exact(&mut message).is_ok() {
+            next_free = next_free.max(Instant::now()) + Duration::from_secs(1) / CAPACITY_PER_S;
+            thread::sleep(next_free.saturating_duration_since(Instant::now()));
+            if socket.write_all(&message).is_err() {
+                return;
+            }
+        }
+    });
+    let config = Config {
+        connections: 1,
+        warmup: Duration::from_secs(1),
+        duration: Duration::from_secs(1),
+        load: Load::at_rate(400),
+        ..short(address)
+    };
+    let report = measure(&config);
+    assert_invalid(&report, "the rate was not reached");
+    assert_eq!(report.totals.received, 800, "the drain answers everything");
+    let answered_per_s = report.throughput.messages_per_s;
+    assert!(answered_per_s <= f64::from(CAPACITY_PER_S) * 1.01, "{answered_per_s}");
+}
+
+#[test]
+fn connections_that_are_silent_all_through_the_window_are_told() {
+    const SILENCE: Duration = Duration::from_secs(2);
+    for (protocol, load) in [
+        (Protocol::Raw, Load::Closed),
+        (Protocol::Framed, Load::Closed),
+        (Protocol::Raw, Load::at_rate(8)),
+    ] {
+        let address = serve(move |number, socket| {
+            if number % 2 == 1 {
+                // Until the message has come that is answered after the window.
+                let mut bytes = [0; 1];
+                while let Ok(0) = socket.peek(&mut bytes) {}
+                thread::sleep(SILENCE);
+            }
+            echo(socket);
+        });
+        let config = Config {
+            protocol,
+            load,
+            // An open loop sends to each of them once, before the window.
+            connections: 4,
+            warmup: Duration::from_millis(500),
+            duration: Duration::from_millis(250),
+            assertions: vec![Assertion {
+                name: "max<1s".to_owned(),
+                metric: Metric::Max,
+                comparison: Comparison::Below,
+                limit: 1_000_000_000,
+            }],
+            ..short(address)
+        };
+        let report = measure(&config);
+        assert_eq!(report.carried_over.silent_connections, 2, "{:?}", report.carried_over);
+        assert_invalid(&report, "2 of 4 connections had no answer in the window");
+        assert!(!report.verdict.assertions[0].met, "{:?}", report.verdict);
+    }
 }
 
 #[test]
@@ -211,6 +280,56 @@ fn a_surplus_byte_ends_the_connection() {
     assert_eq!(report.totals.received, 16);
     assert_eq!(report.verdict.endings["surplus"], 4);
     assert_invalid(&report, "more came back than was sent");
+}
+
+#[test]
+fn replies_are_awaited_for_as_long_as_is_asked_for() {
+    let config = |timeout| Config {
+        duration: Duration::from_millis(100),
+        warmup: Duration::ZERO,
+        timeout,
+        ..short(serve(|_, socket| {
+            thread::sleep(Duration::from_secs(2));
+            echo(socket);
+        }))
+    };
+    let report = measure(&config(Config::TIMEOUT));
+    assert_eq!((report.totals.received, report.totals.lost), (4, 0));
+    let Err(RunError::NothingReceived { why, .. }) =
+        run(&config(Duration::from_millis(50)), &mut |_| {})
+    else {
+        panic!("nothing comes in time");
+    };
+    assert!(why.contains("4 of 4 messages sent were lost: no reply within --timeout"), "{why}");
+}
+
+#[test]
+fn an_interrupt_ends_the_wait_for_the_last_replies() {
+    // Replies would be awaited for an hour: whether the window is over or was cut short.
+    for phase in [Phase::Draining, Phase::Measuring] {
+        let address = serve(|_, mut socket| {
+            echo_messages(&mut socket, 10);
+            thread::sleep(Duration::from_secs(3600));
+        });
+        let interrupt = Interrupt::default();
+        let config = Config {
+            timeout: Duration::from_secs(3600),
+            warmup: Duration::ZERO,
+            duration: Duration::from_secs(1),
+            interrupt: interrupt.clone(),
+            ..short(address)
+        };
+        let report = run(&config, &mut |progress| {
+            if progress.phase == phase {
+                interrupt.raise();
+            }
+        });
+        let report = report.unwrap();
+        assert_adds_up(&report);
+        assert!(report.verdict.interrupted);
+        assert_eq!(report.verdict.outcome, Outcome::Incomplete);
+        assert_eq!((report.totals.received, report.totals.lost), (40, 4));
+    }
 }
 
 #[test]

@@ -116,6 +116,23 @@ fn stdout_may_be_full_or_gone() {
 }
 
 #[test]
+fn a_reader_of_the_log_that_stalls_does_not_hold_the_run() {
+    let directory = Directory::new();
+    let fifo = directory.file("log");
+    rustix::fs::mkfifoat(rustix::fs::CWD, &fifo, rustix::fs::Mode::RWXU).unwrap();
+    // It is open, full, and nobody reads.
+    let mut held = fs::OpenOptions::new().read(true).write(true).open(&fifo).unwrap();
+    rustix::io::ioctl_fionbio(&held, true).unwrap();
+    while std::io::Write::write(&mut held, &[b'\n'; 4096]).is_ok() {}
+    let run = ["-c", "2", "-d", "1500ms", "--warmup", "0s", "--format", "json", "--hlog", &fifo];
+    let output = ringback_load(&run);
+    assert_fails(&output, 1, &format!("cannot write the log to {fifo}: its reader takes nothing"));
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["verdict"]["measured_ns"], 1_500_000_000_u64);
+    assert_eq!(report["verdict"]["interrupted"], false);
+}
+
+#[test]
 fn pipes_and_descriptors_are_written_to_as_they_are() {
     let directory = Directory::new();
     let (mut reader, writer) = std::io::pipe().unwrap();

@@ -40,6 +40,26 @@ fn what_is_no_log_names_file_line_and_cause() {
 }
 
 #[test]
+fn what_is_merged_of_an_interrupted_run_is_incomplete() {
+    let directory = Directory::new();
+    let [whole, cut, into] = ["whole", "cut", "into"].map(|name| directory.file(name));
+    measure(&["--hlog", &whole]);
+    assert_eq!(ringback_load(&["merge", &whole]).status.code(), Some(0));
+    let log = fs::read_to_string(&whole).unwrap() + "#[Incomplete: interrupted at 1 s]\n";
+    fs::write(&cut, log).unwrap();
+    let output = ringback_load(&["merge", &whole, &cut, "--hlog", &into]);
+    assert_eq!(output.status.code(), Some(5), "{output:?}");
+    let text = String::from_utf8(output.stdout).unwrap();
+    let verdict = format!("Verdict      INCOMPLETE\n  - {cut}: interrupted at 1 s\n");
+    assert!(text.ends_with(&verdict), "{text}");
+    // So is what is merged of that, and the form for programs says so.
+    let output = ringback_load(&["merge", &into, "--format", "json"]);
+    assert_eq!(output.status.code(), Some(5), "{output:?}");
+    let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(json["incomplete"][0], format!("{into}: {cut}: interrupted at 1 s"));
+}
+
+#[test]
 fn a_merge_that_makes_no_sense_is_a_usage_error() {
     let directory = Directory::new();
     let log = directory.file("log");

@@ -8,6 +8,9 @@ use super::error::LoadError;
 /// Schedules are exact to the nanosecond for this long.
 const MAX_DURATION: Duration = Duration::from_secs(100 * 24 * 3600);
 
+/// Loopback answers in tens of microseconds, a busy host in milliseconds.
+const MIN_TIMEOUT: Duration = Duration::from_millis(1);
+
 /// A count between these.
 pub(super) fn within(option: &str, value: u64, least: u64, most: u64) -> Result<usize, LoadError> {
     if (least..=most).contains(&value) {
@@ -22,9 +25,13 @@ pub(super) fn check_times(
     duration: Duration,
     warmup: Duration,
     ramp_up: Duration,
+    timeout: Duration,
 ) -> Result<(), LoadError> {
     if duration.is_zero() {
         return Err(LoadError::Usage("--duration 0s measures nothing: use 1s or more".to_owned()));
+    }
+    if !(MIN_TIMEOUT..=MAX_DURATION).contains(&timeout) {
+        return Err(LoadError::Usage("--timeout is not possible: use 1ms to 2400h".to_owned()));
     }
     let total = duration.checked_add(warmup).and_then(|total| total.checked_add(ramp_up));
     if total.is_none_or(|total| total > MAX_DURATION) {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
+use super::super::gate::parse_gate;
 use super::super::interrupt::on_signals;
 use super::super::placement::ServerPlace;
 use super::super::progress::{ProgressLine, rough_time};
@@ -15,7 +16,7 @@ use super::measure::{CpuList, Measuring, parse_cpus};
 use super::output::Reporting;
 use crate::cpus::{self, PinningRefusal};
 use crate::load::format::counted;
-use crate::load::study::compare::{Comparison, Metric, ServerCommand, compare};
+use crate::load::study::compare::{Comparison, Gate, Metric, ServerCommand, compare};
 use crate::load::{Load, RunError};
 use crate::say;
 
@@ -25,7 +26,7 @@ const MAX_BLOCKS: u64 = 1000;
 /// Compares two servers, started and measured in turn, with an interval and a control
 ///
 /// Each block measures A, B, B, A or B, A, A, B, each time with a newly started server, one server
-/// at a time. The result is the median over the blocks of the ratio B/A with its 95 % bootstrap
+/// at a time. The result is the median over the blocks of the ratio B/A with its 95 %
 /// interval, and beside it a control made of the same runs in which each server stands against
 /// itself. It is inconclusive when the interval covers 1, the difference is below --min-effect, or
 /// the control is as far from 1 as the difference. What is asserted must hold in every valid run of
@@ -41,8 +42,9 @@ A command is split into words as a shell would, and run without a shell. {addr} 
 end on SIGTERM with everything it started, in one process group.
 
 Exit codes: 0 compared, whichever way it came out; 1 nothing could be measured; 2 usage; 3 an
-assertion missed by a server in a run that is valid; 4 the comparison is not valid: more than half
-of the blocks are not, or a server died or did not stop.")]
+assertion missed by a server in a run that is valid, or a --fail-if met; 4 the comparison is not
+valid: more than half of the blocks are not, or a server died or did not stop; 5 interrupted after
+the first block; 6 with --fail-inconclusive: nothing can be concluded.")]
 pub struct Compare {
     /// Starts server A, as in 'ringback serve {addr}'
     #[arg(long, value_name = "CMD", value_parser = ServerCommand::parse)]
@@ -59,6 +61,14 @@ pub struct Compare {
     /// A smaller difference is none
     #[arg(long, value_name = "PERCENT", default_value = "1%", value_parser = parse_percent)]
     min_effect: f64,
+    /// What must not be, as in 'b/a>1.05'; may be repeated. It is met, and the exit code 3, where the
+    /// whole interval of the ratio is beyond the bound, farther than the control from 1
+    #[arg(long, value_name = "RATIO", value_parser = parse_gate)]
+    fail_if: Vec<Gate>,
+    /// Exit with 6 where it cannot be said whether a --fail-if is met, or without one which server is
+    /// better
+    #[arg(long)]
+    fail_inconclusive: bool,
     /// CPUs of the servers, as in 0-3,8 [default: the first that the generator does not have]
     #[arg(long, value_name = "LIST", value_parser = parse_cpus)]
     server_cpus: Option<CpuList>,
@@ -130,6 +140,8 @@ impl Compare {
             blocks,
             metric: self.metric(config.load)?,
             min_effect: self.min_effect,
+            gates: self.fail_if.clone(),
+            must_conclude: self.fail_inconclusive,
             server_cpus,
             start_timeout: self.start_timeout,
             stop_timeout: self.stop_timeout,

@@ -6,12 +6,13 @@
 //! are; `-` and `/dev/stdout` are stdout.
 
 use std::fs::{self, File, Metadata, OpenOptions, Permissions};
-use std::io::{self, Write, stdout};
+use std::io::{self, Seek, Write, stdout};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
 
+use super::detached::Detached;
 use super::error::LoadError;
 
 /// Where a result goes.
@@ -28,10 +29,13 @@ enum Place {
     Stdout,
     /// A pipe, a device, or a file in a directory that takes no other.
     Direct(File),
-    /// A file that is replaced, or made.
+    /// One of these, or stdout, whose reader nothing waits for.
+    Detached(Detached),
+    /// A file that is replaced, or made. Until then what was written has no name, so that nothing is
+    /// left of it however the program ends.
     File {
         target: PathBuf,
-        beside: Option<NamedTempFile>,
+        written: Option<File>,
     },
 }
 
@@ -86,6 +90,28 @@ impl Destination {
         }
     }
 
+    /// Lets nothing wait for whoever reads what is written, except for a while at the end.
+    ///
+    /// # Errors
+    ///
+    /// When there can be no thread.
+    pub(super) fn detached(mut self) -> Result<Self, LoadError> {
+        let detached = match self.place {
+            Place::Stdout => Detached::over(stdout()),
+            // A file has no reader that could stall.
+            Place::Direct(file) if !is_file(&file) => Detached::over(file),
+            place @ (Place::Direct(_) | Place::Detached(_) | Place::File { .. }) => {
+                return Ok(Self { place, ..self });
+            }
+        };
+        // In an error it is named as what it was.
+        self.place = Place::Stdout;
+        match detached {
+            Ok(detached) => Ok(Self { place: Place::Detached(detached), ..self }),
+            Err(error) => Err(self.fail(error)),
+        }
+    }
+
     /// Returns whether nothing can go to stdout in its stead.
     pub(super) fn is_stdout(&self) -> bool {
         matches!(self.place, Place::Stdout)
@@ -112,7 +138,7 @@ impl Destination {
                 "{} and {} would both go to stdout: give one of them a file",
                 self.what, other.what
             ),
-            Place::Direct(_) | Place::File { .. } => {
+            Place::Direct(_) | Place::Detached(_) | Place::File { .. } => {
                 format!("{} and {} name the same file: name two", self.option, other.option)
             }
         }
@@ -124,9 +150,10 @@ impl Write for Destination {
         match &mut self.place {
             Place::Stdout => ignore_reader_gone(stdout().write(bytes), bytes.len()),
             Place::Direct(file) => ignore_reader_gone(file.write(bytes), bytes.len()),
-            Place::File { target, beside } => match beside {
+            Place::Detached(stream) => ignore_reader_gone(stream.write(bytes), bytes.len()),
+            Place::File { target, written } => match written {
                 Some(file) => file.write(bytes),
-                None => beside.insert(beside_of(target)?).write(bytes),
+                None => written.insert(nameless(target)?).write(bytes),
             },
         }
     }
@@ -134,7 +161,7 @@ impl Write for Destination {
     fn flush(&mut self) -> io::Result<()> {
         match &mut self.place {
             Place::Stdout => ignore_reader_gone(stdout().flush(), ()),
-            Place::Direct(_) | Place::File { .. } => Ok(()),
+            Place::Direct(_) | Place::Detached(_) | Place::File { .. } => Ok(()),
         }
     }
 }
@@ -173,7 +200,7 @@ impl Place {
     fn file(target: PathBuf) -> io::Result<Self> {
         // Made to see whether it can be, and removed again.
         beside_of(&target)?.close()?;
-        Ok(Self::File { target, beside: None })
+        Ok(Self::File { target, written: None })
     }
 
     fn is_same(&self, other: &Self) -> bool {
@@ -195,18 +222,20 @@ impl Place {
     fn settle(&mut self) -> io::Result<()> {
         match self {
             Self::Stdout => Ok(()),
-            Self::Direct(file) if file.metadata()?.is_file() => {
+            Self::Direct(file) if is_file(file) => {
                 // It was not emptied before.
                 let length = io::Seek::stream_position(file)?;
                 file.set_len(length)?;
                 file.sync_all()
             }
             Self::Direct(_) => Ok(()),
-            Self::File { target, beside } => {
-                let file = match beside.take() {
-                    Some(file) => file,
-                    None => beside_of(target)?,
-                };
+            Self::Detached(stream) => ignore_reader_gone(stream.finish(), ()),
+            Self::File { target, written } => {
+                let mut file = beside_of(target)?;
+                if let Some(mut written) = written.take() {
+                    written.rewind()?;
+                    io::copy(&mut written, file.as_file_mut())?;
+                }
                 file.as_file().sync_all()?;
                 file.persist(target).map(drop).map_err(|error| error.error)
             }
@@ -219,19 +248,32 @@ impl Place {
 fn beside_of(target: &Path) -> io::Result<NamedTempFile> {
     /// Of a new file, before the process's mask.
     const READ_AND_WRITE: u32 = 0o666;
-    let directory = target.parent().unwrap_or(Path::new("/"));
     let name = target.file_name().unwrap_or_default().to_string_lossy();
     let file = tempfile::Builder::new()
         .prefix(&format!(".{name}."))
         .suffix(".tmp")
         .permissions(Permissions::from_mode(READ_AND_WRITE))
-        .tempfile_in(directory)
+        .tempfile_in(directory_of(target))
         // The crate's error names the file that could not be made; ours names the target.
         .map_err(|error| error.raw_os_error().map_or(error, io::Error::from_raw_os_error))?;
     if let Ok(old) = fs::metadata(target) {
         file.as_file().set_permissions(old.permissions())?;
     }
     Ok(file)
+}
+
+/// A new file in the same directory that has no name (`O_TMPFILE`).
+fn nameless(target: &Path) -> io::Result<File> {
+    tempfile::tempfile_in(directory_of(target))
+        .map_err(|error| error.raw_os_error().map_or(error, io::Error::from_raw_os_error))
+}
+
+fn directory_of(target: &Path) -> &Path {
+    target.parent().unwrap_or(Path::new("/"))
+}
+
+fn is_file(file: &File) -> bool {
+    file.metadata().is_ok_and(|found| found.is_file())
 }
 
 /// Returns whether a path names an open file of this process: it is written to where it stands.

@@ -16,15 +16,22 @@ const EXIT_USAGE: u8 = 2;
 const EXIT_MISSED: u8 = 3;
 /// The measurement is not valid.
 const EXIT_INVALID: u8 = 4;
+/// It was interrupted.
+const EXIT_INCOMPLETE: u8 = 5;
+/// A comparison decides nothing.
+const EXIT_INCONCLUSIVE: u8 = 6;
 
 /// With which code a program ends that has delivered a report of this outcome.
 pub(super) fn exit_code(outcome: Outcome) -> ExitCode {
     match outcome {
         Outcome::Passed => ExitCode::SUCCESS,
         Outcome::Missed => ExitCode::from(EXIT_MISSED),
-        Outcome::GeneratorLimited | Outcome::TooFewSamples | Outcome::ServerAtFault => {
-            ExitCode::from(EXIT_INVALID)
-        }
+        Outcome::GeneratorLimited
+        | Outcome::HostAtFault
+        | Outcome::TooFewSamples
+        | Outcome::ServerAtFault => ExitCode::from(EXIT_INVALID),
+        Outcome::Incomplete => ExitCode::from(EXIT_INCOMPLETE),
+        Outcome::Inconclusive => ExitCode::from(EXIT_INCONCLUSIVE),
     }
 }
 

@@ -17,7 +17,7 @@ use super::test_bed::EmbeddedServer;
 use crate::cpus::{self, CpusError, PinningRefusal};
 use crate::load::{
     self, Arrival, Assertion, Config, Interrupt, Load, Server, Sizes, Target, allow_descriptors,
-    check_sources,
+    check_sources, server_cpus,
 };
 use crate::say;
 
@@ -59,6 +59,14 @@ pub struct Measuring {
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = parse_duration)]
     #[arg(help_heading = LOAD)]
     warmup: Duration,
+    /// How long to wait for replies after the measured window, and for the server's FIN after ours
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = parse_duration)]
+    #[arg(help_heading = LOAD)]
+    timeout: Duration,
+    /// No message on a connection of its own before the load: it tells within 2 s that the target is
+    /// no echo server
+    #[arg(long, help_heading = LOAD)]
+    no_preflight: bool,
     /// Bytes of a message, up to 16MiB: one size, a range drawn from evenly (64..1024, both ends
     /// included), or sizes with weights (64:90,4KiB:10)
     #[arg(short, long, value_name = "BYTES", default_value = "64", value_parser = parse_sizes)]
@@ -152,10 +160,14 @@ impl Measuring {
     ///
     /// Names the first option that is not possible, and what would be.
     pub(super) fn resolve(&self, target: Option<&str>) -> Result<Setup, LoadError> {
-        let place = target.map_or(ServerPlace::Any, |_| ServerPlace::Elsewhere);
-        let (config, server_cpus) = self.resolve_beside(place, target)?;
+        let target = target.map(target::resolve).transpose()?;
+        let running = target.as_ref().map(server_cpus);
+        let place = running.as_deref().map_or(ServerPlace::Any, ServerPlace::Running);
+        let (mut config, server_cpus) = self.resolve_beside(place, target)?;
         let embedded = server_cpus.first().map(|cpu| EmbeddedServer { cpu: *cpu });
         if embedded.is_some() {
+            // It is known to echo.
+            config.preflight = false;
             self.allow_descriptors(true, config.connections)?;
         }
         Ok(Setup { config, embedded })
@@ -166,16 +178,16 @@ impl Measuring {
     pub(super) fn resolve_beside(
         &self,
         server: ServerPlace<'_>,
-        target: Option<&str>,
+        target: Option<Target>,
     ) -> Result<(Config, Vec<usize>), LoadError> {
         let connections = within("--connections", self.connections, 1, 1_000_000)?;
         let ramp_up = self.ramp_up.unwrap_or_default();
-        check_times(self.duration, self.warmup, ramp_up)?;
+        check_times(self.duration, self.warmup, ramp_up, self.timeout)?;
         let load = self.load()?;
         let depth = self.depth(load)?;
         let place = self.place(server, connections)?;
         self.allow_descriptors(false, connections)?;
-        let target = target.map_or(Ok(target::unknown()), target::resolve)?;
+        let target = target.unwrap_or_else(target::unknown);
         let config = Config {
             sources: self.sources(&target)?,
             target,
@@ -193,6 +205,8 @@ impl Measuring {
             cpus: place.generator,
             seed: self.seed,
             spin: if place.may_spin { Config::SPIN } else { Duration::ZERO },
+            timeout: self.timeout,
+            preflight: !self.no_preflight,
             assertions: self.assertions.clone(),
             interrupt: Interrupt::default(),
         };

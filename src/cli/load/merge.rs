@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::destination::Destination;
-use super::error::LoadError;
+use super::error::{LoadError, exit_code};
 use super::output::{Form, open};
 use super::results::Log;
 use crate::load::report::hlog::{self, Merged, merge};
@@ -25,7 +25,8 @@ Examples:
   ringback-load merge a.hlog b.hlog c.hlog
   ringback-load merge *.hlog --hlog all.hlog --hgrm all.hgrm --format json -o all.json
 
-Exit codes: 0 merged, 1 a file cannot be read or written, 2 usage.")]
+Exit codes: 0 merged, 1 a file cannot be read or written, 2 usage, 5 a log is of a run that was
+interrupted.")]
 pub struct Merge {
     /// Logs (--hlog) of ringback-load or of any other tool, in nanoseconds
     #[arg(required = true, value_name = "FILE")]
@@ -53,13 +54,18 @@ impl Merge {
 
         let mut log = log.map(Log::new);
         let merged = self.merge(log.as_mut())?;
+        if let Some(log) = &mut log
+            && !merged.incomplete.is_empty()
+        {
+            log.write_incomplete(&merged.incomplete.join("; "));
+        }
         log.map_or(Ok(()), Log::finish)?;
         if let Some(table) = table {
             let (tag, total) = merged.main();
             table.deliver(&hgrm(tag.unwrap_or("values"), total))?;
         }
         outputs.deliver_report(&MergedReport::from(&merged))?;
-        Ok(ExitCode::SUCCESS)
+        Ok(exit_code(merged.outcome()))
     }
 
     fn merge(&self, mut log: Option<&mut Log>) -> Result<Merged, LoadError> {
@@ -80,7 +86,9 @@ impl Merge {
 fn read(path: &Path) -> Result<hlog::Log, LoadError> {
     let error = |why| LoadError::Read { path: path.to_owned(), why };
     let bytes = fs::read(path).map_err(|source| error(source.to_string()))?;
-    hlog::Log::read(&bytes).map_err(|problem| error(problem.to_string()))
+    let mut log = hlog::Log::read(&bytes).map_err(|problem| error(problem.to_string()))?;
+    log.incomplete = log.incomplete.map(|why| format!("{}: {why}", path.display()));
+    Ok(log)
 }
 
 /// Counts would double.

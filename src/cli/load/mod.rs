@@ -7,6 +7,7 @@
 mod bounds;
 pub mod compare;
 mod destination;
+mod detached;
 pub mod error;
 pub mod find_max;
 pub mod measure;
@@ -57,7 +58,7 @@ Examples:
 
 Units: counts k, M, G; sizes KiB, MiB; durations ns, us, ms, s, m, h.
 Exit codes: 0 valid, 1 nothing could be measured or it could not be written, 2 usage, 3 an
-assertion missed, 4 the measurement is not valid."
+assertion missed, 4 the measurement is not valid, 5 interrupted before its time."
 )]
 pub struct Cli {
     #[command(subcommand)]

@@ -52,7 +52,8 @@ impl Results {
         let all = [Some(&outputs.report), table.as_ref(), log.as_ref(), picture];
         Destination::check_distinct(&all.into_iter().flatten().collect::<Vec<_>>())?;
         let history = picture.map(|_| History::of(config));
-        Ok(Self { outputs, table, log: log.map(Log::new), history })
+        let log = log.map(|log| log.detached().map(Log::new)).transpose()?;
+        Ok(Self { outputs, table, log, history })
     }
 
     /// An interval of the run.
@@ -71,14 +72,20 @@ impl Results {
     ///
     /// The first, when there were some.
     pub(super) fn deliver(self, found: &Report) -> Result<(), LoadError> {
+        // First what nothing can hold up.
+        let history = self.history.unwrap_or_default();
+        let report = self.outputs.deliver(found, |found| run_picture(found, history));
         let table = self.table.map(|table| {
             let is_open_loop = found.latency_ns.response.is_some();
             let name = if is_open_loop { "response" } else { "service" };
             table.deliver(&hgrm(name, found.main_latency()))
         });
-        let log = self.log.map(Log::finish);
-        let history = self.history.unwrap_or_default();
-        let report = self.outputs.deliver(found, |found| run_picture(found, history));
+        let log = self.log.map(|mut log| {
+            if found.verdict.interrupted {
+                log.write_incomplete(&found.verdict.reasons[0]);
+            }
+            log.finish()
+        });
         [Some(report), log, table].into_iter().flatten().collect()
     }
 }
@@ -98,6 +105,13 @@ impl Log {
     pub(super) fn write(&mut self, interval: &hlog::Logged<'_>) {
         if self.outcome.is_ok() {
             self.outcome = self.writer.write(interval);
+        }
+    }
+
+    /// Says why it is not all that was planned.
+    pub(super) fn write_incomplete(&mut self, why: &str) {
+        if self.outcome.is_ok() {
+            self.outcome = self.writer.write_incomplete(why);
         }
     }
 

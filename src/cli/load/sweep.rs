@@ -27,7 +27,8 @@ Examples:
   ringback-load sweep 127.0.0.1:65432 --rates 10k..100k:10k --svg sweep.svg
 
 Exit codes: 0 measured, 1 nothing could be measured, 2 usage, 3 an assertion missed at a rate that
-is valid, 4 no rate is valid, or replies were corrupted.")]
+is valid, 4 no rate is valid, replies were corrupted, or the server or this host gave up; 5
+interrupted.")]
 pub struct SweepCommand {
     /// Messages a second, as in 10k,20k,40k or 10k..100k:10k [default: doubling from 1k until a
     /// rate is not reached, then three rates before that one]

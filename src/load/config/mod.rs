@@ -56,6 +56,11 @@ pub struct Config {
     /// Open loop: for how long a thread polls instead of sleeping, before a message is due and
     /// after one was sent. Zero where the thread shares its CPU with the server.
     pub spin: Duration,
+    /// How long replies may take after the measured window, and servers to close.
+    pub timeout: Duration,
+    /// True if one message is exchanged before the load, so that a target which is no echo server is
+    /// told as such.
+    pub preflight: bool,
     /// Assertions on the run.
     pub assertions: Vec<Assertion>,
     /// Ends the run early when it is raised.
@@ -70,6 +75,9 @@ impl Config {
     /// Long enough to cover a timer's wake-up: on a virtual machine 20 to 50 µs, and 150 µs for one
     /// in a hundred.
     pub const SPIN: Duration = Duration::from_micros(200);
+
+    /// Longer than TCP takes to send twice again what was lost (RFC 6298: 1 s, then 2 s).
+    pub const TIMEOUT: Duration = Duration::from_secs(5);
 
     /// 64 connections in closed loop, 64-byte raw messages, 10 s after 1 s of warm-up, one thread.
     pub fn new(target: Target) -> Self {
@@ -90,6 +98,8 @@ impl Config {
             cpus: Vec::new(),
             seed: 1,
             spin: Self::SPIN,
+            timeout: Self::TIMEOUT,
+            preflight: false,
             assertions: Vec::new(),
             interrupt: Interrupt::default(),
         }

@@ -188,7 +188,7 @@ impl Attempt {
 }
 
 /// The first connection, and how long its handshake took.
-fn connect_first(
+pub(super) fn connect_first(
     addresses: &[SocketAddr],
     sources: &[IpAddr],
     interrupt: &Interrupt,

@@ -31,6 +31,8 @@ pub(crate) struct Connection {
     remaining: u64,
     leaving: Leaving,
     was_answered: bool,
+    /// When the last reply was complete; 0 before the first.
+    last_answer_ns: u64,
     /// True if the event loop was asked to report when the socket can take more.
     pub(crate) watches_writable: bool,
 }
@@ -74,6 +76,7 @@ impl Connection {
             remaining: messages,
             leaving: Leaving::No,
             was_answered: false,
+            last_answer_ns: 0,
             watches_writable: false,
         }
     }
@@ -206,9 +209,21 @@ impl Connection {
         self.wire.receive(bytes, &workload.pattern, length_of)
     }
 
-    /// Takes the oldest messages in flight, whose replies are complete.
-    pub(crate) fn take_answered(&mut self, messages: usize) -> impl Iterator<Item = Sent> {
-        self.was_answered |= messages > 0;
+    /// When the oldest message in flight was due, and the last reply before it was complete.
+    pub(crate) fn silence(&self) -> Option<(u64, u64)> {
+        self.in_flight.front().map(|oldest| (oldest.intended_ns, self.last_answer_ns))
+    }
+
+    /// Takes the oldest messages in flight, whose replies are complete at this time.
+    pub(crate) fn take_answered(
+        &mut self,
+        messages: usize,
+        now_ns: u64,
+    ) -> impl Iterator<Item = Sent> {
+        if messages > 0 {
+            self.was_answered = true;
+            self.last_answer_ns = now_ns;
+        }
         self.in_flight.drain(..messages)
     }
 

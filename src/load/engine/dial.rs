@@ -92,13 +92,24 @@ impl Dialer {
     }
 }
 
-/// The connection, non-blocking and without Nagle's delay, or why there is none.
+/// The connection, non-blocking and without Nagle's delay, or why there is none. One that leads
+/// from a socket to itself is refused, as nobody listens there.
 pub(crate) fn finish(socket: Socket) -> Result<TcpStream, Failure> {
     if let Some(error) = socket.take_error().map_err(|error| Failure::of(&error))? {
         return Err(Failure::of(&error));
     }
+    if is_own_peer(&socket) {
+        return Err(Failure::Errno(Errno::CONNREFUSED.raw_os_error()));
+    }
     socket.set_tcp_nodelay(true).map_err(|error| Failure::of(&error))?;
     Ok(socket.into())
+}
+
+/// Returns whether a SYN to a port without a listener met its own socket, which the kernel had given just
+/// that port: a simultaneous open (RFC 9293, 3.5) with nobody else.
+fn is_own_peer(socket: &Socket) -> bool {
+    let ends = socket.local_addr().ok().zip(socket.peer_addr().ok());
+    ends.is_some_and(|(local, peer)| local.as_socket() == peer.as_socket())
 }
 
 /// Returns whether the SYN was neither taken nor refused yet.
@@ -159,5 +170,20 @@ mod tests {
             }
         }
         assert!(Dialer::new("127.0.0.1:1".parse().unwrap(), &[ip("::1")]).is_none());
+    }
+
+    #[test]
+    fn a_socket_that_meets_itself_is_refused() {
+        for address in ["127.0.0.1", "::1"] {
+            let socket = open(ip(address)).unwrap();
+            if socket.bind(&SocketAddr::new(ip(address), 0).into()).is_err() {
+                continue;
+            }
+            let own = socket.local_addr().unwrap();
+            let _ = socket.connect(&own);
+            assert_eq!(socket.peer_addr().unwrap().as_socket(), own.as_socket());
+            let refused = Failure::Errno(Errno::CONNREFUSED.raw_os_error());
+            assert_eq!(finish(socket).unwrap_err(), refused);
+        }
     }
 }

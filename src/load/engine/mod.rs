@@ -7,6 +7,7 @@ mod deadlines;
 pub(crate) mod dial;
 mod pattern;
 pub(crate) mod poller;
+pub(crate) mod preflight;
 pub(crate) mod schedule;
 pub(crate) mod wire;
 pub(crate) mod worker;

@@ -75,6 +75,12 @@ impl<'scope> WorkerPool<'scope> {
         self.wake();
     }
 
+    /// Tells them to leave, whatever they still wait for.
+    pub(crate) fn abort(&self) {
+        self.control.abort();
+        self.wake();
+    }
+
     /// Wakes them to look at their control and the clock.
     pub(crate) fn wake(&self) {
         self.wakers.iter().for_each(Waker::wake);

@@ -1,11 +1,12 @@
 //! Warnings about a measurement that may be valid.
 
 use super::Evidence;
+use super::host::{self, Gravity};
 use super::pace::{Lateness, excused_by_stalls};
 use crate::load::config::Load;
 use crate::load::config::quantile::Quantile;
 use crate::load::format::{nanos, percent};
-use crate::load::record::recorder::Recorder;
+use crate::load::record::recorder::{CarriedOver, Recorder};
 
 /// A generator whose threads want to run for this share of the time is what limits a closed loop:
 /// it was hardly ever the server that it waited for.
@@ -15,19 +16,32 @@ const STARVED_FROM: f64 = 0.05;
 
 /// The warnings, the gravest first.
 pub(super) fn of(recorder: &Recorder, evidence: &Evidence) -> Vec<String> {
-    [interruption(evidence), starvation(evidence), limit(evidence), late_tail(recorder, evidence)]
-        .into_iter()
-        .flatten()
-        .collect()
+    let others = [
+        host::steal(evidence, Gravity::Notable),
+        host::hidden(evidence),
+        starvation(evidence),
+        limit(evidence),
+        late_tail(recorder, evidence),
+        carried_over(recorder, evidence),
+        host::stalls(recorder, Gravity::Notable),
+    ];
+    let of_server = host::of_server(evidence, Gravity::Notable);
+    of_server.into_iter().chain(others.into_iter().flatten()).collect()
 }
 
-fn interruption(evidence: &Evidence) -> Option<String> {
-    let Evidence { planned_ns, measured_ns, .. } = *evidence;
-    (measured_ns < planned_ns).then(|| {
+/// The message that waited longest was sent before the window.
+fn carried_over(recorder: &Recorder, evidence: &Evidence) -> Option<String> {
+    /// The tenth of the window: what is shorter may miss it by chance.
+    const WINDOW_PARTS: u64 = 10;
+    let CarriedOver { silent_connections, max_ns, .. } = recorder.carried_over;
+    let latencies = &recorder.latencies;
+    let longest_ns = latencies.service.max().max(latencies.response.max());
+    let is_notable = max_ns > longest_ns && max_ns >= evidence.measured_ns / WINDOW_PARTS;
+    (silent_connections == 0 && is_notable).then(|| {
         format!(
-            "the run was interrupted: {} of {} were measured",
-            nanos(measured_ns),
-            nanos(planned_ns)
+            "a message sent before the window was not answered for {}, longer than any that was \
+             sent in it: it is not in the latencies; measure for longer, or with --warmup 0s",
+            nanos(max_ns),
         )
     })
 }

@@ -2,7 +2,7 @@
 
 use crate::load::format::{count, counted, nanos};
 use crate::load::record::ending::Ending;
-use crate::load::record::recorder::Recorder;
+use crate::load::record::recorder::{CarriedOver, Recorder};
 
 /// Every connection is gone.
 pub(super) fn of_all(gone_after_ns: u64) -> String {
@@ -22,13 +22,19 @@ pub(super) fn of_connections(recorder: &Recorder) -> Vec<String> {
     failures.chain(endings).collect()
 }
 
+/// Connections that this host, not the server, did not make.
+pub(super) fn of_generator(recorder: &Recorder) -> Option<String> {
+    let mut own = recorder.connect_failures.keys().filter(|failure| failure.is_ours());
+    own.next().map(|failure| format!("the generator could not make all connections: {failure}"))
+}
+
 /// Messages that were not sent, not answered, or answered wrongly.
 pub(super) fn of_messages(recorder: &Recorder) -> Vec<String> {
     let totals = &recorder.totals;
     let mut reasons = Vec::new();
     if totals.lost > 0 {
         reasons.push(format!(
-            "{} of {} messages sent were lost: no reply within the drain, or before their \
+            "{} of {} messages sent were lost: no reply within --timeout of the window, or before their \
              connection ended",
             count(totals.lost),
             count(totals.sent),
@@ -52,6 +58,20 @@ pub(super) fn of_messages(recorder: &Recorder) -> Vec<String> {
         reasons.push("no message of the measured window was answered".to_owned());
     }
     reasons
+}
+
+/// Connections whose window is missing: they waited through it for a message sent before.
+pub(super) fn of_silent_connections(recorder: &Recorder) -> Option<String> {
+    let CarriedOver { silent_connections, max_ns, .. } = recorder.carried_over;
+    (silent_connections > 0).then(|| {
+        format!(
+            "{} of {} connections had no answer in the window: they waited up to {} for messages \
+             sent before it, which are not in the latencies; measure for longer, or with --warmup 0s",
+            count(silent_connections),
+            count(recorder.totals.connections),
+            nanos(max_ns),
+        )
+    })
 }
 
 fn describe(ending: Ending) -> String {

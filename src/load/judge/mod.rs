@@ -1,6 +1,7 @@
 //! The verdict on a measurement. Pure: evidence in, reasons out.
 
 mod advice;
+mod host;
 mod losses;
 mod pace;
 #[cfg(test)]
@@ -10,8 +11,11 @@ use hdrhistogram::Histogram;
 
 use crate::load::config::Load;
 use crate::load::config::assertion::{Assertion, AssertionResult, Measured};
+use crate::load::format::nanos;
 use crate::load::outcome::Outcome;
 use crate::load::record::recorder::Recorder;
+use crate::load::record::server_view::ServerView;
+use crate::load::record::waits::Waited;
 
 /// The verdict on a measurement.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +30,8 @@ pub(crate) struct Verdict {
     pub(crate) is_rate_reached: bool,
     /// The measurement's outcome.
     pub(crate) outcome: Outcome,
+    /// The resource that this host lacked to make the load, if it lacked one.
+    pub(crate) generator_fault: Option<String>,
 }
 
 impl Verdict {
@@ -55,6 +61,8 @@ impl Verdict {
         if known.iter().any(|(assertion, _)| !would_hold(assertion)) {
             self.outcome = match self.outcome {
                 Outcome::Passed | Outcome::Missed => Outcome::Missed,
+                Outcome::Incomplete => Outcome::Incomplete,
+                Outcome::HostAtFault => Outcome::HostAtFault,
                 _ => Outcome::ServerAtFault,
             };
         } else {
@@ -68,7 +76,7 @@ impl Verdict {
              longer",
             assertion.name,
         ));
-        if self.outcome != Outcome::ServerAtFault {
+        if matches!(self.outcome, Outcome::Passed | Outcome::Missed | Outcome::GeneratorLimited) {
             self.outcome = Outcome::TooFewSamples;
         }
     }
@@ -94,34 +102,89 @@ pub(crate) struct Evidence {
     pub(crate) ran_share: Option<f64>,
     /// Share of it that they were able to run while something else had their CPU.
     pub(crate) waited_share: Option<f64>,
+    /// True if the user ended the run before its time.
+    pub(crate) was_interrupted: bool,
     /// Length of the window that was planned.
     pub(crate) planned_ns: u64,
     /// Length of the window that was measured: less if the run was interrupted.
     pub(crate) measured_ns: u64,
+    /// Length of the warm-up before it.
+    pub(crate) warmup_ns: u64,
+    /// Most messages in flight on a connection.
+    pub(crate) depth: usize,
+    /// Open loop: messages that were due and not answered, at the beginning of the window, at times
+    /// evenly spread over it, and at its end.
+    pub(crate) backlogs: Vec<u64>,
+    /// The server as it was seen.
+    pub(crate) server: ServerView,
+    /// How long its threads waited for a CPU, where that can be seen.
+    pub(crate) server_waited: Option<Waited>,
+    /// Time of the window that its CPUs had nothing to run, added up.
+    pub(crate) server_idle_ns: u64,
+    /// CPUs that server and generator both use.
+    pub(crate) shared_cpus: Vec<usize>,
+    /// Time that a hypervisor kept the CPUs in use from running, each for so long on average, in
+    /// nanoseconds.
+    pub(crate) stolen_ns: Option<u64>,
     /// When the last connection was gone, since the run started, if that was before its end.
     pub(crate) gone_after_ns: Option<u64>,
 }
 
+impl Evidence {
+    /// Share of the window that the server waited for CPUs that others had.
+    pub(crate) fn server_waited_share(&self) -> Option<f64> {
+        let cpus_ns = self.measured_ns as f64 * self.server.cpus.len().max(1) as f64;
+        Some(self.server_waited?.share_for_others(cpus_ns, self.server_idle_ns))
+    }
+}
+
 /// Weighs the evidence of a whole run.
 pub(crate) fn judge(recorder: &Recorder, evidence: &Evidence) -> Verdict {
-    let mut reasons: Vec<String> = evidence.gone_after_ns.map(losses::of_all).into_iter().collect();
-    reasons.extend(losses::of_connections(recorder));
-    reasons.extend(losses::of_messages(recorder));
+    let of_host = host::reasons(recorder, evidence);
+    let mut of_server: Vec<String> =
+        evidence.gone_after_ns.map(losses::of_all).into_iter().collect();
+    of_server.extend(losses::of_connections(recorder));
+    of_server.extend(losses::of_messages(recorder));
+    of_server.extend(losses::of_silent_connections(recorder));
+    let is_whole = of_server.is_empty();
     let mut is_rate_reached = true;
-    let mut outcome = if reasons.is_empty() { Outcome::Passed } else { Outcome::ServerAtFault };
+    let mut of_generator = Vec::new();
     if let Load::Open { rate, arrival } = evidence.load {
-        let not_reached = pace::not_reached(recorder, rate, arrival);
+        let not_reached = pace::not_reached(recorder, evidence, rate, arrival);
         is_rate_reached = not_reached.is_none();
-        reasons.extend(not_reached);
-        if !is_rate_reached {
-            outcome = Outcome::ServerAtFault;
-        }
-        reasons.extend(pace::lateness(recorder));
-        reasons.extend(pace::no_headroom(evidence.busiest));
-        if outcome == Outcome::Passed && !reasons.is_empty() {
-            outcome = Outcome::GeneratorLimited;
-        }
+        of_server.extend(not_reached);
+        of_generator.extend(pace::lateness(recorder));
+        of_generator.extend(pace::no_headroom(evidence.busiest));
     }
-    let warnings = advice::of(recorder, evidence);
-    Verdict { reasons, warnings, is_rate_reached, outcome }
+    let outcome = if evidence.was_interrupted {
+        Outcome::Incomplete
+    } else if is_whole && !of_host.is_empty() {
+        // A server that could not run did not fail by being slow.
+        Outcome::HostAtFault
+    } else if !of_server.is_empty() {
+        Outcome::ServerAtFault
+    } else if !of_generator.is_empty() {
+        Outcome::GeneratorLimited
+    } else {
+        Outcome::Passed
+    };
+    let interruption = interruption(evidence).into_iter();
+    Verdict {
+        reasons: interruption.chain(of_host).chain(of_server).chain(of_generator).collect(),
+        warnings: advice::of(recorder, evidence),
+        is_rate_reached,
+        outcome,
+        generator_fault: losses::of_generator(recorder),
+    }
+}
+
+fn interruption(evidence: &Evidence) -> Option<String> {
+    let Evidence { was_interrupted, planned_ns, measured_ns, .. } = *evidence;
+    was_interrupted.then(|| {
+        format!(
+            "the run was interrupted: {} of {} were measured",
+            nanos(measured_ns),
+            nanos(planned_ns)
+        )
+    })
 }

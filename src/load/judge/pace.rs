@@ -2,13 +2,16 @@
 
 use hdrhistogram::Histogram;
 
+use super::Evidence;
 use crate::load::config::Arrival;
 use crate::load::config::quantile::Quantile;
-use crate::load::format::{nanos, percent};
+use crate::load::format::{count, nanos, percent};
 use crate::load::record::recorder::Recorder;
 
 /// The server must answer this share of the offered rate within the window.
 const MIN_ACHIEVED: f64 = 0.99;
+/// A backlog that grew by less says nothing, however steadily.
+const MIN_GROWTH: u64 = 10;
 /// The generator's own lateness may make up this share of a response time.
 const MAX_LATENESS: f64 = 0.25;
 /// Lateness that does not matter, whatever the latency: a few system calls' worth.
@@ -22,16 +25,67 @@ const MAX_EXCUSED_NS: u64 = 1_000_000;
 const MAX_BUSY: f64 = 0.9;
 
 /// The server fell behind.
-pub(super) fn not_reached(recorder: &Recorder, rate: u64, arrival: Arrival) -> Option<String> {
-    let achieved = achieved_share(recorder, rate, arrival);
-    (achieved < MIN_ACHIEVED).then(|| {
+pub(super) fn not_reached(
+    recorder: &Recorder,
+    evidence: &Evidence,
+    rate: u64,
+    arrival: Arrival,
+) -> Option<String> {
+    let achieved = achieved_share(recorder, evidence.warmup_ns, rate, arrival);
+    let backlog = Backlog::of(&evidence.backlogs);
+    let finding = if achieved < MIN_ACHIEVED {
         format!(
-            "the rate was not reached: {} of it was answered in time, at least {} must be; \
-             lower --rate or give the server more",
+            "{} of it was answered within the window, at least {} must be",
             percent(achieved),
             percent(MIN_ACHIEVED),
         )
-    })
+    } else if backlog.is_some_and(|backlog| backlog.grew_throughout) {
+        "the backlog grew all through the window".to_owned()
+    } else {
+        return None;
+    };
+    let backlog = backlog.map(|Backlog { at_start, at_end, .. }| {
+        let (at_start, at_end) = (count(at_start), count(at_end));
+        format!(
+            "; {at_start} messages were due and unanswered at its beginning, {at_end} at its end"
+        )
+    });
+    Some(format!(
+        "the rate was not reached: {finding}{}; {}",
+        backlog.unwrap_or_default(),
+        remedy(recorder, evidence.depth),
+    ))
+}
+
+/// What to do about a rate that is not reached: more in flight, where that is what was lacking.
+fn remedy(recorder: &Recorder, depth: usize) -> String {
+    if recorder.waited_for_room * 2 <= recorder.window_received {
+        return "lower --rate or give the server more".to_owned();
+    }
+    format!(
+        "the limit is --depth: most messages waited until fewer than {} were in flight on their \
+         connection; raise --depth or --connections, or lower --rate",
+        count(depth as u64),
+    )
+}
+
+/// What was due and not answered, over the window.
+#[derive(Debug, Clone, Copy)]
+struct Backlog {
+    at_start: u64,
+    at_end: u64,
+    grew_throughout: bool,
+}
+
+impl Backlog {
+    /// By chance each of six steps leads up in one of 5,040 windows; a pause at the end of one is
+    /// one step.
+    fn of(samples: &[u64]) -> Option<Self> {
+        let (at_start, at_end) = (*samples.first()?, *samples.last()?);
+        let is_up = samples.windows(2).all(|pair| pair[0] < pair[1]);
+        let grew_throughout = is_up && at_end - at_start >= MIN_GROWTH;
+        Some(Self { at_start, at_end, grew_throughout })
+    }
 }
 
 /// The generator's lateness is a good part of what it reports as the server's.
@@ -99,22 +153,23 @@ impl Lateness {
     }
 }
 
-/// The share of the offered messages that the server answered as they came.
+/// The share of the offered messages that the server answered within the window.
 ///
-/// A server that falls behind answers more and more of them after the window. In a steady state
-/// as many replies are late as there are early ones, to messages of the warm-up; without a warm-up
-/// as many as the shortest response time explains. Where messages come by chance, both numbers are
-/// chance as well: three standard deviations of their difference are allowed.
-fn achieved_share(recorder: &Recorder, rate: u64, arrival: Arrival) -> f64 {
-    if recorder.window_intended == 0 {
+/// In a steady state as many replies come to messages of the warm-up as are on the way at the end.
+/// Where the warm-up is shorter than the way, or there is none, more are on the way at the end: as
+/// many as the fastest message of the run explains, which found no queue. Where messages come by
+/// chance, both numbers are chance as well: three standard deviations of their difference are
+/// allowed.
+fn achieved_share(recorder: &Recorder, warmup_ns: u64, rate: u64, arrival: Arrival) -> f64 {
+    if recorder.window_intended == 0 || recorder.fastest_ns == u64::MAX {
         return 1.0;
     }
-    let in_transit = rate as f64 * recorder.latencies.response.min() as f64 / 1e9;
+    let unmatched_ns = recorder.fastest_ns.saturating_sub(warmup_ns);
+    let on_the_way = (rate as f64 * unmatched_ns as f64 / 1e9).ceil().max(1.0);
     let chance = match arrival {
         Arrival::Uniform => 0.0,
         Arrival::Poisson => 3.0 * ((recorder.early + recorder.late) as f64).sqrt(),
     };
-    let explained = recorder.early.max(in_transit.ceil() as u64) + chance as u64;
-    let behind = recorder.late.saturating_sub(explained);
-    recorder.window_received.saturating_sub(behind) as f64 / recorder.window_intended as f64
+    let answered = recorder.answered_in_window() as f64 + on_the_way + chance;
+    (answered / recorder.window_intended as f64).min(1.0)
 }

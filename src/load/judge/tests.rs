@@ -5,6 +5,7 @@ use crate::load::record::ending::Ending;
 use crate::load::record::failure::Failure;
 use crate::load::record::recorder::Sent;
 use crate::load::record::recorder::Window;
+use crate::load::record::server_view::Hidden;
 
 const WINDOW: Window = Window { start_ns: 0, end_ns: 1_000_000_000 };
 const RATE: u64 = 1000;
@@ -16,6 +17,15 @@ fn calm() -> Evidence {
         ran_share: Some(0.3),
         waited_share: Some(0.01),
         gone_after_ns: None,
+        was_interrupted: false,
+        warmup_ns: 0,
+        depth: 8,
+        backlogs: vec![],
+        server: ServerView { threads: Err(Hidden::ThisProcess), cpus: vec![0] },
+        server_waited: None,
+        server_idle_ns: 0,
+        shared_cpus: vec![],
+        stolen_ns: Some(0),
         planned_ns: WINDOW.length_ns(),
         measured_ns: WINDOW.length_ns(),
     }
@@ -65,6 +75,7 @@ fn a_calm_run_is_valid() {
         warnings: vec![],
         is_rate_reached: true,
         outcome: Outcome::Passed,
+        generator_fault: None,
     };
     assert_eq!(judge(&recorder, &calm()), expected);
 }
@@ -92,6 +103,16 @@ fn what_is_missing_or_wrong_is_counted() {
 }
 
 #[test]
+fn what_this_host_lacks_is_not_the_servers_fault() {
+    let mut recorder = open_loop(|_| 0, false, |_| 50_000);
+    recorder.fail_to_connect(Failure::Errno(libc::ECONNREFUSED), 1);
+    assert_eq!(judge(&recorder, &calm()).generator_fault, None);
+    recorder.fail_to_connect(Failure::Errno(libc::EADDRNOTAVAIL), 1);
+    let fault = judge(&recorder, &calm()).generator_fault.unwrap();
+    assert!(fault.contains("all local ports to the target are in use"), "{fault}");
+}
+
+#[test]
 fn a_server_that_falls_behind_does_not_reach_the_rate() {
     // Each reply takes 1.02 ms, one after the other, where 1 ms is offered.
     let behind = |percent: u64| move |message: u64| 1_000_000 + message * 10_000 * percent;
@@ -99,6 +120,66 @@ fn a_server_that_falls_behind_does_not_reach_the_rate() {
     assert!(only_reason(&recorder, &calm()).starts_with("the rate was not reached: 98."));
     let recorder = open_loop(|_| 0, false, behind(0));
     assert!(judge(&recorder, &calm()).is_valid());
+}
+
+/// A server of 500 a second that is offered 1000, from the beginning of a warm-up on: what it says
+/// of the window after that.
+fn overloaded(warmup_ms: u64) -> Recorder {
+    let window = Window {
+        start_ns: warmup_ms * 1_000_000,
+        end_ns: warmup_ms * 1_000_000 + WINDOW.length_ns(),
+    };
+    let mut recorder = Recorder::new(window, true);
+    for message in 0..warmup_ms + 1000 {
+        let (intended_ns, answered_ns) = (message * 1_000_000, (message + 1) * 2_000_000);
+        recorder.intend(intended_ns);
+        let sent = Sent { intended_ns, sent_ns: intended_ns, bytes: 64, waited_for_room: false };
+        recorder.receive(sent, answered_ns);
+    }
+    recorder
+}
+
+#[test]
+fn the_queue_of_a_warm_up_is_no_long_way() {
+    for warmup_ms in [0, 100, 1000, 3000] {
+        let recorder = overloaded(warmup_ms);
+        let evidence = Evidence { warmup_ns: warmup_ms * 1_000_000, ..calm() };
+        let reason = only_reason(&recorder, &evidence);
+        assert!(reason.starts_with("the rate was not reached: 50"), "{warmup_ms}: {reason}");
+        assert!(recorder.answered_in_window().abs_diff(500) <= 1, "{warmup_ms}");
+    }
+}
+
+#[test]
+fn a_long_way_after_a_warm_up_is_not_falling_behind() {
+    let mut recorder = open_loop(|_| 0, false, |_| 300_000_000);
+    // What the warm-up left on the way.
+    recorder.early = 300;
+    let warm = Evidence { warmup_ns: WINDOW.length_ns(), ..calm() };
+    assert!(judge(&recorder, &warm).is_valid());
+    recorder.early = 280;
+    assert!(only_reason(&recorder, &warm).starts_with("the rate was not reached: 98"));
+}
+
+#[test]
+fn a_backlog_that_grows_all_through_the_window_is_not_valid_however_slowly() {
+    let recorder = open_loop(|_| 0, false, |_| 50_000);
+    let of = |backlogs: &[u64]| Evidence { backlogs: backlogs.to_vec(), ..calm() };
+    let reason = only_reason(&recorder, &of(&[3, 5, 6, 8, 9, 11, 13]));
+    assert!(reason.contains("the backlog grew all through the window; 3 messages were due"));
+    assert!(!judge(&recorder, &of(&[3, 5, 6, 8, 9, 11, 13])).is_rate_reached);
+    for steady in [&[3, 5, 6, 8, 9, 11, 12], &[9, 5, 6, 8, 9, 11, 13], &[0, 0, 0, 0, 0, 0, 90]] {
+        assert!(judge(&recorder, &of(steady)).is_valid(), "{steady:?}");
+    }
+}
+
+#[test]
+fn depth_is_named_where_it_is_the_limit() {
+    let behind = |message: u64| 1_000_000 + message * 200_000;
+    let reason = only_reason(&open_loop(|_| 0, true, behind), &calm());
+    assert!(reason.contains("the limit is --depth: most messages waited until fewer than 8"));
+    let reason = only_reason(&open_loop(|_| 0, false, behind), &calm());
+    assert!(reason.ends_with("lower --rate or give the server more"), "{reason}");
 }
 
 #[test]
@@ -128,12 +209,13 @@ fn lag_counts_against_the_generator_only_while_a_slot_was_free() {
 }
 
 #[test]
-fn an_interruption_is_told_and_does_not_make_a_measurement_invalid() {
+fn an_interrupted_measurement_is_not_valid() {
     let recorder = open_loop(|_| 1_000, false, |_| 50_000);
-    let cut = Evidence { planned_ns: 10 * WINDOW.length_ns(), ..calm() };
-    let verdict = judge(&recorder, &cut);
-    assert!(verdict.is_valid());
-    assert_eq!(verdict.warnings, ["the run was interrupted: 1.00 s of 10.0 s were measured"]);
+    let cut = Evidence { was_interrupted: true, planned_ns: 10 * WINDOW.length_ns(), ..calm() };
+    assert_eq!(
+        only_reason(&recorder, &cut),
+        "the run was interrupted: 1.00 s of 10.0 s were measured"
+    );
 }
 
 #[test]
@@ -180,7 +262,7 @@ fn what_the_machine_makes_any_thread_late_is_excused_at_the_p99_and_told() {
     let [warning] = verdict.warnings.as_slice() else { panic!("{verdict:?}") };
     assert!(warning.contains("p99 response 240 µs measured, 50.0 µs without it"), "{warning}");
     assert!(only_reason(&run(210_000, 100_000), &calm()).contains("the p99 response"));
-    assert!(only_reason(&run(1_100_000, 50_000_000), &calm()).contains("the p99 response"));
+    assert!(only_reason(&run(1_100_000, 9_000_000), &calm()).contains("the p99 response"));
     assert!(
         only_reason(&open_loop(|_| 40_000, false, |_| 50_000), &calm()).contains("the median"),
         "no stall excuses what is late always"
@@ -267,7 +349,7 @@ fn chance_at_the_ends_of_the_window_is_not_falling_behind() {
     let mut recorder = open_loop(|_| 0, false, |_| 300_000_000);
     recorder.early = recorder.late - 17;
     let poisson = Load::Open { rate: RATE, arrival: Arrival::Poisson };
-    let by_chance = Evidence { load: poisson, ..calm() };
+    let by_chance = Evidence { load: poisson, warmup_ns: WINDOW.length_ns(), ..calm() };
     assert!(judge(&recorder, &by_chance).is_valid());
     recorder.late += 100;
     assert!(only_reason(&recorder, &by_chance).starts_with("the rate was not reached"));
@@ -280,6 +362,103 @@ fn a_generator_without_a_cpu_is_warned_of() {
     let verdict = judge(&recorder, &starved);
     assert!(verdict.is_valid());
     assert!(verdict.warnings[0].contains("waited for a CPU for 50 % of the time"));
+}
+
+/// A server on CPU 0 one of whose threads waited for this share of the window, while they ran for
+/// another, beside a generator on these CPUs.
+fn waiting(share: f64, ran: f64, shared_cpus: &[usize]) -> Evidence {
+    Evidence {
+        server_waited: Some(Waited { share, longest_ns: 45_000_000, ran_ns: (ran * 1e9) as u64 }),
+        shared_cpus: shared_cpus.to_vec(),
+        ..calm()
+    }
+}
+
+#[test]
+fn a_server_that_waits_for_its_cpu_is_told_and_then_invalid() {
+    let recorder = open_loop(|_| 0, false, |_| 50_000);
+    assert!(judge(&recorder, &waiting(0.019, 0.1, &[])).warnings.is_empty());
+    let verdict = judge(&recorder, &waiting(0.03, 0.1, &[]));
+    assert!(verdict.is_valid());
+    assert!(verdict.warnings[0].starts_with("the server waited 3"));
+    let reason = only_reason(&recorder, &waiting(0.61, 0.2, &[]));
+    assert!(reason.starts_with("the server waited 61 % of the time for CPU 0, once for 45.0 ms"));
+    // A server of many threads that has its CPU to itself waits for nobody else.
+    assert!(judge(&recorder, &waiting(0.61, 0.99, &[])).warnings.is_empty());
+    // Nor does one whose CPU takes long to wake.
+    let idle = Evidence { server_idle_ns: 890_000_000, ..waiting(0.61, 0.1, &[]) };
+    assert!(judge(&recorder, &idle).warnings.is_empty());
+}
+
+#[test]
+fn shared_cpus_are_named_before_what_comes_of_them() {
+    let recorder = open_loop(|_| 0, false, |_| 50_000);
+    let verdict = judge(&recorder, &waiting(0.0, 0.1, &[0]));
+    assert!(verdict.is_valid());
+    assert!(verdict.warnings[0].starts_with("the server and generator share CPU 0: "));
+    let verdict = judge(&recorder, &waiting(0.5, 0.1, &[0]));
+    let [first, second] = verdict.reasons.as_slice() else { panic!("{verdict:?}") };
+    assert!(first.contains("generator share CPU 0") && second.contains("waited 50 %"));
+    assert!(verdict.warnings.is_empty());
+}
+
+#[test]
+fn what_cannot_be_known_of_a_server_is_told_with_the_remedy() {
+    let recorder = open_loop(|_| 0, false, |_| 50_000);
+    for (hidden, words) in [
+        (Hidden::OtherHost, "it is on another host; compare /proc/PID/schedstat there"),
+        (Hidden::OtherUser, "run ringback-load as that user or as root"),
+    ] {
+        let server = ServerView { threads: Err(hidden), cpus: vec![] };
+        let verdict = judge(&recorder, &Evidence { server, ..calm() });
+        assert!(verdict.is_valid());
+        assert!(verdict.warnings[0].contains(words), "{verdict:?}");
+    }
+}
+
+#[test]
+fn stolen_time_is_told_and_then_invalid() {
+    let recorder = open_loop(|_| 0, false, |_| 50_000);
+    let stolen = |ms: u64| Evidence { stolen_ns: Some(ms * 1_000_000), ..calm() };
+    assert!(judge(&recorder, &stolen(19)).warnings.is_empty());
+    let verdict = judge(&recorder, &stolen(40));
+    assert!(verdict.is_valid() && verdict.warnings[0].starts_with("the hypervisor ran something"));
+    assert!(only_reason(&recorder, &stolen(110)).contains("for 11 % of the time"));
+    // Two ticks of a short window are chance.
+    let short = Evidence { measured_ns: 100_000_000, planned_ns: 100_000_000, ..stolen(20) };
+    assert!(judge(&recorder, &short).is_valid());
+}
+
+#[test]
+fn a_generator_that_stood_still_is_not_valid() {
+    // A second, of which a stall of 10 ms and so many milliseconds has its part.
+    let stalled = |ms: u64| {
+        let mut recorder = open_loop(|_| 0, false, |_| 50_000);
+        recorder.latencies.hiccup.record_n(50_000, 1000 - 10 - ms).unwrap();
+        recorder.latencies.hiccup.record_correct((10 + ms) * 1_000_000, 1_000_000).unwrap();
+        recorder
+    };
+    let closed_loop = Evidence { load: Load::Closed, ..calm() };
+    assert!(judge(&stalled(5), &closed_loop).warnings.is_empty());
+    let verdict = judge(&stalled(50), &closed_loop);
+    assert!(verdict.is_valid() && verdict.warnings[0].starts_with("the generator stood still"));
+    let reason = only_reason(&stalled(300), &closed_loop);
+    assert!(reason.starts_with("the generator stood still for 30"), "{reason}");
+}
+
+#[test]
+fn what_waited_since_before_the_window_is_told_where_it_is_the_longest() {
+    let mut recorder = open_loop(|_| 0, false, |_| 50_000);
+    recorder.carried_over.max_ns = 90_000_000;
+    assert!(judge(&recorder, &calm()).warnings.is_empty(), "less than a tenth of the window");
+    recorder.carried_over.max_ns = 200_000_000;
+    let verdict = judge(&recorder, &calm());
+    assert!(
+        verdict.warnings[0].starts_with("a message sent before the window was not answered for")
+    );
+    let slow = open_loop(|_| 0, false, |_| 300_000_000);
+    recorder.merge(&slow);
+    assert!(!judge(&recorder, &calm()).warnings.iter().any(|warning| warning.contains("before")));
 }
 
 #[test]

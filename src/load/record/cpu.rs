@@ -3,14 +3,14 @@
 
 use std::fs;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustix::process::Pid;
 
 use super::process_table;
 use crate::load::clock::nanos;
-use crate::sockets::Listeners;
-use crate::sys;
+use crate::sockets::{Listeners, numbers_in};
+use crate::{cpus, sys};
 
 /// Threads of this process, by kernel thread id.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,7 +27,7 @@ impl OwnThreads {
     }
 }
 
-/// The server's threads.
+/// The server's threads, where they are on this host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum ServerThreads {
     /// Some of this process.
@@ -51,6 +51,55 @@ impl ServerThreads {
         (!processes.is_empty()).then_some(Self::OfProcesses(processes))
     }
 
+    /// The directories of all of them in `/proc`, at the time of asking.
+    pub(crate) fn directories(&self) -> Vec<PathBuf> {
+        let of_process = |process: u32| {
+            let tasks = PathBuf::from(format!("/proc/{process}/task"));
+            numbers_in(&tasks).map(move |thread| tasks.join(thread.to_string()))
+        };
+        match self {
+            Self::Embedded(OwnThreads(threads)) => threads
+                .iter()
+                .map(|thread| PathBuf::from(format!("/proc/self/task/{thread}")))
+                .collect(),
+            Self::OfProcesses(processes) => processes
+                .iter()
+                .flat_map(|process| of_process(process.as_raw_pid().unsigned_abs()))
+                .collect(),
+            Self::OfGroup(leader) => process_table::group_of(*leader)
+                .iter()
+                .flat_map(|process| of_process(process.number()))
+                .collect(),
+        }
+    }
+
+    /// The process to name to people; `None` where it is this one.
+    pub(crate) fn process(&self) -> Option<Pid> {
+        match self {
+            Self::Embedded(_) => None,
+            Self::OfProcesses(processes) => processes.first().copied(),
+            Self::OfGroup(leader) => Some(*leader),
+        }
+    }
+
+    /// The CPUs that they use: those that some of them are bound to, if others are bound to none of
+    /// their own (a main thread, a log's); else all that they may.
+    pub(crate) fn cpus(&self) -> Vec<usize> {
+        let masks: Vec<Vec<usize>> = self
+            .directories()
+            .iter()
+            .filter_map(|directory| directory.file_name()?.to_str()?.parse().ok())
+            .filter_map(|thread| cpus::mask_of(Pid::from_raw(thread)?).ok())
+            .collect();
+        let widest = masks.iter().map(Vec::len).max().unwrap_or_default();
+        let narrower: Vec<usize> =
+            masks.iter().filter(|mask| mask.len() < widest).flatten().copied().collect();
+        let mut used = if narrower.is_empty() { masks.concat() } else { narrower };
+        used.sort_unstable();
+        used.dedup();
+        used
+    }
+
     /// CPU time used so far, in nanoseconds; `None` when none can be read.
     pub(crate) fn used_ns(&self) -> Option<u64> {
         match self {
@@ -70,18 +119,25 @@ pub(crate) struct CpuTime {
     pub(crate) used_ns: u64,
     /// Able to run, while something else had the CPU.
     pub(crate) waited_ns: u64,
+    /// How often they got one.
+    pub(crate) runs: u64,
 }
 
 impl CpuTime {
-    /// The first two fields of a `schedstat` file (`proc_pid_schedstat(5)`).
-    fn read(schedstat: &Path) -> Option<Self> {
+    /// The three fields of a `schedstat` file (`proc_pid_schedstat(5)`).
+    pub(crate) fn read(schedstat: &Path) -> Option<Self> {
         let text = fs::read_to_string(schedstat).ok()?;
         let mut fields = text.split_whitespace().map(|field| field.parse().ok());
-        Some(Self { used_ns: fields.next()??, waited_ns: fields.next()?? })
+        let mut next = || fields.next()?;
+        Some(Self { used_ns: next()?, waited_ns: next()?, runs: next()? })
     }
 
     fn add(self, other: Self) -> Self {
-        Self { used_ns: self.used_ns + other.used_ns, waited_ns: self.waited_ns + other.waited_ns }
+        Self {
+            used_ns: self.used_ns + other.used_ns,
+            waited_ns: self.waited_ns + other.waited_ns,
+            runs: self.runs + other.runs,
+        }
     }
 
     /// The time since an earlier reading; `None` when a thread that ended took its time with it.
@@ -89,6 +145,7 @@ impl CpuTime {
         Some(Self {
             used_ns: self.used_ns.checked_sub(earlier.used_ns)?,
             waited_ns: self.waited_ns.checked_sub(earlier.waited_ns)?,
+            runs: self.runs.checked_sub(earlier.runs)?,
         })
     }
 }

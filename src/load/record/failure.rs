@@ -22,6 +22,16 @@ pub(crate) enum Failure {
 pub(crate) type Failures = BTreeMap<Failure, u64>;
 
 impl Failure {
+    /// Returns whether this host lacked something, whatever the server does.
+    pub(crate) fn is_ours(self) -> bool {
+        let lacking =
+            [Errno::ADDRNOTAVAIL, Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM];
+        match self {
+            Self::TimedOut => false,
+            Self::Errno(number) => lacking.contains(&Errno::from_raw_os_error(number)),
+        }
+    }
+
     pub(crate) fn of(error: &io::Error) -> Self {
         // Every error of a system call has a number.
         Self::Errno(error.raw_os_error().unwrap_or_default())

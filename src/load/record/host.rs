@@ -62,16 +62,32 @@ impl Host {
 /// Time in nanoseconds since the machine started that the hypervisor kept these CPUs from running,
 /// added up; `None` where the kernel does not tell.
 pub(crate) fn stolen_ns(cpus: &[usize]) -> Option<u64> {
-    stolen_ticks(&fs::read_to_string("/proc/stat").ok()?, cpus)
+    nanos_of(field::STEAL, cpus)
+}
+
+/// The same of time that they had nothing to run.
+pub(crate) fn idle_ns(cpus: &[usize]) -> Option<u64> {
+    Some(nanos_of(field::IDLE, cpus)? + nanos_of(field::IOWAIT, cpus)?)
+}
+
+/// Places of the numbers in a CPU's line (`proc_stat(5)`).
+mod field {
+    pub(crate) const IDLE: usize = 3;
+    pub(crate) const IOWAIT: usize = 4;
+    pub(crate) const STEAL: usize = 7;
+}
+
+fn nanos_of(field: usize, cpus: &[usize]) -> Option<u64> {
+    ticks(&fs::read_to_string("/proc/stat").ok()?, field, cpus)
         .map(|ticks| ticks * (1_000_000_000 / rustix::param::clock_ticks_per_second()))
 }
 
-/// The sum of the eighth numbers of the CPUs' lines (`proc_stat(5)`).
-fn stolen_ticks(stat: &str, cpus: &[usize]) -> Option<u64> {
+/// The sum of a field over the CPUs' lines.
+fn ticks(stat: &str, field: usize, cpus: &[usize]) -> Option<u64> {
     let of_cpu = |line: &str| -> Option<u64> {
         let mut fields = line.strip_prefix("cpu")?.split(' ');
         let is_asked_for = cpus.contains(&fields.next()?.parse().ok()?);
-        is_asked_for.then(|| fields.nth(7)?.parse().ok())?
+        is_asked_for.then(|| fields.nth(field)?.parse().ok())?
     };
     stat.lines().filter_map(of_cpu).reduce(|sum, ticks| sum + ticks)
 }
@@ -115,10 +131,11 @@ mod tests {
     fn stolen_time_is_that_of_the_cpus_asked_for() {
         let stat = "cpu  100 2 30 4000 5 0 6 77 0 0\ncpu0 50 1 15 2000 2 0 3 38 0 0\n\
                     cpu1 25 1 15 2000 2 0 3 39 0 0\ncpu12 25 0 0 0 0 0 0 40 0 0\nintr 7 0\n";
-        assert_eq!(stolen_ticks(stat, &[0]), Some(38));
-        assert_eq!(stolen_ticks(stat, &[1, 12]), Some(79));
-        assert_eq!(stolen_ticks(stat, &[2]), None);
-        assert_eq!(stolen_ticks("cpu0 100 2 30 4000\n", &[0]), None);
+        assert_eq!(ticks(stat, field::STEAL, &[0]), Some(38));
+        assert_eq!(ticks(stat, field::STEAL, &[1, 12]), Some(79));
+        assert_eq!(ticks(stat, field::STEAL, &[2]), None);
+        assert_eq!(ticks(stat, field::IDLE, &[0, 1]), Some(4000));
+        assert_eq!(ticks("cpu0 100 2 30 4000\n", field::STEAL, &[0]), None);
     }
 
     #[test]

@@ -5,9 +5,8 @@
 //! scheduler with more threads than CPUs) will have kept others waiting: what a latency
 //! distribution shows at that size may be the machine's, not the server's.
 //!
-//! A thousand wake-ups a second of a few microseconds each are the price. The thread stays off the
-//! CPUs that the run is pinned to where there are others, because it must not disturb what it is to
-//! explain. Where there are none it runs wherever there is room, and a busy CPU shows as well.
+//! There is a thread on each CPU that the server or the generator uses: beside them all would be
+//! calm. A thousand wake-ups a second of a few microseconds each are the price.
 
 use std::io;
 use std::num::NonZeroU64;
@@ -22,7 +21,6 @@ use super::latencies::Latencies;
 use super::seconds::IntervalSender;
 use crate::cpus;
 use crate::load::clock::{Clock, nanos};
-use crate::load::config::{Config, Server};
 use crate::load::control::RunControl;
 
 /// How long the thread sleeps: the coarsest stall that can go unnoticed.
@@ -30,8 +28,8 @@ const INTERVAL: Duration = Duration::from_millis(1);
 
 /// The parts of the thread.
 pub(crate) struct Init<'run> {
-    /// Where it runs; anywhere if there are none.
-    pub(crate) cpus: Vec<usize>,
+    /// Where it runs; anywhere if there is none.
+    pub(crate) cpu: Option<usize>,
     /// When the measured window begins.
     pub(crate) start_ns: u64,
     pub(crate) control: &'run RunControl,
@@ -50,7 +48,7 @@ pub(crate) fn start<'scope, 'run: 'scope>(
     started: Receiver<Clock>,
 ) -> io::Result<ScopedJoinHandle<'scope, ()>> {
     let body = move || {
-        take_place(&init.cpus);
+        take_place(init.cpu);
         if let Ok(clock) = started.recv() {
             measure(init, clock);
         }
@@ -86,19 +84,18 @@ fn record_stall(histogram: &mut Histogram<u64>, late_ns: u64) {
         .expect("the value is within the histogram's bounds");
 }
 
-/// CPUs to which nothing of the run is pinned; empty if there are none.
-pub(crate) fn free_cpus(config: &Config, allowed: &[usize]) -> Vec<usize> {
-    let of_server: &[usize] = match &config.server {
-        Server::Started { cpus, .. } | Server::Embedded { cpus, .. } => cpus,
-        Server::External => &[],
-    };
-    let is_taken = |cpu: &usize| config.cpus.contains(cpu) || of_server.contains(cpu);
-    allowed.iter().copied().filter(|cpu| !is_taken(cpu)).collect()
+/// Where a thread each is to look: on the CPUs in use, on so many as tell of all.
+pub(crate) fn sampled(in_use: &[usize]) -> Vec<Option<usize>> {
+    /// Each costs some 5 µs in every millisecond.
+    const MAX_SAMPLED: usize = 8;
+    in_use.iter().copied().map(Some).take(MAX_SAMPLED).collect()
 }
 
 /// The thread may run elsewhere and with coarser timers; it tells more than none.
-fn take_place(cpus: &[usize]) {
-    let _ = cpus::run_on(cpus);
+fn take_place(cpu: Option<usize>) {
+    if let Some(cpu) = cpu {
+        let _ = cpus::run_on(&[cpu]);
+    }
     let _ = set_current_timer_slack(NonZeroU64::new(1));
 }
 
@@ -107,7 +104,6 @@ mod tests {
     use std::sync::mpsc;
 
     use super::*;
-    use crate::load::config::Target;
     use crate::load::record::latencies::histogram;
     use crate::load::record::seconds::Collector;
 
@@ -132,7 +128,7 @@ mod tests {
         let (start_thread, started) = mpsc::channel();
         thread::scope(|scope| {
             let sender = collector.sender();
-            let init = Init { cpus: vec![], start_ns: WINDOW_NS, control: &control, sender };
+            let init = Init { cpu: None, start_ns: WINDOW_NS, control: &control, sender };
             let thread = start(scope, init, started).unwrap();
             start_thread.send(Clock::starting_now()).unwrap();
             thread.join().unwrap();
@@ -151,18 +147,8 @@ mod tests {
         drop(start_thread);
         thread::scope(|scope| {
             let sender = Collector::new(0).sender();
-            start(scope, Init { cpus: vec![], start_ns: 0, control: &control, sender }, started)
+            start(scope, Init { cpu: None, start_ns: 0, control: &control, sender }, started)
                 .unwrap();
         });
-    }
-
-    #[test]
-    fn pinned_cpus_are_left_alone_where_there_are_others() {
-        let mut config = Config::new(Target::at("127.0.0.1:1".parse().unwrap()));
-        config.cpus = vec![0];
-        assert_eq!(free_cpus(&config, &[0, 1, 2, 3]), [1, 2, 3]);
-        config.server = Server::Embedded { thread_ids: vec![], cpus: vec![2] };
-        assert_eq!(free_cpus(&config, &[0, 1, 2, 3]), [1, 3]);
-        assert!(free_cpus(&config, &[0, 2]).is_empty());
     }
 }

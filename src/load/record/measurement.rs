@@ -6,6 +6,8 @@ use super::cpu::CpuTime;
 use super::failure::Failures;
 use super::latencies::Latencies;
 use super::recorder::{Recorder, Window};
+use super::server_view::ServerView;
+use super::waits::Waited;
 
 /// The raw result of a run, for the report.
 pub(crate) struct Measurement {
@@ -21,6 +23,16 @@ pub(crate) struct Measurement {
     pub(crate) was_interrupted: bool,
     /// When no connection was left, if that was before the window's end.
     pub(crate) gone_after_ns: Option<u64>,
+    /// Messages that were due and not answered: at the beginning of the measured window, and at the
+    /// end of each of its parts.
+    pub(crate) backlogs: Vec<u64>,
+    pub(crate) server: ServerView,
+    /// How long its threads waited for a CPU in the window, where that can be seen.
+    pub(crate) server_waited: Option<Waited>,
+    /// How many CPUs server and generator use together.
+    pub(crate) cpus_in_use: u64,
+    /// CPUs that they both use.
+    pub(crate) shared_cpus: Vec<usize>,
     /// At the beginning and at the end of the measured window.
     pub(crate) before: Samples,
     pub(crate) after: Samples,
@@ -34,4 +46,8 @@ pub(crate) struct Samples {
     pub(crate) server_ns: Option<u64>,
     pub(crate) generator: Option<CpuTime>,
     pub(crate) stolen_ns: Option<u64>,
+    /// Stolen time of the CPUs in use alone.
+    pub(crate) stolen_in_use_ns: Option<u64>,
+    /// Time that the server's CPUs had nothing to run, added up.
+    pub(crate) server_idle_ns: Option<u64>,
 }

@@ -1,5 +1,6 @@
 //! Records of a run: histograms and counters, second by second, and what its host did.
 
+pub(crate) mod counters;
 pub(crate) mod cpu;
 pub(crate) mod ending;
 pub(crate) mod failure;
@@ -11,4 +12,6 @@ pub(crate) mod measurement;
 pub(crate) mod process_table;
 pub(crate) mod recorder;
 pub(crate) mod seconds;
+pub(crate) mod server_view;
+pub(crate) mod waits;
 pub(crate) mod watch;

@@ -30,8 +30,36 @@ impl Window {
         self.end_ns.saturating_sub(self.start_ns)
     }
 
+    /// The ends of so many equal parts of it.
+    pub(crate) fn parts(self, parts: u64) -> impl Iterator<Item = u64> {
+        let length_ns = self.length_ns();
+        (1..=parts).map(move |part| {
+            self.start_ns + length_ns / parts * part + length_ns % parts * part / parts
+        })
+    }
+
     fn contains(&self, time_ns: u64) -> bool {
         (self.start_ns..self.end_ns).contains(&time_ns)
+    }
+}
+
+/// Messages that were due before the measured window and not answered before it. Their latencies are
+/// not among those of the window.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct CarriedOver {
+    /// How many of them were answered, in the window or after it.
+    pub messages: u64,
+    /// The longest time from the intended send to the reply, or to the end of the drain, of any.
+    pub max_ns: u64,
+    /// Connections that waited for the reply to such a message all through the window.
+    pub silent_connections: u64,
+}
+
+impl AddAssign for CarriedOver {
+    fn add_assign(&mut self, other: Self) {
+        self.messages += other.messages;
+        self.max_ns = self.max_ns.max(other.max_ns);
+        self.silent_connections += other.silent_connections;
     }
 }
 
@@ -98,12 +126,19 @@ pub(crate) struct Recorder {
     pub(crate) window_intended: u64,
     /// Of those, the ones answered, whenever the reply came.
     pub(crate) window_received: u64,
-    /// Payload bytes of those answered.
-    pub(crate) window_bytes: u64,
+    /// Payload bytes of the replies that came in the window.
+    pub(crate) answered_bytes: u64,
     /// Of those, the ones answered after the window.
     pub(crate) late: u64,
     /// Messages intended before the window and answered in it.
     pub(crate) early: u64,
+    /// What the window began with.
+    pub(crate) carried_over: CarriedOver,
+    /// Open loop: messages of the window that found no room when they were due.
+    pub(crate) waited_for_room: u64,
+    /// The shortest time from an intended send to its reply, of the whole run: what a message takes
+    /// that finds no queue.
+    pub(crate) fastest_ns: u64,
     /// Time in the window in which the thread had nothing to do.
     pub(crate) idle_ns: u64,
     /// Of those, the ones that were not handed over; after merging all.
@@ -122,9 +157,12 @@ impl Recorder {
             totals: Totals::default(),
             window_intended: 0,
             window_received: 0,
-            window_bytes: 0,
+            answered_bytes: 0,
             late: 0,
             early: 0,
+            carried_over: CarriedOver::default(),
+            waited_for_room: 0,
+            fastest_ns: u64::MAX,
             idle_ns: 0,
             latencies: Box::default(),
             endings: BTreeMap::new(),
@@ -156,13 +194,22 @@ impl Recorder {
     /// The reply to this message is complete.
     pub(crate) fn receive(&mut self, sent: Sent, received_ns: u64) {
         self.totals.received += 1;
+        self.fastest_ns = self.fastest_ns.min(received_ns.saturating_sub(sent.intended_ns));
+        let is_answered_in_window = self.window.contains(received_ns);
+        if is_answered_in_window {
+            self.answered_bytes += u64::from(sent.bytes);
+        }
         if !self.window.contains(sent.intended_ns) {
-            self.early += u64::from(self.window.contains(received_ns));
+            self.early += u64::from(is_answered_in_window);
+            if sent.intended_ns < self.window.start_ns && received_ns >= self.window.start_ns {
+                self.carried_over.messages += 1;
+                self.carry_over(sent.intended_ns, received_ns);
+            }
             return;
         }
         self.window_received += 1;
-        self.window_bytes += u64::from(sent.bytes);
-        self.late += u64::from(received_ns >= self.window.end_ns);
+        self.late += u64::from(!is_answered_in_window);
+        self.waited_for_room += u64::from(sent.waited_for_room);
         let latencies = &mut *self.latencies;
         latencies.service.saturating_record(received_ns.saturating_sub(sent.sent_ns));
         if self.is_open_loop {
@@ -173,6 +220,26 @@ impl Recorder {
             let own_lag_ns = if sent.waited_for_room { 0 } else { lag_ns };
             latencies.without_lag.saturating_record(response_ns.saturating_sub(own_lag_ns));
         }
+    }
+
+    /// A connection has its first answer since some time, or will have none: the oldest message that
+    /// it waited for was due at a time.
+    pub(crate) fn break_silence(&mut self, intended_ns: u64, last_answer_ns: u64, now_ns: u64) {
+        let Window { start_ns, end_ns } = self.window;
+        if intended_ns < start_ns && last_answer_ns < start_ns && now_ns >= end_ns {
+            self.carried_over.silent_connections += 1;
+            self.carry_over(intended_ns, now_ns);
+        }
+    }
+
+    fn carry_over(&mut self, intended_ns: u64, now_ns: u64) {
+        let took_ns = now_ns.saturating_sub(intended_ns);
+        self.carried_over.max_ns = self.carried_over.max_ns.max(took_ns);
+    }
+
+    /// Replies that came in the window.
+    pub(crate) fn answered_in_window(&self) -> u64 {
+        self.window_received - self.late + self.early
     }
 
     /// The thread waited from one time to the other.
@@ -206,9 +273,12 @@ impl Recorder {
         self.totals += other.totals;
         self.window_intended += other.window_intended;
         self.window_received += other.window_received;
-        self.window_bytes += other.window_bytes;
+        self.answered_bytes += other.answered_bytes;
         self.late += other.late;
         self.early += other.early;
+        self.carried_over += other.carried_over;
+        self.waited_for_room += other.waited_for_room;
+        self.fastest_ns = self.fastest_ns.min(other.fastest_ns);
         self.idle_ns += other.idle_ns;
         self.latencies.add(&other.latencies);
         for (ending, count) in &other.endings {

@@ -35,6 +35,15 @@ impl Report {
             waited_share: usage.generator_waited_share(),
             planned_ns: nanos(config.duration),
             measured_ns: nanos(measured),
+            was_interrupted: measurement.was_interrupted,
+            warmup_ns: nanos(config.warmup),
+            depth: config.depth,
+            backlogs: measurement.backlogs.clone(),
+            server: measurement.server.clone(),
+            server_waited: measurement.server_waited,
+            server_idle_ns: usage.server_idle_ns.unwrap_or(0),
+            shared_cpus: measurement.shared_cpus.clone(),
+            stolen_ns: usage.stolen_in_use_ns.map(|ns| ns / measurement.cpus_in_use),
             gone_after_ns: measurement.gone_after_ns,
         };
         let (address, interrupted) = (measurement.address, measurement.was_interrupted);
@@ -72,9 +81,12 @@ impl Report {
                 send_lag: of_open_loop(&latency.send_lag),
                 connect: config.reconnect.map(|_| Percentiles::from(&latency.connect)),
             },
-            server_cpu: usage
-                .server_ns_per_message()
-                .map(|cpu_ns_per_message| ServerCpu { cpu_ns_per_message }),
+            carried_over: recorder.carried_over,
+            server_cpu: usage.server_ns_per_message().map(|cpu_ns_per_message| ServerCpu {
+                cpu_ns_per_message,
+                waited_share: evidence.server_waited_share(),
+                longest_wait_ns: evidence.server_waited.map(|waited| waited.longest_ns),
+            }),
             verdict: Verdict {
                 valid: false,
                 outcome: verdict.outcome,
@@ -86,6 +98,7 @@ impl Report {
                 measured_ns: nanos(measured),
                 rate_reached: verdict.is_rate_reached,
             },
+            generator_fault: verdict.generator_fault.clone(),
             latency: *recorder.latencies,
         };
         report.judge(config, verdict);
@@ -96,7 +109,9 @@ impl Report {
     fn judge(&mut self, config: &Config, mut verdict: judge::Verdict) {
         let assertions = &config.assertions;
         let (latency, messages_per_s) = (self.main_latency(), self.throughput.messages_per_s);
-        let check = |assertion: &Assertion| assertion.check(latency, messages_per_s);
+        let carried_over_ns = self.carried_over.max_ns;
+        let check =
+            |assertion: &Assertion| assertion.check(latency, carried_over_ns, messages_per_s);
         let results: Vec<_> = assertions.iter().map(check).collect();
         let without_lag = (config.load != Load::Closed).then_some(&self.latency.without_lag);
         verdict.evaluate(assertions, &results, without_lag);
@@ -137,8 +152,8 @@ fn merged(measurement: Measurement) -> Recorder {
 fn throughput(measured: Duration, is_open_loop: bool, recorder: &Recorder) -> Throughput {
     let seconds = measured.as_secs_f64();
     Throughput {
-        messages_per_s: recorder.window_received as f64 / seconds,
-        bytes_per_s: recorder.window_bytes as f64 / seconds,
+        messages_per_s: recorder.answered_in_window() as f64 / seconds,
+        bytes_per_s: recorder.answered_bytes as f64 / seconds,
         offered_per_s: is_open_loop.then(|| recorder.window_intended as f64 / seconds),
     }
 }

@@ -15,7 +15,7 @@ use crate::load::config::{self, Arrival, Load, Protocol, Server};
 use crate::load::outcome::Outcome;
 use crate::load::record::host::Host;
 use crate::load::record::latencies::Latencies;
-use crate::load::record::recorder::Totals;
+use crate::load::record::recorder::{CarriedOver, Totals};
 
 /// Names this form of the report; a change that breaks readers gets another.
 pub const SCHEMA: &str = "ringback-load/1";
@@ -36,14 +36,20 @@ pub struct Report {
     pub host: HostUse,
     /// Counters of the whole run, warm-up and drain included.
     pub totals: Totals,
-    /// Rates of the messages intended in the measured window, over its length.
+    /// Rates of the measured window.
     pub throughput: Throughput,
     /// Latencies of the messages intended in the measured window, in nanoseconds.
     pub latency_ns: LatencyNs,
+    /// Messages that were due before the window and not answered before it.
+    #[serde(default)]
+    pub carried_over: CarriedOver,
     /// CPU time of the server, where its threads are known.
     pub server_cpu: Option<ServerCpu>,
     /// True if the numbers may be used.
     pub verdict: Verdict,
+    /// The resource that this host lacked to make the load, if it lacked one.
+    #[serde(skip)]
+    pub(in crate::load) generator_fault: Option<String>,
     /// The whole distributions behind `latency_ns`; empty in a report that was read back.
     #[serde(skip)]
     pub latency: Latencies,
@@ -118,6 +124,12 @@ pub struct Settings {
     pub arrival: Option<Arrival>,
     /// Most messages in flight on a connection.
     pub depth: usize,
+    /// How long replies were awaited after the measured window.
+    #[serde(default)]
+    pub timeout_ns: u64,
+    /// True if one message was exchanged before the load.
+    #[serde(default)]
+    pub preflight: bool,
     /// Generator threads.
     pub threads: usize,
     /// CPUs that they were pinned to; none if they were not.
@@ -148,6 +160,8 @@ impl From<&config::Config> for Settings {
             rate_per_s,
             arrival,
             depth: config.depth,
+            timeout_ns: nanos(config.timeout),
+            preflight: config.preflight,
             threads: config.threads,
             cpus: config.cpus.clone(),
             server_cpus: match &config.server {
@@ -182,7 +196,7 @@ pub struct HostUse {
     pub hiccup_ns: Percentiles,
 }
 
-/// Rates of the messages intended in the measured window, over its length.
+/// Rates in the measured window, over its length. Replies that came after it are no part of them.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Throughput {
     /// Replies a second.
@@ -264,6 +278,11 @@ impl From<&Histogram<u64>> for Percentiles {
 pub struct ServerCpu {
     /// For each message in the measured window.
     pub cpu_ns_per_message: f64,
+    /// Share of the window that its threads waited for a CPU that others had, of the one that waited
+    /// most; null where it cannot be known.
+    pub waited_share: Option<f64>,
+    /// The longest of their waits was at least so long.
+    pub longest_wait_ns: Option<u64>,
 }
 
 /// The verdict on a run.

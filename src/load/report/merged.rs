@@ -36,6 +36,8 @@ pub struct MergedReport<'a> {
     start: String,
     /// From there to the end of the last one.
     duration_ns: u64,
+    /// A sentence for each log that is not complete.
+    incomplete: &'a [String],
     /// All samples of each tag.
     latency_ns: BTreeMap<&'a str, Percentiles>,
     #[serde(skip)]
@@ -50,6 +52,7 @@ impl<'a> From<&'a Merged> for MergedReport<'a> {
             intervals: merged.intervals,
             start: humantime::format_rfc3339_millis(merged.start).to_string(),
             duration_ns: clock::nanos(duration(merged)),
+            incomplete: &merged.incomplete,
             latency_ns: merged
                 .totals
                 .iter()
@@ -80,7 +83,11 @@ impl fmt::Display for MergedReport<'_> {
         write_picture(out, title, main)?;
         let samples = self.rows().into_iter();
         let samples = samples.map(|(name, latency)| format!("{} {name}", count(latency.count)));
-        writeln!(out, "\nSamples      {}", samples.collect::<Vec<_>>().join(", "))
+        writeln!(out, "\nSamples      {}", samples.collect::<Vec<_>>().join(", "))?;
+        if !self.incomplete.is_empty() {
+            writeln!(out, "Verdict      {}", self.merged.outcome().verdict())?;
+        }
+        self.incomplete.iter().try_for_each(|why| writeln!(out, "  - {why}"))
     }
 }
 

@@ -31,6 +31,15 @@ impl Probe {
         self.run.as_ref().map_or(Outcome::ServerAtFault, |run| run.verdict.outcome)
     }
 
+    /// The reason why further probes would tell nothing of the server's limits: it is gone or answers
+    /// no more, or this host ran out of what a connection takes.
+    pub(in crate::load) fn fault(&self) -> Option<String> {
+        match &self.run {
+            Some(run) => run.generator_fault.clone(),
+            None => self.reasons.first().cloned(),
+        }
+    }
+
     /// Returns whether the server answered as much as it was offered, in time.
     pub fn is_rate_reached(&self) -> bool {
         self.run.as_ref().is_some_and(|run| run.verdict.rate_reached)
@@ -57,6 +66,16 @@ impl SeriesVerdict {
         interrupted: bool,
     ) -> Self {
         Self { valid: reasons.is_empty(), reasons, warnings, interrupted }
+    }
+
+    /// The outcome of the series, whose assertions are missed or not.
+    pub(in crate::load) fn outcome(&self, is_missed: bool) -> Outcome {
+        match (self.interrupted, self.valid, is_missed) {
+            (true, _, _) => Outcome::Incomplete,
+            (false, false, _) => Outcome::ServerAtFault,
+            (false, true, true) => Outcome::Missed,
+            (false, true, false) => Outcome::Passed,
+        }
     }
 }
 

@@ -127,18 +127,14 @@ impl fmt::Display for SearchReport {
             writeln!(out, "{:<8} {}  {result}", probe.purpose.name(), row(&probe.probe))?;
         }
         self.write_bracket(out)?;
-        write_verdict(out, &self.verdict.reasons, &self.verdict.warnings)
+        write_verdict(out, self.outcome(), &self.verdict.reasons, &self.verdict.warnings)
     }
 }
 
 impl SearchReport {
     /// The outcome: missed if no rate passed.
     pub fn outcome(&self) -> Outcome {
-        match (self.verdict.valid, self.bracket.highest_passed_per_s) {
-            (false, _) => Outcome::ServerAtFault,
-            (true, None) => Outcome::Missed,
-            (true, Some(_)) => Outcome::Passed,
-        }
+        self.verdict.outcome(self.bracket.highest_passed_per_s.is_none())
     }
 
     fn write_bracket(&self, out: &mut impl Write) -> fmt::Result {

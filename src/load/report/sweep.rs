@@ -54,10 +54,8 @@ pub(in crate::load) const KNEE_FACTOR: u64 = 3;
 /// Lines of at most 110 columns, except where a name or a reason is longer.
 impl fmt::Display for SweepReport {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let note = self.verdict.interrupted.then(|| "interrupted before the last rate".to_owned());
-        let note: Vec<_> = note.map(|note| ("note", note)).into_iter().collect();
         let setting = (self.target.as_ref(), &self.config, &self.host);
-        write_setting(out, "sweep", setting, &note)?;
+        write_setting(out, "sweep", setting, &[])?;
         writeln!(out, "\n{}", Tag::Response.title())?;
         writeln!(out, "  {}", heading())?;
         for probe in &self.rates {
@@ -76,11 +74,8 @@ impl fmt::Display for SweepReport {
 impl SweepReport {
     /// The outcome: missed if an assertion was missed at a rate that is valid.
     pub fn outcome(&self) -> Outcome {
-        if !self.verdict.valid {
-            return Outcome::ServerAtFault;
-        }
         let is_missed = self.rates.iter().any(|probe| probe.outcome() == Outcome::Missed);
-        if is_missed { Outcome::Missed } else { Outcome::Passed }
+        self.verdict.outcome(is_missed)
     }
 
     fn write_knee(&self, out: &mut impl Write) -> fmt::Result {
@@ -117,7 +112,7 @@ impl SweepReport {
             writeln!(out, "\n{}/s is INVALID", count(probe.rate_per_s))?;
             probe.reasons.iter().try_for_each(|reason| writeln!(out, "  - {reason}"))?;
         }
-        let verdict = if self.verdict.valid { "VALID" } else { "INVALID" };
+        let verdict = self.outcome().verdict();
         let valid = self.rates.iter().filter(|probe| probe.valid).count();
         writeln!(out, "\nVerdict      {verdict}, {valid} of {} rates are valid", self.rates.len())?;
         self.verdict.reasons.iter().try_for_each(|reason| writeln!(out, "  - {reason}"))

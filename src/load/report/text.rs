@@ -2,11 +2,12 @@
 
 use std::fmt::{self, Write};
 
-use super::document::{LoopKind, Report, Settings, Target, shared_cpus};
+use super::document::{LoopKind, Report, Settings, Target};
 use super::table::{write_head, write_picture, write_row};
 use crate::cpus::format_list;
 use crate::load::config::assertion::{AssertionResult, Measured};
 use crate::load::format::{bytes, count, counted, minute, nanos, percent};
+use crate::load::outcome::Outcome;
 use crate::load::record::host::Host;
 use crate::load::record::watch::Tag;
 
@@ -18,7 +19,7 @@ impl fmt::Display for Report {
         write_latencies(out, self)?;
         write_totals(out, self)?;
         write_results(out, self)?;
-        write_verdict(out, &self.verdict.reasons, &self.verdict.warnings)
+        write_verdict(out, self.verdict.outcome, &self.verdict.reasons, &self.verdict.warnings)
     }
 }
 
@@ -28,15 +29,7 @@ fn write_setting(out: &mut impl Write, report: &Report) -> fmt::Result {
     // An interrupted run measured for less time than was planned.
     let measured = Settings { duration_ns: report.verdict.measured_ns, ..report.config.clone() };
     write_generator(out, &measured, "")?;
-    write_host(out, &report.host.host, &stolen(report))?;
-    match shared_cpus(&report.config) {
-        Some(shared) => writeln!(
-            out,
-            "  note       server and generator share CPU {shared}: each waits for the other, which \
-             costs both rate and latency"
-        ),
-        None => Ok(()),
-    }
+    write_host(out, &report.host.host, &stolen(report))
 }
 
 /// The load in words; an open loop without a rate is measured at several.
@@ -158,8 +151,11 @@ fn write_rates(out: &mut impl Write, report: &Report) -> fmt::Result {
     };
     write!(
         out,
-        "\nCPU          server {}, generator {}",
+        "\nCPU          server {}{}, generator {}",
         per_message(report.server_cpu.map(|cpu| cpu.cpu_ns_per_message)),
+        report.server_cpu.and_then(|cpu| cpu.waited_share).map_or_else(String::new, |share| {
+            format!(" (waited {} of the time)", percent(share))
+        }),
         per_message(report.host.generator_cpu_ns_per_message),
     )?;
     match (report.host.generator_busy_share, report.host.generator_cpu_share) {
@@ -231,10 +227,11 @@ pub(in crate::load) fn measured(measured: Measured) -> String {
 /// The verdict with its reasons and warnings.
 pub(in crate::load) fn write_verdict(
     out: &mut impl Write,
+    outcome: Outcome,
     reasons: &[String],
     warnings: &[String],
 ) -> fmt::Result {
-    writeln!(out, "Verdict      {}", if reasons.is_empty() { "VALID" } else { "INVALID" })?;
+    writeln!(out, "Verdict      {}", outcome.verdict())?;
     reasons.iter().try_for_each(|reason| writeln!(out, "  - {reason}"))?;
     warnings.iter().try_for_each(|warning| writeln!(out, "  ! {warning}"))
 }

@@ -13,6 +13,10 @@ pub(super) struct Usage {
     server_ns: Option<u64>,
     /// Time that the hypervisor kept CPUs from running.
     pub(super) stolen_ns: Option<u64>,
+    /// The same of the CPUs in use alone.
+    pub(super) stolen_in_use_ns: Option<u64>,
+    /// Time that the server's CPUs had nothing to run, added up.
+    pub(super) server_idle_ns: Option<u64>,
 }
 
 impl Usage {
@@ -26,6 +30,8 @@ impl Usage {
             generator: after.generator.zip(before.generator).and_then(|(a, b)| a.since(b)),
             server_ns: difference(before.server_ns, after.server_ns),
             stolen_ns: difference(before.stolen_ns, after.stolen_ns),
+            server_idle_ns: difference(before.server_idle_ns, after.server_idle_ns),
+            stolen_in_use_ns: difference(before.stolen_in_use_ns, after.stolen_in_use_ns),
         }
     }
 

@@ -2,29 +2,29 @@
 
 mod observer;
 
+use std::collections::BTreeSet;
 use std::io;
 use std::net::TcpStream;
 use std::os::fd::AsFd;
 use std::sync::mpsc;
 use std::thread;
 
-use rustix::process::Pid;
-
-use self::observer::{Counter, Observer};
-use crate::cpus;
+use self::observer::Observer;
+use crate::cpus::{self, PinningRefusal};
 use crate::load::clock::nanos;
-use crate::load::config::{Config, Load, Server};
+use crate::load::config::{Config, Load};
 use crate::load::control::RunControl;
-use crate::load::engine::connect::{Connected, connect_all};
+use crate::load::engine::connect::connect_all;
 use crate::load::engine::connection_slot::ConnectionSlot;
 use crate::load::engine::dial::Dialer;
 use crate::load::engine::poller::Poller;
+use crate::load::engine::preflight;
 use crate::load::engine::schedule::{Schedule, Sequence};
 use crate::load::engine::worker::{Pace, Reconnect, WorkerInit};
 use crate::load::engine::worker_pool::WorkerPool;
 use crate::load::engine::workload::Workload;
 use crate::load::error::RunError;
-use crate::load::record::cpu::{OwnThreads, ServerThreads};
+use crate::load::record::counters::Counters;
 use crate::load::record::host::Host;
 use crate::load::record::host_stall;
 use crate::load::record::intervals::Intervals;
@@ -32,6 +32,7 @@ use crate::load::record::latencies::Latencies;
 use crate::load::record::measurement::{Measurement, Samples};
 use crate::load::record::recorder::{Recorder, Window};
 use crate::load::record::seconds::Collector;
+use crate::load::record::server_view::ServerView;
 use crate::load::record::watch::{Progress, ProgressOnly, Watch};
 use crate::load::report::Report;
 
@@ -62,6 +63,9 @@ pub fn run_watched(config: &Config, watch: &mut dyn Watch) -> Result<Report, Run
     check(config);
     let host = Host::detect();
     let cpus = cpus::allowed();
+    if config.preflight {
+        preflight::check(config).map_err(|failure| of_preflight(config, failure))?;
+    }
     let connected = connect_all(config);
     if config.interrupt.is_raised() {
         return Err(RunError::Interrupted { doing: "connecting" });
@@ -69,8 +73,10 @@ pub fn run_watched(config: &Config, watch: &mut dyn Watch) -> Result<Report, Run
     let connected = connected
         .map_err(|source| RunError::Connect { target: config.target.name.clone(), source })?;
     let workload = Workload::of(config);
-    let received: Vec<Counter> = (0..config.threads).map(|_| Counter::default()).collect();
-    let server = server_threads(config, &connected);
+    let counters: Vec<Counters> = (0..config.threads).map(|_| Counters::default()).collect();
+    let server = ServerView::of(config, connected.dialer.target());
+    let generator_cpus = if config.cpus.is_empty() { &cpus } else { &config.cpus };
+    let cpus_in_use = union(generator_cpus, &server.cpus);
     let window = Window::of(config);
     let measurement = Measurement {
         address: connected.dialer.target(),
@@ -81,35 +87,56 @@ pub fn run_watched(config: &Config, watch: &mut dyn Watch) -> Result<Report, Run
         window,
         was_interrupted: false,
         gone_after_ns: None,
+        backlogs: Vec::new(),
+        server_waited: None,
+        cpus_in_use: cpus_in_use.len() as u64,
+        shared_cpus: server.shared_with(generator_cpus),
+        server: server.clone(),
         before: Samples::default(),
         after: Samples::default(),
     };
     let control = RunControl::new(window.end_ns);
     let mut collector = Collector::new(window.start_ns);
     let dialer = &connected.dialer;
-    let shared = Shared { workload: &workload, received: &received, control: &control, dialer };
+    let shared = Shared { workload: &workload, counters: &counters, control: &control, dialer };
     let init = divide(config, connected.sockets, shared, &mut collector)?;
-    let host_stall_init = host_stall::Init {
-        cpus: host_stall::free_cpus(config, &cpus),
-        start_ns: window.start_ns,
-        control: &control,
-        sender: collector.sender(),
-    };
+    let can_pin = PinningRefusal::detect().is_none();
+    let sampled = if can_pin { host_stall::sampled(&cpus_in_use) } else { vec![None] };
+    let host_stall_init: Vec<_> = sampled
+        .into_iter()
+        .map(|cpu| host_stall::Init {
+            cpu,
+            start_ns: window.start_ns,
+            control: &control,
+            sender: collector.sender(),
+        })
+        .collect();
     let measurement = thread::scope(|scope| {
-        let (start_host_stall, started) = mpsc::channel();
-        let host_stall = host_stall::start(scope, host_stall_init, started)?;
+        let mut host_stalls = Vec::new();
+        let mut start_host_stalls = Vec::new();
+        for init in host_stall_init {
+            let (start_host_stall, started) = mpsc::channel();
+            host_stalls.push(host_stall::start(scope, init, started)?);
+            start_host_stalls.push(start_host_stall);
+        }
         let (pool, generator) = WorkerPool::start(scope, config, &control, init)?;
-        // It fails only when the thread has ended, and its panic comes with the join.
-        let _ = start_host_stall.send(pool.clock());
+        for start_host_stall in start_host_stalls {
+            // It fails only when the thread has ended, and its panic comes with the join.
+            let _ = start_host_stall.send(pool.clock());
+        }
         let observer = Observer {
             clock: pool.clock(),
-            received: &received,
-            server,
+            counters: &counters,
+            server: server.threads.as_ref().ok(),
+            waits: None,
             generator,
             cpus: &cpus,
+            server_cpus: &server.cpus,
+            cpus_in_use: &cpus_in_use,
             intervals: Intervals::new(collector, window, config),
-            host_stall,
+            host_stalls,
             watch,
+            reported: (0, 0),
         };
         observer.observe(config, pool, measurement)
     })?;
@@ -124,28 +151,27 @@ fn check(config: &Config) {
     assert!(!matches!(config.load, Load::Open { rate: 0, .. }), "at least one message a second");
 }
 
-fn server_threads(config: &Config, connected: &Connected) -> Option<ServerThreads> {
-    match &config.server {
-        Server::Started { id, .. } => {
-            Pid::from_raw(i32::try_from(*id).ok()?).map(ServerThreads::OfGroup)
+fn of_preflight(config: &Config, failure: preflight::Failure) -> RunError {
+    let target = config.target.name.clone();
+    match failure {
+        preflight::Failure::Connect(source) => RunError::Connect { target, source },
+        preflight::Failure::NoEcho(why) => {
+            RunError::NoEcho { target, protocol: config.protocol.name(), why }
         }
-        Server::Embedded { thread_ids, .. } => {
-            Some(ServerThreads::Embedded(OwnThreads(thread_ids.clone())))
-        }
-        Server::External => {
-            let own = connected.sockets.first()?.local_addr().ok()?;
-            let target = connected.dialer.target();
-            let is_on_this_host = target.ip().is_loopback() || target.ip() == own.ip();
-            is_on_this_host.then(|| ServerThreads::listening_on(target))?
-        }
+        preflight::Failure::Interrupted => RunError::Interrupted { doing: "connecting" },
     }
+}
+
+/// Ascending, each once.
+fn union(one: &[usize], other: &[usize]) -> Vec<usize> {
+    one.iter().chain(other).copied().collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 /// State that the threads share with each other and with the observer.
 #[derive(Clone, Copy)]
 struct Shared<'run> {
     workload: &'run Workload,
-    received: &'run [Counter],
+    counters: &'run [Counters],
     control: &'run RunControl,
     dialer: &'run Dialer,
 }
@@ -162,7 +188,7 @@ fn divide<'run>(
     let all_connections = sockets.len();
     let window = Window::of(config);
     let mut init = Vec::with_capacity(threads);
-    for (thread, Counter(live_received)) in shared.received.iter().enumerate().take(threads) {
+    for (thread, counters) in shared.counters.iter().enumerate().take(threads) {
         let pace = match config.load {
             Load::Closed => Pace::Closed,
             Load::Open { rate, arrival } => Pace::Open {
@@ -186,7 +212,8 @@ fn divide<'run>(
             pace,
             control: shared.control,
             sender: collector.sender(),
-            live_received,
+            counters,
+            timeout_ns: nanos(config.timeout),
         });
     }
     for (number, socket) in sockets.into_iter().enumerate() {

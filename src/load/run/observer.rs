@@ -1,7 +1,7 @@
 //! Watches a run from outside the generator threads: tells how it goes, and reads the CPU
 //! accounting at both ends of the measured window.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::thread::{self, ScopedJoinHandle};
 use std::time::Duration;
 
@@ -9,33 +9,41 @@ use crate::load::clock::{Clock, nanos};
 use crate::load::config::Config;
 use crate::load::engine::worker_pool::WorkerPool;
 use crate::load::error::RunError;
+use crate::load::record::counters::Counters;
 use crate::load::record::cpu::{OwnThreads, ServerThreads};
-use crate::load::record::host::stolen_ns;
+use crate::load::record::host::{idle_ns, stolen_ns};
 use crate::load::record::intervals::Intervals;
 use crate::load::record::measurement::Measurement;
 use crate::load::record::measurement::Samples;
+use crate::load::record::waits::Waits;
 use crate::load::record::watch::{Phase, Progress, Watch};
 
 /// How often progress is told.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(200);
 
-/// A thread's counter, on cache lines of its own: it is written every turn and read rarely.
-#[derive(Default)]
-#[repr(align(128))]
-pub(crate) struct Counter(pub(crate) AtomicU64);
+/// Parts of the window after each of which the backlog is read.
+const BACKLOG_STEPS: u64 = 6;
 
 /// Watches the run from outside the generator threads.
 pub(crate) struct Observer<'run> {
     pub(crate) clock: Clock,
-    pub(crate) received: &'run [Counter],
-    pub(crate) server: Option<ServerThreads>,
+    pub(crate) counters: &'run [Counters],
+    pub(crate) server: Option<&'run ServerThreads>,
+    /// In the measured window: how long they wait.
+    pub(crate) waits: Option<Waits<'run>>,
     pub(crate) generator: OwnThreads,
     /// CPUs that the process may use.
     pub(crate) cpus: &'run [usize],
+    /// CPUs that the server uses.
+    pub(crate) server_cpus: &'run [usize],
+    /// CPUs that server and generator use.
+    pub(crate) cpus_in_use: &'run [usize],
     pub(crate) intervals: Intervals,
-    /// The thread that measures the machine's stalls.
-    pub(crate) host_stall: ScopedJoinHandle<'run, ()>,
+    /// The threads that measure the machine's stalls.
+    pub(crate) host_stalls: Vec<ScopedJoinHandle<'run, ()>>,
     pub(crate) watch: &'run mut dyn Watch,
+    /// When progress was reported last, and how many replies had come.
+    pub(crate) reported: (u64, u64),
 }
 
 impl Observer<'_> {
@@ -50,7 +58,12 @@ impl Observer<'_> {
         let ends_early = || pool.is_finished() || config.interrupt.is_raised();
         self.wait(&pool, Phase::Warmup, planned, measurement.window.start_ns, &ends_early);
         measurement.before = self.sample();
-        self.wait(&pool, Phase::Measuring, planned, measurement.window.end_ns, &ends_early);
+        self.waits = self.server.map(|server| Waits::start(server, self.clock.now_ns()));
+        measurement.backlogs.push(self.backlog());
+        for part_end_ns in measurement.window.parts(BACKLOG_STEPS) {
+            self.wait(&pool, Phase::Measuring, planned, part_end_ns, &ends_early);
+            measurement.backlogs.push(self.backlog());
+        }
         let now_ns = self.clock.now_ns();
         if now_ns < measurement.window.end_ns && pool.is_finished() {
             measurement.gone_after_ns = Some(now_ns);
@@ -58,17 +71,47 @@ impl Observer<'_> {
             measurement.was_interrupted = true;
             measurement.window.end_ns = self.end_early(planned, &pool);
         }
+        let waits = self.waits.take();
+        measurement.server_waited = waits.and_then(|waits| waits.finish(self.clock.now_ns()));
         measurement.after = self.sample();
         pool.release();
-        self.wait(&pool, Phase::Draining, planned, u64::MAX, &|| pool.is_finished());
+        measurement.was_interrupted |= self.drain(config, planned, &pool, &measurement);
         measurement.recorders = pool.join()?;
-        self.host_stall.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        for host_stall in self.host_stalls {
+            host_stall.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        }
         self.intervals.show(self.clock.now_ns(), self.watch);
         measurement.latencies = self.intervals.into_total();
         match measurement.window.length_ns() {
             0 => Err(RunError::Interrupted { doing: "warming up" }),
             _ => Ok(measurement),
         }
+    }
+
+    /// Waits for the last replies: not for long where the window was cut short, and no longer once
+    /// the user does not want to. Returns whether that was so.
+    fn drain(
+        &mut self,
+        config: &Config,
+        planned: Duration,
+        pool: &WorkerPool<'_>,
+        measurement: &Measurement,
+    ) -> bool {
+        /// Of a run that was interrupted, for what is on the way.
+        const SHORT_DRAIN_NS: u64 = 1_000_000_000;
+        let (was_interrupted, until_ns) = match measurement.was_interrupted {
+            true => (true, self.clock.now_ns() + SHORT_DRAIN_NS),
+            false => (false, u64::MAX),
+        };
+        let is_unwanted = || !was_interrupted && config.interrupt.is_raised();
+        let is_over = || pool.is_finished() || is_unwanted();
+        self.wait(pool, Phase::Draining, planned, until_ns, &is_over);
+        if pool.is_finished() {
+            return false;
+        }
+        pool.abort();
+        self.wait(pool, Phase::Draining, planned, u64::MAX, &|| pool.is_finished());
+        true
     }
 
     /// Ends the measured window; returns when.
@@ -93,8 +136,6 @@ impl Observer<'_> {
     ) {
         /// Soon enough for nobody to notice that the run had ended.
         const POLL_INTERVAL: Duration = Duration::from_millis(10);
-        let mut reported_ns = self.clock.now_ns();
-        let mut reported_received = self.received();
         loop {
             let now_ns = self.clock.now_ns();
             if now_ns >= until_ns || is_over() {
@@ -105,6 +146,10 @@ impl Observer<'_> {
                 pool.wake();
             }
             self.intervals.show(now_ns, self.watch);
+            if let Some(waits) = &mut self.waits {
+                waits.look(now_ns);
+            }
+            let (reported_ns, reported_received) = self.reported;
             if now_ns - reported_ns >= nanos(PROGRESS_INTERVAL) {
                 let received = self.received();
                 self.watch.progress(Progress {
@@ -115,7 +160,7 @@ impl Observer<'_> {
                         / (now_ns - reported_ns) as f64,
                     p99_ns: self.intervals.p99_ns(),
                 });
-                (reported_ns, reported_received) = (now_ns, received);
+                self.reported = (now_ns, received);
             }
             let nap = if phase == Phase::Draining { POLL_INTERVAL } else { POLL_INTERVAL * 5 };
             thread::sleep(nap.min(Duration::from_nanos(until_ns - now_ns)));
@@ -126,13 +171,23 @@ impl Observer<'_> {
         Samples {
             at_ns: self.clock.now_ns(),
             received: self.received(),
-            server_ns: self.server.as_ref().and_then(ServerThreads::used_ns),
+            server_ns: self.server.and_then(ServerThreads::used_ns),
             generator: self.generator.time(),
             stolen_ns: stolen_ns(self.cpus),
+            stolen_in_use_ns: stolen_ns(self.cpus_in_use),
+            server_idle_ns: idle_ns(self.server_cpus),
         }
     }
 
     fn received(&self) -> u64 {
-        self.received.iter().map(|Counter(received)| received.load(Ordering::Relaxed)).sum()
+        self.counters.iter().map(|thread| thread.received.load(Ordering::Relaxed)).sum()
+    }
+
+    /// Messages that were due and are not answered.
+    fn backlog(&self) -> u64 {
+        let intended: u64 =
+            self.counters.iter().map(|thread| thread.intended.load(Ordering::Relaxed)).sum();
+        // A thread that works meanwhile may have more replies than were asked for a moment ago.
+        intended.saturating_sub(self.received())
     }
 }

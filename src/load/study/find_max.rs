@@ -37,23 +37,25 @@ pub fn find_max(
     let mut search = Search::new(bounds);
     let mut probes: Vec<SearchProbe> = Vec::new();
     let mut purpose = Purpose::Double;
+    let mut fault = None;
     let interrupted = measure_series(config, None, on_step, &mut |probe| {
         if let Some(mut probe) = probe {
             let is_repetition = probes.last().is_some_and(|last| last.repeated);
             let passed = holds(&config.assertions, &probe);
             let repeated = !passed && probe.outcome().is_worth_repeating() && !is_repetition;
-            if !repeated {
+            fault = probe.fault();
+            if !repeated && fault.is_none() {
                 search.handle(probe.rate_per_s, passed);
             }
             probe.reasons = failures(&probe, passed);
             probes.push(SearchProbe { purpose, passed, repeated, probe });
         }
-        let (rate, next_purpose) = search.next_probe()?;
+        let (rate, next_purpose) = if fault.is_some() { None } else { search.next_probe() }?;
         purpose = next_purpose;
         Some(rate)
     })?;
     let limit = search.lowest_failed().and_then(|rate| limit(&probes, rate));
-    let reasons = invalid_reasons(&probes, interrupted);
+    let reasons = invalid_reasons(&probes, interrupted, fault);
     let warnings = limit.and_then(doubtful_limit).into_iter().collect();
     Ok(SearchReport {
         schema: SCHEMA.to_owned(),
@@ -84,7 +86,12 @@ fn holds(assertions: &[Assertion], probe: &Probe) -> bool {
     let holds_for_sure = match run.verdict.outcome {
         Outcome::Passed => true,
         Outcome::GeneratorLimited => assertions.iter().all(Assertion::holds_sooner),
-        Outcome::Missed | Outcome::TooFewSamples | Outcome::ServerAtFault => false,
+        Outcome::Missed
+        | Outcome::TooFewSamples
+        | Outcome::HostAtFault
+        | Outcome::ServerAtFault
+        | Outcome::Inconclusive
+        | Outcome::Incomplete => false,
     };
     holds_for_sure && run.verdict.assertions.iter().all(|result| result.met)
 }
@@ -119,11 +126,16 @@ fn doubtful_limit(limit: &Probe) -> Option<String> {
 }
 
 /// Why the result may not be used; none if it may, be it that no rate passes.
-fn invalid_reasons(probes: &[SearchProbe], interrupted: bool) -> Vec<String> {
+fn invalid_reasons(
+    probes: &[SearchProbe],
+    interrupted: bool,
+    fault: Option<String>,
+) -> Vec<String> {
     let mut reasons = Vec::new();
     if interrupted {
         reasons.push("interrupted before the search was over".to_owned());
     }
+    reasons.extend(fault);
     if !probes.iter().any(|probe| probe.passed || probe.probe.valid) {
         reasons.push("no rate gave a valid measurement".to_owned());
     }

@@ -26,7 +26,7 @@ impl Probe {
                 run: Some(run),
             }),
             Err(error @ RunError::NothingReceived { .. }) => Ok(Self::without_reply(rate, &error)),
-            Err(error @ RunError::Connect { .. }) if !is_first => {
+            Err(error @ (RunError::Connect { .. } | RunError::NoEcho { .. })) if !is_first => {
                 Ok(Self::without_reply(rate, &error))
             }
             Err(error) => Err(error),

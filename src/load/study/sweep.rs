@@ -25,12 +25,14 @@ pub fn sweep(
     let host = Host::detect();
     let mut plan = Plan::new(rates);
     let mut probes: Vec<Probe> = Vec::new();
+    let mut fault = None;
     let interrupted = measure_series(config, rates.count(), on_step, &mut |probe| {
         if let Some(probe) = probe {
             plan.handle(probe.rate_per_s, probe.is_rate_reached());
+            fault = probe.fault();
             probes.push(probe);
         }
-        plan.next_rate()
+        if fault.is_some() { None } else { plan.next_rate() }
     })?;
     probes.sort_unstable_by_key(|probe| probe.rate_per_s);
     let p99_ns = |probe: &Probe| probe.run.as_ref().filter(|_| probe.valid)?.latency_ns.main().p99;
@@ -40,7 +42,8 @@ pub fn sweep(
         p99_ns: points[point],
         factor: KNEE_FACTOR,
     });
-    let reasons = invalid_reasons(&probes);
+    let interruption = interrupted.then(|| "interrupted before the last rate".to_owned());
+    let reasons = interruption.into_iter().chain(fault).chain(invalid_reasons(&probes)).collect();
     Ok(SweepReport {
         schema: SCHEMA.to_owned(),
         target: target(probes.iter()),

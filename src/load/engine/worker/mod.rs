@@ -12,7 +12,7 @@ mod traffic;
 
 use std::io;
 use std::mem;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crate::load::clock::Clock;
@@ -24,12 +24,10 @@ use crate::load::engine::poller::{Events, Poller, Readiness};
 use crate::load::engine::schedule::Schedule;
 use crate::load::engine::wire::RECEIVE_CHUNK;
 use crate::load::engine::workload::Workload;
-use crate::load::record::recorder::Recorder;
-use crate::load::record::recorder::Sent;
+use crate::load::record::counters::Counters;
+use crate::load::record::recorder::{Recorder, Sent};
 use crate::load::record::seconds::IntervalSender;
 
-/// How long replies are awaited after the measured window.
-pub(crate) const DRAIN_NS: u64 = 5_000_000_000;
 /// Messages sent on time's demand before replies are looked at again.
 const DUE_PER_TURN: usize = 64;
 /// Messages of a thread that may wait for room (32 MiB of times); what is due beyond that is
@@ -62,8 +60,10 @@ pub(crate) struct WorkerInit<'run> {
     pub(crate) recorder: Recorder,
     /// Takes the histograms of each second.
     pub(crate) sender: IntervalSender,
-    /// Where others read how many replies have come.
-    pub(crate) live_received: &'run AtomicU64,
+    /// How long replies are awaited after the measured window, and a server's FIN after ours.
+    pub(crate) timeout_ns: u64,
+    /// Where others read how far it is.
+    pub(crate) counters: &'run Counters,
 }
 
 /// Makes the connections that replace others.
@@ -91,6 +91,7 @@ pub(crate) struct Worker<'run> {
     /// When the measured window ends: nothing is intended from then on.
     end_ns: u64,
     clock: Clock,
+    timeout_ns: u64,
     /// The clock as last read.
     now_ns: u64,
     /// Open loop: until when replies are polled for.
@@ -99,6 +100,8 @@ pub(crate) struct Worker<'run> {
     has_worked: bool,
     /// True if whoever watches has seen the measured window end.
     is_released: bool,
+    /// True if nothing is to be awaited any more.
+    is_aborted: bool,
     /// Sums over the slots.
     in_flight: usize,
     backlog: usize,
@@ -107,7 +110,7 @@ pub(crate) struct Worker<'run> {
     answered: Vec<(Sent, u64)>,
     recorder: Recorder,
     sender: IntervalSender,
-    live_received: &'run AtomicU64,
+    counters: &'run Counters,
 }
 
 impl<'run> Worker<'run> {
@@ -121,6 +124,7 @@ impl<'run> Worker<'run> {
             slots: init.slots,
             reconnect: init.reconnect,
             closing: 0,
+            timeout_ns: init.timeout_ns,
             turn: 0,
             workload: init.workload,
             pace: init.pace,
@@ -131,13 +135,14 @@ impl<'run> Worker<'run> {
             poll_until_ns: 0,
             has_worked: false,
             is_released: false,
+            is_aborted: false,
             in_flight: 0,
             backlog: 0,
             buffer: vec![0; RECEIVE_CHUNK].into_boxed_slice(),
             answered: Vec::new(),
             recorder: init.recorder,
             sender: init.sender,
-            live_received: init.live_received,
+            counters: init.counters,
         }
     }
 
@@ -167,7 +172,9 @@ impl<'run> Worker<'run> {
             self.expire();
             self.send_due();
             self.record();
-            self.live_received.store(self.recorder.totals.received, Ordering::Relaxed);
+            let totals = &self.recorder.totals;
+            self.counters.intended.store(totals.intended, Ordering::Relaxed);
+            self.counters.received.store(totals.received, Ordering::Relaxed);
         }
         self.give_up();
         let Self { mut recorder, sender, .. } = self;
@@ -178,6 +185,7 @@ impl<'run> Worker<'run> {
     fn obey_control(&mut self) {
         self.end_ns = self.control.end_ns();
         self.is_released = self.control.is_released();
+        self.is_aborted = self.control.is_aborted();
         self.recorder.end_window_at(self.end_ns);
         self.now_ns = self.clock.now_ns();
         self.send_second(self.now_ns);
@@ -187,8 +195,14 @@ impl<'run> Worker<'run> {
     fn is_done(&self) -> bool {
         let is_all_answered = self.in_flight == 0 && self.backlog == 0 && self.closing == 0;
         (self.is_released && self.is_all_sent() && is_all_answered)
-            || self.now_ns >= self.end_ns + DRAIN_NS
+            || self.now_ns >= self.drain_end_ns()
             || self.alive == 0
+            || self.is_aborted
+    }
+
+    /// Until when replies are awaited.
+    fn drain_end_ns(&self) -> u64 {
+        self.end_ns.saturating_add(self.timeout_ns)
     }
 
     /// Returns whether no message will become due any more.
@@ -227,7 +241,7 @@ impl<'run> Worker<'run> {
             Pace::Open { schedule, spin_ns } if schedule.next_ns() < self.end_ns => {
                 Some(schedule.next_ns().saturating_sub(*spin_ns))
             }
-            Pace::Closed | Pace::Open { .. } => Some(self.end_ns + DRAIN_NS),
+            Pace::Closed | Pace::Open { .. } => Some(self.drain_end_ns()),
         };
         message_ns.into_iter().chain(self.deadlines.next_ns()).min()
     }
@@ -318,6 +332,13 @@ impl<'run> Worker<'run> {
 
     /// The drain is over: accounts for what did not happen.
     fn give_up(&mut self) {
+        for slot in &mut self.slots {
+            if let Some((intended_ns, last_answer_ns)) =
+                slot.connection().and_then(|connection| connection.silence())
+            {
+                self.recorder.break_silence(intended_ns, last_answer_ns, self.now_ns);
+            }
+        }
         self.recorder.totals.lost += self.in_flight as u64;
         self.recorder.totals.unsent += self.backlog as u64;
         if let Pace::Open { schedule, .. } = &mut self.pace {

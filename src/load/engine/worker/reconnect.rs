@@ -14,8 +14,6 @@ use crate::load::record::ending::Ending;
 use crate::load::record::failure::{Failure, HANDSHAKE_LIMIT_S};
 
 const HANDSHAKE_LIMIT_NS: u64 = HANDSHAKE_LIMIT_S * 1_000_000_000;
-/// How long the server may take to answer a FIN with its own, everything else being over.
-const CLOSE_LIMIT_NS: u64 = 5_000_000_000;
 
 impl Worker<'_> {
     /// Half-closes a connection that has carried its share and been answered.
@@ -24,7 +22,7 @@ impl Worker<'_> {
         if connection.is_spent() {
             connection.close();
             self.closing += 1;
-            self.deadlines.set(index, self.clock.now_ns() + CLOSE_LIMIT_NS);
+            self.deadlines.set(index, self.clock.now_ns().saturating_add(self.timeout_ns));
         }
     }
 

@@ -30,7 +30,12 @@ impl Worker<'_> {
             self.now_ns = self.clock.now_ns();
             let received_ns = self.now_ns;
             let received = connection.check(&self.buffer[..length], self.workload);
-            let answered = connection.take_answered(received.completed);
+            if received.completed > 0
+                && let Some((intended_ns, last_answer_ns)) = connection.silence()
+            {
+                self.recorder.break_silence(intended_ns, last_answer_ns, received_ns);
+            }
+            let answered = connection.take_answered(received.completed, received_ns);
             self.answered.extend(answered.map(|sent| (sent, received_ns)));
             self.in_flight -= received.completed;
             self.recorder.totals.corrupted += received.corrupted as u64;

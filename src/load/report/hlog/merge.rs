@@ -10,6 +10,7 @@ use hdrhistogram::Histogram;
 
 use super::Logged;
 use super::read::{Entry, Log, LogError, Problem};
+use crate::load::outcome::Outcome;
 use crate::load::record::watch::Tag;
 
 /// The sum of logs.
@@ -23,11 +24,18 @@ pub struct Merged {
     pub start: SystemTime,
     /// When the last one ended.
     pub end: SystemTime,
+    /// What is missing: a sentence for each log that is not complete.
+    pub incomplete: Vec<String>,
     /// All intervals of each tag.
     pub totals: BTreeMap<Option<String>, Histogram<u64>>,
 }
 
 impl Merged {
+    /// The outcome: what is merged of incomplete logs is not complete.
+    pub fn outcome(&self) -> Outcome {
+        if self.incomplete.is_empty() { Outcome::Passed } else { Outcome::Incomplete }
+    }
+
     /// The tag that matters most, and its sum: the response, else the service, else the first.
     pub fn main(&self) -> (Option<&str>, &Histogram<u64>) {
         let by_name = |tag: Tag| self.totals.get_key_value(&Some(tag.name().to_owned()));
@@ -64,6 +72,7 @@ pub fn merge(logs: &[Log], show: &mut dyn FnMut(&Logged<'_>)) -> Result<Merged, 
         intervals: entries(logs).count(),
         start: entries(logs).map(|part| part.entry.start).min().expect("a log has an interval"),
         end: entries(logs).map(|part| part.entry.end).max().expect("a log has an interval"),
+        incomplete: logs.iter().filter_map(|log| log.incomplete.clone()).collect(),
         totals: BTreeMap::new(),
     };
     let mut precision = None;
@@ -98,7 +107,7 @@ struct Part<'a> {
 fn entries(logs: &[Log]) -> impl Iterator<Item = Part<'_>> {
     logs.iter()
         .enumerate()
-        .flat_map(|(log, Log { entries })| entries.iter().map(move |entry| Part { log, entry }))
+        .flat_map(|(log, Log { entries, .. })| entries.iter().map(move |entry| Part { log, entry }))
 }
 
 fn seconds(logs: &[Log], first: SystemTime) -> BTreeMap<Second<'_>, Vec<Part<'_>>> {

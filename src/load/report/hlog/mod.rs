@@ -19,6 +19,9 @@ pub use self::read::{Entry, Log, LogError, Problem};
 pub use self::write::Writer;
 use crate::load::record::watch::Interval;
 
+/// How the comment begins that says of a log what is missing in it; `]` ends it.
+const INCOMPLETE: &str = "#[Incomplete: ";
+
 /// An interval of a log.
 #[derive(Debug, Clone, Copy)]
 pub struct Logged<'a> {

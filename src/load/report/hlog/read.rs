@@ -12,12 +12,16 @@ use hdrhistogram::serialization::interval_log::{
     IntervalLogHistogram, IntervalLogIterator, LogEntry,
 };
 
+use super::INCOMPLETE;
+
 /// A log in memory, with its histograms still encoded: a few kilobytes an interval, where decoded
 /// they take hundreds.
 #[derive(Debug)]
 pub struct Log {
     /// In the order of the file.
     pub entries: Vec<Entry>,
+    /// What is missing in it, if it says so.
+    pub incomplete: Option<String>,
 }
 
 /// One interval.
@@ -88,6 +92,7 @@ impl Log {
     pub fn read(bytes: &[u8]) -> Result<Self, LogError> {
         let mut times = Times::default();
         let mut entries = Vec::new();
+        let mut incomplete = None;
         let mut lines = 0;
         for (place, line) in bytes.split_inclusive(|byte| *byte == b'\n').enumerate() {
             lines = place + 1;
@@ -98,7 +103,7 @@ impl Log {
             }
             match IntervalLogIterator::new(line).next() {
                 // A comment, or the names of the columns.
-                None => {}
+                None => incomplete = incomplete.or_else(|| missing_part(line)),
                 Some(Ok(LogEntry::StartTime(time))) => times.start = Some(time),
                 Some(Ok(LogEntry::BaseTime(time))) => times.base = Some(time),
                 Some(Ok(LogEntry::Interval(interval))) => {
@@ -121,8 +126,14 @@ impl Log {
         if entries.is_empty() {
             return Err(LogError { line: lines, problem: Problem::NoInterval });
         }
-        Ok(Self { entries })
+        Ok(Self { entries, incomplete })
     }
+}
+
+/// What a comment says to be missing.
+fn missing_part(comment: &[u8]) -> Option<String> {
+    let comment = str::from_utf8(comment).ok()?.trim_end();
+    Some(comment.strip_prefix(INCOMPLETE)?.strip_suffix(']')?.to_owned())
 }
 
 impl Entry {

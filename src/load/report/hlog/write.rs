@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use hdrhistogram::serialization::{Serializer as _, V2DeflateSerializer};
 
-use super::Logged;
+use super::{INCOMPLETE, Logged};
 
 /// The column of the longest latency is for people, by custom in milliseconds.
 const NS_PER_MS: f64 = 1e6;
@@ -62,6 +62,15 @@ impl<W: Write> Writer<W> {
         BASE64.encode_string(&self.binary, &mut self.line);
         self.line.push('\n');
         self.out.write_all(self.line.as_bytes())
+    }
+
+    /// Says of the log, for [`Log`](super::Log) and people, why it is not all that was planned.
+    ///
+    /// # Errors
+    ///
+    /// When `out` does not take it.
+    pub fn write_incomplete(&mut self, why: &str) -> io::Result<()> {
+        writeln!(self.out, "{INCOMPLETE}{why}]")
     }
 
     /// The writer's target.

@@ -4,7 +4,7 @@
 //! machine did. So the run is the sample, not the message: a thousand messages of one run share
 //! its luck. Each run has a server of its own, started for it and stopped after it, and only one
 //! of the servers exists at a time. The runs come in blocks (`block`) whose order lets steady drift
-//! fall out. The result is the median over the blocks of the ratio B/A with a bootstrap interval,
+//! fall out. The result is the median over the blocks of the ratio B/A with an interval,
 //! beside a control that is made of the same runs and knows no difference between the servers:
 //! see `block`.
 //!
@@ -14,6 +14,7 @@
 
 mod asserted;
 mod block;
+mod gate;
 mod judgement;
 mod metric;
 mod report;
@@ -24,10 +25,11 @@ use std::time::Duration;
 
 pub use self::asserted::Asserted;
 pub use self::block::{Order, Side};
+pub use self::gate::{Gate, GateResult};
 pub use self::metric::Metric;
 pub use self::report::CompareReport;
 use self::series::Series;
-pub use self::statistics::Estimate;
+pub use self::statistics::{Estimate, Interval};
 use crate::load::config::Config;
 use crate::load::error::RunError;
 use crate::load::record::host::Host;
@@ -52,6 +54,11 @@ pub struct Comparison {
     pub metric: Metric,
     /// A smaller difference, as a share, is none: 0.01 for one per cent.
     pub min_effect: f64,
+    /// Bounds of the ratio whose crossing fails the comparison.
+    pub gates: Vec<Gate>,
+    /// True if a comparison that decides nothing fails: about the gates, or where there is none about
+    /// which server is better.
+    pub must_conclude: bool,
     /// CPUs of the servers; any if there are none.
     pub server_cpus: Vec<usize>,
     /// How long a server may take until it listens.

@@ -7,9 +7,10 @@ use serde::Serialize;
 
 use super::asserted::Asserted;
 use super::block::{Block, Order, Side};
+use super::gate::{Gate, GateResult};
 use super::judgement::Judgement;
 use super::metric::{Better, Metric};
-use super::statistics::{CONFIDENCE, Estimate, RESAMPLES};
+use super::statistics::{CONFIDENCE, Estimate, Interval, RESAMPLES};
 use super::{Comparison, series::Series};
 use crate::load::clock::nanos;
 use crate::load::format::{counted, percent};
@@ -47,6 +48,8 @@ pub struct CompareReport {
     pub blocks: Vec<BlockReport>,
     /// The results of the assertions, of each server.
     pub assertions: Vec<Asserted>,
+    /// The results of the gates (--fail-if).
+    pub gates: Vec<GateResult>,
     /// Sentences that a reader of the numbers should know.
     pub notes: Vec<String>,
     /// True if the user ended it before its time.
@@ -57,6 +60,9 @@ pub struct CompareReport {
     pub config: CompareSettings,
     /// On what.
     pub host: Host,
+    /// True if it fails where it decides nothing.
+    #[serde(skip)]
+    must_conclude: bool,
 }
 
 /// A block of four runs.
@@ -128,6 +134,7 @@ impl fmt::Display for CompareReport {
         self.write_blocks(out)?;
         self.write_estimates(out)?;
         self.write_assertions(out)?;
+        self.write_gates(out)?;
         self.write_judgement(out)
     }
 }
@@ -156,8 +163,11 @@ impl CompareReport {
             server_cpus: Some(comparison.server_cpus.clone()),
             ..Settings::from(&comparison.config)
         };
+        let check = |gate: &Gate| gate.check(ratio.as_ref(), control.as_ref());
         Self {
             schema: SCHEMA,
+            gates: comparison.gates.iter().map(check).collect(),
+            must_conclude: comparison.must_conclude,
             verdict: judgement.name(),
             valid: invalid.is_empty(),
             reasons: match judgement {
@@ -170,7 +180,7 @@ impl CompareReport {
             control,
             blocks: series.blocks.iter().map(BlockReport::from).collect(),
             assertions: Asserted::all(comparison.config.assertions.len(), &series.blocks),
-            notes: notes(comparison, series, ratios.len(), &settings),
+            notes: notes(series, ratios.len(), &settings),
             interrupted: series.was_interrupted,
             commands: Commands {
                 a: comparison.a.to_string(),
@@ -189,13 +199,23 @@ impl CompareReport {
         }
     }
 
-    /// The outcome: missed if a server missed an assertion in a valid run.
+    /// The outcome: missed if a server missed an assertion in a valid run, or a gate is met.
     pub fn outcome(&self) -> Outcome {
-        let are_met = self.assertions.iter().all(|asserted| asserted.met);
-        match (self.valid, are_met) {
+        let is_gate_met = self.gates.iter().any(|gate| gate.met == Some(true));
+        let is_missed = is_gate_met || self.assertions.iter().any(|asserted| !asserted.met);
+        match (self.valid, is_missed) {
+            _ if self.interrupted => Outcome::Incomplete,
             (false, _) => Outcome::ServerAtFault,
-            (true, false) => Outcome::Missed,
-            (true, true) => Outcome::Passed,
+            (true, true) => Outcome::Missed,
+            (true, false) if self.must_conclude && self.is_inconclusive() => Outcome::Inconclusive,
+            (true, false) => Outcome::Passed,
+        }
+    }
+
+    fn is_inconclusive(&self) -> bool {
+        match self.gates.as_slice() {
+            [] => !self.reasons.is_empty(),
+            gates => gates.iter().any(|gate| gate.met.is_none()),
         }
     }
 
@@ -241,7 +261,7 @@ impl CompareReport {
         let valid = self.blocks.iter().filter(|block| block.valid).count();
         writeln!(
             out,
-            "\nRatio b/a    {}  median of {}, {} interval (bootstrap over blocks)",
+            "\nRatio b/a    {}  median of {}, {} interval (over blocks)",
             interval(found),
             counted(valid as u64, "block"),
             percent(CONFIDENCE),
@@ -268,6 +288,19 @@ impl CompareReport {
         Ok(())
     }
 
+    fn write_gates(&self, out: &mut impl Write) -> fmt::Result {
+        for (place, GateResult { gate, met }) in self.gates.iter().enumerate() {
+            let title = if place == 0 { "Fail if" } else { "" };
+            let answer = match met {
+                Some(true) => "MET",
+                Some(false) => "not met",
+                None => "cannot be said",
+            };
+            writeln!(out, "{title:<12} {gate}  {answer}")?;
+        }
+        Ok(())
+    }
+
     fn write_judgement(&self, out: &mut impl Write) -> fmt::Result {
         let better = [Side::A, Side::B].into_iter().find(|side| side.name() == self.verdict);
         if let (Some(side), Some(ratio)) = (better, &self.ratio) {
@@ -282,19 +315,17 @@ impl CompareReport {
                 percent(most),
             );
         }
-        writeln!(out, "\nVerdict      {}", if self.valid { "inconclusive" } else { "INVALID" })?;
+        let verdict = if self.valid { "inconclusive" } else { self.outcome().verdict() };
+        writeln!(out, "\nVerdict      {verdict}")?;
         self.reasons.iter().try_for_each(|reason| writeln!(out, "  - {reason}"))
     }
 
     fn advantage(&self, better: Side, ratio: &Estimate) -> Advantage {
-        let Estimate { median, low, high } = match better {
+        let Estimate { median, interval } = match better {
             Side::B => *ratio,
-            Side::A => Estimate {
-                median: 1.0 / ratio.median,
-                low: 1.0 / ratio.high,
-                high: 1.0 / ratio.low,
-            },
+            Side::A => ratio.reciprocal(),
         };
+        let Interval { low, high } = interval.expect("who is better is found by an interval");
         let (direction, [median, least, most]) = match self.metric.better() {
             Better::More => ("higher", [median - 1.0, low - 1.0, high - 1.0]),
             Better::Less => ("lower", [1.0 - median, 1.0 - high, 1.0 - low]),
@@ -311,40 +342,31 @@ struct Advantage {
     most: f64,
 }
 
-fn notes(
-    comparison: &Comparison,
-    series: &Series,
-    valid: usize,
-    settings: &Settings,
-) -> Vec<String> {
+fn notes(series: &Series, valid: usize, settings: &Settings) -> Vec<String> {
     /// With fewer, even ratios that all lie on one side do so by chance in more than 5 % of cases.
     const BLOCKS_FOR_CONFIDENCE: usize = 6;
     let (made, invalid) = (series.blocks.len(), series.invalid_blocks());
-    let interrupted = series.was_interrupted.then(|| {
-        format!(
-            "interrupted after {made} of {} blocks: who stops when the result pleases them finds \
-             differences that are not there",
-            comparison.blocks,
-        )
-    });
     let left_out = (invalid > 0)
         .then(|| format!("blocks that are not valid and left out: {invalid} of {made}"));
     let few = (1..BLOCKS_FOR_CONFIDENCE).contains(&valid).then(|| {
         format!(
-            "an interval of {} holds the truth less often than {} % of the time: use \
-             --blocks {BLOCKS_FOR_CONFIDENCE} or more",
+            "{} can say little of chance: use --blocks {BLOCKS_FOR_CONFIDENCE} or more",
             counted(valid as u64, "block"),
-            CONFIDENCE * 100.0,
         )
     });
     let shared = shared_cpus(settings).map(|shared| {
         format!("the servers and the generator share CPU {shared}: each waits for the other")
     });
-    [interrupted, left_out, few, shared].into_iter().flatten().collect()
+    [left_out, few, shared].into_iter().flatten().collect()
 }
 
 fn interval(estimate: &Estimate) -> String {
-    format!("{} [{}, {}]", ratio(estimate.median), ratio(estimate.low), ratio(estimate.high))
+    match estimate.interval {
+        Some(Interval { low, high }) => {
+            format!("{} [{}, {}]", ratio(estimate.median), ratio(low), ratio(high))
+        }
+        None => format!("{} [no interval]", ratio(estimate.median)),
+    }
 }
 
 /// Four digits after the point near 1, where they tell something, and four in all elsewhere.

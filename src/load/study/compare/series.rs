@@ -51,7 +51,14 @@ impl Series {
     pub(super) fn invalidity(&self, planned: usize) -> Vec<String> {
         let mut reasons: Vec<String> = self.fault.iter().cloned().collect();
         let (all, invalid) = (self.blocks.len(), self.invalid_blocks());
-        if self.fault.is_none() && (self.valid_blocks() == 0 || is_majority(invalid, planned)) {
+        if self.was_interrupted {
+            reasons.push(format!(
+                "interrupted after {all} of {planned} blocks: who stops when the result pleases \
+                 them finds differences that are not there",
+            ));
+        } else if self.fault.is_none()
+            && (self.valid_blocks() == 0 || is_majority(invalid, planned))
+        {
             reasons.push(format!(
                 "{invalid} of {all} blocks are not valid, at most half of {planned} may be",
             ));
@@ -163,9 +170,11 @@ impl Comparing<'_> {
                     results: report.verdict.assertions,
                 })
             }
-            Err(error @ (RunError::Connect { .. } | RunError::NothingReceived { .. })) => {
-                Ok(Run { metric: Err(error.to_string()), is_valid: false, results: Vec::new() })
-            }
+            Err(
+                error @ (RunError::Connect { .. }
+                | RunError::NoEcho { .. }
+                | RunError::NothingReceived { .. }),
+            ) => Ok(Run { metric: Err(error.to_string()), is_valid: false, results: Vec::new() }),
             Err(RunError::Interrupted { .. }) => Err(Stop::Interrupted),
             Err(error) => Err(Stop::Run(error)),
         }

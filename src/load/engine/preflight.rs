@@ -1,0 +1,323 @@
+//! One message on one connection before the load: does an echo server listen there at all?
+//!
+//! What comes back only has to look like what was sent: as many bytes, or most of them. A server that
+//! alters them is left to the run, whose verdict tells it. Nothing of this is in the run's totals.
+
+use std::io;
+use std::net::{Shutdown, TcpStream};
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, SendFlags, recv, send};
+
+use crate::load::config::sizes::SizeDraw;
+use crate::load::config::{Config, Protocol};
+use crate::load::engine::connect::connect_first;
+use crate::load::engine::wire::RECEIVE_CHUNK;
+use crate::load::random::SplitMix64;
+use crate::protocol::{Header, Kind};
+
+/// How long the answer may take.
+const ANSWER_LIMIT: Duration = Duration::from_secs(2);
+/// How long the server may take to close, so that it has room for the run's connections.
+const CLOSE_LIMIT: Duration = Duration::from_millis(250);
+/// How long to wait before looking whether the run was interrupted.
+const INTERRUPT_INTERVAL: Duration = Duration::from_millis(50);
+
+/// Why the target cannot be measured.
+pub(crate) enum Failure {
+    /// Nobody takes a connection.
+    Connect(io::Error),
+    /// Whoever took it is not an echo server, which this says in words.
+    NoEcho(String),
+    /// The user does not want to know any more.
+    Interrupted,
+}
+
+/// Sends the message and looks at the answer.
+pub(crate) fn check(config: &Config) -> Result<(), Failure> {
+    let (_, socket, _) =
+        connect_first(&config.target.addresses, &config.sources, &config.interrupt).map_err(
+            |error| match config.interrupt.is_raised() {
+                true => Failure::Interrupted,
+                false => Failure::Connect(error),
+            },
+        )?;
+    let mut exchange = Exchange::new(socket, message(config));
+    let deadline = Instant::now() + ANSWER_LIMIT.min(config.timeout);
+    while !exchange.is_answered() {
+        if config.interrupt.is_raised() {
+            return Err(Failure::Interrupted);
+        }
+        if Instant::now() >= deadline {
+            return Err(Failure::NoEcho(exchange.silence(ANSWER_LIMIT.min(config.timeout))));
+        }
+        exchange.wait(deadline).map_err(|error| Failure::NoEcho(exchange.failure(error)))?;
+    }
+    exchange.close();
+    Ok(())
+}
+
+/// What a connection of the run sends first, with other bytes.
+fn message(config: &Config) -> Vec<u8> {
+    /// No stream of the run's own.
+    const STREAM: u64 = 0x7072_6566_6c69_6768;
+    let length = SizeDraw::new(config.seed, 0).next(&config.sizes);
+    let mut random = SplitMix64::new(config.seed ^ STREAM);
+    let payload: Vec<u8> = (0..length).map(|_| random.next() as u8).collect();
+    match config.protocol {
+        Protocol::Raw => payload,
+        Protocol::Framed => [&Header::new(Kind::Echo, 1, &payload).encode()[..], &payload].concat(),
+    }
+}
+
+/// A message on its way there and back.
+struct Exchange {
+    socket: TcpStream,
+    message: Vec<u8>,
+    sent: usize,
+    answer: Vec<u8>,
+    /// Bytes of the answer that are those that were sent.
+    same: usize,
+}
+
+/// How an exchange ends early.
+#[derive(Clone, Copy)]
+enum Fault {
+    Closed,
+    Socket(Errno),
+    OtherBytes,
+}
+
+impl Exchange {
+    fn new(socket: TcpStream, message: Vec<u8>) -> Self {
+        Self { socket, message, sent: 0, answer: Vec::new(), same: 0 }
+    }
+
+    fn is_answered(&self) -> bool {
+        self.answer.len() >= self.message.len()
+    }
+
+    /// Waits for the socket, then sends and receives what it takes and has.
+    fn wait(&mut self, deadline: Instant) -> Result<(), Fault> {
+        let wanted = match self.sent < self.message.len() {
+            true => PollFlags::IN | PollFlags::OUT,
+            false => PollFlags::IN,
+        };
+        let timeout = deadline.saturating_duration_since(Instant::now()).min(INTERRUPT_INTERVAL);
+        wait_for(&self.socket, wanted, timeout)?;
+        match send(&self.socket, &self.message[self.sent..], SendFlags::NOSIGNAL) {
+            Ok(sent) => self.sent += sent,
+            Err(Errno::AGAIN) => {}
+            // What the server said before it closed is still to be read.
+            Err(Errno::PIPE | Errno::CONNRESET) => self.sent = self.message.len(),
+            Err(error) => return Err(Fault::Socket(error)),
+        }
+        self.receive()
+    }
+
+    fn receive(&mut self) -> Result<(), Fault> {
+        let mut buffer = [0; RECEIVE_CHUNK];
+        match recv(&self.socket, &mut buffer[..], RecvFlags::empty()) {
+            Ok((0, _)) => return Err(Fault::Closed),
+            Ok((length, _)) => self.take(&buffer[..length]),
+            Err(Errno::AGAIN) => return Ok(()),
+            Err(error) => return Err(Fault::Socket(error)),
+        }
+        if self.is_echo() { Ok(()) } else { Err(Fault::OtherBytes) }
+    }
+
+    fn take(&mut self, bytes: &[u8]) {
+        let expected = self.message.iter().skip(self.answer.len());
+        self.same += bytes.iter().zip(expected).filter(|(got, sent)| got == sent).count();
+        self.answer.extend_from_slice(bytes);
+    }
+
+    /// As many bytes came as were sent, or most of those that came are the same. Few say nothing yet.
+    fn is_echo(&self) -> bool {
+        const TELLING_BYTES: usize = 4;
+        let (seen, all) = (self.answer.len(), self.message.len());
+        seen == all || (seen < TELLING_BYTES && seen < all) || self.same * 2 >= seen.min(all)
+    }
+
+    /// Gives the server time to forget the connection.
+    fn close(mut self) {
+        let deadline = Instant::now() + CLOSE_LIMIT;
+        // It fails only where the connection has ended.
+        let _ = self.socket.shutdown(Shutdown::Write);
+        self.sent = self.message.len();
+        // Until its FIN; what it says yet is the run's matter.
+        while Instant::now() < deadline && self.wait(deadline).is_ok() {}
+    }
+
+    fn silence(&self, limit: Duration) -> String {
+        let all = self.message.len();
+        match self.answer.len() {
+            0 => format!("it did not answer a message of {all} bytes within {limit:?}"),
+            some => format!(
+                "it answered {some} of {all} bytes within {limit:?}, {}",
+                quote(&self.answer)
+            ),
+        }
+    }
+
+    fn failure(&self, fault: Fault) -> String {
+        let after = match self.answer.as_slice() {
+            [] => "without an answer".to_owned(),
+            answer => format!("after it had answered {}", quote(answer)),
+        };
+        match fault {
+            Fault::OtherBytes => {
+                format!("it answered {}{}", quote(&self.answer), hint(&self.answer))
+            }
+            Fault::Closed => format!("it closed the connection {after}{}", hint(&self.answer)),
+            Fault::Socket(error) => {
+                format!("the connection failed {after}: {}", io::Error::from(error))
+            }
+        }
+    }
+}
+
+fn wait_for(socket: &TcpStream, wanted: PollFlags, timeout: Duration) -> Result<(), Fault> {
+    let timeout =
+        Timespec { tv_sec: timeout.as_secs() as i64, tv_nsec: timeout.subsec_nanos().into() };
+    match poll(&mut [PollFd::new(socket, wanted)], Some(&timeout)) {
+        Ok(_) | Err(Errno::INTR) => Ok(()),
+        Err(error) => Err(Fault::Socket(error)),
+    }
+}
+
+/// The beginning of an answer, as a literal of one line.
+fn quote(answer: &[u8]) -> String {
+    const MAX_SHOWN: usize = 48;
+    let (shown, more) = match answer.get(..MAX_SHOWN) {
+        Some(beginning) if beginning.len() < answer.len() => (beginning, "..."),
+        _ => (answer, ""),
+    };
+    format!("\"{}\"{more}", shown.escape_ascii())
+}
+
+/// Who answers like that.
+fn hint(answer: &[u8]) -> &'static str {
+    const FRAME: &[u8] = b"RB\x01";
+    /// The first bytes of an alert and of a handshake record (RFC 8446, 5.1).
+    const TLS: [&[u8]; 2] = [b"\x15\x03", b"\x16\x03"];
+    if answer.starts_with(FRAME) {
+        ", which is the framed protocol: use --protocol framed"
+    } else if answer.starts_with(b"HTTP/") {
+        ", which is HTTP"
+    } else if answer.starts_with(b"SSH-") {
+        ", which is SSH"
+    } else if TLS.iter().any(|record| answer.starts_with(record)) {
+        ", which is TLS"
+    } else {
+        ""
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::TcpListener;
+    use std::thread::{self, JoinHandle};
+
+    use super::*;
+    use crate::load::config::Target;
+    use crate::load::config::sizes::Sizes;
+    use crate::load::interrupt::Interrupt;
+
+    /// A server of one connection, and what it had received in the end.
+    fn serve(
+        handle: impl FnOnce(&mut TcpStream) -> io::Result<()> + Send + 'static,
+    ) -> (Config, JoinHandle<usize>) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let config = Config::new(Target::at(listener.local_addr().unwrap()));
+        let server = thread::spawn(move || {
+            let (mut socket, _) = listener.accept().unwrap();
+            let _ = handle(&mut socket);
+            let mut rest = Vec::new();
+            let _ = socket.read_to_end(&mut rest);
+            rest.len()
+        });
+        (config, server)
+    }
+
+    fn why(config: &Config) -> String {
+        match check(config) {
+            Err(Failure::NoEcho(why)) => why,
+            Err(Failure::Connect(error)) => panic!("{error}"),
+            Err(Failure::Interrupted) => panic!("nobody interrupts"),
+            Ok(()) => panic!("it is taken for an echo server"),
+        }
+    }
+
+    #[test]
+    fn an_echo_server_sees_one_message_on_one_connection() {
+        for (protocol, size) in [
+            (Protocol::Raw, 64),
+            (Protocol::Framed, 64),
+            (Protocol::Raw, 1),
+            (Protocol::Raw, 8 << 20),
+        ] {
+            let frame = if protocol == Protocol::Framed { size + 20 } else { size };
+            let (config, server) = serve(move |socket| {
+                let mut reader = socket.try_clone()?;
+                let echoed = io::copy(&mut Read::take(&mut reader, frame as u64), socket)?;
+                assert_eq!(echoed, frame as u64);
+                Ok(())
+            });
+            let config = Config { protocol, sizes: Sizes::fixed(size).unwrap(), ..config };
+            assert!(check(&config).is_ok(), "{protocol:?} {size}");
+            assert_eq!(server.join().unwrap(), 0, "and nothing more");
+        }
+    }
+
+    #[test]
+    fn a_server_that_alters_a_byte_is_left_to_the_run() {
+        let (config, _server) = serve(|socket| {
+            let mut message = [0; 64];
+            socket.read_exact(&mut message)?;
+            message[63] ^= 1;
+            socket.write_all(&message)
+        });
+        assert!(check(&config).is_ok());
+    }
+
+    #[test]
+    fn who_is_no_echo_server_is_told_by_the_answer() {
+        let cases: [(&[u8], &str); 5] = [
+            (b"SSH-2.0-OpenSSH_9.6\r\n", "\"SSH-2.0-OpenSSH_9.6\\r\\n\", which is SSH"),
+            (b"HTTP/1.1 400 Bad Request\r\n", ", which is HTTP"),
+            (b"\x15\x03\x01\0\x02\x02\x46", ", which is TLS"),
+            (b"RB\x01\x05\0\0\0\0", "use --protocol framed"),
+            (b"220 mail.example \x1b[31m ESMTP", "\"220 mail.example \\x1b[31m ESMTP\""),
+        ];
+        for (answer, words) in cases {
+            let (config, _server) = serve(move |socket| socket.write_all(answer));
+            let why = why(&config);
+            assert!(why.starts_with("it answered \"") && why.contains(words), "{why}");
+        }
+    }
+
+    #[test]
+    fn silence_and_an_early_end_are_told() {
+        let (config, server) = serve(|_| Ok(()));
+        let config = Config { timeout: Duration::from_millis(100), ..config };
+        assert_eq!(why(&config), "it did not answer a message of 64 bytes within 100ms");
+        server.join().unwrap();
+        let (config, _server) = serve(|socket| socket.shutdown(Shutdown::Write));
+        assert_eq!(why(&config), "it closed the connection without an answer");
+    }
+
+    #[test]
+    fn an_interrupt_ends_it() {
+        let (config, _server) = serve(|_| Ok(()));
+        let interrupt = Interrupt::default();
+        let config = Config { interrupt: interrupt.clone(), ..config };
+        let checking = thread::spawn(move || matches!(check(&config), Err(Failure::Interrupted)));
+        interrupt.raise();
+        let is_interrupted = checking.join().unwrap();
+        assert!(is_interrupted);
+    }
+}

@@ -1,0 +1,127 @@
+//! What the host did to the run: threads that could not run, whoever kept them from it.
+
+use super::Evidence;
+use crate::cpus;
+use crate::load::format::{nanos, percent};
+use crate::load::record::recorder::Recorder;
+use crate::load::record::server_view::Hidden;
+
+/// How much a reader must know of something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Gravity {
+    /// The numbers may be used.
+    Notable,
+    /// They may not.
+    Fatal,
+}
+
+impl Gravity {
+    /// Of a share of the time. Below 2 % of it lie the waits and stalls of a host that does nothing
+    /// else; from 10 % on throughput and median are as much the host's as the server's.
+    fn of(share: f64) -> Option<Self> {
+        match share {
+            0.10.. => Some(Self::Fatal),
+            0.02.. => Some(Self::Notable),
+            _ => None,
+        }
+    }
+}
+
+/// Everything that makes a measurement the host's.
+pub(super) fn reasons(recorder: &Recorder, evidence: &Evidence) -> Vec<String> {
+    let mut reasons = of_server(evidence, Gravity::Fatal);
+    reasons.extend(steal(evidence, Gravity::Fatal));
+    reasons.extend(stalls(recorder, Gravity::Fatal));
+    reasons
+}
+
+/// The server's threads waited for their CPUs; what they share with the generator comes first.
+pub(super) fn of_server(evidence: &Evidence, gravity: Gravity) -> Vec<String> {
+    let waits = waits(evidence);
+    let gravest = waits.as_ref().map(|(gravity, _)| *gravity);
+    // A warning of its own where the waits are none.
+    let of_overlap = gravest.unwrap_or(Gravity::Notable);
+    let overlap = overlap(evidence).filter(|_| of_overlap == gravity);
+    let waits = waits.filter(|(of_waits, _)| *of_waits == gravity).map(|(_, waits)| waits);
+    overlap.into_iter().chain(waits).collect()
+}
+
+fn waits(evidence: &Evidence) -> Option<(Gravity, String)> {
+    let server = &evidence.server;
+    let waited = evidence.server_waited?;
+    let share = evidence.server_waited_share()?;
+    let cpus = cpus::format_list(&server.cpus);
+    let text = format!(
+        "{} waited {} of the time for CPU {cpus}, once for {} or longer: these are the host's \
+         latencies; see what runs there (ps -eLo psr,pcpu,pid,comm --sort=-pcpu | head), and give \
+         the server CPUs of its own (taskset)",
+        server.name(),
+        percent(share),
+        nanos(waited.longest_ns),
+    );
+    Some((Gravity::of(share)?, text))
+}
+
+fn overlap(evidence: &Evidence) -> Option<String> {
+    let shared = &evidence.shared_cpus;
+    (!shared.is_empty()).then(|| {
+        format!(
+            "{} and generator share CPU{} {}: each waits for the other; bind the server to some \
+             (ringback serve --cpus, or taskset), the generator to others (--cpus)",
+            evidence.server.name(),
+            if shared.len() == 1 { "" } else { "s" },
+            cpus::format_list(shared),
+        )
+    })
+}
+
+/// What cannot be known of a server that is not seen.
+pub(super) fn hidden(evidence: &Evidence) -> Option<String> {
+    let (whose, remedy) = match evidence.server.threads.as_ref().err()? {
+        Hidden::OtherHost => (
+            "it is on another host",
+            "compare /proc/PID/schedstat there before and after a run, or run ringback-load there",
+        ),
+        Hidden::OtherUser => (
+            "its process is another user's, or in another container",
+            "run ringback-load as that user or as root, in the host's PID namespace",
+        ),
+        Hidden::ThisProcess => return None,
+    };
+    Some(format!("whether the server waited for a CPU cannot be known: {whose}; {remedy}"))
+}
+
+/// A hypervisor ran something else on the CPUs in use.
+pub(super) fn steal(evidence: &Evidence, gravity: Gravity) -> Option<String> {
+    /// The kernel counts in ticks of 10 ms: fewer than three are chance.
+    const MIN_STOLEN_NS: u64 = 30_000_000;
+    let stolen_ns = evidence.stolen_ns.filter(|ns| *ns >= MIN_STOLEN_NS)?;
+    let share = stolen_ns as f64 / evidence.measured_ns as f64;
+    (Gravity::of(share) == Some(gravity)).then(|| {
+        format!(
+            "the hypervisor ran something else on the CPUs in use for {} of the time (steal, see \
+             vmstat 1): these are the host's latencies; measure on a host with CPUs of its own",
+            percent(share),
+        )
+    })
+}
+
+/// The generator's process stood still. The closed loop shows no trace of it but a lower rate.
+pub(super) fn stalls(recorder: &Recorder, gravity: Gravity) -> Option<String> {
+    /// Shorter ones are the scheduler's, and in the latencies.
+    const STALL_NS: u64 = 10_000_000;
+    let hiccup = &recorder.latencies.hiccup;
+    if hiccup.is_empty() {
+        return None;
+    }
+    // Each millisecond of a stall is a sample.
+    let share = hiccup.count_between(STALL_NS, u64::MAX) as f64 / hiccup.len() as f64;
+    (Gravity::of(share) == Some(gravity)).then(|| {
+        format!(
+            "the generator stood still for {} of the time, once for {}: it was stopped (SIGSTOP), \
+             frozen or throttled (cat /proc/self/cgroup, cpu.stat), or the host is overloaded",
+            percent(share),
+            nanos(hiccup.max()),
+        )
+    })
+}

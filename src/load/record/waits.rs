@@ -1,0 +1,206 @@
+//! How long the server's threads waited for a CPU during the measured window, by the kernel's own
+//! accounting: its counters are read again and again, since they tell sums and not the longest.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::PathBuf;
+
+use crate::load::record::cpu::{CpuTime, ServerThreads};
+
+/// Of more threads than this the counters are read only every [`SELDOM`] times: a read costs some
+/// 10 µs on a CPU that the run may need.
+const MAX_READ_OFTEN: usize = 64;
+const SELDOM: u32 = 20;
+/// What a thread that has its CPU to itself waits whenever it is woken: 1.3 to 4.8 µs were measured
+/// (Linux 6.18 in a virtual machine, 1,000 to 16,000 runs a second). That is its own way to the CPU,
+/// a few per cent of the time; whoever waits for others waits hundreds of microseconds.
+const OWN_WAIT_NS: u64 = 5_000;
+
+/// The server's threads, watched.
+pub(crate) struct Waits<'run> {
+    server: &'run ServerThreads,
+    /// By their directories in `/proc`.
+    threads: HashMap<PathBuf, Thread>,
+    started_ns: u64,
+    read_ns: u64,
+    skipped: u32,
+}
+
+/// What the server's threads waited, and ran.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(crate) struct Waited {
+    /// Share of the window that the thread waited which waited most, 0 to 1.
+    pub(crate) share: f64,
+    /// The longest single wait is at least this.
+    pub(crate) longest_ns: u64,
+    /// What all of them ran, added up.
+    pub(crate) ran_ns: u64,
+}
+
+impl Waited {
+    /// Share of the window that the thread waited for others than the server's own threads: others
+    /// had of its CPUs' time what those did not run and what was not idle.
+    pub(crate) fn share_for_others(self, cpus_ns: f64, idle_ns: u64) -> f64 {
+        let others = 1.0 - (self.ran_ns + idle_ns) as f64 / cpus_ns;
+        self.share.min(others).max(0.0)
+    }
+}
+
+struct Thread {
+    first: CpuTime,
+    last: CpuTime,
+    /// When `last` was read first.
+    since_ns: u64,
+    longest_ns: u64,
+}
+
+impl<'run> Waits<'run> {
+    /// The window begins.
+    pub(crate) fn start(server: &'run ServerThreads, now_ns: u64) -> Self {
+        let mut waits = Self {
+            server,
+            threads: HashMap::new(),
+            started_ns: now_ns,
+            read_ns: now_ns,
+            skipped: 0,
+        };
+        waits.read(now_ns);
+        for thread in waits.threads.values_mut() {
+            thread.first = thread.last;
+            thread.longest_ns = 0;
+        }
+        waits
+    }
+
+    /// Looks at the counters, unless that would cost too much.
+    pub(crate) fn look(&mut self, now_ns: u64) {
+        self.skipped += 1;
+        if self.threads.len() <= MAX_READ_OFTEN || self.skipped == SELDOM {
+            self.read(now_ns);
+        }
+    }
+
+    /// The window is over; `None` where no counter could be read.
+    pub(crate) fn finish(mut self, now_ns: u64) -> Option<Waited> {
+        self.read(now_ns);
+        let window_ns = now_ns.saturating_sub(self.started_ns) as f64;
+        let mut all = Waited::default();
+        for (directory, thread) in &self.threads {
+            let pending_ns = thread.pending_ns(directory, now_ns);
+            let spent = thread.last.since(thread.first)?;
+            let waited_ns = waited_for_others_ns(spent) + pending_ns;
+            all.share = all.share.max(waited_ns as f64 / window_ns);
+            all.longest_ns = all.longest_ns.max(thread.longest_ns).max(pending_ns);
+            all.ran_ns += spent.used_ns;
+        }
+        (!self.threads.is_empty()).then_some(all)
+    }
+
+    fn read(&mut self, now_ns: u64) {
+        let interval_ns = now_ns.saturating_sub(self.read_ns);
+        for directory in self.server.directories() {
+            let Some(time) = CpuTime::read(&directory.join("schedstat")) else { continue };
+            let thread = self.threads.entry(directory).or_insert_with(|| Thread {
+                first: CpuTime::default(),
+                last: CpuTime::default(),
+                since_ns: now_ns,
+                longest_ns: 0,
+            });
+            let wait_ns = longest_wait_ns(thread.last, time, interval_ns);
+            thread.longest_ns = thread.longest_ns.max(wait_ns);
+            if time != thread.last {
+                thread.last = time;
+                thread.since_ns = now_ns;
+            }
+        }
+        self.read_ns = now_ns;
+        self.skipped = 0;
+    }
+}
+
+impl Thread {
+    /// A wait is counted when it ends: what a thread that could run all the time since its counters
+    /// last moved is waiting still.
+    fn pending_ns(&self, directory: &std::path::Path, now_ns: u64) -> u64 {
+        let is_runnable = fs::read_to_string(directory.join("stat")).is_ok_and(|stat| {
+            stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('R'))
+        });
+        if is_runnable { now_ns.saturating_sub(self.since_ns) } else { 0 }
+    }
+}
+
+fn waited_for_others_ns(spent: CpuTime) -> u64 {
+    spent.waited_ns.saturating_sub(spent.runs * OWN_WAIT_NS)
+}
+
+/// A lower bound of the longest wait that ended between two readings: all of them are at most as
+/// long together, and all but one lie between the readings.
+fn longest_wait_ns(before: CpuTime, after: CpuTime, interval_ns: u64) -> u64 {
+    let Some(spent) = after.since(before) else { return 0 };
+    match spent.runs {
+        0 => 0,
+        runs => (spent.waited_ns / runs).max(spent.waited_ns.saturating_sub(interval_ns)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn time(used_ns: u64, waited_ns: u64, runs: u64) -> CpuTime {
+        CpuTime { used_ns, waited_ns, runs }
+    }
+
+    #[test]
+    fn one_wait_is_known_and_many_are_bounded() {
+        let of = |after| longest_wait_ns(time(10, 100, 5), after, 50);
+        assert_eq!(of(time(11, 300, 6)), 200);
+        assert_eq!(of(time(11, 300, 7)), 150, "at most 50 of the 200 were another's");
+        assert_eq!(of(time(11, 120, 15)), 2);
+        assert_eq!(of(time(10, 100, 5)), 0);
+    }
+
+    #[test]
+    fn what_a_thread_takes_to_wake_is_no_wait_for_others() {
+        assert_eq!(waited_for_others_ns(time(0, 30_000_000, 10_000)), 0);
+        assert_eq!(waited_for_others_ns(time(0, 30_000_000, 10)), 29_950_000);
+    }
+
+    #[test]
+    fn threads_that_wait_for_each_other_are_seen() {
+        use super::super::cpu::OwnThreads;
+        use rustix::thread::{CpuSet, gettid, sched_setaffinity};
+        use std::sync::atomic::{AtomicBool, Ordering};
+
+        let is_over = AtomicBool::new(false);
+        let cpu = crate::cpus::allowed()[0];
+        let (tell, told) = std::sync::mpsc::channel();
+        std::thread::scope(|scope| {
+            for _ in 0..3 {
+                let (tell, is_over) = (tell.clone(), &is_over);
+                scope.spawn(move || {
+                    let mut set = CpuSet::new();
+                    set.set(cpu);
+                    sched_setaffinity(None, &set).unwrap();
+                    tell.send(gettid().as_raw_nonzero().get()).unwrap();
+                    while !is_over.load(Ordering::Relaxed) {
+                        std::hint::spin_loop();
+                    }
+                });
+            }
+            let threads = (0..3).map(|_| told.recv().unwrap()).collect();
+            let server = ServerThreads::Embedded(OwnThreads(threads));
+            let clock = crate::load::clock::Clock::starting_now();
+            let mut waits = Waits::start(&server, clock.now_ns());
+            for _ in 0..10 {
+                std::thread::sleep(std::time::Duration::from_millis(50));
+                waits.look(clock.now_ns());
+            }
+            let waited = waits.finish(clock.now_ns()).unwrap();
+            is_over.store(true, Ordering::Relaxed);
+            // Each of three has the CPU for a third of the time.
+            assert!((0.4..1.01).contains(&waited.share), "{waited:?}");
+            assert!(waited.ran_ns > 0 && waited.longest_ns > 0, "{waited:?}");
+        });
+    }
+}
