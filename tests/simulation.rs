@@ -4,7 +4,7 @@
 
 use std::panic::catch_unwind;
 
-use ringback::testing::simulation::{Mutation, Options, Report, run};
+use ringback::testing::simulation::{Mutation, Options, Report, Size, run};
 
 const SEEDS: u64 = 600;
 const STEPS: usize = 2_000;
@@ -15,7 +15,7 @@ fn from_environment(name: &str) -> Option<u64> {
 }
 
 fn try_seed(seed: u64, mutation: Option<Mutation>) -> Report {
-    run(Options { seed, steps: STEPS, mutation })
+    run(Options { seed, size: Size::Large, steps: STEPS, mutation })
 }
 
 #[test]

@@ -1,8 +1,7 @@
 //! The life of a client as a list of operations, and the checker that leads it.
 
-use std::iter;
-
 use super::client_oracle::{ClientOracle, Heard};
+use super::model::pieces;
 use super::wire::{ECHO, HEADER, PING, frame};
 use crate::protocol::{ErrorCode, FramedClient, Reply, Request};
 
@@ -29,19 +28,21 @@ pub enum ClientOp {
 }
 
 impl ClientScript {
-    /// The same with every piece delivered byte by byte.
-    pub fn shredded(&self) -> Self {
-        let mut left = self.stream.len();
+    /// The same with everything that arrives between two other operations delivered in pieces of
+    /// this length.
+    pub fn recut(&self, piece: usize) -> Self {
+        let (mut left, mut arriving) = (self.stream.len(), 0);
         let mut ops = Vec::new();
         for op in &self.ops {
             if let ClientOp::Receive(length) = *op {
-                let length = length.min(left);
-                left -= length;
-                ops.extend(iter::repeat_n(ClientOp::Receive(1), length));
+                arriving += length.min(left);
+                left -= length.min(left);
             } else {
+                ops.extend(pieces(std::mem::take(&mut arriving), piece).map(ClientOp::Receive));
                 ops.push(op.clone());
             }
         }
+        ops.extend(pieces(arriving, piece).map(ClientOp::Receive));
         Self { ops, ..self.clone() }
     }
 }
@@ -50,10 +51,19 @@ impl ClientScript {
 ///
 /// # Panics
 ///
-/// As [`check`], and when the two come out differently.
+/// As [`check_cut`].
 pub fn check_any_cut(script: &ClientScript) -> Vec<Heard> {
+    check_cut(script, 1)
+}
+
+/// Runs a script as it is and cut into pieces of this length.
+///
+/// # Panics
+///
+/// As [`check`], and when the two come out differently.
+pub fn check_cut(script: &ClientScript, piece: usize) -> Vec<Heard> {
     let heard = check(script);
-    assert_eq!(heard, check(&script.shredded()), "what is heard depends on the cuts");
+    assert_eq!(heard, check(&script.recut(piece)), "what is heard depends on the cuts ({piece})");
     heard
 }
 

@@ -6,7 +6,7 @@
 //! | byte | meaning |
 //! | --- | --- |
 //! | 0 | flags: bit 0 repairs the checksums, bit 1 ends the stream, bits 2 and up choose `max_frame` or the in-flight limit |
-//! | 1 | `n`, number of operations, at most [`MOST_OPS`] |
+//! | 1 | bits 0 to 4: `n`, number of operations; bits 5 to 7 choose the second cut of the stream |
 //! | 2 .. 2 + n | the operations, one byte each, see the functions below |
 //! | then | the stream; what the operations leave of it arrives at their end |
 
@@ -14,23 +14,23 @@ use std::time::Duration;
 
 use super::client_model::{self, ClientOp, ClientScript};
 use super::either::Either;
-use super::model::{Op, Script, check_any_cut};
-use super::simulation;
+use super::model::{Op, Script, check_cut};
+use super::simulation::{self, Options, Size};
 use super::wire::repair_checksums;
 use crate::protocol::{Framed, Request};
 
-/// Operations in one input; more would only make it slow.
-pub const MOST_OPS: usize = 32;
-
-/// Hostile time of a simulation; an input of 4096 bytes decides about half of it.
-const SESSION_STEPS: usize = 100;
+/// Hostile time of a small simulation.
+const SESSION_STEPS: usize = 40;
+/// Hostile time of a large one; an input of 4096 bytes decides about half of it.
+const DEEP_SESSION_STEPS: usize = 100;
 
 const FRAME_TIMEOUT: Duration = Duration::from_millis(100);
 
 /// The server's `raw` core. Operations as in [`framed`].
 pub fn raw(data: &[u8]) {
     let Some(program) = Program::read(data) else { return };
-    check_any_cut(&program.server_script(Either::Raw));
+    let piece = program.piece;
+    check_cut(&program.server_script(Either::Raw), piece);
 }
 
 /// The server's `framed` core.
@@ -42,14 +42,23 @@ pub fn framed(data: &[u8]) {
     program.repair_if_asked();
     let max_frame = [65_536, 0, 1, 64, 100, 1000, 16 << 20, u32::MAX][program.choice(8)];
     let framed = Framed { max_frame, frame_timeout: FRAME_TIMEOUT };
-    check_any_cut(&program.server_script(Either::Framed(framed)));
+    let piece = program.piece;
+    check_cut(&program.server_script(Either::Framed(framed)), piece);
 }
 
 /// The native driver over the simulation's kernel: every two bytes are one decision of the
 /// world, see [`simulation::run_script`]. These inputs have no program at their beginning.
 pub fn session(data: &[u8]) {
-    let options = simulation::Options { seed: 0, steps: SESSION_STEPS, mutation: None };
-    simulation::run_script(options, data);
+    simulate(Size::Small, SESSION_STEPS, data);
+}
+
+/// As [`session`], in a large world: slow, for nights.
+pub fn deep_session(data: &[u8]) {
+    simulate(Size::Large, DEEP_SESSION_STEPS, data);
+}
+
+fn simulate(size: Size, steps: usize, data: &[u8]) {
+    simulation::run_script(Options { seed: 0, size, steps, mutation: None }, data);
 }
 
 /// The client's core.
@@ -80,21 +89,26 @@ pub fn client(data: &[u8]) {
     }
     let max_in_flight = [64, 0, 1, 2][program.choice(4)];
     let script = ClientScript { max_in_flight, stream: program.stream, ops };
-    client_model::check_any_cut(&script);
+    client_model::check_cut(&script, program.piece);
 }
 
 /// The input taken apart.
 struct Program<'a> {
     flags: u8,
     ops: &'a [u8],
+    /// Bytes of each piece when the same is delivered for the second time.
+    piece: usize,
     stream: Vec<u8>,
 }
+
+const PIECES: [usize; 8] = [1, 2, 7, 19, 20, 21, 64, usize::MAX];
 
 impl<'a> Program<'a> {
     fn read(data: &'a [u8]) -> Option<Self> {
         let ([flags, count], rest) = data.split_first_chunk()?;
-        let (ops, stream) = rest.split_at_checked(usize::from(*count).min(MOST_OPS))?;
-        Some(Self { flags: *flags, ops, stream: stream.to_vec() })
+        let (ops, stream) = rest.split_at_checked(usize::from(*count & 31))?;
+        let piece = PIECES[usize::from(*count >> 5)];
+        Some(Self { flags: *flags, ops, piece, stream: stream.to_vec() })
     }
 
     fn repair_if_asked(&mut self) {

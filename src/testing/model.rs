@@ -3,7 +3,6 @@
 //! Property tests and fuzz targets make [`Script`]s; [`check`] runs the real connection and the
 //! [`Oracle`] side by side and compares them after every operation.
 
-use std::iter;
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
@@ -45,35 +44,28 @@ pub enum Op {
 }
 
 impl Script {
-    /// The same with every piece delivered byte by byte.
-    pub fn shredded(&self) -> Self {
-        let mut left = self.stream.len();
+    /// The same with everything that arrives between two other operations delivered in pieces of
+    /// this length.
+    pub fn recut(&self, piece: usize) -> Self {
+        let (mut left, mut arriving) = (self.stream.len(), 0);
         let mut ops = Vec::new();
         for op in &self.ops {
             if let Op::Receive(length) = *op {
-                let length = length.min(left);
-                left -= length;
-                ops.extend(iter::repeat_n(Op::Receive(1), length));
+                arriving += length.min(left);
+                left -= length.min(left);
             } else {
+                ops.extend(pieces(std::mem::take(&mut arriving), piece).map(Op::Receive));
                 ops.push(*op);
             }
         }
+        ops.extend(pieces(arriving, piece).map(Op::Receive));
         Self { ops, ..self.clone() }
     }
+}
 
-    /// The same with pieces that follow each other delivered as one.
-    pub fn merged(&self) -> Self {
-        let mut ops: Vec<Op> = Vec::new();
-        for op in &self.ops {
-            match (ops.last_mut(), op) {
-                (Some(Op::Receive(length)), Op::Receive(more)) => {
-                    *length = length.saturating_add(*more);
-                }
-                _ => ops.push(*op),
-            }
-        }
-        Self { ops, ..self.clone() }
-    }
+/// The lengths into which so many bytes are cut.
+pub(super) fn pieces(bytes: usize, piece: usize) -> impl Iterator<Item = usize> {
+    (0..bytes).step_by(piece).map(move |start| piece.min(bytes - start))
 }
 
 /// Runs a script and says how it came out.
@@ -115,15 +107,24 @@ pub fn check(script: &Script) -> Outcome {
     run.seen
 }
 
-/// Runs a script whole, byte by byte and as it is.
+/// Runs a script as it is, whole and byte by byte.
 ///
 /// # Panics
 ///
-/// As [`check`], and when the three come out differently.
+/// As [`check_cut`].
 pub fn check_any_cut(script: &Script) -> Outcome {
+    check_cut(script, usize::MAX);
+    check_cut(script, 1)
+}
+
+/// Runs a script as it is and cut into pieces of this length.
+///
+/// # Panics
+///
+/// As [`check`], and when the two come out differently.
+pub fn check_cut(script: &Script, piece: usize) -> Outcome {
     let outcome = check(script);
-    assert_eq!(outcome, check(&script.merged()), "the result depends on the cuts (whole)");
-    assert_eq!(outcome, check(&script.shredded()), "the result depends on the cuts (bytes)");
+    assert_eq!(outcome, check(&script.recut(piece)), "the result depends on the cuts ({piece})");
     outcome
 }
 

@@ -33,10 +33,21 @@ use crate::metrics::Counters;
 pub struct Options {
     /// Decides everything.
     pub seed: u64,
+    /// How much there is of everything.
+    pub size: Size,
     /// Steps of hostile time before everything calms down and has to end well.
     pub steps: usize,
     /// A bug to plant.
     pub mutation: Option<Mutation>,
+}
+
+/// How much there is in a world.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Size {
+    /// Up to three peers and a few kilobytes: a fuzzer sees thousands a second.
+    Small,
+    /// Up to 25 peers and half a megabyte.
+    Large,
 }
 
 /// What a run went through, so that tests can tell that seeds reach what they are for.
@@ -88,7 +99,7 @@ impl World {
         let mut rng = Rng::new(options.seed, script);
         let hostility = Hostility::random(&mut rng);
         let listeners = rng.between(1, 2);
-        let plan = Plan::random(&mut rng, options.steps);
+        let plan = Plan::random(&mut rng, options.size, options.steps);
         let protocol = protocol(plan.is_framed, plan.scarcity);
         let settings = settings(&mut rng, plan.scarcity);
         let admission = Arc::new(Admission::new(AdmissionLimits {

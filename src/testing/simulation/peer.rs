@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use super::Size;
 use super::rng::Rng;
 use crate::protocol::{ErrorCode, FramedClient, Reply, Request};
 
@@ -43,8 +44,9 @@ enum Verifier {
 }
 
 impl Peer {
-    pub(super) fn new(rng: &mut Rng, is_framed: bool, may_reset: bool) -> Self {
-        let (script, verifier) = if is_framed { framed_script(rng) } else { raw_script(rng) };
+    pub(super) fn new(rng: &mut Rng, size: Size, is_framed: bool, may_reset: bool) -> Self {
+        let (script, verifier) =
+            if is_framed { framed_script(rng, size) } else { raw_script(rng, size) };
         let length = script.len();
         let sometimes =
             |rng: &mut Rng, percent| rng.chance(percent).then(|| rng.between(0, length));
@@ -174,14 +176,17 @@ impl Peer {
     }
 }
 
-fn raw_script(rng: &mut Rng) -> (Vec<u8>, Verifier) {
-    let longest = *rng.pick(&[0, 10, 300, 3_000, 20_000]);
+fn raw_script(rng: &mut Rng, size: Size) -> (Vec<u8>, Verifier) {
+    let longest = *match size {
+        Size::Small => rng.pick(&[0, 10, 300, 2_000]),
+        Size::Large => rng.pick(&[0, 10, 300, 3_000, 20_000]),
+    };
     let length = rng.between(0, longest);
     (random_bytes(rng, length), Verifier::Raw)
 }
 
-fn framed_script(rng: &mut Rng) -> (Vec<u8>, Verifier) {
-    let frames = rng.between(0, 40);
+fn framed_script(rng: &mut Rng, size: Size) -> (Vec<u8>, Verifier) {
+    let frames = rng.between(0, if size == Size::Small { 6 } else { 40 });
     let mut client = FramedClient::new(frames);
     let mut script = Vec::new();
     for sequence in 0..frames as u64 {

@@ -3,6 +3,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::Size;
 use super::conditions::{DRAIN, Scarcity};
 use super::peer::Peer;
 use super::rng::Rng;
@@ -10,6 +11,7 @@ use crate::driver::Urgency;
 
 #[derive(Debug)]
 pub(super) struct Plan {
+    size: Size,
     pub(super) is_framed: bool,
     pub(super) peers_reset: bool,
     pub(super) scarcity: Scarcity,
@@ -47,12 +49,13 @@ pub(super) enum Event {
 }
 
 impl Plan {
-    pub(super) fn random(rng: &mut Rng, steps: usize) -> Self {
+    pub(super) fn random(rng: &mut Rng, size: Size, steps: usize) -> Self {
         Self {
+            size,
             is_framed: rng.chance(50),
             peers_reset: rng.chance(50),
             scarcity: Scarcity::random(rng),
-            peers_to_come: rng.between(1, 25),
+            peers_to_come: rng.between(1, if size == Size::Small { 3 } else { 25 }),
             steps,
             drain_at: rng.chance(40).then(|| rng.below(steps)),
             stop_at: rng.chance(15).then(|| rng.below(steps)),
@@ -70,12 +73,13 @@ impl Plan {
             self.is_calm = true;
             events.push(Event::CalmDown);
         }
+        // Before another comes: who connects in this step is not served yet.
+        let is_done = self.is_calm && self.peers_to_come == 0 && is_served;
         if self.peers_to_come > 0 && (rng.chance(5) || self.is_calm) {
             self.peers_to_come -= 1;
-            let peer = Peer::new(rng, self.is_framed, self.peers_reset);
+            let peer = Peer::new(rng, self.size, self.is_framed, self.peers_reset);
             events.push(Event::Connect(Box::new(peer)));
         }
-        let is_done = self.is_calm && self.peers_to_come == 0 && is_served;
         let told = if self.is_calm { Told::InCalm } else { Told::InHostility };
         if self.told.is_none() && (self.drain_at == Some(step) || is_done) {
             self.told = Some(told);
