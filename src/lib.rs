@@ -60,8 +60,9 @@
 //!
 //! # To build another service on this
 //!
-//! Replace [`protocol`]: whatever answers `handle_input` with outputs over ranges can sit there.
-//! Everything below and above stays.
+//! Implement [`protocol::Protocol`] and start a [`server::Server`] of it: everything below and above
+//! stays. `examples/ping_server.rs` does so with the `PING` of Redis; the others in `examples/` show
+//! the client's core over a plain socket and a server inside a test.
 //!
 //! [`Output::Forward`]: protocol::Output::Forward
 //! [`Output::Discard`]: protocol::Output::Discard

@@ -10,6 +10,19 @@
 //! 4. The driver takes parts from `outgoing` and sends what the socket takes at once.
 //! 5. What was sent is released, what was not goes back to the front of `outgoing`. What then waits
 //!    for the peer is copied out of its buffer, unless it fills a good part of that.
+//!
+//! # States
+//!
+//! A connection is the product of four things: the core, its [`Lifecycle`], what was received and
+//! what is to be sent. The phase of the lifecycle says which of the others are possible when it is
+//! the connection's turn; [`Connection::assert_possible`] fails on all else.
+//!
+//! | phase | core | `received` | `outgoing`, `sending` | leads to |
+//! | --- | --- | --- | --- | --- |
+//! | open | open | anything: unseen bytes, part of a frame | anything | flushing when the core closes, or the peer is idle or silent; closed by a failure, a stall, an eviction |
+//! | flushing | closed, or not asked any more | nothing | what is left of the answers | lingering when all is sent and our FIN is out; closed when the peer has finished and has everything |
+//! | lingering | as before | nothing: input is dropped | nothing: FIN comes last | closed when the peer has finished or its time is up, and it has everything |
+//! | closed | as before | nothing | `outgoing` nothing, `sending` what is in flight | the end, when nothing is in flight |
 
 use std::time::Instant;
 
@@ -321,16 +334,20 @@ impl<C: protocol::Connection, L: Stretch, T> Connection<C, L, T> {
         buffers: &mut impl Buffers<Lease = L>,
     ) -> Action {
         self.work(now, Work::OneTurn, settings, buffers);
+        if !self.lifecycle.is_open() {
+            self.received.clear(|lease| buffers.release(lease));
+        }
+        if self.lifecycle.is_closed() {
+            self.give_up(buffers);
+        }
+        self.assert_possible();
         match self.lifecycle.action() {
             Step::Continue => {}
             Step::SendFin => {
                 self.lifecycle.fin_sent(now);
                 return Action::SendFin;
             }
-            Step::Close => {
-                self.give_up(buffers);
-                return Action::Close(self.close_mode());
-            }
+            Step::Close => return Action::Close(self.close_mode()),
         }
         if self.lifecycle.take_probe() {
             return Action::Probe;
@@ -434,10 +451,7 @@ impl<C: protocol::Connection, L: Stretch, T> Connection<C, L, T> {
                     self.lifecycle.queued_control(now, bytes.len());
                     self.outgoing.push(Part::Owned(Owned::control(&bytes)));
                 }
-                Output::Close(reason) => {
-                    self.lifecycle.end(reason, &settings.limits);
-                    self.received.clear(|lease| buffers.release(lease));
-                }
+                Output::Close(reason) => self.lifecycle.end(reason, &settings.limits),
             }
         }
     }
@@ -446,6 +460,20 @@ impl<C: protocol::Connection, L: Stretch, T> Connection<C, L, T> {
     fn backlog(&self) -> usize {
         let parts = self.outgoing.count() + self.sending.parts;
         self.lifecycle.unsent() + parts * Owned::OVERHEAD
+    }
+
+    /// See the table of states at the top of this file.
+    fn assert_possible(&self) {
+        if self.lifecycle.is_open() {
+            return;
+        }
+        assert!(self.received.parts().is_empty(), "what is not answered is not kept");
+        if self.lifecycle.has_sent_fin() || self.lifecycle.is_closed() {
+            assert!(self.outgoing.is_empty(), "nothing is sent after FIN, or kept by who is over");
+        }
+        if self.lifecycle.has_sent_fin() {
+            assert!(self.sending.parts == 0, "FIN comes last");
+        }
     }
 
     fn close_mode(&self) -> CloseMode {

@@ -229,6 +229,11 @@ impl Lifecycle {
         self.is_cut
     }
 
+    /// Whether our FIN went out.
+    pub(crate) fn has_sent_fin(&self) -> bool {
+        self.has_sent_fin
+    }
+
     /// Why the connection ended, once it does.
     pub(crate) fn cause(&self) -> Option<Cause> {
         self.cause

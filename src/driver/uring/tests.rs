@@ -302,3 +302,15 @@ fn who_cannot_be_accepted_at_the_end_is_counted() {
     assert_eq!(world.driver.counters().unaccepted, 5);
     assert!(world.driver.is_finished());
 }
+
+/// What a server keeps of each raw connection: with 10,000 of them every byte is ten kilobytes.
+#[test]
+fn a_raw_connection_is_small_and_smaller_than_a_framed_one() {
+    use crate::driver::connection::Connection;
+    use crate::protocol::{FramedConnection, RawConnection};
+
+    let raw = size_of::<Connection<RawConnection, Lease, Operations>>();
+    let framed = size_of::<Connection<FramedConnection, Lease, Operations>>();
+    assert!(raw <= 504, "{raw} bytes");
+    assert!(raw + 500 < framed, "{framed} bytes");
+}
