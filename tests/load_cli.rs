@@ -127,6 +127,7 @@ fn a_valid_measurement_is_json_with_the_keys_of_the_contract() {
             "throughput",
             "latency_ns",
             "carried_over",
+            "transport",
             "server_cpu",
             "verdict",
         ])
@@ -153,7 +154,7 @@ fn a_valid_measurement_is_json_with_the_keys_of_the_contract() {
     );
     assert_eq!(
         sorted(&json["latency_ns"]),
-        expected(&["service", "response", "send_lag", "connect"])
+        expected(&["service", "response", "send_lag", "connect", "close"])
     );
     assert_eq!(
         sorted(&json["latency_ns"]["service"]),

@@ -51,6 +51,7 @@ pub use record::host::Host;
 pub use record::latencies::Latencies;
 pub use record::recorder::{CarriedOver, Totals};
 pub use record::server_view::server_cpus;
+pub use record::transport::Transport;
 pub use record::watch::{Interval, Phase, Progress, Tag, Watch};
 pub use report::Report;
 pub use run::{run, run_watched};

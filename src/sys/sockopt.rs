@@ -9,6 +9,8 @@ mod field {
     pub(super) const STATE: usize = 0;
     /// `tcpi_unacked`: of a listener, connections that wait to be accepted.
     pub(super) const UNACKED: usize = 24;
+    /// `tcpi_total_retrans`.
+    pub(super) const TOTAL_RETRANS: usize = 100;
     /// `tcpi_bytes_acked`, since 4.1.
     pub(super) const BYTES_ACKED: usize = 120;
     /// What is asked for ends with the last field used.
@@ -33,6 +35,13 @@ pub(crate) fn progress(socket: BorrowedFd<'_>) -> io::Result<Progress> {
     let info = tcp_info(socket)?;
     let bytes = info[field::BYTES_ACKED..].first_chunk().expect("the array ends with the field");
     Ok(Progress { acknowledged: u64::from_ne_bytes(*bytes), is_over: info[field::STATE] == CLOSE })
+}
+
+/// Segments that the kernel has sent again on a connection, SYNs included; 0 if it does not say.
+pub(crate) fn retransmitted_segments(socket: BorrowedFd<'_>) -> u32 {
+    let Ok(info) = tcp_info(socket) else { return 0 };
+    let bytes = info[field::TOTAL_RETRANS..].first_chunk().expect("the field lies inside");
+    u32::from_ne_bytes(*bytes)
 }
 
 /// Connections that wait to be accepted; 0 if the kernel does not say.
@@ -126,4 +135,37 @@ unsafe fn set<T>(
         )
     };
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+    use std::os::fd::AsFd;
+    use std::thread;
+    use std::time::{Duration, Instant};
+
+    use socket2::{Domain, Socket, Type};
+
+    use super::*;
+
+    #[test]
+    fn a_syn_that_is_dropped_is_a_segment_sent_again() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        rustix::net::listen(&listener, 0).unwrap();
+        let address = listener.local_addr().unwrap().into();
+        let dial = || {
+            let socket = Socket::new(Domain::IPV4, Type::STREAM.nonblocking(), None).unwrap();
+            // It is under way, as long as nobody accepts.
+            let _ = socket.connect(&address);
+            socket
+        };
+        let sockets: Vec<Socket> = (0..4).map(|_| dial()).collect();
+        let again = |socket: &Socket| retransmitted_segments(socket.as_fd());
+        assert_eq!(again(&sockets[0]), 0, "there was room for the first");
+        let begun = Instant::now();
+        while again(&sockets[3]) == 0 {
+            assert!(begun.elapsed() < Duration::from_secs(60), "Linux repeats a SYN after 1 s");
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
 }

@@ -1,8 +1,9 @@
 //! How connections are made: from where, how fast, and how many.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::sync::Mutex;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use ringback::load::{Config, Target, report, run};
@@ -71,4 +72,23 @@ fn a_thousand_connections_are_made_through_a_short_backlog() {
     let report = measure(&config);
     assert_all_came_back(&report);
     assert_eq!((report.totals.connections, report.totals.connect_errors), (1000, 0));
+}
+
+#[test]
+fn syns_that_are_sent_anew_and_handshakes_that_are_dropped_are_reported() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    rustix::net::listen(&listener, 1).unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        // Meanwhile the queue of connections is full, and SYNs are dropped.
+        thread::sleep(Duration::from_millis(500));
+        for socket in listener.incoming().flatten() {
+            thread::spawn(move || echo(socket));
+        }
+    });
+    let report = measure(&Config { connections: 20, ..short(address) });
+    assert_all_came_back(&report);
+    assert!(report.transport.redialed_syns > 0, "{:?}", report.transport);
+    assert!(report.transport.listen_drops.unwrap() > 0, "{:?}", report.transport);
+    assert!(report.to_string().contains(" sent anew, "), "{report}");
 }

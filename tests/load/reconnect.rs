@@ -57,6 +57,24 @@ fn every_connection_carries_its_share_and_is_half_closed() {
 }
 
 #[test]
+fn what_closing_takes_is_reported() {
+    const LINGER: Duration = Duration::from_millis(30);
+    let address = serve(|_, mut socket| {
+        let mut message = [0; 64];
+        while socket.read_exact(&mut message).is_ok() && socket.write_all(&message).is_ok() {}
+        thread::sleep(LINGER);
+    });
+    let report = measure(&reconnecting(address, 1));
+    assert_all_came_back(&report);
+    let close = &report.latency.close;
+    assert!(close.len() > 4 && close.min() >= LINGER.as_nanos() as u64, "{close:?}");
+    assert_eq!(report.latency_ns.close.as_ref().unwrap().count, close.len());
+    assert!(report.to_string().contains("\n  close  "), "{report}");
+    let kept = measure(&short(address));
+    assert!(kept.latency_ns.close.is_none() && !kept.to_string().contains("\n  close  "));
+}
+
+#[test]
 fn framed_connections_begin_anew_with_their_sequences() {
     let address = serve(|_, socket| echo_framed(socket, Framed::default()));
     let config = Config { protocol: Protocol::Framed, depth: 4, ..reconnecting(address, 5) };

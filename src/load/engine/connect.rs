@@ -35,6 +35,8 @@ pub(crate) struct Connected {
     pub(crate) sockets: Vec<TcpStream>,
     /// Why the others failed, and how many each.
     pub(crate) failures: Failures,
+    /// SYNs that were sent anew, since the first was not answered.
+    pub(crate) redialed_syns: u64,
 }
 
 /// Makes the run's connections to the first of its target's addresses that takes one, evenly over
@@ -88,7 +90,12 @@ impl Connecting {
             connect_first(&config.target.addresses, &config.sources, &config.interrupt)?;
         let count = config.connections;
         Ok(Self {
-            connected: Connected { dialer, sockets: vec![first], failures: Failures::new() },
+            connected: Connected {
+                dialer,
+                sockets: vec![first],
+                failures: Failures::new(),
+                redialed_syns: 0,
+            },
             in_progress: Vec::new(),
             count,
             started: 1,
@@ -158,12 +165,15 @@ impl Connecting {
     /// Sends another SYN where there was no answer.
     fn repeat_unanswered(&mut self) {
         let mut failed = Vec::new();
+        let mut redialed = 0;
         self.in_progress.retain_mut(|attempt| {
             if attempt.dialed.elapsed() < self.patience || !is_unanswered(&attempt.socket) {
                 return true;
             }
+            redialed += 1;
             attempt.dial(&self.connected.dialer).map_err(|failure| failed.push(failure)).is_ok()
         });
+        self.connected.redialed_syns += redialed;
         failed.into_iter().for_each(|failure| self.fail(1, failure));
     }
 

@@ -14,6 +14,7 @@ use super::workload::Workload;
 use crate::load::config::sizes::SizeDraw;
 use crate::load::record::ending::Ending;
 use crate::load::record::recorder::Sent;
+use crate::sys::sockopt;
 
 /// Messages are sent together until they have so many bytes: what is sent later gets its own send
 /// time.
@@ -33,6 +34,8 @@ pub(crate) struct Connection {
     was_answered: bool,
     /// When the last reply was complete; 0 before the first.
     last_answer_ns: u64,
+    /// When it was closed from this side, having carried its share.
+    closed_ns: Option<u64>,
     /// True if the event loop was asked to report when the socket can take more.
     pub(crate) watches_writable: bool,
 }
@@ -77,6 +80,7 @@ impl Connection {
             leaving: Leaving::No,
             was_answered: false,
             last_answer_ns: 0,
+            closed_ns: None,
             watches_writable: false,
         }
     }
@@ -106,6 +110,16 @@ impl Connection {
     /// Returns whether any reply came.
     pub(crate) fn was_answered(&self) -> bool {
         self.was_answered
+    }
+
+    /// When it was closed from this side, having carried its share.
+    pub(crate) fn closed_ns(&self) -> Option<u64> {
+        self.closed_ns
+    }
+
+    /// Segments that the kernel has sent again.
+    pub(crate) fn retransmitted_segments(&self) -> u64 {
+        sockopt::retransmitted_segments(self.fd()).into()
     }
 
     /// Returns whether this is how it was to end.
@@ -234,7 +248,8 @@ impl Connection {
     }
 
     /// It has carried its share: nothing but the server's FIN is to come.
-    pub(crate) fn close(&mut self) {
+    pub(crate) fn close(&mut self, now_ns: u64) {
+        self.closed_ns = Some(now_ns);
         self.leaving = Leaving::Spent;
         self.half_close();
     }

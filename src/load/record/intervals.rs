@@ -84,7 +84,7 @@ impl Intervals {
         move |tag| match tag {
             Tag::Service | Tag::Hiccup => true,
             Tag::Response | Tag::SendLag => is_open_loop,
-            Tag::Connect => replaces_connections,
+            Tag::Connect | Tag::Close => replaces_connections,
         }
     }
 
@@ -94,12 +94,13 @@ impl Intervals {
     }
 }
 
-fn tagged(second: &Latencies) -> [(Tag, &Histogram<u64>); 5] {
+fn tagged(second: &Latencies) -> [(Tag, &Histogram<u64>); 6] {
     [
         (Tag::Response, &second.response),
         (Tag::Service, &second.service),
         (Tag::SendLag, &second.send_lag),
         (Tag::Hiccup, &second.hiccup),
         (Tag::Connect, &second.connect),
+        (Tag::Close, &second.close),
     ]
 }

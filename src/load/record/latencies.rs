@@ -23,6 +23,8 @@ pub struct Latencies {
     pub hiccup: Histogram<u64>,
     /// Of connections that replaced others: from the SYN until it is known to be taken.
     pub connect: Histogram<u64>,
+    /// Of connections that were replaced: from the generator's FIN to the server's.
+    pub close: Histogram<u64>,
 }
 
 impl Default for Latencies {
@@ -34,14 +36,15 @@ impl Default for Latencies {
             without_lag: histogram(),
             hiccup: histogram(),
             connect: histogram(),
+            close: histogram(),
         }
     }
 }
 
 impl Latencies {
     pub(crate) fn is_empty(&self) -> bool {
-        let Self { service, response, send_lag, without_lag, hiccup, connect } = self;
-        [service, response, send_lag, without_lag, hiccup, connect]
+        let Self { service, response, send_lag, without_lag, hiccup, connect, close } = self;
+        [service, response, send_lag, without_lag, hiccup, connect, close]
             .into_iter()
             .all(Histogram::is_empty)
     }
@@ -54,6 +57,7 @@ impl Latencies {
             (&mut self.without_lag, &other.without_lag),
             (&mut self.hiccup, &other.hiccup),
             (&mut self.connect, &other.connect),
+            (&mut self.close, &other.close),
         ] {
             // Adding touches every counter: not for nothing.
             if !others.is_empty() {
@@ -63,8 +67,8 @@ impl Latencies {
     }
 
     pub(crate) fn clear(&mut self) {
-        let Self { service, response, send_lag, without_lag, hiccup, connect } = self;
-        for histogram in [service, response, send_lag, without_lag, hiccup, connect] {
+        let Self { service, response, send_lag, without_lag, hiccup, connect, close } = self;
+        for histogram in [service, response, send_lag, without_lag, hiccup, connect, close] {
             if !histogram.is_empty() {
                 histogram.reset();
             }

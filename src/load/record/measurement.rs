@@ -7,6 +7,7 @@ use super::failure::Failures;
 use super::latencies::Latencies;
 use super::recorder::{Recorder, Window};
 use super::server_view::ServerView;
+use super::transport::Transport;
 use super::waits::Waited;
 
 /// The raw result of a run, for the report.
@@ -26,6 +27,8 @@ pub(crate) struct Measurement {
     /// Messages that were due and not answered: at the beginning of the measured window, and at the
     /// end of each of its parts.
     pub(crate) backlogs: Vec<u64>,
+    /// Without what the threads count.
+    pub(crate) transport: Transport,
     pub(crate) server: ServerView,
     /// How long its threads waited for a CPU in the window, where that can be seen.
     pub(crate) server_waited: Option<Waited>,

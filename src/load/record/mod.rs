@@ -13,5 +13,6 @@ pub(crate) mod process_table;
 pub(crate) mod recorder;
 pub(crate) mod seconds;
 pub(crate) mod server_view;
+pub(crate) mod transport;
 pub(crate) mod waits;
 pub(crate) mod watch;

@@ -11,6 +11,7 @@ use super::latencies::Latencies;
 use crate::load::clock::nanos;
 use crate::load::config::Config;
 use crate::load::record::ending::Ending;
+use crate::load::record::transport::Transport;
 
 /// The measured part of a run, in nanoseconds since the run started.
 #[derive(Debug, Clone, Copy)]
@@ -143,6 +144,7 @@ pub(crate) struct Recorder {
     pub(crate) idle_ns: u64,
     /// Of those, the ones that were not handed over; after merging all.
     pub(crate) latencies: Box<Latencies>,
+    pub(crate) transport: Transport,
     /// Why connections ended before the run did.
     pub(crate) endings: BTreeMap<Ending, u64>,
     /// Why they could not be made.
@@ -165,6 +167,7 @@ impl Recorder {
             fastest_ns: u64::MAX,
             idle_ns: 0,
             latencies: Box::default(),
+            transport: Transport::default(),
             endings: BTreeMap::new(),
             connect_failures: Failures::new(),
         }
@@ -262,6 +265,13 @@ impl Recorder {
         }
     }
 
+    /// A connection that carried its share is closed from both sides.
+    pub(crate) fn close(&mut self, since_ns: u64, closed_ns: u64) {
+        if self.window.contains(since_ns) {
+            self.latencies.close.saturating_record(closed_ns.saturating_sub(since_ns));
+        }
+    }
+
     /// So many connections could not be made.
     pub(crate) fn fail_to_connect(&mut self, failure: Failure, attempts: u64) {
         self.totals.connect_errors += attempts;
@@ -280,6 +290,7 @@ impl Recorder {
         self.waited_for_room += other.waited_for_room;
         self.fastest_ns = self.fastest_ns.min(other.fastest_ns);
         self.idle_ns += other.idle_ns;
+        self.transport += other.transport;
         self.latencies.add(&other.latencies);
         for (ending, count) in &other.endings {
             *self.endings.entry(*ending).or_default() += count;

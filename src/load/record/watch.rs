@@ -69,12 +69,14 @@ pub enum Tag {
     Hiccup,
     /// From the SYN until it is known to be taken; only where connections are replaced.
     Connect,
+    /// From the generator's FIN to the server's; only where connections are replaced.
+    Close,
 }
 
 impl Tag {
     /// All of them.
-    pub const ALL: [Self; 5] =
-        [Self::Response, Self::Service, Self::SendLag, Self::Hiccup, Self::Connect];
+    pub const ALL: [Self; 6] =
+        [Self::Response, Self::Service, Self::SendLag, Self::Hiccup, Self::Connect, Self::Close];
 
     /// The tag of this name, if there is one.
     pub fn of_name(name: &str) -> Option<Self> {
@@ -89,6 +91,7 @@ impl Tag {
             Self::SendLag => "send_lag",
             Self::Hiccup => "hiccup",
             Self::Connect => "connect",
+            Self::Close => "close",
         }
     }
 
@@ -100,6 +103,7 @@ impl Tag {
             Self::SendLag => "Send delay: from the intended send to the actual one",
             Self::Hiccup => "Host stalls: times in which a ready thread did not run",
             Self::Connect => "Connect: from the SYN until it is taken",
+            Self::Close => "Close: from the generator's FIN to the server's",
         }
     }
 }

@@ -80,8 +80,10 @@ impl Report {
                 response: of_open_loop(&latency.response),
                 send_lag: of_open_loop(&latency.send_lag),
                 connect: config.reconnect.map(|_| Percentiles::from(&latency.connect)),
+                close: config.reconnect.map(|_| Percentiles::from(&latency.close)),
             },
             carried_over: recorder.carried_over,
+            transport: recorder.transport,
             server_cpu: usage.server_ns_per_message().map(|cpu_ns_per_message| ServerCpu {
                 cpu_ns_per_message,
                 waited_share: evidence.server_waited_share(),
@@ -143,6 +145,7 @@ fn merged(measurement: Measurement) -> Recorder {
         .expect("a run has at least one thread");
     *all.latencies = measurement.latencies;
     all.totals.connections += measurement.connections;
+    all.transport += measurement.transport;
     for (failure, attempts) in measurement.connect_failures {
         all.fail_to_connect(failure, attempts);
     }

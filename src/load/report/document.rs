@@ -16,6 +16,7 @@ use crate::load::outcome::Outcome;
 use crate::load::record::host::Host;
 use crate::load::record::latencies::Latencies;
 use crate::load::record::recorder::{CarriedOver, Totals};
+use crate::load::record::transport::Transport;
 
 /// Names this form of the report; a change that breaks readers gets another.
 pub const SCHEMA: &str = "ringback-load/1";
@@ -43,6 +44,9 @@ pub struct Report {
     /// Messages that were due before the window and not answered before it.
     #[serde(default)]
     pub carried_over: CarriedOver,
+    /// What TCP had to do again.
+    #[serde(default)]
+    pub transport: Transport,
     /// CPU time of the server, where its threads are known.
     pub server_cpu: Option<ServerCpu>,
     /// True if the numbers may be used.
@@ -218,6 +222,8 @@ pub struct LatencyNs {
     pub send_lag: Option<Percentiles>,
     /// Where connections are replaced: from the SYN until it is known to be taken.
     pub connect: Option<Percentiles>,
+    /// Where connections are replaced: from the generator's FIN to the server's.
+    pub close: Option<Percentiles>,
 }
 
 impl LatencyNs {

@@ -9,6 +9,7 @@ use crate::load::config::assertion::{AssertionResult, Measured};
 use crate::load::format::{bytes, count, counted, minute, nanos, percent};
 use crate::load::outcome::Outcome;
 use crate::load::record::host::Host;
+use crate::load::record::transport::Transport;
 use crate::load::record::watch::Tag;
 
 /// Lines of at most 100 columns, except where a name or a reason is longer.
@@ -175,6 +176,7 @@ fn write_latencies(out: &mut impl Write, report: &Report) -> fmt::Result {
         ("service", Some(&latency.service)),
         ("send delay", latency.send_lag.as_ref()),
         ("connect", latency.connect.as_ref()),
+        ("close", latency.close.as_ref()),
         ("host stall", Some(&report.host.hiccup_ns)),
     ];
     write_head(out)?;
@@ -199,7 +201,27 @@ fn write_totals(out: &mut impl Write, report: &Report) -> fmt::Result {
         count(totals.lost),
         count(totals.corrupted),
         count(totals.unsent),
-    )
+    )?;
+    write_transport(out, &report.transport)
+}
+
+/// A line where TCP had to do something again.
+fn write_transport(out: &mut impl Write, transport: &Transport) -> fmt::Result {
+    if transport.is_clean() {
+        return Ok(());
+    }
+    write!(
+        out,
+        "TCP          {} sent anew, {} retransmitted",
+        counted(transport.redialed_syns, "SYN"),
+        counted(transport.retransmitted_segments, "segment"),
+    )?;
+    match transport.listen_drops {
+        Some(drops @ 1..) => {
+            writeln!(out, ", {} dropped by listeners of this host", counted(drops, "handshake"))
+        }
+        _ => writeln!(out),
+    }
 }
 
 fn write_results(out: &mut impl Write, report: &Report) -> fmt::Result {

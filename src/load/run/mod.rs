@@ -32,7 +32,8 @@ use crate::load::record::latencies::Latencies;
 use crate::load::record::measurement::{Measurement, Samples};
 use crate::load::record::recorder::{Recorder, Window};
 use crate::load::record::seconds::Collector;
-use crate::load::record::server_view::ServerView;
+use crate::load::record::server_view::{Hidden, ServerView};
+use crate::load::record::transport::{Transport, listen_drops};
 use crate::load::record::watch::{Progress, ProgressOnly, Watch};
 use crate::load::report::Report;
 
@@ -66,6 +67,7 @@ pub fn run_watched(config: &Config, watch: &mut dyn Watch) -> Result<Report, Run
     if config.preflight {
         preflight::check(config).map_err(|failure| of_preflight(config, failure))?;
     }
+    let drops_before = listen_drops();
     let connected = connect_all(config);
     if config.interrupt.is_raised() {
         return Err(RunError::Interrupted { doing: "connecting" });
@@ -88,6 +90,7 @@ pub fn run_watched(config: &Config, watch: &mut dyn Watch) -> Result<Report, Run
         was_interrupted: false,
         gone_after_ns: None,
         backlogs: Vec::new(),
+        transport: Transport { redialed_syns: connected.redialed_syns, ..Transport::default() },
         server_waited: None,
         cpus_in_use: cpus_in_use.len() as u64,
         shared_cpus: server.shared_with(generator_cpus),
@@ -111,7 +114,8 @@ pub fn run_watched(config: &Config, watch: &mut dyn Watch) -> Result<Report, Run
             sender: collector.sender(),
         })
         .collect();
-    let measurement = thread::scope(|scope| {
+    let is_local = server.threads != Err(Hidden::OtherHost);
+    let mut measurement = thread::scope(|scope| {
         let mut host_stalls = Vec::new();
         let mut start_host_stalls = Vec::new();
         for init in host_stall_init {
@@ -140,6 +144,8 @@ pub fn run_watched(config: &Config, watch: &mut dyn Watch) -> Result<Report, Run
         };
         observer.observe(config, pool, measurement)
     })?;
+    let drops = listen_drops().zip(drops_before).map(|(after, before)| after.wrapping_sub(before));
+    measurement.transport.listen_drops = drops.filter(|_| is_local);
     Report::new(config, host, measurement)
 }
 

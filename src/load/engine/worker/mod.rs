@@ -333,11 +333,11 @@ impl<'run> Worker<'run> {
     /// The drain is over: accounts for what did not happen.
     fn give_up(&mut self) {
         for slot in &mut self.slots {
-            if let Some((intended_ns, last_answer_ns)) =
-                slot.connection().and_then(|connection| connection.silence())
-            {
+            let Some(connection) = slot.connection() else { continue };
+            if let Some((intended_ns, last_answer_ns)) = connection.silence() {
                 self.recorder.break_silence(intended_ns, last_answer_ns, self.now_ns);
             }
+            self.recorder.transport.retransmitted_segments += connection.retransmitted_segments();
         }
         self.recorder.totals.lost += self.in_flight as u64;
         self.recorder.totals.unsent += self.backlog as u64;

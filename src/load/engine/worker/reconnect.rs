@@ -20,9 +20,10 @@ impl Worker<'_> {
     pub(super) fn close_spent(&mut self, index: usize) {
         let Some(connection) = self.slots[index].connection() else { return };
         if connection.is_spent() {
-            connection.close();
+            let now_ns = self.clock.now_ns();
+            connection.close(now_ns);
             self.closing += 1;
-            self.deadlines.set(index, self.clock.now_ns().saturating_add(self.timeout_ns));
+            self.deadlines.set(index, now_ns.saturating_add(self.timeout_ns));
         }
     }
 

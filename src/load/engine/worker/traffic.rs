@@ -150,6 +150,12 @@ impl Worker<'_> {
         if !connection.expects(ending) && !has_finished {
             self.recorder.end(ending);
         }
+        if let Some(since_ns) = connection.closed_ns()
+            && ending == Ending::Closed
+        {
+            self.recorder.close(since_ns, self.clock.now_ns());
+        }
+        self.recorder.transport.retransmitted_segments += connection.retransmitted_segments();
         let was_of_use = connection.was_answered();
         // Its descriptor is free before another is needed.
         drop(connection);
