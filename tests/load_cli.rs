@@ -250,6 +250,34 @@ fn without_a_target_a_server_is_embedded() {
 }
 
 #[test]
+fn help_that_cannot_be_written_is_an_error() {
+    let programs = [env!("CARGO_BIN_EXE_ringback-load"), env!("CARGO_BIN_EXE_ringback")];
+    for program in programs {
+        for option in ["--help", "--version"] {
+            let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+            let output = Command::new(program).arg(option).stdout(full).output().unwrap();
+            let stderr = String::from_utf8(output.stderr).unwrap();
+            assert_eq!(output.status.code(), Some(1), "{program} {option}: {stderr}");
+            assert!(stderr.contains("cannot write to stdout: No space left"), "{stderr}");
+            // Whoever reads the first lines only has what they wanted.
+            let (reader, writer) = std::io::pipe().unwrap();
+            drop(reader);
+            let output = Command::new(program).arg(option).stdout(writer).output().unwrap();
+            assert_eq!((output.status.code(), output.stderr.len()), (Some(0), 0));
+        }
+    }
+}
+
+#[test]
+fn event_loops_of_threads_are_descriptors_too() {
+    let script = "ulimit -n 180; exec \"$0\" 127.0.0.1:1 -c 100 -t 11";
+    let mut command = Command::new("sh");
+    let output = command.args(["-c", script, env!("CARGO_BIN_EXE_ringback-load")]).output();
+    let stderr = String::from_utf8(output.unwrap().stderr).unwrap();
+    assert!(stderr.contains("needs 194 open files, but the limit is 180"), "{stderr}");
+}
+
+#[test]
 fn a_low_descriptor_limit_is_named() {
     let output = Command::new("sh")
         .arg("-c")

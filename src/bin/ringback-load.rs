@@ -4,14 +4,19 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
-use ringback::cli::load::Cli;
+use ringback::cli::{self, load::Cli};
 use ringback::log;
 
 /// Of a program that cannot begin.
 const EXIT_NOTHING: u8 = 1;
+/// Of a command line that is not possible.
+const EXIT_USAGE: u8 = 2;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(message) => return print(&message),
+    };
     match log::start() {
         Ok(_log) => cli.execute().unwrap_or_else(|error| error.report()),
         Err(error) => {
@@ -19,6 +24,17 @@ fn main() -> ExitCode {
                 io::stderr(),
                 "ringback-load: cannot start a thread: {error}; raise ulimit -u"
             );
+            ExitCode::from(EXIT_NOTHING)
+        }
+    }
+}
+
+fn print(message: &clap::Error) -> ExitCode {
+    match cli::print(message) {
+        _ if message.use_stderr() => ExitCode::from(EXIT_USAGE),
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(io::stderr(), "ringback-load: cannot write to stdout: {error}");
             ExitCode::from(EXIT_NOTHING)
         }
     }

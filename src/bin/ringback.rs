@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
+use ringback::cli;
 use ringback::cli::doctor::Doctor;
 use ringback::cli::requests::EndRequests;
 use ringback::cli::serve::{Cli, Command, Protocol, Serve};
@@ -16,6 +17,7 @@ use ringback::{log, say};
 /// Exit codes of `sysexits.h`, and 1 for a shutdown with losses.
 mod exit {
     pub(super) const LOSSES: u8 = 1;
+    pub(super) const UNWRITTEN: u8 = 1;
     pub(super) const USAGE: u8 = 64;
     pub(super) const UNAVAILABLE: u8 = 69;
     pub(super) const INTERNAL: u8 = 70;
@@ -31,11 +33,18 @@ fn main() -> ExitCode {
             let _ = writeln!(io::stderr(), "ringback: {error}");
             ExitCode::from(exit_code_of(&error))
         }),
-        Err(usage) => {
-            let code = if usage.use_stderr() { exit::USAGE } else { 0 };
-            // Nobody is left to be told when the terminal is gone.
-            let _ = usage.print();
-            ExitCode::from(code)
+        Err(message) => print(&message),
+    }
+}
+
+fn print(message: &clap::Error) -> ExitCode {
+    match cli::print(message) {
+        // Nobody is left to be told when the terminal is gone.
+        _ if message.use_stderr() => ExitCode::from(exit::USAGE),
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(io::stderr(), "ringback: cannot write to stdout: {error}");
+            ExitCode::from(exit::UNWRITTEN)
         }
     }
 }

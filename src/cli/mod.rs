@@ -17,3 +17,17 @@ pub mod serve;
 pub mod signals;
 pub mod sizes;
 pub mod units;
+
+use std::io::{self, ErrorKind, Write};
+
+/// Prints help, the version, or what is wrong with a command line.
+///
+/// # Errors
+///
+/// When it could not be written, unless its reader is gone: that one has what it wanted.
+pub fn print(message: &clap::Error) -> io::Result<()> {
+    match message.print().and_then(|()| io::stdout().flush()) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        outcome => outcome,
+    }
+}

@@ -3,6 +3,8 @@
 use std::io::{IsTerminal, stderr};
 use std::time::Duration;
 
+use rustix::termios::tcgetwinsize;
+
 use crate::load::format::{count, nanos};
 use crate::load::study;
 use crate::load::study::compare::Step;
@@ -15,9 +17,10 @@ pub(super) struct ProgressLine {
 }
 
 impl ProgressLine {
-    /// A line that stays silent if told so, or where stderr is not a terminal.
+    /// A line that stays silent if told so, or where stderr is no terminal that can rewrite it.
     pub(super) fn new(is_quiet: bool) -> Self {
-        Self { is_shown: !is_quiet && stderr().is_terminal() }
+        let can_rewrite = std::env::var_os("TERM").is_none_or(|term| term != "dumb");
+        Self { is_shown: !is_quiet && stderr().is_terminal() && can_rewrite }
     }
 
     pub(super) fn show(&self, progress: Progress) {
@@ -71,10 +74,18 @@ impl ProgressLine {
     }
 
     fn rewrite(&self, text: &str) {
-        if self.is_shown {
-            log::write(format!("\r{text}\x1b[K"));
+        // A line that wraps cannot be rewritten; the last column would wrap the cursor.
+        let columns = columns().saturating_sub(1);
+        if self.is_shown && columns > 0 {
+            let fitting: String = text.chars().take(columns).collect();
+            log::write(format!("\r{fitting}\x1b[K"));
         }
     }
+}
+
+/// Columns of the terminal now; 0 if it has none.
+fn columns() -> usize {
+    tcgetwinsize(stderr()).map_or(0, |size| size.ws_col.into())
 }
 
 /// A time as long as a person waits for it: `45 s`, `7 min 30 s`, `2 h 5 min`.

@@ -8,7 +8,7 @@ const LOAD: &str = env!("CARGO_BIN_EXE_ringback-load");
 #[test]
 fn a_terminal_shows_rate_and_p99_while_it_runs() {
     let run = ["-c", "2", "--warmup", "300ms", "-d", "2s"];
-    let shown = python::run("on_terminal.py", &[&[LOAD], run.as_slice()].concat());
+    let shown = python::run("on_terminal.py", &[&["xterm", "80", LOAD], run.as_slice()].concat());
     let lines: Vec<&str> = shown.split('\r').collect();
     assert!(lines.iter().any(|line| line.contains("messages/s") && line.contains("warming up")));
     let has_p99 = |line: &&str| {
@@ -19,8 +19,21 @@ fn a_terminal_shows_rate_and_p99_while_it_runs() {
     assert!(!shown.contains('\n'), "it is one line");
     assert_eq!(lines.last(), Some(&"\x1b[K"), "it is gone in the end");
 
-    let quiet = python::run("on_terminal.py", &[&[LOAD, "--quiet"], run.as_slice()].concat());
-    assert_eq!(quiet, "");
+    let quiet = ["xterm", "80", LOAD, "--quiet"];
+    assert_eq!(python::run("on_terminal.py", &[&quiet, run.as_slice()].concat()), "");
+}
+
+#[test]
+fn a_terminal_that_cannot_rewrite_a_line_shows_none_and_a_narrow_one_its_beginning() {
+    let run = ["-c", "2", "--warmup", "0s", "-d", "1s"];
+    let shown = |kind: &str, columns: &str| {
+        python::run("on_terminal.py", &[&[kind, columns, LOAD], run.as_slice()].concat())
+    };
+    assert_eq!(shown("dumb", "80"), "");
+    assert_eq!(shown("xterm", "0"), "");
+    let narrow = shown("xterm", "20");
+    let longest = narrow.split("\x1b[K").map(|line| line.trim_start_matches('\r').len()).max();
+    assert_eq!(longest, Some(19), "{narrow:?}");
 }
 
 #[test]

@@ -21,8 +21,10 @@ use crate::load::{
 };
 use crate::say;
 
-/// Descriptors for everything but connections: standard streams, event loops, logs, rings.
+/// Descriptors for everything but connections: standard streams, an event loop, logs, rings.
 const OTHER_DESCRIPTORS: u64 = 64;
+/// Descriptors of each further generator thread: its event loop, and both ends of its waker.
+const THREAD_DESCRIPTORS: u64 = 3;
 /// A bound on what a connection remembers: 24 bytes a message in flight.
 const MAX_DEPTH: usize = 65_536;
 
@@ -168,7 +170,7 @@ impl Measuring {
         if embedded.is_some() {
             // It is known to echo.
             config.preflight = false;
-            self.allow_descriptors(true, config.connections)?;
+            self.allow_descriptors(true, config.connections, config.threads)?;
         }
         Ok(Setup { config, embedded })
     }
@@ -186,7 +188,7 @@ impl Measuring {
         let load = self.load()?;
         let depth = self.depth(load)?;
         let place = self.place(server, connections)?;
-        self.allow_descriptors(false, connections)?;
+        self.allow_descriptors(false, connections, place.threads)?;
         let target = target.unwrap_or_else(target::unknown);
         let config = Config {
             sources: self.sources(&target)?,
@@ -228,13 +230,19 @@ impl Measuring {
 
     /// The embedded server has the other end of every connection, and may still have the old one
     /// when the new one comes.
-    fn allow_descriptors(&self, is_embedded: bool, connections: usize) -> Result<(), LoadError> {
+    fn allow_descriptors(
+        &self,
+        is_embedded: bool,
+        connections: usize,
+        threads: usize,
+    ) -> Result<(), LoadError> {
         let ends = match (is_embedded, self.reconnect) {
             (false, _) => 1,
             (true, None) => 2,
             (true, Some(_)) => 3,
         };
-        let needed = ends * connections as u64 + OTHER_DESCRIPTORS;
+        let of_threads = THREAD_DESCRIPTORS * (threads as u64 - 1);
+        let needed = ends * connections as u64 + of_threads + OTHER_DESCRIPTORS;
         allow_descriptors(needed).map_err(|error| match is_embedded {
             true => LoadError::DescriptorsOfBoth(error),
             false => LoadError::Descriptors(error),

@@ -1,11 +1,19 @@
-"""Runs a command whose stderr is a terminal, and prints what appears on it."""
+"""Runs a command whose stderr is a terminal of some kind and so many columns, and prints what appears
+on it: on_terminal.py TERM COLUMNS COMMAND..."""
 
+import fcntl
 import os
+import struct
 import subprocess
 import sys
+import termios
 
+kind, columns, *words = sys.argv[1:]
 terminal, end = os.openpty()
-command = subprocess.Popen(sys.argv[1:], stdout=subprocess.DEVNULL, stderr=end)
+fcntl.ioctl(end, termios.TIOCSWINSZ, struct.pack("HHHH", 24, int(columns), 0, 0))
+command = subprocess.Popen(
+    words, stdout=subprocess.DEVNULL, stderr=end, env={**os.environ, "TERM": kind}
+)
 os.close(end)
 try:
     while shown := os.read(terminal, 4096):
