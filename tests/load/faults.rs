@@ -264,6 +264,8 @@ fn when_every_connection_is_gone_the_run_ends_and_accounts_for_the_rest() {
     let report = measure(&config);
     assert_eq!(report.totals.intended, 3_600_050);
     assert_invalid(&report, "no connection was left");
+    let is_busy = |reason: &String| reason.contains("was busy for");
+    assert!(!report.verdict.reasons.iter().any(is_busy), "{:?}", report.verdict);
 }
 
 #[test]

@@ -49,9 +49,13 @@ fn carried_over(recorder: &Recorder, evidence: &Evidence) -> Option<String> {
 /// Something else had the generator's CPUs.
 fn starvation(evidence: &Evidence) -> Option<String> {
     let waited_share = evidence.waited_share.filter(|share| *share >= STARVED_FROM)?;
+    let cause = match &evidence.cpu_quota {
+        Some(quota) => format!("something else ran there, or {quota} was used up; raise it, or"),
+        None => "something else ran there;".to_owned(),
+    };
     Some(format!(
-        "the generator's threads waited for a CPU for {} of the time: something else ran there; \
-         give them CPUs of their own (--cpus)",
+        "the generator's threads waited for a CPU for {} of the time: {cause} give them CPUs of \
+         their own (--cpus)",
         percent(waited_share),
     ))
 }

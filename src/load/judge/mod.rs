@@ -104,6 +104,8 @@ pub(crate) struct Evidence {
     pub(crate) waited_share: Option<f64>,
     /// True if the user ended the run before its time.
     pub(crate) was_interrupted: bool,
+    /// The CPU quota of the container, in words, if it has one.
+    pub(crate) cpu_quota: Option<String>,
     /// Length of the window that was planned.
     pub(crate) planned_ns: u64,
     /// Length of the window that was measured: less if the run was interrupted.

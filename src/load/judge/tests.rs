@@ -17,6 +17,7 @@ fn calm() -> Evidence {
         ran_share: Some(0.3),
         waited_share: Some(0.01),
         gone_after_ns: None,
+        cpu_quota: None,
         was_interrupted: false,
         warmup_ns: 0,
         depth: 8,
@@ -362,6 +363,9 @@ fn a_generator_without_a_cpu_is_warned_of() {
     let verdict = judge(&recorder, &starved);
     assert!(verdict.is_valid());
     assert!(verdict.warnings[0].contains("waited for a CPU for 50 % of the time"));
+    let limited = Evidence { cpu_quota: Some("the CPU quota of 1.5 CPUs".to_owned()), ..starved };
+    let verdict = judge(&recorder, &limited);
+    assert!(verdict.warnings[0].contains("or the CPU quota of 1.5 CPUs was used up; raise it"));
 }
 
 /// A server on CPU 0 one of whose threads waited for this share of the window, while they ran for

@@ -8,6 +8,7 @@ use super::document::{
     Verdict,
 };
 use super::usage::Usage;
+use crate::cgroup::CpuQuota;
 use crate::load::clock::nanos;
 use crate::load::config::assertion::Assertion;
 use crate::load::config::{Config, Load, Server};
@@ -27,14 +28,18 @@ impl Report {
         let measured = Duration::from_nanos(measurement.window.length_ns());
         let threads = config.threads.min(measurement.connections as usize);
         let usage = Usage::between(measurement.before, measurement.after, threads);
-        let busiest = busiest(&measurement);
+        // A thread that waits for its CPU is not busy: `waited_share` tells of that.
+        let waited_share = usage.generator_waited_share();
+        let busiest = (busiest(&measurement) - waited_share.unwrap_or(0.0)).max(0.0);
         let evidence = Evidence {
             load: config.load,
             busiest,
             ran_share: usage.generator_ran_share(),
-            waited_share: usage.generator_waited_share(),
+            waited_share,
             planned_ns: nanos(config.duration),
             measured_ns: nanos(measured),
+            cpu_quota: CpuQuota::detect("/".as_ref())
+                .map(|quota| format!("the CPU quota, {quota},")),
             was_interrupted: measurement.was_interrupted,
             warmup_ns: nanos(config.warmup),
             depth: config.depth,

@@ -332,6 +332,8 @@ impl<'run> Worker<'run> {
 
     /// The drain is over: accounts for what did not happen.
     fn give_up(&mut self) {
+        // A thread without connections has nothing to do for the rest of the window.
+        self.recorder.idle(self.now_ns, self.end_ns);
         for slot in &mut self.slots {
             let Some(connection) = slot.connection() else { continue };
             if let Some((intended_ns, last_answer_ns)) = connection.silence() {
