@@ -53,8 +53,8 @@ impl Placement {
         };
         let threads = threads.unwrap_or(cpus.map_or(1, <[usize]>::len)).min(connections);
         let own_cpus = match (running, generator.len()) {
-            (Some([]), 0) => allowed.len().saturating_sub(1),
-            (Some(running), 0) => free(allowed, running).len(),
+            // Wherever the scheduler puts a thread, the server has the others.
+            (Some(_), 0) => allowed.len().saturating_sub(1),
             (Some(running), _) => free(&generator, running).len(),
             (None, _) => free(&generator, &server).len(),
         };
@@ -126,7 +126,7 @@ mod tests {
             (placement.generator, placement.may_spin)
         };
         assert_eq!(choose(&[0], None), (vec![1, 2], true));
-        assert_eq!(choose(&[0, 1, 2], None), (vec![], false));
+        assert_eq!(choose(&[0, 1, 2], None), (vec![], true));
         assert_eq!(choose(&[0, 1], Some(&[0])), (vec![0], false));
         assert_eq!(choose(&[0, 1], Some(&[2])), (vec![2], true));
         // It uses CPUs that are not ours.
