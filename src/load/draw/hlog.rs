@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use hdrhistogram::Histogram;
 
 use super::percentiles::PercentileSeries;
-use super::run::{Run, explain};
+use super::run::{Run, explain, warning};
 use super::{History, ReadError};
 use crate::load::format;
 use crate::load::record::watch::Tag;
@@ -15,7 +15,7 @@ use crate::load::report::hlog::{Entry, Log};
 /// Reads a log whose values are nanoseconds. Of its tags the response is drawn and the service;
 /// of a log of another program, everything that it does not call a stall of the machine.
 pub(super) fn read(saved: &[u8]) -> Result<Run, ReadError> {
-    let mut entries = Log::read(saved)?.entries;
+    let Log { mut entries, incomplete } = Log::read(saved)?;
     entries.sort_by_key(|entry| entry.start);
     let tags = drawn_tags(&entries);
     let mut totals: BTreeMap<Option<&str>, Histogram<u64>> = BTreeMap::new();
@@ -37,7 +37,10 @@ pub(super) fn read(saved: &[u8]) -> Result<Run, ReadError> {
         }
         totals.entry(tag).or_insert_with(growing).add(&values).expect("it grows as needed");
     }
-    Ok(run(&tags, &totals, &entries, history))
+    let drawn = run(&tags, &totals, &entries, history);
+    let is_whole = incomplete.is_none();
+    let reasons: Vec<String> = incomplete.into_iter().collect();
+    Ok(Run { warning: warning(is_whole, true, &reasons), ..drawn })
 }
 
 fn run(

@@ -7,6 +7,7 @@ use super::figure::{Figure, Panel};
 use super::percentiles::{PercentileCurve, PercentilePoint, PercentileSeries};
 use super::timeline::{Timeline, TimelineRun};
 use crate::load::format::count;
+use crate::load::outcome::Outcome;
 use crate::load::record::watch::Tag;
 use crate::load::report::Report;
 use crate::load::report::document::{Percentiles, Settings};
@@ -56,7 +57,11 @@ impl From<&Report> for Run {
         Self {
             target: Some(report.target.title().to_owned()),
             facts: facts.into_iter().chain(host_facts(&report.host.host)).collect(),
-            warning: warning(report.verdict.valid, &report.verdict.reasons),
+            warning: warning(
+                report.verdict.valid,
+                report.verdict.interrupted,
+                &report.verdict.reasons,
+            ),
             latencies: response.into_iter().chain([service]).collect(),
             timeline: None,
         }
@@ -91,8 +96,10 @@ pub(super) fn messages(config: &Settings) -> String {
     format!("{}, {}", sizes(config), config.protocol.name())
 }
 
-pub(super) fn warning(is_valid: bool, reasons: &[String]) -> Option<String> {
-    (!is_valid).then(|| format!("INVALID: {}", reasons.join("; ")))
+/// The verdict where it is not VALID, by whether the measurement is that and was interrupted.
+pub(super) fn warning(is_valid: bool, interrupted: bool, reasons: &[String]) -> Option<String> {
+    let outcome = if interrupted { Outcome::Incomplete } else { Outcome::ServerAtFault };
+    (!is_valid).then(|| format!("{}: {}", outcome.verdict(), reasons.join("; ")))
 }
 
 /// The picture of runs, each with its name; several are drawn over each other.

@@ -78,7 +78,7 @@ impl Series {
                 .chain(host_facts(host))
                 .collect(),
             target,
-            warning: warning(verdict.valid, &verdict.reasons),
+            warning: warning(verdict.valid, verdict.interrupted, &verdict.reasons),
             curve: LoadSweep { name: String::new(), points, mark },
         }
     }

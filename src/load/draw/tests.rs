@@ -107,6 +107,20 @@ fn an_invalid_report_says_so_in_its_picture() {
     assert_eq!(figure.warnings[1], "b.json: INVALID: 3 messages were lost; late");
 }
 
+#[test]
+fn what_was_interrupted_says_so_in_its_picture() {
+    let mut report = report();
+    report["verdict"]["valid"] = json!(false);
+    report["verdict"]["interrupted"] = json!(true);
+    report["verdict"]["reasons"] = json!(["1 s of 10 s"]);
+    let figure = of_runs(vec![("a.json".to_owned(), read_json(&report).unwrap())]);
+    assert_eq!(figure.warnings, ["INCOMPLETE: 1 s of 10 s"]);
+    let whole = log(&[("service", 0, &[1000])]);
+    let cut = [&whole[..], b"#[Incomplete: 1 s of 10 s]\n"].concat();
+    assert_eq!(super::hlog::read(&whole).unwrap().warning, None);
+    assert_eq!(super::hlog::read(&cut).unwrap().warning.unwrap(), "INCOMPLETE: 1 s of 10 s");
+}
+
 /// A log of some seconds, by tag and value.
 fn log(seconds: &[(&str, u64, &[u64])]) -> Vec<u8> {
     let mut writer = hlog::Writer::new(Vec::new());
