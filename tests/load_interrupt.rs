@@ -1,4 +1,5 @@
-//! Signals to the load generator: the first ends the run with a report, the second ends the program.
+//! Signals to the load generator: the first ends the run with a report, the second ends the
+//! program.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};

@@ -61,12 +61,12 @@ pub struct Compare {
     /// A smaller difference is none
     #[arg(long, value_name = "PERCENT", default_value = "1%", value_parser = parse_percent)]
     min_effect: f64,
-    /// What must not be, as in 'b/a>1.05'; may be repeated. It is met, and the exit code 3, where the
+    /// Fail (exit code 3) where this holds, as in 'b/a>1.05'; may be repeated. It holds where the
     /// whole interval of the ratio is beyond the bound, farther than the control from 1
     #[arg(long, value_name = "RATIO", value_parser = parse_gate)]
     fail_if: Vec<Gate>,
-    /// Exit with 6 where it cannot be said whether a --fail-if is met, or without one which server is
-    /// better
+    /// Exit with 6 where it cannot be said whether a --fail-if holds, or without one which server
+    /// is better
     #[arg(long)]
     fail_inconclusive: bool,
     /// CPUs of the servers, as in 0-3,8 [default: the first that the generator does not have]

@@ -31,8 +31,8 @@ enum Place {
     Direct(File),
     /// One of these, or stdout, whose reader nothing waits for.
     Detached(Detached),
-    /// A file that is replaced, or made. Until then what was written has no name, so that nothing is
-    /// left of it however the program ends.
+    /// A file that is replaced, or made. Until then what was written has no name, so that nothing
+    /// is left of it however the program ends.
     File {
         target: PathBuf,
         written: Option<File>,

@@ -41,7 +41,7 @@ impl Detached {
     ///
     /// # Errors
     ///
-    /// What came of writing; `TimedOut` where the reader does not take everything in time.
+    /// The error of a write; `TimedOut` where the reader does not take everything in time.
     pub(super) fn finish(&mut self) -> io::Result<()> {
         self.pieces = None;
         match self.outcome.recv_timeout(FINISH_LIMIT) {

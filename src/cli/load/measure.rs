@@ -65,8 +65,8 @@ pub struct Measuring {
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = parse_duration)]
     #[arg(help_heading = LOAD)]
     timeout: Duration,
-    /// No message on a connection of its own before the load: it tells within 2 s that the target is
-    /// no echo server
+    /// No message on a connection of its own before the load: it tells within 2 s that the target
+    /// is no echo server
     #[arg(long, help_heading = LOAD)]
     no_preflight: bool,
     /// Bytes of a message, up to 16MiB: one size, a range drawn from evenly (64..1024, both ends

@@ -58,8 +58,8 @@ pub struct Config {
     pub spin: Duration,
     /// How long replies may take after the measured window, and servers to close.
     pub timeout: Duration,
-    /// True if one message is exchanged before the load, so that a target which is no echo server is
-    /// told as such.
+    /// True if one message is exchanged before the load, so that a target which is no echo server
+    /// is told as such.
     pub preflight: bool,
     /// Assertions on the run.
     pub assertions: Vec<Assertion>,

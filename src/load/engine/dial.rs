@@ -105,8 +105,8 @@ pub(crate) fn finish(socket: Socket) -> Result<TcpStream, Failure> {
     Ok(socket.into())
 }
 
-/// Returns whether a SYN to a port without a listener met its own socket, which the kernel had given just
-/// that port: a simultaneous open (RFC 9293, 3.5) with nobody else.
+/// Returns whether a SYN to a port without a listener met its own socket, which the kernel had
+/// given just that port: a simultaneous open (RFC 9293, 3.5) with nobody else.
 fn is_own_peer(socket: &Socket) -> bool {
     let ends = socket.local_addr().ok().zip(socket.peer_addr().ok());
     ends.is_some_and(|(local, peer)| local.as_socket() == peer.as_socket())

@@ -1,6 +1,6 @@
 //! One message on one connection before the load: does an echo server listen there at all?
 //!
-//! What comes back only has to look like what was sent: as many bytes, or most of them. A server that
+//! The answer only has to look like what was sent: as many bytes, or most of them. A server that
 //! alters them is left to the run, whose verdict tells it. Nothing of this is in the run's totals.
 
 use std::io;
@@ -59,7 +59,7 @@ pub(crate) fn check(config: &Config) -> Result<(), Failure> {
     Ok(())
 }
 
-/// What a connection of the run sends first, with other bytes.
+/// The first message of a connection of the run, with other bytes.
 fn message(config: &Config) -> Vec<u8> {
     /// No stream of the run's own.
     const STREAM: u64 = 0x7072_6566_6c69_6768;
@@ -134,7 +134,8 @@ impl Exchange {
         self.answer.extend_from_slice(bytes);
     }
 
-    /// As many bytes came as were sent, or most of those that came are the same. Few say nothing yet.
+    /// Returns whether as many bytes came as were sent, or most of those that came are the same.
+    /// Few say nothing yet.
     fn is_echo(&self) -> bool {
         const TELLING_BYTES: usize = 4;
         let (seen, all) = (self.answer.len(), self.message.len());

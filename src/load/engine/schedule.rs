@@ -62,9 +62,9 @@ impl Schedule {
 
     /// Goes on to the first message at or after this time; returns how many it passed over.
     ///
-    /// Even messages are passed over in whole rounds, so an hour of them takes no time. Of those that
-    /// chance spreads, a million are passed over one by one; of more, each of which takes some 15 ns
-    /// for every thread, the expected number is told.
+    /// Even messages are passed over in whole rounds, so an hour of them takes no time. Of those
+    /// that chance spreads, a million are passed over one by one; of more, each of which takes some
+    /// 15 ns for every thread, the expected number is told.
     pub(crate) fn skip_until(&mut self, time_ns: u64) -> u64 {
         let mut skipped = 0;
         if let Sequence::Uniform(uniform) = &mut self.sequence {
@@ -180,8 +180,8 @@ impl Poisson {
         self.next / PARTS
     }
 
-    /// Goes on to a time, if it is later; says how many messages are expected until then. From there
-    /// on nothing is different: the process has no memory.
+    /// Goes on to a time, if it is later; says how many messages are expected until then. From
+    /// there on nothing is different: the process has no memory.
     fn jump_to(&mut self, time_ns: u64) -> f64 {
         let skipped = time_ns.saturating_mul(PARTS).saturating_sub(self.next);
         self.next += skipped;

@@ -1,4 +1,4 @@
-//! What the host did to the run: threads that could not run, whoever kept them from it.
+//! The host's part in the run: threads that could not run, whoever kept them from it.
 
 use super::Evidence;
 use crate::cpus;
@@ -75,7 +75,7 @@ fn overlap(evidence: &Evidence) -> Option<String> {
     })
 }
 
-/// What cannot be known of a server that is not seen.
+/// The question that a server which is not seen leaves open.
 pub(super) fn hidden(evidence: &Evidence) -> Option<String> {
     let (whose, remedy) = match evidence.server.threads.as_ref().err()? {
         Hidden::OtherHost => (

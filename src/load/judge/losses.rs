@@ -34,8 +34,8 @@ pub(super) fn of_messages(recorder: &Recorder) -> Vec<String> {
     let mut reasons = Vec::new();
     if totals.lost > 0 {
         reasons.push(format!(
-            "{} of {} messages sent were lost: no reply within --timeout of the window, or before their \
-             connection ended",
+            "{} of {} messages sent were lost: no reply within --timeout of the window, or before \
+             their connection ended",
             count(totals.lost),
             count(totals.sent),
         ));
@@ -66,7 +66,8 @@ pub(super) fn of_silent_connections(recorder: &Recorder) -> Option<String> {
     (silent_connections > 0).then(|| {
         format!(
             "{} of {} connections had no answer in the window: they waited up to {} for messages \
-             sent before it, which are not in the latencies; measure for longer, or with --warmup 0s",
+             sent before it, which are not in the latencies; measure for longer, or with \
+             --warmup 0s",
             count(silent_connections),
             count(recorder.totals.connections),
             nanos(max_ns),

@@ -57,7 +57,7 @@ pub(super) fn not_reached(
     ))
 }
 
-/// What to do about a rate that is not reached: more in flight, where that is what was lacking.
+/// The remedy for a rate that is not reached: more in flight, where that is what was lacking.
 fn remedy(recorder: &Recorder, depth: usize) -> String {
     if recorder.waited_for_room * 2 <= recorder.window_received {
         return "lower --rate or give the server more".to_owned();
@@ -69,7 +69,7 @@ fn remedy(recorder: &Recorder, depth: usize) -> String {
     )
 }
 
-/// What was due and not answered, over the window.
+/// Messages that were due and not answered, over the window.
 #[derive(Debug, Clone, Copy)]
 struct Backlog {
     at_start: u64,

@@ -65,7 +65,7 @@ pub(crate) fn stolen_ns(cpus: &[usize]) -> Option<u64> {
     nanos_of(field::STEAL, cpus)
 }
 
-/// The same of time that they had nothing to run.
+/// Time in nanoseconds since the machine started that these CPUs had nothing to run, added up.
 pub(crate) fn idle_ns(cpus: &[usize]) -> Option<u64> {
     Some(nanos_of(field::IDLE, cpus)? + nanos_of(field::IOWAIT, cpus)?)
 }

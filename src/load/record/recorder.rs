@@ -44,8 +44,8 @@ impl Window {
     }
 }
 
-/// Messages that were due before the measured window and not answered before it. Their latencies are
-/// not among those of the window.
+/// Messages that were due before the measured window and not answered before it. Their latencies
+/// are not among those of the window.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CarriedOver {
     /// How many of them were answered, in the window or after it.
@@ -133,7 +133,7 @@ pub(crate) struct Recorder {
     pub(crate) late: u64,
     /// Messages intended before the window and answered in it.
     pub(crate) early: u64,
-    /// What the window began with.
+    /// Messages that the window began with.
     pub(crate) carried_over: CarriedOver,
     /// Open loop: messages of the window that found no room when they were due.
     pub(crate) waited_for_room: u64,
@@ -225,8 +225,8 @@ impl Recorder {
         }
     }
 
-    /// A connection has its first answer since some time, or will have none: the oldest message that
-    /// it waited for was due at a time.
+    /// A connection has its first answer since some time, or will have none: the oldest message
+    /// that it waited for was due at a time.
     pub(crate) fn break_silence(&mut self, intended_ns: u64, last_answer_ns: u64, now_ns: u64) {
         let Window { start_ns, end_ns } = self.window;
         if intended_ns < start_ns && last_answer_ns < start_ns && now_ns >= end_ns {

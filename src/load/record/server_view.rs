@@ -1,4 +1,4 @@
-//! What is seen of the server beside its replies: its threads and their CPUs, where it is on this
+//! The server as it is seen beside its replies: its threads and their CPUs, where it is on this
 //! host and ours to look at.
 
 use std::net::{IpAddr, SocketAddr, UdpSocket};
@@ -76,7 +76,7 @@ impl ServerView {
     }
 }
 
-/// Whether this is an address of ours: no other can be bound.
+/// Returns whether this is an address of ours: no other can be bound.
 fn is_of_this_host(address: IpAddr) -> bool {
     address.is_loopback() || UdpSocket::bind((address, 0)).is_ok()
 }

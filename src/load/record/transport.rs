@@ -1,4 +1,4 @@
-//! What TCP had to do again, by our own connections' accounting and the host's.
+//! Repetitions of TCP, by our own connections' accounting and the host's.
 
 use std::fs;
 use std::ops::AddAssign;
@@ -6,7 +6,7 @@ use std::ops::AddAssign;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// What TCP had to do again in the whole run.
+/// Repetitions of TCP in the whole run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Transport {
     /// SYNs that the generator sent anew on another socket, since the first was not answered.

@@ -11,9 +11,9 @@ use crate::load::record::cpu::{CpuTime, ServerThreads};
 /// 10 µs on a CPU that the run may need.
 const MAX_READ_OFTEN: usize = 64;
 const SELDOM: u32 = 20;
-/// What a thread that has its CPU to itself waits whenever it is woken: 1.3 to 4.8 µs were measured
-/// (Linux 6.18 in a virtual machine, 1,000 to 16,000 runs a second). That is its own way to the CPU,
-/// a few per cent of the time; whoever waits for others waits hundreds of microseconds.
+/// A thread that has its CPU to itself waits so long whenever it is woken: 1.3 to 4.8 µs were
+/// measured (Linux 6.18 in a virtual machine, 1,000 to 16,000 runs a second). That is its own way
+/// to the CPU, a few per cent of the time; whoever waits for others waits hundreds of microseconds.
 const OWN_WAIT_NS: u64 = 5_000;
 
 /// The server's threads, watched.
@@ -26,14 +26,14 @@ pub(crate) struct Waits<'run> {
     skipped: u32,
 }
 
-/// What the server's threads waited, and ran.
+/// Times that the server's threads waited, and ran.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(crate) struct Waited {
     /// Share of the window that the thread waited which waited most, 0 to 1.
     pub(crate) share: f64,
     /// The longest single wait is at least this.
     pub(crate) longest_ns: u64,
-    /// What all of them ran, added up.
+    /// Time that all of them ran, added up.
     pub(crate) ran_ns: u64,
 }
 

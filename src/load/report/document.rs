@@ -44,7 +44,7 @@ pub struct Report {
     /// Messages that were due before the window and not answered before it.
     #[serde(default)]
     pub carried_over: CarriedOver,
-    /// What TCP had to do again.
+    /// Repetitions of TCP.
     #[serde(default)]
     pub transport: Transport,
     /// CPU time of the server, where its threads are known.
@@ -284,8 +284,8 @@ impl From<&Histogram<u64>> for Percentiles {
 pub struct ServerCpu {
     /// For each message in the measured window.
     pub cpu_ns_per_message: f64,
-    /// Share of the window that its threads waited for a CPU that others had, of the one that waited
-    /// most; null where it cannot be known.
+    /// Share of the window that its threads waited for a CPU that others had, of the one that
+    /// waited most; null where it cannot be known.
     pub waited_share: Option<f64>,
     /// The longest of their waits was at least so long.
     pub longest_wait_ns: Option<u64>,

@@ -31,8 +31,8 @@ impl Probe {
         self.run.as_ref().map_or(Outcome::ServerAtFault, |run| run.verdict.outcome)
     }
 
-    /// The reason why further probes would tell nothing of the server's limits: it is gone or answers
-    /// no more, or this host ran out of what a connection takes.
+    /// The reason why further probes would tell nothing of the server's limits: it is gone or
+    /// answers no more, or this host ran out of what a connection takes.
     pub(in crate::load) fn fault(&self) -> Option<String> {
         match &self.run {
             Some(run) => run.generator_fault.clone(),

@@ -13,7 +13,7 @@ pub(super) struct Usage {
     server_ns: Option<u64>,
     /// Time that the hypervisor kept CPUs from running.
     pub(super) stolen_ns: Option<u64>,
-    /// The same of the CPUs in use alone.
+    /// Stolen time of the CPUs in use alone.
     pub(super) stolen_in_use_ns: Option<u64>,
     /// Time that the server's CPUs had nothing to run, added up.
     pub(super) server_idle_ns: Option<u64>,

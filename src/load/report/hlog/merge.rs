@@ -24,7 +24,7 @@ pub struct Merged {
     pub start: SystemTime,
     /// When the last one ended.
     pub end: SystemTime,
-    /// What is missing: a sentence for each log that is not complete.
+    /// A sentence for each log that is not complete.
     pub incomplete: Vec<String>,
     /// All intervals of each tag.
     pub totals: BTreeMap<Option<String>, Histogram<u64>>,

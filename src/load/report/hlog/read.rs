@@ -20,7 +20,7 @@ use super::INCOMPLETE;
 pub struct Log {
     /// In the order of the file.
     pub entries: Vec<Entry>,
-    /// What is missing in it, if it says so.
+    /// The part that is missing in it, if it says so.
     pub incomplete: Option<String>,
 }
 
@@ -130,7 +130,7 @@ impl Log {
     }
 }
 
-/// What a comment says to be missing.
+/// The part that a comment says to be missing.
 fn missing_part(comment: &[u8]) -> Option<String> {
     let comment = str::from_utf8(comment).ok()?.trim_end();
     Some(comment.strip_prefix(INCOMPLETE)?.strip_suffix(']')?.to_owned())

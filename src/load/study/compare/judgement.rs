@@ -152,7 +152,8 @@ mod tests {
         assert!(reasons(of(1))[0].starts_with("1 valid block cannot"));
     }
 
-    /// The noise of a short run's metric: of the steady, of the spiky, and of one that has two states.
+    /// The noise of a short run's metric: of the steady, of the spiky, and of one that has two
+    /// states.
     fn noises() -> [fn(&mut SplitMix64) -> f64; 3] {
         fn uniform(random: &mut SplitMix64) -> f64 {
             random.next() as f64 / u64::MAX as f64

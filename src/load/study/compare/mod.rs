@@ -56,8 +56,8 @@ pub struct Comparison {
     pub min_effect: f64,
     /// Bounds of the ratio whose crossing fails the comparison.
     pub gates: Vec<Gate>,
-    /// True if a comparison that decides nothing fails: about the gates, or where there is none about
-    /// which server is better.
+    /// True if a comparison that decides nothing fails: about the gates, or where there is none
+    /// about which server is better.
     pub must_conclude: bool,
     /// CPUs of the servers; any if there are none.
     pub server_cpus: Vec<usize>,

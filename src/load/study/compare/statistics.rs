@@ -68,10 +68,10 @@ pub struct Interval {
 impl Estimate {
     /// The median of these ratios with its 95 % interval; `None` of none.
     ///
-    /// The interval holds the bootstrap percentile interval and Student's. In the bootstrap the blocks
-    /// are what is resampled: they are independent, the messages within one are not. Of few ratios it
-    /// is too narrow, since nothing beyond them can be drawn: of three it misses the truth in a
-    /// quarter of all cases.
+    /// The interval holds the bootstrap percentile interval and Student's. In the bootstrap the
+    /// blocks are what is resampled: they are independent, the messages within one are not. Of few
+    /// ratios it is too narrow, since nothing beyond them can be drawn: of three it misses the
+    /// truth in a quarter of all cases.
     pub(super) fn of(ratios: &[f64], seed: u64) -> Option<Self> {
         Self::of_resamples(RESAMPLES, ratios, seed)
     }
@@ -95,7 +95,7 @@ impl Estimate {
         Some(Self { median: median.exp(), interval })
     }
 
-    /// The same of the servers exchanged.
+    /// The estimate of the servers exchanged.
     pub(super) fn reciprocal(self) -> Self {
         let exchanged = |Interval { low, high }| Interval { low: 1.0 / high, high: 1.0 / low };
         Self { median: 1.0 / self.median, interval: self.interval.map(exchanged) }
