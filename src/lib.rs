@@ -39,7 +39,8 @@
 //! - [`cli`] turns words into configurations and carries them out, for both programs. It is above
 //!   everything else, and the only place that knows both server and instrument: the server that
 //!   `ringback-load` embeds is started there. Signals are its business too.
-//! - [`mod@log`] is below everything else: lines for the operator, which no thread waits to write.
+//! - [`mod@log`] and [`units`] are below everything else: lines for the operator, which no thread waits
+//!   to write, and numbers with units as people write them.
 //!
 //! # The way of a message
 //!
@@ -62,7 +63,8 @@
 //!
 //! Implement [`protocol::Protocol`] and start a [`server::Server`] of it: everything below and above
 //! stays. `examples/ping_server.rs` does so with the `PING` of Redis; the others in `examples/` show
-//! the client's core over a plain socket and a server inside a test.
+//! the client's core over a plain socket, a server inside a test, and a test that fails when a latency
+//! does.
 //!
 //! [`Output::Forward`]: protocol::Output::Forward
 //! [`Output::Discard`]: protocol::Output::Discard
@@ -89,5 +91,6 @@ mod sockets;
 mod sys;
 #[doc(hidden)]
 pub mod testing;
+pub mod units;
 
 pub use log::say;

@@ -1,6 +1,6 @@
 //! Gates as they are written on the command line: `b/a>1.05`.
 
-use super::assertion::COMPARISONS;
+use crate::load::Comparison;
 use crate::load::study::compare::Gate;
 
 /// Why a text is not a gate.
@@ -16,18 +16,12 @@ pub(super) enum GateError {
 
 /// Reads a ratio, a comparison and a limit; blanks between them do not matter.
 pub(super) fn parse_gate(text: &str) -> Result<Gate, GateError> {
-    let at = text.find(['<', '>']).ok_or(GateError::NoComparison)?;
-    let (ratio, rest) = text.split_at(at);
-    let (sign, comparison) = COMPARISONS
-        .into_iter()
-        .find(|(sign, _)| rest.starts_with(sign))
-        .expect("it begins with < or >");
-    let is_inverse = match ratio.trim() {
+    let (ratio, comparison, limit) = Comparison::split(text).ok_or(GateError::NoComparison)?;
+    let is_inverse = match ratio {
         "b/a" => false,
         "a/b" => true,
         other => return Err(GateError::UnknownRatio(other.to_owned())),
     };
-    let limit = rest[sign.len()..].trim();
     match limit.parse() {
         Ok(number) if number > 0.0 && f64::is_finite(number) => {
             Ok(Gate { name: text.trim().to_owned(), is_inverse, comparison, limit: number })
@@ -39,7 +33,6 @@ pub(super) fn parse_gate(text: &str) -> Result<Gate, GateError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::load::Comparison;
 
     #[test]
     fn what_people_write_is_read() {

@@ -4,7 +4,6 @@
 //! before anything starts, and names cause and fix when it cannot be done.
 
 pub mod addresses;
-mod assertion;
 pub mod doctor;
 mod gate;
 mod interrupt;
@@ -15,8 +14,6 @@ mod rates;
 pub mod requests;
 pub mod serve;
 pub mod signals;
-pub mod sizes;
-pub mod units;
 
 use std::io::{self, ErrorKind, Write};
 

@@ -1,6 +1,6 @@
 //! Lists of rates, as they are written on command lines: `10k,20k,40k` or `10k..100k:10k`.
 
-use super::units::{UnitError, format_count, parse_count};
+use crate::units::{UnitError, format_count, parse_count};
 
 /// More take too long and are not told apart in a picture.
 const MOST_RATES: usize = 200;

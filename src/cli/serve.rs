@@ -7,10 +7,10 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::doctor::Doctor;
-use super::units::{parse_count, parse_duration, parse_size};
 use crate::cpus::{self, CpusError};
 use crate::protocol::{self, Framed, MAX_FRAME_CEILING};
 use crate::server::{Choice, Config, DriverKind, default_cpus, workers_on};
+use crate::units::{parse_count, parse_duration, parse_size};
 
 /// A TCP echo server on io_uring.
 #[derive(Debug, Parser)]

@@ -38,9 +38,11 @@ pub mod report;
 mod run;
 pub mod study;
 
-pub use config::assertion::{Assertion, AssertionResult, Comparison, Measured, Metric};
+pub use config::assertion::{
+    Assertion, AssertionError, AssertionResult, Comparison, Measured, Metric,
+};
 pub use config::quantile::Quantile;
-pub use config::sizes::{Sizes, SizesError};
+pub use config::sizes::{Sizes, SizesError, SizesTextError};
 pub use config::{Arrival, Config, Load, MAX_MESSAGE_SIZE, Protocol, Server, Target};
 pub use engine::dial::{SourceError, check_sources};
 pub use error::RunError;

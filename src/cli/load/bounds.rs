@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::super::units::format_count;
 use super::error::LoadError;
+use crate::units::format_count;
 
 /// Schedules are exact to the nanosecond for this long.
 const MAX_DURATION: Duration = Duration::from_secs(100 * 24 * 3600);

@@ -9,7 +9,6 @@ use super::super::gate::parse_gate;
 use super::super::interrupt::on_signals;
 use super::super::placement::ServerPlace;
 use super::super::progress::{ProgressLine, rough_time};
-use super::super::units::{parse_count, parse_duration, parse_percent};
 use super::bounds::within;
 use super::error::{LoadError, exit_code};
 use super::measure::{CpuList, Measuring, parse_cpus};
@@ -19,6 +18,7 @@ use crate::load::format::counted;
 use crate::load::study::compare::{Comparison, Gate, Metric, ServerCommand, compare};
 use crate::load::{Load, RunError};
 use crate::say;
+use crate::units::{parse_count, parse_duration, parse_percent};
 
 /// Each block adds four runs; a thousand are more than anybody waits for.
 const MAX_BLOCKS: u64 = 1000;

@@ -5,7 +5,6 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::super::progress::rough_time;
-use super::super::units::{format_count, parse_count, parse_percent};
 use super::bounds::within;
 use super::error::{LoadError, exit_code};
 use super::one_server::OneServer;
@@ -13,6 +12,7 @@ use crate::load::draw::search_picture;
 use crate::load::study::find_max::Bounds;
 use crate::load::study::{find_max, probe_time};
 use crate::load::{Assertion, Config, Metric};
+use crate::units::{format_count, parse_count, parse_percent};
 
 /// Where the search starts, unless told otherwise or too low for the assertions.
 const START: u64 = 1_000;

@@ -1,15 +1,13 @@
 //! The options of a measurement, the same for every command that measures.
 
 use std::net::IpAddr;
+use std::str::FromStr;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
 use super::super::addresses::{AddressesError, parse_addresses};
-use super::super::assertion::parse_assertion;
 use super::super::placement::{Placement, ServerPlace};
-use super::super::sizes::parse_sizes;
-use super::super::units::{parse_count, parse_duration};
 use super::bounds::{check_times, within};
 use super::error::LoadError;
 use super::target;
@@ -20,6 +18,7 @@ use crate::load::{
     check_sources, server_cpus,
 };
 use crate::say;
+use crate::units::{parse_count, parse_duration};
 
 /// Descriptors for everything but connections: standard streams, an event loop, logs, rings.
 const OTHER_DESCRIPTORS: u64 = 64;
@@ -71,7 +70,7 @@ pub struct Measuring {
     no_preflight: bool,
     /// Bytes of a message, up to 16MiB: one size, a range drawn from evenly (64..1024, both ends
     /// included), or sizes with weights (64:90,4KiB:10)
-    #[arg(short, long, value_name = "BYTES", default_value = "64", value_parser = parse_sizes)]
+    #[arg(short, long, value_name = "BYTES", default_value = "64", value_parser = Sizes::from_str)]
     #[arg(help_heading = MESSAGES)]
     size: Sizes,
     /// Protocol of the server
@@ -82,7 +81,7 @@ pub struct Measuring {
     seed: u64,
     /// Assertion on the measurement, as in 'p99<200us' or 'throughput>=100k'; may be repeated.
     /// Latencies are response times with --rate, else service times
-    #[arg(long = "assert", value_name = "CLAIM", value_parser = parse_assertion)]
+    #[arg(long = "assert", value_name = "CLAIM", value_parser = Assertion::from_str)]
     #[arg(help_heading = CLAIMS)]
     assertions: Vec<Assertion>,
     /// Generator threads [default: 1, or one for each of --cpus]

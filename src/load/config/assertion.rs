@@ -1,12 +1,14 @@
 //! Assertions on a measurement: `p99<200us`. Decides whether numbers meet them.
-//!
-//! Reads no words; the command line does.
+
+mod text;
 
 use hdrhistogram::Histogram;
 use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
 
 use super::quantile::Quantile;
+
+pub use text::AssertionError;
 
 /// A bound on a metric of a run.
 #[derive(Debug, Clone, PartialEq)]

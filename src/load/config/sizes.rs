@@ -3,10 +3,14 @@
 //! A description and the draw from it. The seed and the number of the connection decide what a
 //! connection draws, whatever the others do.
 
+mod text;
+
 use std::fmt;
 
 use super::MAX_MESSAGE_SIZE;
 use crate::load::random::SplitMix64;
+
+pub use text::SizesTextError;
 
 /// Lengths of messages' payloads in bytes, each 1 to [`MAX_MESSAGE_SIZE`].
 #[derive(Debug, Clone, PartialEq, Eq)]

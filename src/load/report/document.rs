@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::time::Duration;
 
 use hdrhistogram::Histogram;
 use schemars::JsonSchema;
@@ -66,6 +67,12 @@ impl Report {
             LoopKind::Open => &self.latency.response,
             LoopKind::Closed => &self.latency.service,
         }
+    }
+
+    /// The [main latency](Self::main_latency) that a share of the messages does not exceed; `None`
+    /// where too few were measured to say, or the report was read back.
+    pub fn latency(&self, quantile: Quantile) -> Option<Duration> {
+        quantile.of(self.main_latency()).map(Duration::from_nanos)
     }
 }
 

@@ -1,7 +1,9 @@
 //! Lengths of messages as they are written: `64`, `64..1024`, `64:90,4096:10`.
 
-use super::units::{UnitError, parse_count, parse_size};
-use crate::load::{Sizes, SizesError};
+use std::str::FromStr;
+
+use super::{Sizes, SizesError};
+use crate::units::{UnitError, parse_count, parse_size};
 
 /// Why a text does not say how long messages are.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -33,20 +35,24 @@ pub enum SizesTextError {
     NotPossible(#[from] SizesError),
 }
 
-/// Reads one size, a range of sizes with both ends (`64..1KiB`), or sizes with weights
-/// (`64:90,4KiB:10`).
-///
-/// # Errors
-///
-/// Names the part that is wrong, and what would be right.
-pub fn parse_sizes(text: &str) -> Result<Sizes, SizesTextError> {
-    if text.contains([',', ':']) {
-        let choices: Vec<_> = text.split(',').map(parse_choice).collect::<Result<_, _>>()?;
-        return Ok(Sizes::weighted(&choices)?);
-    }
-    match text.split_once("..") {
-        None => Ok(Sizes::fixed(parse_bytes(text)?)?),
-        Some((least, most)) => Ok(Sizes::range(parse_bytes(least)?, parse_bytes(most)?)?),
+impl FromStr for Sizes {
+    type Err = SizesTextError;
+
+    /// Reads one size, a range of sizes with both ends (`64..1KiB`), or sizes with weights
+    /// (`64:90,4KiB:10`).
+    ///
+    /// # Errors
+    ///
+    /// Names the part that is wrong, and what would be right.
+    fn from_str(text: &str) -> Result<Self, SizesTextError> {
+        if text.contains([',', ':']) {
+            let choices: Vec<_> = text.split(',').map(parse_choice).collect::<Result<_, _>>()?;
+            return Ok(Self::weighted(&choices)?);
+        }
+        match text.split_once("..") {
+            None => Ok(Self::fixed(parse_bytes(text)?)?),
+            Some((least, most)) => Ok(Self::range(parse_bytes(least)?, parse_bytes(most)?)?),
+        }
     }
 }
 
@@ -83,7 +89,7 @@ mod tests {
             ("64:1", "64:1"),
         ];
         for (text, meant) in cases {
-            assert_eq!(parse_sizes(text).unwrap().to_string(), meant, "{text}");
+            assert_eq!(text.parse::<Sizes>().unwrap().to_string(), meant, "{text}");
         }
     }
 
@@ -106,7 +112,7 @@ mod tests {
             ),
         ];
         for (text, error) in cases {
-            assert_eq!(parse_sizes(text).unwrap_err().to_string(), error, "{text}");
+            assert_eq!(text.parse::<Sizes>().unwrap_err().to_string(), error, "{text}");
         }
     }
 }

@@ -1,52 +1,71 @@
 //! Assertions as they are written on the command line: `p99<200us`, `throughput>=100k`.
 
-use super::units::{UnitError, parse_count, parse_duration};
-use crate::load::{Assertion, Comparison, Metric, Quantile};
+use std::str::FromStr;
 
-/// Longest first: `<=` begins with `<`.
-pub(super) const COMPARISONS: [(&str, Comparison); 4] = [
-    ("<=", Comparison::AtMost),
-    (">=", Comparison::AtLeast),
-    ("<", Comparison::Below),
-    (">", Comparison::Above),
-];
+use super::{Assertion, Comparison, Metric};
+use crate::load::config::quantile::Quantile;
+use crate::units::{UnitError, parse_count, parse_duration};
 
 /// Why a text is not an assertion.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(super) enum AssertionError {
+pub enum AssertionError {
+    /// There is no comparison in it.
     #[error("it compares nothing: use <, <=, > or >=, as in 'p99<200us' (in quotes)")]
     NoComparison,
+    /// The metric is none that a report has.
     #[error(
         "{0:?} is not a metric: use p50, p99, p99.9 or another percentile, mean, min, max or \
          throughput"
     )]
     UnknownMetric(String),
+    /// The percentile is outside 0 to 100, or too fine.
     #[error(
         "{0} is not a percentile: it must be above p0 and below p100, with at most six decimals; \
          the largest latency is max"
     )]
     NoPercentile(String),
+    /// The limit is no number with a unit.
     #[error("its limit {text:?} is not one: {source}")]
-    Limit { text: String, source: UnitError },
+    Limit {
+        /// What stands behind the comparison.
+        text: String,
+        /// What is wrong with it.
+        source: UnitError,
+    },
 }
 
-/// Reads a metric, a comparison and a limit with its unit; blanks between them do not matter.
-pub(super) fn parse_assertion(text: &str) -> Result<Assertion, AssertionError> {
-    let at = text.find(['<', '>']).ok_or(AssertionError::NoComparison)?;
-    let (metric, rest) = text.split_at(at);
-    let (sign, comparison) = COMPARISONS
-        .into_iter()
-        .find(|(sign, _)| rest.starts_with(sign))
-        .expect("it begins with < or >");
-    let metric = parse_metric(metric.trim())?;
-    let limit = rest[sign.len()..].trim();
-    let limit_in_unit = match metric {
-        Metric::Throughput => parse_count(limit.strip_suffix("/s").unwrap_or(limit)),
-        _ => parse_duration(limit).map(|limit| limit.as_nanos() as u64),
-    };
-    match limit_in_unit {
-        Ok(limit) => Ok(Assertion { name: text.trim().to_owned(), metric, comparison, limit }),
-        Err(source) => Err(AssertionError::Limit { text: limit.to_owned(), source }),
+impl FromStr for Assertion {
+    type Err = AssertionError;
+
+    /// Reads a metric, a comparison and a limit with its unit; blanks between them do not matter.
+    fn from_str(text: &str) -> Result<Self, AssertionError> {
+        let (metric, comparison, limit) =
+            Comparison::split(text).ok_or(AssertionError::NoComparison)?;
+        let metric = parse_metric(metric)?;
+        let limit_in_unit = match metric {
+            Metric::Throughput => parse_count(limit.strip_suffix("/s").unwrap_or(limit)),
+            _ => parse_duration(limit).map(|limit| limit.as_nanos() as u64),
+        };
+        match limit_in_unit {
+            Ok(limit) => Ok(Self { name: text.trim().to_owned(), metric, comparison, limit }),
+            Err(source) => Err(AssertionError::Limit { text: limit.to_owned(), source }),
+        }
+    }
+}
+
+impl Comparison {
+    /// Splits a text at the first comparison: what stands before it, and what behind.
+    pub(crate) fn split(text: &str) -> Option<(&str, Self, &str)> {
+        /// Longest first: `<=` begins with `<`.
+        const SIGNS: [(&str, Comparison); 4] = [
+            ("<=", Comparison::AtMost),
+            (">=", Comparison::AtLeast),
+            ("<", Comparison::Below),
+            (">", Comparison::Above),
+        ];
+        let (before, rest) = text.split_at(text.find(['<', '>'])?);
+        let (sign, comparison) = SIGNS.into_iter().find(|(sign, _)| rest.starts_with(sign))?;
+        Some((before.trim(), comparison, rest[sign.len()..].trim()))
     }
 }
 
@@ -102,7 +121,7 @@ mod tests {
         for (text, metric, comparison, limit) in cases {
             let name = text.trim().to_owned();
             let expected = Assertion { name, metric, comparison, limit };
-            assert_eq!(parse_assertion(text), Ok(expected), "{text}");
+            assert_eq!(text.parse(), Ok(expected), "{text}");
         }
     }
 
@@ -127,7 +146,7 @@ mod tests {
             ("throughput>5ms", "its limit \"5ms\" is not one: \"ms\" is not a unit of it"),
         ];
         for (text, words) in cases {
-            let error = parse_assertion(text).unwrap_err().to_string();
+            let error = text.parse::<Assertion>().unwrap_err().to_string();
             assert!(error.contains(words), "{text}: {error}");
         }
     }
@@ -135,7 +154,7 @@ mod tests {
     proptest! {
         #[test]
         fn nothing_panics(text in "\\PC*", parts in "[pmax0-9.]{0,20}[<>=]{1,3}[0-9a-z. ]{0,20}") {
-            let _ = (parse_assertion(&text), parse_assertion(&parts));
+            let _ = (text.parse::<Assertion>(), parts.parse::<Assertion>());
         }
     }
 }
