@@ -14,7 +14,8 @@ fn start(protocol: impl protocol::Protocol) -> (Server, Config) {
     let address = "127.0.0.1:0".parse().unwrap();
     let mut config = server::Config::with_protocol(vec![address], protocol);
     config.cpus = server::workers_on(&config.cpus, 1);
-    config.drain_quiet = Duration::from_millis(50);
+    // A generator that gets no CPU for a while is not silent.
+    config.drain_quiet = Duration::from_secs(5);
     let server = Server::start(&config).unwrap();
     let address = server.local_addresses()[0];
     (server, short(address))
