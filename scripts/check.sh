@@ -30,6 +30,7 @@ main() {
     step "format" for_each_package check_format
     step "format of what a macro includes" check_hidden_format
     step "clippy" for_each_package check_lints
+    step "each feature alone" check_features
     step "documentation" check_documentation
     step "unsafe only in src/sys" check_unsafe
     step "scripts" check_scripts
@@ -87,6 +88,16 @@ check_hidden_format() {
 # One target directory for all packages, so that what they share is checked once.
 check_lints() {
     cargo clippy --locked --manifest-path "$1" --target-dir target --all-targets -- -D warnings
+}
+
+# Who embeds the server does not compile the instrument, and the other way round.
+check_features() {
+    local feature status=0
+    for feature in server load; do
+        cargo clippy --locked --no-default-features --features "$feature" --lib --bins -- \
+            -D warnings || status=1
+    done
+    return "$status"
 }
 
 check_documentation() {

@@ -69,6 +69,11 @@
 //! [`Output::Forward`]: protocol::Output::Forward
 //! [`Output::Discard`]: protocol::Output::Discard
 
+#![cfg_attr(
+    not(all(feature = "server", feature = "load")),
+    allow(dead_code, unused_imports, reason = "facts about the host are read for both")
+)]
+
 // Sizes in bytes are multiplied and added as `usize`, tokens carry 64 bits.
 #[cfg(not(target_pointer_width = "64"))]
 compile_error!(
@@ -79,17 +84,24 @@ compile_error!(
 mod cgroup;
 pub mod cli;
 pub mod cpus;
+#[cfg(feature = "server")]
 pub mod doctor;
+#[cfg(feature = "server")]
 mod driver;
+#[cfg(feature = "server")]
 mod lifecycle;
+#[cfg(feature = "load")]
 pub mod load;
 pub mod log;
+#[cfg(feature = "server")]
 pub mod metrics;
 pub mod protocol;
+#[cfg(feature = "server")]
 pub mod server;
 mod sockets;
 mod sys;
 #[doc(hidden)]
+#[cfg(feature = "server")]
 pub mod testing;
 pub mod units;
 

@@ -4,14 +4,23 @@
 //! before anything starts, and names cause and fix when it cannot be done.
 
 pub mod addresses;
+#[cfg(feature = "server")]
 pub mod doctor;
+#[cfg(feature = "load")]
 mod gate;
+#[cfg(feature = "load")]
 mod interrupt;
+#[cfg(feature = "load")]
 pub mod load;
+#[cfg(feature = "load")]
 mod placement;
+#[cfg(feature = "load")]
 mod progress;
+#[cfg(feature = "load")]
 mod rates;
+#[cfg(feature = "server")]
 pub mod requests;
+#[cfg(feature = "server")]
 pub mod serve;
 pub mod signals;
 

@@ -19,31 +19,55 @@
 
 #![allow(unsafe_code)]
 
+#[cfg(feature = "server")]
 mod buf_ring;
+#[cfg(feature = "server")]
 mod descriptor;
+#[cfg(feature = "server")]
 mod in_flight;
+#[cfg(feature = "server")]
 mod kernel;
+#[cfg(feature = "server")]
 mod lease;
+#[cfg(feature = "server")]
 mod mmap;
+#[cfg(feature = "server")]
 mod owned;
+#[cfg(feature = "server")]
 mod parts;
+#[cfg(feature = "server")]
 mod probe;
 pub(crate) mod process;
+#[cfg(feature = "server")]
 mod refusal;
+#[cfg(feature = "server")]
 mod ring;
+#[cfg(feature = "server")]
 mod setup;
 pub(crate) mod signal;
 pub(crate) mod sockopt;
+#[cfg(feature = "server")]
 mod token;
 
+#[cfg(feature = "server")]
 pub(crate) use descriptor::{Watched, descriptor_of};
+#[cfg(feature = "server")]
 pub(crate) use kernel::Release;
+#[cfg(feature = "server")]
 pub(crate) use lease::{Lease, LeaseTable};
+#[cfg(feature = "server")]
 pub(crate) use owned::Owned;
+#[cfg(feature = "server")]
 pub(crate) use parts::{Part, Parts, Stretch};
+#[cfg(feature = "server")]
 pub(crate) use probe::{Feature, Need, examine, try_native_ring, try_plain_ring, try_rings};
+#[cfg(feature = "server")]
 pub(crate) use refusal::{Refusal, explain_resources, explain_ring};
+#[cfg(feature = "server")]
 pub(crate) use ring::{Completion, Outcome, Ring, Wait, limit_kernel_workers};
+#[cfg(feature = "server")]
 pub use setup::RingSize;
+#[cfg(feature = "server")]
 pub(crate) use setup::{Mode, RingError};
+#[cfg(feature = "server")]
 pub(crate) use token::{GENERATION_BITS, Operation, Token};

@@ -11,7 +11,6 @@ use super::super::placement::{Placement, ServerPlace};
 use super::bounds::{check_times, within};
 use super::error::LoadError;
 use super::target;
-use super::test_bed::EmbeddedServer;
 use crate::cpus::{self, CpusError, PinningRefusal};
 use crate::load::{
     self, Arrival, Assertion, Config, Interrupt, Load, Server, Sizes, Target, allow_descriptors,
@@ -105,8 +104,8 @@ const GENERATOR: &str = "Generator";
 #[derive(Debug)]
 pub(super) struct Setup {
     pub(super) config: Config,
-    /// The server to start first, if the command line names none.
-    pub(super) embedded: Option<EmbeddedServer>,
+    /// The CPU of the server to start first, if the command line names none.
+    pub(super) server_cpu: Option<usize>,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -165,13 +164,13 @@ impl Measuring {
         let running = target.as_ref().map(server_cpus);
         let place = running.as_deref().map_or(ServerPlace::Any, ServerPlace::Running);
         let (mut config, server_cpus) = self.resolve_beside(place, target)?;
-        let embedded = server_cpus.first().map(|cpu| EmbeddedServer { cpu: *cpu });
-        if embedded.is_some() {
+        let server_cpu = server_cpus.first().copied();
+        if server_cpu.is_some() {
             // It is known to echo.
             config.preflight = false;
             self.allow_descriptors(true, config.connections, config.threads)?;
         }
-        Ok(Setup { config, embedded })
+        Ok(Setup { config, server_cpu })
     }
 
     /// As [`resolve`](Self::resolve), for a server in this place; without a target its address is

@@ -8,6 +8,8 @@ mod bounds;
 pub mod compare;
 mod destination;
 mod detached;
+#[cfg_attr(not(feature = "server"), path = "no_embedded.rs")]
+mod embedded;
 pub mod error;
 pub mod find_max;
 pub mod measure;
