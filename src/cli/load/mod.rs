@@ -10,6 +10,7 @@ mod destination;
 mod detached;
 pub mod error;
 pub mod find_max;
+mod inputs;
 pub mod measure;
 pub mod merge;
 pub mod one_server;
