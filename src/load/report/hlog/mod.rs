@@ -19,6 +19,7 @@ use std::time::{Duration, SystemTime};
 use hdrhistogram::Histogram;
 
 pub use self::gaps::Gaps;
+pub(in crate::load) use self::gaps::SLACK_SHARE;
 pub(in crate::load) use self::line::is_of_log;
 pub use self::merge::{MergeError, Merged, merge};
 pub use self::read::{Entry, Log, LogError, Problem};
