@@ -134,7 +134,9 @@ fn read_counts(header: &Header, mut bytes: &[u8]) -> Result<Histogram<u64>, Prob
         if count > 0 {
             let value = header.value(place).ok_or_else(beyond)?;
             histogram.len().checked_add(count).ok_or(Problem::TooManySamples)?;
-            histogram.record_n(value, count).map_err(|_| beyond())?;
+            // Of values that are less than the unit, 0 is the one that would not be a maximum.
+            let last_of_unit = value | ((1 << header.unit_bits) - 1);
+            histogram.record_n(last_of_unit, count).map_err(|_| beyond())?;
         }
         place += 1;
     }

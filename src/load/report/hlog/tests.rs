@@ -197,6 +197,13 @@ fn offset_and_ratio_mean_nothing_in_whole_numbers() {
 }
 
 #[test]
+fn values_below_the_unit_are_no_less_than_their_percentiles() {
+    let histogram = plain(V2, 0, (3, 1000), ONE, &[2]);
+    let total = &merged(&line("", "0", &histogram)).totals[&None];
+    assert_eq!((total.min(), total.value_at_quantile(0.5), total.max()), (0, 511, 511));
+}
+
+#[test]
 fn fractions_are_called_what_they_are() {
     for cookie in [0x0c72_124e, 0x0c72_124f] {
         let histogram = plain(cookie, 0, (3, 1), ONE, &[]);
