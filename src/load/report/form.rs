@@ -23,6 +23,8 @@ pub enum Form {
     Picture,
     /// A file that gzip compressed.
     Gzip,
+    /// Text in UTF-16.
+    Utf16,
     /// Comma-separated values of another kind.
     Csv,
     /// Nothing of these.
@@ -32,8 +34,10 @@ pub enum Form {
 impl Form {
     /// The form of a file with this content, which a later line may contradict.
     pub fn of(content: &[u8]) -> Self {
-        if content.starts_with(&[0x1f, 0x8b]) {
-            return Self::Gzip;
+        match content {
+            [0x1f, 0x8b, ..] => return Self::Gzip,
+            [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => return Self::Utf16,
+            _ => {}
         }
         // What is not text becomes text that none of the forms begins with.
         let text = String::from_utf8_lossy(content);
@@ -41,6 +45,8 @@ impl Form {
         let mut lines = lines.filter(|line| !line.is_empty()).peekable();
         let is_commented = lines.peek().is_some_and(|line| line.starts_with('#'));
         match lines.find(|line| !line.starts_with('#')) {
+            // Whole, or what follows its progress.
+            Some(_) if text.contains("Thread Stats") && text.contains("Requests/sec:") => Self::Wrk,
             Some(line) => Self::of_line(line),
             None if is_commented => Self::Log,
             None => Self::Unknown,
@@ -75,6 +81,7 @@ impl fmt::Display for Form {
             Self::Text => "a report for people (--format text)",
             Self::Picture => "a picture",
             Self::Gzip => "compressed (gzip)",
+            Self::Utf16 => "text in UTF-16, not in UTF-8",
             Self::Csv => "a table in CSV",
             Self::Unknown => "of an unknown form",
         })
@@ -87,7 +94,7 @@ mod tests {
 
     #[test]
     fn files_are_told_apart_by_their_content() {
-        let cases: [(&[u8], Form); 22] = [
+        let cases: [(&[u8], Form); 24] = [
             (b"1.0,1.0,2.0,HISTFAAAAA\n", Form::Log),
             (b"Tag=a,1.0,1.0,2.0,HISTFAAAAA\n", Form::Log),
             (b"\xef\xbb\xbf#[StartTime: 1]\r\n\r\n1,1,1,HISTF", Form::Log),
@@ -103,6 +110,8 @@ mod tests {
                 Form::PercentileCsv,
             ),
             (b"Running 30s test @ http://127.0.0.1:80/index.html\n  2 threads", Form::Wrk),
+            (b"  Thread Stats   Avg\n  Latency 1ms\nRequests/sec:  1\n", Form::Wrk),
+            (b"\xff\xfe#\0[\0", Form::Utf16),
             (b"ringback-load: 10.0.0.1:7\n", Form::Text),
             (b"<svg xmlns=\"http://www.w3.org/2000/svg\">", Form::Picture),
             (b"\x1f\x8b\x08\0", Form::Gzip),

@@ -78,8 +78,13 @@ fn interval(line: &str) -> Option<IntervalLine<'_>> {
     Some(IntervalLine { tag, start, length, histogram: columns.next()? })
 }
 
-/// A decimal number of seconds, exactly; what is finer than a nanosecond is cut off.
+/// A decimal number of seconds; exactly, unless it has an exponent, but for what is finer than a
+/// nanosecond.
 fn seconds(text: &str) -> Option<Nanos> {
+    if text.contains(['e', 'E']) {
+        let seconds = text.parse::<f64>().ok().filter(|seconds| seconds.is_finite())?;
+        return Some((seconds * NS_PER_S as f64).round() as Nanos);
+    }
     let (sign, digits) = match text.strip_prefix('-') {
         Some(digits) => (-1, digits),
         None => (1, text),
@@ -106,11 +111,15 @@ mod tests {
             ("0.000000001999", 1),
             ("-0.5", -500_000_000),
             ("1.", 1_000_000_000),
+            ("1.7e+09", 1_700_000_000_000_000_000),
+            ("5E-3", 5_000_000),
         ];
         for (text, nanos) in cases {
             assert_eq!(seconds(text), Some(nanos), "{text}");
         }
-        for text in ["", "-", ".5", "1e9", "+1", "NaN", "1.5.0", "1,5", "99999999999999999999"] {
+        for text in
+            ["", "-", ".5", "1e", "1e999", "+1", "NaN", "1.5.0", "1,5", "99999999999999999999"]
+        {
             assert_eq!(seconds(text), None, "{text}");
         }
     }
