@@ -68,7 +68,7 @@ impl History {
         latencies: &Histogram<u64>,
     ) {
         let cell = Cell { span: self.span(start, duration), latencies: latencies.clone() };
-        if self.may_be_tail(&cell.span) {
+        if self.rates.may_be_left(&cell.span) {
             return self.tails.push(cell);
         }
         self.decide_tails(Some(&cell.span));
@@ -106,13 +106,6 @@ impl History {
         let first = *self.start.get_or_insert(start);
         let start_ns = clock::nanos(start.duration_since(first).unwrap_or_default());
         Span { start_ns, end_ns: start_ns.saturating_add(clock::nanos(duration)) }
-    }
-
-    /// Returns whether an interval may be what is left after the end of load: its length is when
-    /// the last reply came, and of a rate it says nothing.
-    fn may_be_tail(&self, span: &Span) -> bool {
-        const TIMES_SHORTER: u64 = 5;
-        span.length_ns() > 0 && self.rates.end_where_starts(span, TIMES_SHORTER)
     }
 
     /// Tails that something follows are intervals as others are. After the last of a load, their

@@ -31,11 +31,16 @@ impl Rates {
         self.active.push(Active { span, messages_per_s });
     }
 
-    /// Returns whether an interval starts where one ends that is so many times as long.
-    pub(super) fn end_where_starts(&self, span: &Span, times: u64) -> bool {
-        self.active.iter().any(|active| {
-            active.span.end_ns.abs_diff(span.start_ns) <= span.slack_ns().max(ROUNDING_NS)
-                && active.span.length_ns() / times >= span.length_ns()
+    /// Returns whether an interval may be what is left after the end of load: it follows one that is
+    /// five times as long. Its length is when the last reply came, so that it has no rate.
+    pub(super) fn may_be_left(&self, span: &Span) -> bool {
+        const TIMES_SHORTER: u64 = 5;
+        /// Logs round times to a millisecond, the start and the length each.
+        const ROUNDING_NS: u64 = 2_000_000;
+        let slack_ns = span.slack_ns().max(ROUNDING_NS);
+        self.active.iter().map(|active| active.span).any(|before| {
+            before.end_ns.abs_diff(span.start_ns) <= slack_ns
+                && before.length_ns() / TIMES_SHORTER >= span.length_ns()
         })
     }
 
@@ -78,9 +83,6 @@ impl Rates {
         self.now_ns = until_ns;
     }
 }
-
-/// Logs round times to a millisecond, the start and the length each.
-const ROUNDING_NS: u64 = 2_000_000;
 
 impl Stretch for Step {
     fn span(&self) -> Span {
