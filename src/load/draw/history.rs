@@ -11,7 +11,7 @@ use crate::load::clock;
 use crate::load::config::quantile::Quantile;
 use crate::load::config::{Config, Load};
 use crate::load::record::watch::{self, Tag};
-use crate::load::report::hlog::add_rounded;
+use crate::load::report::hlog::add_any;
 
 /// A sleep of a millisecond cannot tell shorter stalls from its own cost.
 const MIN_STALL_NS: u64 = 1_000_000;
@@ -114,7 +114,7 @@ impl History {
         for tail in std::mem::take(&mut self.tails) {
             match &mut self.open {
                 Some(open) if next.is_none_or(|next| tail.span.is_apart_from(next)) => {
-                    add_rounded(&mut open.latencies, &tail.latencies);
+                    add_any(&mut open.latencies, &tail.latencies);
                 }
                 _ => self.add(tail),
             }
@@ -125,7 +125,7 @@ impl History {
         self.rates.add(cell.span, cell.latencies.len());
         match &mut self.open {
             Some(open) if cell.span.start_ns + open.span.slack_ns() < open.span.end_ns => {
-                add_rounded(&mut open.latencies, &cell.latencies);
+                add_any(&mut open.latencies, &cell.latencies);
             }
             _ => {
                 self.close();

@@ -39,22 +39,11 @@ pub struct MergedReport<'a> {
     /// A sentence for each log that is not complete.
     incomplete: &'a [String],
     /// Times between in which nothing was logged.
-    gaps: Gaps,
+    gaps: Vec<Gap>,
     /// All samples of each tag.
     latency_ns: BTreeMap<&'a str, Percentiles>,
     #[serde(skip)]
     merged: &'a Merged,
-}
-
-/// Times in which nothing was logged.
-#[derive(Debug, Serialize, JsonSchema)]
-struct Gaps {
-    /// How many there are.
-    count: usize,
-    /// All of them together.
-    duration_ns: u64,
-    /// The longest, if there is one.
-    longest: Option<Gap>,
 }
 
 /// A time in which nothing was logged.
@@ -67,13 +56,12 @@ struct Gap {
     duration_ns: u64,
 }
 
-impl From<&hlog::Gaps> for Gaps {
-    fn from(gaps: &hlog::Gaps) -> Self {
-        let longest = gaps.longest.map(|(start, length)| Gap {
-            start: humantime::format_rfc3339_millis(start).to_string(),
-            duration_ns: clock::nanos(length),
-        });
-        Self { count: gaps.count, duration_ns: clock::nanos(gaps.total), longest }
+impl From<&hlog::Gap> for Gap {
+    fn from(gap: &hlog::Gap) -> Self {
+        Self {
+            start: humantime::format_rfc3339_millis(gap.start).to_string(),
+            duration_ns: clock::nanos(gap.duration),
+        }
     }
 }
 
@@ -86,7 +74,7 @@ impl<'a> From<&'a Merged> for MergedReport<'a> {
             start: humantime::format_rfc3339_millis(merged.start).to_string(),
             duration_ns: clock::nanos(duration(merged)),
             incomplete: &merged.incomplete,
-            gaps: Gaps::from(&merged.gaps),
+            gaps: merged.gaps.iter().map(Gap::from).collect(),
             latency_ns: merged
                 .totals
                 .iter()
@@ -128,24 +116,18 @@ impl fmt::Display for MergedReport<'_> {
 
 impl MergedReport<'_> {
     fn write_gaps(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Gaps { count, duration_ns, longest: Some(longest) } = &self.gaps else {
+        let Some(longest) = self.gaps.iter().max_by_key(|gap| gap.duration_ns) else {
             return Ok(());
         };
-        let start = &longest.start;
-        match count {
-            1 => writeln!(
-                out,
-                "Gaps         nothing was logged for {} from {start}",
-                nanos(*duration_ns)
-            ),
-            _ => writeln!(
-                out,
-                "Gaps         nothing was logged {count} times, for {} in all; the longest, {}, \
-                 from {start}",
-                nanos(*duration_ns),
-                nanos(longest.duration_ns),
-            ),
-        }
+        let Gap { start, duration_ns } = longest;
+        let total_ns = self.gaps.iter().map(|gap| gap.duration_ns).sum();
+        let count = counted(self.gaps.len() as u64, "time");
+        writeln!(
+            out,
+            "Gaps         nothing was logged {count}, for {}; the longest, {}, from {start}",
+            nanos(total_ns),
+            nanos(*duration_ns),
+        )
     }
 
     /// The tags that a run has in the order of its report, then all others.

@@ -1,4 +1,4 @@
-//! Gaps of logs: times in which nothing was logged.
+//! Gaps of logs: times between the first interval and the last in which nothing was logged.
 
 use std::time::{Duration, SystemTime};
 
@@ -8,42 +8,33 @@ use super::read::Entry;
 /// length follow each other.
 pub(in crate::load) const SLACK_SHARE: u32 = 10;
 
-/// The gaps between the first interval and the last.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Gaps {
-    /// How many there are.
-    pub count: usize,
-    /// All of them together.
-    pub total: Duration,
-    /// The start and the length of the longest.
-    pub longest: Option<(SystemTime, Duration)>,
+/// A time in which nothing was logged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Gap {
+    /// When it started.
+    pub start: SystemTime,
+    /// How long it was.
+    pub duration: Duration,
 }
 
-impl Gaps {
-    /// The gaps between intervals, in the order of their start.
-    pub(super) fn between<'a>(entries: impl Iterator<Item = &'a Entry>) -> Self {
-        let mut gaps = Self::default();
-        let mut logged: Option<(SystemTime, Duration)> = None;
-        for entry in entries {
-            let length = entry.end.duration_since(entry.start).unwrap_or_default();
-            if let Some((end, slack)) = logged {
-                let gap = entry.start.duration_since(end).unwrap_or_default();
-                if gap > slack.max(length / SLACK_SHARE) {
-                    gaps.add(end, gap);
-                }
-            }
-            if logged.is_none_or(|(end, _)| entry.end > end) {
-                logged = Some((entry.end, length / SLACK_SHARE));
+/// The gaps between intervals that come in the order of their start.
+pub(super) fn gaps<'a>(entries: impl Iterator<Item = &'a Entry>) -> Vec<Gap> {
+    let mut gaps = Vec::new();
+    let mut last: Option<&Entry> = None;
+    for entry in entries {
+        if let Some(last) = last {
+            let duration = entry.start.duration_since(last.end).unwrap_or_default();
+            if duration > slack(last).max(slack(entry)) {
+                gaps.push(Gap { start: last.end, duration });
             }
         }
-        gaps
+        if last.is_none_or(|last| entry.end > last.end) {
+            last = Some(entry);
+        }
     }
+    gaps
+}
 
-    fn add(&mut self, start: SystemTime, length: Duration) {
-        self.count += 1;
-        self.total += length;
-        if self.longest.is_none_or(|(_, longest)| length > longest) {
-            self.longest = Some((start, length));
-        }
-    }
+fn slack(entry: &Entry) -> Duration {
+    entry.end.duration_since(entry.start).unwrap_or_default() / SLACK_SHARE
 }

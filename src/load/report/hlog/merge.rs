@@ -11,9 +11,9 @@ use std::time::SystemTime;
 use hdrhistogram::Histogram;
 
 use super::Logged;
-use super::gaps::Gaps;
+use super::gaps::{Gap, gaps};
 use super::read::{Log, LogError};
-use super::totals::{Part, Totals, add, add_rounded, message_tags};
+use super::totals::{Part, Totals, add_any, growing, message_tags};
 use crate::load::outcome::Outcome;
 
 /// The sum of logs.
@@ -29,8 +29,8 @@ pub struct Merged {
     pub end: SystemTime,
     /// A sentence for each log that is not complete.
     pub incomplete: Vec<String>,
-    /// Where nothing was logged between.
-    pub gaps: Gaps,
+    /// The times between in which nothing was logged.
+    pub gaps: Vec<Gap>,
     /// All intervals of each tag.
     pub totals: BTreeMap<Option<String>, Histogram<u64>>,
 }
@@ -47,11 +47,9 @@ impl Merged {
         let messages = message_tags(all.iter().copied());
         let tags = if messages.is_empty() { all } else { messages };
         let sums = self.totals.iter().filter(|(tag, _)| tags.contains(&tag.as_deref()));
-        let sum = sums.map(|(_, sum)| sum.clone()).reduce(|mut sum, other| {
-            add_rounded(&mut sum, &other);
-            sum
-        });
-        (tags, sum.expect("a log has an interval"))
+        let mut sum = growing();
+        sums.for_each(|(_, other)| add_any(&mut sum, other));
+        (tags, sum)
     }
 }
 
@@ -91,7 +89,7 @@ pub fn merge(logs: &[Log], show: &mut dyn FnMut(&Logged<'_>)) -> Result<Merged, 
         start,
         end: parts().map(|part| part.entry.end).max().expect("a log has an interval"),
         incomplete: logs.iter().filter_map(|log| log.incomplete.clone()).collect(),
-        gaps: Gaps::between(parts().map(|part| part.entry)),
+        gaps: gaps(parts().map(|part| part.entry)),
         totals: totals.into_sums(),
     })
 }
@@ -121,19 +119,11 @@ fn sum<'a>(
     first: SystemTime,
     totals: &mut Totals<'a>,
 ) -> Result<Histogram<u64>, MergeError> {
-    let mut sum: Option<Histogram<u64>> = None;
+    let mut sum = growing();
     for part in parts {
         let late = |error| MergeError { log: part.log, error };
         part.entry.check_since(first).map_err(late)?;
-        let mut values = totals.add(*part)?;
-        match &mut sum {
-            Some(_) if values.is_empty() => {}
-            Some(sum) if !sum.is_empty() => add(sum, &values),
-            _ => {
-                values.auto(true);
-                sum = Some(values);
-            }
-        }
+        add_any(&mut sum, &totals.add(*part)?);
     }
-    Ok(sum.expect("a span has a part"))
+    Ok(sum)
 }

@@ -18,12 +18,12 @@ use std::time::{Duration, SystemTime};
 
 use hdrhistogram::Histogram;
 
-pub use self::gaps::Gaps;
+pub use self::gaps::Gap;
 pub(in crate::load) use self::gaps::SLACK_SHARE;
 pub(in crate::load) use self::line::is_of_log;
 pub use self::merge::{MergeError, Merged, merge};
 pub use self::read::{Entry, Log, LogError, Problem};
-pub use self::totals::{Part, Totals, add_rounded, message_tags};
+pub use self::totals::{Part, Totals, add_any, message_tags};
 pub use self::write::Writer;
 use crate::load::record::watch::Interval;
 

@@ -19,7 +19,7 @@ pub struct Totals<'a> {
 #[derive(Debug)]
 struct Total<'a> {
     sum: Histogram<u64>,
-    /// The first entry that decided its precision.
+    /// The first part that is not empty, which decides its precision.
     first: Part<'a>,
 }
 
@@ -55,16 +55,8 @@ impl<'a> Totals<'a> {
         let samples = self.samples.checked_add(values.len());
         self.samples = samples.ok_or_else(|| part.error(Problem::TooManySamples))?;
         let tag = part.entry.tag.as_deref();
-        match self.by_tag.get_mut(&tag) {
-            // An empty histogram has no precision to lose.
-            Some(_) if values.is_empty() => {}
-            Some(total) if !total.sum.is_empty() => total.add(part, &values)?,
-            _ => {
-                let mut sum = values.clone();
-                sum.auto(true);
-                self.by_tag.insert(tag, Total { sum, first: part });
-            }
-        }
+        let total = self.by_tag.entry(tag).or_insert_with(|| Total { sum: growing(), first: part });
+        total.add(part, &values)?;
         Ok(values)
     }
 
@@ -82,18 +74,20 @@ impl<'a> Totals<'a> {
 
 impl<'a> Total<'a> {
     fn add(&mut self, part: Part<'a>, values: &Histogram<u64>) -> Result<(), MergeError> {
-        let (own, others) = (precision(values), precision(&self.sum));
-        if own != others {
-            // Parts come in the order of time; what is odd is what comes later in the files.
-            let is_own_later = part.place() > self.first.place();
-            let (odd, (own, others)) =
-                if is_own_later { (part, (own, others)) } else { (self.first, (others, own)) };
-            let ((digits, unit), (other_digits, other_unit)) = (own, others);
-            let problem = Problem::OtherPrecision { digits, unit, other_digits, other_unit };
-            return Err(odd.error(problem));
+        if self.sum.is_empty() {
+            self.first = part;
         }
-        add(&mut self.sum, values);
-        Ok(())
+        let (own, others) = (precision(values), precision(&self.sum));
+        if own == others || values.is_empty() || self.sum.is_empty() {
+            add_any(&mut self.sum, values);
+            return Ok(());
+        }
+        // Parts come in the order of time; what is odd is what comes later in the files.
+        let is_own_later = part.place() > self.first.place();
+        let (odd, (own, others)) =
+            if is_own_later { (part, (own, others)) } else { (self.first, (others, own)) };
+        let ((digits, unit), (other_digits, other_unit)) = (own, others);
+        Err(odd.error(Problem::OtherPrecision { digits, unit, other_digits, other_unit }))
     }
 }
 
@@ -109,18 +103,29 @@ pub fn message_tags<'a>(
     tags.filter(|tag| *tag != Some(Tag::Hiccup.name())).collect()
 }
 
-/// Adds histograms whose precision may differ; then the sum has three digits.
-pub fn add_rounded(sum: &mut Histogram<u64>, other: &Histogram<u64>) {
-    if other.is_empty() || precision(sum) == precision(other) {
-        return add(sum, other);
+/// Without samples.
+pub(super) fn growing() -> Histogram<u64> {
+    let mut histogram = Histogram::new(3).expect("three digits are possible");
+    histogram.auto(true);
+    histogram
+}
+
+/// Adds a histogram to a sum that grows; where their precision differs, the sum has three digits.
+/// An empty one has no precision.
+pub fn add_any(sum: &mut Histogram<u64>, other: &Histogram<u64>) {
+    if sum.is_empty() && !other.is_empty() {
+        sum.clone_from(other);
+        return sum.auto(true);
     }
-    let mut rounded = Histogram::new(3).expect("three digits are possible");
-    rounded.auto(true);
+    if other.is_empty() || precision(sum) == precision(other) {
+        return sum.add(other).expect("the sum grows");
+    }
+    let mut rounded = growing();
     for histogram in [&*sum, other] {
         for step in histogram.iter_recorded() {
             // A percentile is the highest value of those that count as one.
             let value = histogram.highest_equivalent(step.value_iterated_to());
-            rounded.record_n(value, step.count_at_value()).expect("it grows as needed");
+            rounded.record_n(value, step.count_at_value()).expect("the sum grows");
         }
     }
     *sum = rounded;
@@ -130,9 +135,4 @@ pub fn add_rounded(sum: &mut Histogram<u64>, other: &Histogram<u64>) {
 /// lowest discernible value. The highest does not matter, they grow.
 fn precision(histogram: &Histogram<u64>) -> (u8, u64) {
     (histogram.sigfig(), histogram.low())
-}
-
-/// Adds a histogram of the same precision to a sum that grows.
-pub(super) fn add(sum: &mut Histogram<u64>, other: &Histogram<u64>) {
-    sum.add(other).expect("it has the same precision, and the sum grows");
 }
