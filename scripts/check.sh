@@ -152,6 +152,10 @@ list_missing_packages() {
     command -v socat >/dev/null || missing+=(socat)
     # With it tests make an environment of their own, for readers of our files from PyPI.
     python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3 python3-venv)
+    # Writers of logs that ours reads.
+    command -v npm >/dev/null || missing+=(nodejs npm)
+    command -v javac >/dev/null || missing+=(default-jdk-headless)
+    [[ -e /usr/share/java/hdrhistogram.jar ]] || missing+=(libhdrhistogram-java)
     command -v strace >/dev/null || missing+=(strace)
     command -v redis-benchmark >/dev/null || missing+=(redis-tools)
     command -v shellcheck >/dev/null || missing+=(shellcheck)

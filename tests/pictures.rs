@@ -59,12 +59,22 @@ fn saved_reports_are_drawn_over_each_other() {
     assert_eq!(texts[0], "Latency of 2 runs");
     let has = |words: &str| texts.iter().any(|text| text.contains(words));
     assert!(has("closed.json, service") && has("open.json, response"), "{texts:?}");
+}
 
-    // A picture may take the place of what it was drawn from.
-    let output = ringback_load(&["plot", &open, "-o", &open]);
-    assert_eq!(output.status.code(), Some(0), "{output:?}");
-    assert!(output.stdout.is_empty());
-    assert!(fs::read_to_string(&open).unwrap().starts_with("<svg "));
+#[test]
+fn a_picture_never_takes_the_place_of_what_it_is_drawn_from() {
+    let directory = tempfile::tempdir().unwrap();
+    let (report, _) = run_in(directory.path(), "run", &[]);
+    let before = fs::read(&report).unwrap();
+    let other = directory.path().join("other.svg").display().to_string();
+    fs::hard_link(&report, &other).unwrap();
+    for output in [&report, &other] {
+        let output = ringback_load(&["plot", &report, "-o", output]);
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{stderr}");
+        assert!(stderr.contains("--output names") && stderr.contains("which is read"), "{stderr}");
+        assert!(fs::read(&report).unwrap() == before);
+    }
 }
 
 #[test]
@@ -105,7 +115,14 @@ fn what_cannot_be_drawn_names_file_cause_and_fix() {
     let comparison = save("compare.json", "{\"schema\": \"ringback-compare/1\"}");
     let log = save("run.hlog", "1.0,1.0,2.0,HISTFAAAAA\n");
     let many = vec![table.as_str(); 13];
+    let csv = save("run.csv", "\"Value\",\"Percentile\",\"TotalCount\",\"1/(1-Percentile)\"\n");
+    let wrk = save(
+        "wrk.txt",
+        "Running 30s test @ http://127.0.0.1:80/\n  2 threads and 10 connections\n",
+    );
     let cases: &[(&[&str], &[&str])] = &[
+        (&[&csv], &["cannot draw", "run.csv", "percentile table in CSV"]),
+        (&[&wrk], &["cannot draw", "wrk.txt", "the output of wrk or wrk2"]),
         (&[&missing], &["cannot read", "missing.json", "No such file"]),
         (&[directory.path().to_str().unwrap()], &["cannot read", "Is a directory"]),
         (&[&notes], &["cannot draw", "notes.txt", "save one with --format json"]),
@@ -114,18 +131,21 @@ fn what_cannot_be_drawn_names_file_cause_and_fix() {
         (&[&log], &["cannot draw", "run.hlog", "not a whole log"]),
         (&[&other], &["cannot draw", "other.json", "\"other/1\"", "ringback-load/1"]),
         (&[&cut], &["cannot draw", "cut.json", "not a whole JSON report", "save it anew"]),
-        (&many, &["13 files are too many", "name at most 12"]),
     ];
     for (arguments, words) in cases {
         let output = ringback_load(&[&["plot"], *arguments].concat());
         let stderr = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {stderr}");
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {stderr}");
         assert_eq!(stderr.lines().count(), 1, "{stderr}");
         assert!(output.stdout.is_empty());
         for word in *words {
             assert!(stderr.contains(word), "{word:?} in {stderr}");
         }
     }
+    let output = ringback_load(&[&["plot"], many.as_slice()].concat());
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(stderr.contains("13 files are too many") && stderr.contains("name at most 12"));
     let output = ringback_load(&["plot"]);
     assert_eq!(output.status.code(), Some(2));
     for (arguments, words) in [

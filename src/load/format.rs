@@ -58,6 +58,27 @@ pub(crate) fn minute(rfc3339: &str) -> Option<String> {
     Some(format!("{} {} UTC", rfc3339.get(..10)?, rfc3339.get(11..16)?))
 }
 
+/// Text from elsewhere that a terminal only shows: characters that it would obey, or that would
+/// turn the direction of the text, are escaped as Rust does.
+pub(crate) fn printable(text: &str) -> String {
+    text.chars().fold(String::with_capacity(text.len()), |mut shown, c| {
+        if c.is_control() || turns_text(c) {
+            shown.extend(c.escape_default());
+        } else {
+            shown.push(c);
+        }
+        shown
+    })
+}
+
+/// Marks, embeddings, overrides and isolates of Unicode's bidirectional algorithm.
+fn turns_text(c: char) -> bool {
+    matches!(
+        c,
+        '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+    )
+}
+
 fn scaled(mut value: f64, step: f64, units: &[&str]) -> String {
     let mut units = units.iter();
     let mut unit = units.next().expect("there is a unit");
@@ -128,6 +149,15 @@ mod tests {
         assert_eq!(minute("2023-11-14T22:13:20Z").as_deref(), Some("2023-11-14 22:13 UTC"));
         let too_early = SystemTime::UNIX_EPOCH - Duration::from_secs(1);
         assert_eq!((rfc3339(too_early), minute("today")), (None, None));
+    }
+
+    #[test]
+    fn what_a_terminal_obeys_is_escaped() {
+        assert_eq!(printable("get größe"), "get größe");
+        assert_eq!(
+            printable("a\x1b[31m\x07\u{9b}b\u{202e}c"),
+            "a\\u{1b}[31m\\u{7}\\u{9b}b\\u{202e}c"
+        );
     }
 
     #[test]

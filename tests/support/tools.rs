@@ -13,6 +13,15 @@ pub fn has_tool(name: &str) -> bool {
     is_there
 }
 
+/// Whether this file, which a package has, is there; as [`has_tool`].
+pub fn has_file(path: &str) -> bool {
+    let is_there = std::path::Path::new(path).is_file();
+    if !is_there {
+        skip_for_want_of(&format!("{path} is not there"));
+    }
+    is_there
+}
+
 /// Whether this command, which a tool that is installed may refuse, runs here; as [`has_tool`].
 pub fn runs(command: &mut Command) -> bool {
     let status = command.stdout(Stdio::null()).stderr(Stdio::null()).status();

@@ -5,15 +5,17 @@
 //! beside it and takes its place, whole or not at all. Pipes and devices are written to as they
 //! are; `-` and `/dev/stdout` are stdout.
 
-use std::fs::{self, File, Metadata, OpenOptions, Permissions};
+use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Seek, Write, stdout};
-use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::os::fd::AsFd;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
 
 use super::detached::Detached;
 use super::error::LoadError;
+use super::inputs::Identity;
 
 /// Where a result goes.
 #[derive(Debug)]
@@ -76,6 +78,33 @@ impl Destination {
             }
         }
         Ok(())
+    }
+
+    /// The file that it is or replaces, if that is there.
+    pub(super) fn identity(&self) -> Option<Identity> {
+        let found = match &self.place {
+            Place::Stdout => File::from(stdout().as_fd().try_clone_to_owned().ok()?).metadata(),
+            Place::Direct(file) => file.metadata(),
+            // A stream is no file.
+            Place::Detached(_) => return None,
+            Place::File { target, .. } => fs::metadata(target),
+        };
+        Identity::of(&found.ok()?)
+    }
+
+    /// The message that the command reads what this would replace.
+    pub(super) fn is_input(&self, input: &Path) -> String {
+        let input = input.display();
+        match self.place {
+            Place::Stdout => {
+                format!("stdout is {input}, which is read: send {} elsewhere", self.what)
+            }
+            Place::Direct(_) | Place::Detached(_) | Place::File { .. } => format!(
+                "{} names {}, which is read as {input}: name another file",
+                self.option,
+                self.path.display()
+            ),
+        }
     }
 
     /// Writes a whole document.
@@ -207,12 +236,8 @@ impl Place {
         match (self, other) {
             (Self::Stdout, Self::Stdout) => true,
             (Self::Direct(one), Self::Direct(other)) => {
-                // Nothing in a device is overwritten by another result.
-                let identity = |found: Metadata| {
-                    (!found.file_type().is_char_device()).then(|| (found.dev(), found.ino()))
-                };
-                let (one, other) = (one.metadata().ok(), other.metadata().ok());
-                one.and_then(identity).is_some_and(|one| other.and_then(identity) == Some(one))
+                let identity = |file: &File| Identity::of(&file.metadata().ok()?);
+                identity(one).is_some_and(|one| identity(other) == Some(one))
             }
             (Self::File { target, .. }, Self::File { target: other, .. }) => target == other,
             _ => false,

@@ -4,6 +4,8 @@ use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use crate::load::draw::ReadError;
+use crate::load::format::printable;
 use crate::load::study::compare::CompareError;
 use crate::load::{DescriptorLimitError, Outcome, RunError};
 use crate::say;
@@ -79,6 +81,14 @@ pub enum LoadError {
         /// The problem and its place.
         why: String,
     },
+    /// A file is not what a picture can be made of.
+    #[error("cannot draw {path}: {why}")]
+    Draw {
+        /// The file.
+        path: PathBuf,
+        /// The problem.
+        why: ReadError,
+    },
     /// The host lets the process open too few files.
     #[error(transparent)]
     Descriptors(#[from] DescriptorLimitError),
@@ -99,11 +109,15 @@ pub enum LoadError {
 impl LoadError {
     /// Logs the error in one line; returns the exit code.
     pub fn report(&self) -> ExitCode {
-        say(format_args!("ringback-load: {self}"));
+        // Messages name files and quote what is in them.
+        let message = self.to_string();
+        let lines: Vec<String> = message.lines().map(printable).collect();
+        say(format_args!("ringback-load: {}", lines.join("\n")));
         ExitCode::from(match self {
             Self::Usage(_) | Self::Output { .. } => EXIT_USAGE,
             Self::Write { .. }
             | Self::Read { .. }
+            | Self::Draw { .. }
             | Self::Resolve { .. }
             | Self::Descriptors(_)
             | Self::DescriptorsOfBoth(_)

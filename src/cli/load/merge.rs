@@ -1,6 +1,5 @@
 //! `merge`: logs of many generators become one.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -8,17 +7,22 @@ use clap::Args;
 
 use super::destination::Destination;
 use super::error::{LoadError, exit_code};
-use super::output::{Form, open};
+use super::inputs::{check_named_once, check_not_written, read};
+use super::output::{self, open};
 use super::results::Log;
-use crate::load::report::hlog::{self, Merged, merge};
+use crate::load::format::printable;
+use crate::load::report::form::Form;
+use crate::load::report::hlog::{self, Merged, Problem, merge};
 use crate::load::report::{MergedReport, hgrm};
+use crate::say;
 
 /// Adds the logs of many generators up, without loss
 ///
 /// Run a generator on each of many machines, each with its own --hlog, and merge what they logged:
-/// counts and percentiles are those of one generator that had made all the load. Intervals that
-/// started in the same second become one. The machines' clocks should be synchronised; if they are
-/// not, only the times of intervals are wrong, not the sums.
+/// counts and percentiles are those of one generator that had made all the load. Intervals of the
+/// same time become one; those that overlap by parts stay apart, and `plot` adds their rates. The
+/// machines' clocks should be synchronised; if they are not, only the times of intervals are wrong,
+/// not the sums.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -32,7 +36,10 @@ pub struct Merge {
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     #[command(flatten)]
-    form: Form,
+    form: output::Form,
+    /// Go on without logs that hold no interval, and name them
+    #[arg(long)]
+    skip_empty: bool,
     /// Write the merged log into this file (.hlog)
     #[arg(long, value_name = "FILE")]
     hlog: Option<PathBuf>,
@@ -43,14 +50,16 @@ pub struct Merge {
 }
 
 impl Merge {
-    /// Reads everything, then writes: the merged log may replace one that it was made from.
+    /// Reads everything, then writes; never over what is read.
     pub(super) fn execute(self) -> Result<ExitCode, LoadError> {
         check_named_once(&self.files)?;
         let outputs = self.form.open()?;
         let log = open("the log", "--hlog", self.hlog.as_deref())?;
         let table = open("the percentiles", "--hgrm", self.hgrm.as_deref())?;
         let all = [Some(&outputs.report), log.as_ref(), table.as_ref()];
-        Destination::check_distinct(&all.into_iter().flatten().collect::<Vec<_>>())?;
+        let all: Vec<&Destination> = all.into_iter().flatten().collect();
+        Destination::check_distinct(&all)?;
+        check_not_written(&self.files, &all)?;
 
         let mut log = log.map(Log::new);
         let merged = self.merge(log.as_mut())?;
@@ -61,45 +70,80 @@ impl Merge {
         }
         log.map_or(Ok(()), Log::finish)?;
         if let Some(table) = table {
-            let (tag, total) = merged.main();
-            table.deliver(&hgrm(tag.unwrap_or("values"), total))?;
+            let (tags, total) = merged.main();
+            let name = if let [Some(tag)] = tags.as_slice() { tag } else { "values" };
+            table.deliver(&hgrm(name, &total))?;
         }
         outputs.deliver_report(&MergedReport::from(&merged))?;
         Ok(exit_code(merged.outcome()))
     }
 
     fn merge(&self, mut log: Option<&mut Log>) -> Result<Merged, LoadError> {
-        let logs: Vec<hlog::Log> =
-            self.files.iter().map(|path| read(path)).collect::<Result<_, _>>()?;
+        let (files, logs) = self.read()?;
         let merged = merge(&logs, &mut |interval| {
             if let Some(log) = &mut log {
                 log.write(interval);
             }
         });
-        merged.map_err(|error| LoadError::Read {
-            path: self.files[error.log].clone(),
-            why: error.to_string(),
-        })
+        merged.map_err(|error| unreadable(files[error.log], error.to_string()))
     }
-}
 
-fn read(path: &Path) -> Result<hlog::Log, LoadError> {
-    let error = |why| LoadError::Read { path: path.to_owned(), why };
-    let bytes = fs::read(path).map_err(|source| error(source.to_string()))?;
-    let mut log = hlog::Log::read(&bytes).map_err(|problem| error(problem.to_string()))?;
-    log.incomplete = log.incomplete.map(|why| format!("{}: {why}", path.display()));
-    Ok(log)
-}
-
-/// Counts would double.
-fn check_named_once(files: &[PathBuf]) -> Result<(), LoadError> {
-    for (place, file) in files.iter().enumerate() {
-        // What does not exist is told when it is read.
-        let Ok(own) = file.canonicalize() else { continue };
-        if files[..place].iter().any(|other| other.canonicalize().is_ok_and(|other| other == own)) {
-            let file = file.display();
-            return Err(LoadError::Usage(format!("{file} is named twice: name each log once")));
+    /// The logs that hold an interval, and their files.
+    fn read(&self) -> Result<(Vec<&Path>, Vec<hlog::Log>), LoadError> {
+        let (mut files, mut logs, mut empty) = (Vec::new(), Vec::new(), Vec::new());
+        for file in &self.files {
+            match read_log(file)? {
+                Some(log) => {
+                    files.push(file.as_path());
+                    logs.push(log);
+                }
+                None => empty.push(file.as_path()),
+            }
         }
+        if let Some(first) = empty.first()
+            && (logs.is_empty() || !self.skip_empty)
+        {
+            return Err(unreadable(first, nothing_logged(&empty, !logs.is_empty())));
+        }
+        for file in empty {
+            say(printable(&format!("warning: {} holds no interval: left out", file.display())));
+        }
+        Ok((files, logs))
     }
-    Ok(())
+}
+
+fn unreadable(path: &Path, why: String) -> LoadError {
+    LoadError::Read { path: path.to_owned(), why }
+}
+
+/// `None` if nothing was logged.
+fn read_log(path: &Path) -> Result<Option<hlog::Log>, LoadError> {
+    let bytes = read(path)?;
+    match hlog::Log::read(&bytes) {
+        Ok(mut log) => {
+            let name = printable(&path.to_string_lossy());
+            log.incomplete = log.incomplete.map(|why| format!("{name}: {why}"));
+            Ok(Some(log))
+        }
+        Err(error) if error.problem == Problem::NoInterval => Ok(None),
+        Err(error) => Err(unreadable(
+            path,
+            match Form::of(&bytes) {
+                Form::Log | Form::Unknown => error.to_string(),
+                other => format!("it is {other}: logs of histograms (--hlog) can be merged"),
+            },
+        )),
+    }
+}
+
+/// Why logs without an interval cannot be read, with others or alone.
+fn nothing_logged(empty: &[&Path], are_there_others: bool) -> String {
+    let more: String =
+        empty[1..].iter().map(|file| format!(", nor in {}", file.display())).collect();
+    let remedy = if are_there_others {
+        "; leave out what is empty, or go on without it by --skip-empty"
+    } else {
+        ""
+    };
+    format!("there is no interval in it{more}: nothing was logged{remedy}")
 }

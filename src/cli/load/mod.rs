@@ -12,6 +12,7 @@ mod detached;
 mod embedded;
 pub mod error;
 pub mod find_max;
+mod inputs;
 pub mod measure;
 pub mod merge;
 pub mod one_server;

@@ -1,12 +1,12 @@
 //! `plot`: pictures of saved results.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
 
 use super::error::LoadError;
+use super::inputs::{check_not_written, read};
 use super::output::open_report;
 use crate::load::draw;
 
@@ -24,7 +24,9 @@ Examples:
   ringback-load plot run.hlog -o run.svg
   ringback-load plot before.json after.json -o both.svg
 
-Logs (.hlog) are read as nanoseconds. A log tells most: a report knows a few percentiles only.")]
+Logs (.hlog) are read as nanoseconds. A log tells most: a report knows a few percentiles only.
+
+Exit codes: 0 drawn, 1 a file cannot be read, drawn or written, 2 usage.")]
 pub struct Plot {
     /// JSON reports (--format json) and logs (--hlog), at most 12
     #[arg(required = true, value_name = "FILE")]
@@ -35,7 +37,7 @@ pub struct Plot {
 }
 
 impl Plot {
-    /// Reads everything, then draws and writes: a picture may replace what it was drawn from.
+    /// Reads everything, then draws and writes; never over what is read.
     pub(super) fn execute(self) -> Result<ExitCode, LoadError> {
         if self.files.len() > MAX_FILES {
             return Err(LoadError::Usage(format!(
@@ -43,20 +45,19 @@ impl Plot {
                 self.files.len()
             )));
         }
+        let output = open_report(self.output.as_deref())?;
+        check_not_written(&self.files, &[&output])?;
         let saved = self.files.iter().zip(names(&self.files));
         let saved: Result<Vec<_>, LoadError> =
-            saved.map(|(path, name)| Ok((name, read(path)?))).collect();
+            saved.map(|(path, name)| Ok((name, read_saved(path)?))).collect();
         let picture = draw::picture(saved?).map_err(|error| LoadError::Usage(error.to_string()))?;
-        open_report(self.output.as_deref())?.deliver(&picture)?;
+        output.deliver(&picture)?;
         Ok(ExitCode::SUCCESS)
     }
 }
 
-fn read(path: &Path) -> Result<draw::Saved, LoadError> {
-    let file = path.display();
-    let saved =
-        fs::read(path).map_err(|error| LoadError::Usage(format!("cannot read {file}: {error}")))?;
-    draw::read(&saved).map_err(|error| LoadError::Usage(format!("cannot draw {file}: {error}")))
+fn read_saved(path: &Path) -> Result<draw::Saved, LoadError> {
+    draw::read(&read(path)?).map_err(|why| LoadError::Draw { path: path.to_owned(), why })
 }
 
 /// The files' names without their directories, unless two would be the same.

@@ -152,7 +152,7 @@ impl Display for Escaped<'_> {
             '<' => f.write_str("&lt;"),
             '>' => f.write_str("&gt;"),
             '\t' | '\n' | '\r' => f.write_char(' '),
-            '\0'..='\x1f' | '\x7f' | '\u{fffe}' | '\u{ffff}' => f.write_char('\u{fffd}'),
+            '\0'..='\x1f' | '\x7f'..='\u{9f}' | '\u{fffe}' | '\u{ffff}' => f.write_char('\u{fffd}'),
             _ => f.write_char(c),
         })
     }

@@ -13,9 +13,11 @@ mod hlog;
 mod label;
 mod load_curve;
 mod percentiles;
+mod rates;
 mod run;
 mod saved;
 mod series;
+mod span;
 mod timeline;
 mod words;
 

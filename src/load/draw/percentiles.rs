@@ -7,10 +7,12 @@ use super::canvas::{Anchor, Canvas};
 use super::curve::{Curve, CurvePoint};
 use super::frame::{BOLD, FONT, Key, Plot, Sign, draw_heading, draw_legend};
 use super::{label, words};
+use crate::load::config::quantile::Quantile;
 
 const HEIGHT: f64 = 300.0;
 /// Where a curve carries a marker.
-const MARKED: [f64; 5] = [0.5, 0.9, 0.99, 0.999, 0.9999];
+const MARKED: [Quantile; 5] =
+    [Quantile::P50, Quantile::P90, Quantile::P99, Quantile::P99_9, Quantile::P99_99];
 /// Fewer samples beyond a percentile make it a matter of chance.
 const SAMPLES_BEYOND: f64 = 10.0;
 
@@ -75,12 +77,16 @@ fn quantiles_below(samples: u64) -> Vec<f64> {
     /// Points nearer together than this are one.
     const SAME: f64 = 1e-9;
     let last = (samples as f64).log10() - SAME;
+    let marked = || MARKED.iter().map(|quantile| quantile.share());
+    let is_near = |nines: f64| marked().any(|share| (nines_of(share) - nines).abs() < SAME);
     let evenly = (0..).map(|n| f64::from(n) / f64::from(PER_NINE));
-    let mut nines: Vec<f64> = evenly.take_while(|nines| *nines < last).collect();
-    nines.extend(MARKED.iter().map(|quantile| nines_of(*quantile)).filter(|at| *at < last));
-    nines.sort_by(f64::total_cmp);
-    nines.dedup_by(|later, earlier| *later - *earlier < SAME);
-    nines.into_iter().map(|nines| 1.0 - 10_f64.powf(-nines)).collect()
+    let evenly = evenly.take_while(|nines| *nines < last).filter(|nines| !is_near(*nines));
+    // Those that a report has are exact, as there: a rank more may be another value.
+    let marked = marked().filter(|share| nines_of(*share) < last);
+    let mut quantiles: Vec<f64> =
+        evenly.map(|nines| 1.0 - 10_f64.powf(-nines)).chain(marked).collect();
+    quantiles.sort_by(f64::total_cmp);
+    quantiles
 }
 
 /// Returns whether enough of so many samples lie beyond a quantile for it to be more than chance.
@@ -176,7 +182,7 @@ impl PercentileSeries {
 
 impl PercentilePoint {
     fn is_marked(&self) -> bool {
-        self.is_firm && MARKED.iter().any(|marked| (marked - self.quantile).abs() < 1e-9)
+        self.is_firm && MARKED.iter().any(|marked| (marked.share() - self.quantile).abs() < 1e-9)
     }
 }
 

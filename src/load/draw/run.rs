@@ -4,6 +4,7 @@ use hdrhistogram::Histogram;
 
 use super::History;
 use super::figure::{Figure, Panel};
+use super::label;
 use super::percentiles::{PercentileCurve, PercentilePoint, PercentileSeries};
 use super::timeline::{Timeline, TimelineRun};
 use crate::load::format::count;
@@ -30,10 +31,11 @@ pub struct Run {
 
 impl Run {
     pub(super) fn add_history(&mut self, history: History) {
-        let (timeline, seconds_per_point) = history.into_timeline("");
+        let (timeline, per_point) = history.into_timeline("");
         self.timeline = timeline;
-        if let Some(seconds) = seconds_per_point {
-            self.facts.push(format!("over time: the worst second of every {seconds}"));
+        if let Some(per_point) = per_point {
+            let per_point = label::latency(per_point.as_nanos() as f64);
+            self.facts.push(format!("over time: the worst interval of every {per_point}"));
         }
     }
 }

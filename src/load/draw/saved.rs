@@ -7,6 +7,7 @@ use super::figure::Figure;
 use super::hlog;
 use super::run::{Run, of_runs};
 use super::series::{Series, of_series};
+use crate::load::report::form::Form;
 use crate::load::report::hlog::LogError;
 use crate::load::report::search::{self, SearchReport};
 use crate::load::report::sweep::{self, SweepReport};
@@ -24,32 +25,36 @@ pub enum Saved {
 /// Why something that was saved cannot be drawn.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
-    /// It has none of the forms that can be read.
+    /// It has none of the forms that are known.
     #[error(
         "it is neither a JSON report nor a log of histograms (.hlog): save one with --format json \
          or --hlog"
     )]
     UnknownForm,
+    /// It has another form.
+    #[error("it is {0}: draw the log (--hlog) or the JSON report (--format json) of a run")]
+    OtherForm(Form),
     /// It begins like JSON.
     #[error("it is not a whole JSON report: {0}; save it anew with --format json")]
     Json(#[from] serde_json::Error),
+    /// It is JSON of another program.
+    #[error(
+        "it is JSON of another tool, for it has no schema of ringback-load: {drawn} can be drawn",
+        drawn = drawn()
+    )]
+    OtherJson,
+    /// Reports were written one behind the other.
+    #[error("it holds several JSON documents: save each report in a file of its own")]
+    SeveralReports,
     /// It is JSON of another kind.
-    #[error("its schema is {found}, which this version cannot draw: it draws {known}")]
-    UnknownSchema {
-        /// The value of its key `schema`.
-        found: String,
-        /// The values that can be drawn.
-        known: String,
-    },
+    #[error(
+        "its schema is {0:?}, which this version cannot draw: it draws {drawn}",
+        drawn = drawn()
+    )]
+    UnknownSchema(String),
     /// It is like a log of histograms.
     #[error("it is not a whole log of histograms (.hlog), {0}")]
     Log(#[from] LogError),
-    /// It is for other plotters.
-    #[error(
-        "it is a percentile table (.hgrm), for the plotters of HdrHistogram: draw the log (--hlog) \
-         or the JSON report (--format json) of the run"
-    )]
-    PercentileTable,
     /// Nothing was measured.
     #[error("it holds no latencies")]
     Empty,
@@ -78,35 +83,35 @@ pub struct MixError {
 ///
 /// When it has none of the forms that are saved, or is damaged.
 pub fn read(saved: &[u8]) -> Result<Saved, ReadError> {
-    // Anything that is not text becomes text that none of them begins with.
-    let text = String::from_utf8_lossy(saved);
-    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty()).peekable();
-    let is_commented = lines.peek().is_some_and(|line| line.starts_with('#'));
-    match lines.find(|line| !line.starts_with('#')) {
-        Some(line) if line.starts_with('{') && !is_commented => read_json(&text),
-        Some(line) if line.starts_with("Value") => Err(ReadError::PercentileTable),
-        // A line of a log has four columns, a tag before them if there are several kinds.
-        Some(line) if line.matches(',').count() >= 3 => hlog::read(saved).and_then(run),
-        None if is_commented => hlog::read(saved).and_then(run),
-        _ => Err(ReadError::UnknownForm),
+    match Form::of(saved) {
+        Form::Log => hlog::read(saved).and_then(run),
+        Form::Json => read_json(&String::from_utf8_lossy(saved)),
+        Form::Unknown => Err(ReadError::UnknownForm),
+        other => Err(ReadError::OtherForm(other)),
     }
 }
 
 fn read_json(text: &str) -> Result<Saved, ReadError> {
-    let document: Value = serde_json::from_str(text)?;
-    match document["schema"].as_str() {
-        Some(document::SCHEMA) => run(Run::from(&Report::deserialize(document)?)),
-        Some(sweep::SCHEMA) => {
-            Ok(Saved::Series(Series::from(&SweepReport::deserialize(document)?)))
-        }
-        Some(search::SCHEMA) => {
-            Ok(Saved::Series(Series::from(&SearchReport::deserialize(document)?)))
-        }
-        other => Err(ReadError::UnknownSchema {
-            found: other.map_or("missing".to_owned(), |schema| format!("{schema:?}")),
-            known: [document::SCHEMA, sweep::SCHEMA, search::SCHEMA].join(", "),
-        }),
+    let mut documents = serde_json::Deserializer::from_str(text.trim_start_matches('\u{feff}'))
+        .into_iter::<Value>();
+    let document = documents.next().ok_or(ReadError::UnknownForm)??;
+    let schema = document["schema"].as_str().ok_or(ReadError::OtherJson)?;
+    match documents.next() {
+        Some(Ok(_)) => return Err(ReadError::SeveralReports),
+        Some(Err(error)) => return Err(error.into()),
+        None => {}
     }
+    match schema {
+        document::SCHEMA => run(Run::from(&Report::deserialize(document)?)),
+        sweep::SCHEMA => Ok(Saved::Series(Series::from(&SweepReport::deserialize(document)?))),
+        search::SCHEMA => Ok(Saved::Series(Series::from(&SearchReport::deserialize(document)?))),
+        other => Err(ReadError::UnknownSchema(other.to_owned())),
+    }
+}
+
+/// The schemas that can be drawn.
+fn drawn() -> String {
+    [document::SCHEMA, sweep::SCHEMA, search::SCHEMA].join(", ")
 }
 
 /// The picture of what was saved, each with its name, as SVG; several are drawn over each other.

@@ -3,6 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use hdrhistogram::Histogram;
+use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::figure::Panel;
@@ -10,7 +11,7 @@ use super::load_curve::Mark;
 use super::run::{Run, of_runs};
 use super::saved::of_saved;
 use super::*;
-use crate::load::report::document::SCHEMA;
+use crate::load::report::document::{Percentiles, SCHEMA};
 use crate::load::report::hlog;
 
 fn report() -> Value {
@@ -156,7 +157,7 @@ fn a_log_is_a_curve_and_a_timeline() {
     let maxima: Vec<_> =
         timeline.intervals.iter().map(|interval| interval.max_ns.unwrap() / 10).collect();
     assert_eq!(maxima, [400, 500]);
-    assert_eq!(timeline.intervals[0].messages_per_s, 200.0);
+    assert_eq!(timeline.steps[0].messages_per_s, 200.0);
     assert_eq!(timeline.stalls.len(), 1);
     let figure = of_runs(vec![("a.hlog".to_owned(), run)]);
     assert_eq!(figure.title, "Latency of a.hlog");
@@ -171,6 +172,74 @@ fn a_log_of_another_program_is_drawn_by_its_tags() {
     assert_eq!(names, ["latency", "get"]);
     let only_stalls = read(&log(&[("hiccup", 0, &[1])])).unwrap_err();
     assert!(matches!(only_stalls, ReadError::Empty), "{only_stalls}");
+}
+
+#[test]
+fn tags_of_another_program_are_added_up() {
+    let run = read_run(&log(&[
+        ("get", 0, &[1_000]),
+        ("put", 0, &[2_000, 3_000]),
+        ("hiccup", 0, &[9_000_000]),
+    ]));
+    let run = run.unwrap();
+    assert_eq!(run.facts[0], "300 messages");
+    let timeline = run.timeline.unwrap();
+    assert_eq!(timeline.steps[0].messages_per_s, 300.0);
+    let [interval] = timeline.intervals.as_slice() else { panic!("{timeline:?}") };
+    assert_eq!((interval.p50_ns.unwrap() / 10, interval.max_ns.unwrap() / 10), (200, 300));
+}
+
+#[test]
+fn nothing_is_drawn_where_nothing_was_logged() {
+    let seconds = [0, 1, 2, 3602, 3603];
+    let run = read_run(&log(&seconds.map(|second| ("service", second, &[1_000][..])))).unwrap();
+    let svg = of_runs(vec![("a.hlog".to_owned(), run)]).svg();
+    let (_, over_time) = svg.split_once("Latency over time").unwrap();
+    let (latency, throughput) = over_time.split_once("Throughput").unwrap();
+    let columns = |line: &str| -> Vec<f64> {
+        let points = line.split('"').nth(3).unwrap().split(' ');
+        points.map(|point| point.split_once(',').unwrap().0.parse().unwrap()).collect()
+    };
+    // The slowest and the median, and one line of the rate, each before the gap and after it.
+    for (part, lines) in [(latency, 4), (throughput, 2)] {
+        let drawn: Vec<_> = part.lines().filter(|line| line.starts_with("<polyline")).collect();
+        assert_eq!(drawn.len(), lines, "{drawn:?}");
+        for columns in drawn.into_iter().map(columns) {
+            assert!(columns.last().unwrap() - columns[0] < 10.0, "{columns:?}");
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
+
+    #[test]
+    fn plot_and_merge_agree_on_percentiles(
+        digits in 1_u8..=3,
+        values in proptest::collection::vec((1_u64..10_000_000_000, 1_u64..30_000), 1..6),
+        tag in proptest::option::of("[a-z]{1,3}"),
+    ) {
+        let mut histogram = Histogram::<u64>::new_with_bounds(1, 10_000_000_000, digits).unwrap();
+        for (value, count) in values {
+            histogram.record_n(value, count).unwrap();
+        }
+        let mut writer = hlog::Writer::new(Vec::new());
+        let (start, duration) = (SystemTime::UNIX_EPOCH, Duration::from_secs(1));
+        let logged = hlog::Logged { tag: tag.as_deref(), start, duration, values: &histogram };
+        writer.write(&logged).unwrap();
+        let saved = writer.into_inner();
+
+        let merged = hlog::merge(&[hlog::Log::read(&saved).unwrap()], &mut |_| {}).unwrap();
+        let merged = Percentiles::from(&merged.totals[&tag]);
+        let drawn = read_run(&saved).unwrap();
+        let points = &drawn.latencies[0].points;
+        for (quantile, known) in merged.quantiles() {
+            let point = points.iter().find(|point| point.quantile == quantile.share());
+            let firm = point.filter(|point| point.is_firm).map(|point| point.latency_ns);
+            prop_assert_eq!(firm, known);
+        }
+        prop_assert_eq!(points.last().map(|point| point.latency_ns), merged.max);
+    }
 }
 
 #[test]
@@ -282,15 +351,23 @@ fn what_cannot_be_drawn_says_why() {
     let mut empty = report();
     empty["latency_ns"]["service"] = json!({"count": 0});
     empty["latency_ns"]["response"] = json!(null);
-    let cases: [(Vec<u8>, &str); 11] = [
+    let cases: [(Vec<u8>, &str); 16] = [
         (b"".to_vec(), "it is neither a JSON report nor a log of histograms"),
         (b"\x7fELF\x02".to_vec(), "it is neither a JSON report nor a log of histograms"),
         (b"{\"schema\": \"ringback-load/1\"".to_vec(), "it is not a whole JSON report: EOF"),
         (b"{\"schema\": \"ringback-load/1\"}".to_vec(), "missing field `target`"),
         (b"# nothing\n".to_vec(), "not a whole log of histograms (.hlog), line 1: there is no"),
-        (b"a,b,c,d\n".to_vec(), "not a whole log of histograms (.hlog), line 1: it is not a line"),
+        (
+            b"\"StartTimestamp\"\nx\n".to_vec(),
+            "not a whole log of histograms (.hlog), line 2: it is",
+        ),
+        (b"a,b,c,d\n".to_vec(), "it is a table in CSV: draw the log"),
+        (b"Running 3s test @ http://a\n".to_vec(), "it is the output of wrk or wrk2: draw the log"),
+        (b"[{\"latency\": 1}]".to_vec(), "it is JSON of another tool"),
+        (b"{\"type\": \"Metric\"}\n{\"type\": \"Point\"}\n".to_vec(), "it is JSON of another tool"),
+        ([report().to_string(), report().to_string()].concat().into(), "it holds several JSON"),
         (log(&[("a", 0, &[1])])[..150].to_vec(), "not a whole log of histograms (.hlog), line"),
-        (b"{}".to_vec(), "its schema is missing"),
+        (b"{}".to_vec(), "it is JSON of another tool"),
         (other.to_string().into_bytes(), "its schema is \"ringback-load/99\""),
         (empty.to_string().into_bytes(), "it holds no latencies"),
         (b"Value Percentile\n\n 1.0 0.5 5 2.0\n".to_vec(), "it is a percentile table (.hgrm)"),

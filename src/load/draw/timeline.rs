@@ -1,10 +1,13 @@
 //! Latency and throughput over a run's time, with the machine's own stalls.
 
+use std::time::Duration;
+
 use super::axis::{Axis, Range, Scale, time_ticks};
 use super::canvas::{Canvas, Point};
 use super::curve::{Curve, CurvePoint};
 use super::frame::{INNER, Key, Plot, Sign, colour, draw_heading, draw_legend};
 use super::label;
+use super::span::Span;
 
 const LATENCY_HEIGHT: f64 = 230.0;
 const THROUGHPUT_HEIGHT: f64 = 90.0;
@@ -25,19 +28,16 @@ pub(super) struct TimelineRun {
     pub(super) name: String,
     /// Ascending. A few hundred are as many as can be seen.
     pub(super) intervals: Vec<Interval>,
+    /// The rate, ascending; there is a gap where none is known.
+    pub(super) steps: Vec<Step>,
     /// When the machine kept the generator from running.
     pub(super) stalls: Vec<Stall>,
 }
 
-/// The latencies and the rate of a stretch of time.
+/// The latencies of a stretch of time.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Interval {
-    /// Its beginning, in seconds since the run's.
-    pub(super) start_s: f64,
-    /// Its end.
-    pub(super) end_s: f64,
-    /// Messages answered in it, a second.
-    pub(super) messages_per_s: f64,
+    pub(super) span: Span,
     /// Half of its messages were no slower, in nanoseconds; `None` if it has too few.
     pub(super) p50_ns: Option<u64>,
     /// 99 of 100 were no slower.
@@ -46,13 +46,19 @@ pub(super) struct Interval {
     pub(super) max_ns: Option<u64>,
 }
 
+/// The rate of a stretch of time.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Step {
+    pub(super) span: Span,
+    /// Messages answered in it, a second.
+    pub(super) messages_per_s: f64,
+}
+
 /// A time in which the machine stalled.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Stall {
-    /// Since the run's beginning, in seconds.
-    pub(super) start_s: f64,
-    /// The end of the time that it is known to lie in.
-    pub(super) end_s: f64,
+    /// The time that it is known to lie in.
+    pub(super) span: Span,
     /// The longest host stall in it, in nanoseconds.
     pub(super) longest_ns: u64,
 }
@@ -61,7 +67,8 @@ impl Timeline {
     /// Draws it below `top`; returns where what follows begins.
     pub(super) fn draw(&self, canvas: &mut Canvas, top: f64) -> f64 {
         let top = draw_heading(canvas, top, &self.heading());
-        let end_s = Range::of(self.intervals().map(|interval| interval.end_s));
+        let ends = self.intervals().map(|interval| interval.span.end_s());
+        let end_s = Range::of(ends.chain(self.steps().map(|step| step.span.end_s())));
         let Some(end_s) = end_s.map(|range| range.high).filter(|end_s| *end_s > 0.0) else {
             return Plot::draw_nothing(canvas, top, "no interval was recorded");
         };
@@ -76,7 +83,7 @@ impl Timeline {
         let row_labels: Vec<String> = rows.ticks.iter().map(|ns| label::latency(*ns)).collect();
 
         let rate_top = latency_top + LATENCY_HEIGHT + 58.0;
-        let highest = self.intervals().map(|interval| interval.messages_per_s);
+        let highest = self.steps().map(|step| step.messages_per_s);
         let highest = Range::of(highest.chain([1.0])).map_or(1.0, |range| range.high);
         let rates = Axis::of_differences(
             Range { low: 0.0, high: highest },
@@ -130,6 +137,10 @@ impl Timeline {
         self.runs.iter().flat_map(|run| &run.intervals)
     }
 
+    fn steps(&self) -> impl Iterator<Item = &Step> {
+        self.runs.iter().flat_map(|run| &run.steps)
+    }
+
     fn stalls(&self) -> impl Iterator<Item = &Stall> {
         self.runs.iter().flat_map(|run| &run.stalls)
     }
@@ -166,8 +177,8 @@ impl Timeline {
         /// Anything narrower could not be seen.
         const MIN_WIDTH: f64 = 2.0;
         for stall in self.stalls() {
-            let left = columns.px(stall.start_s).min(plot.right - MIN_WIDTH);
-            let right = columns.px(stall.end_s).max(left + MIN_WIDTH);
+            let left = columns.px(stall.span.start_s()).min(plot.right - MIN_WIDTH);
+            let right = columns.px(stall.span.end_s()).max(left + MIN_WIDTH);
             let top = rows.px(stall.longest_ns as f64).min(plot.bottom - MIN_WIDTH);
             canvas.rect("stall", (left, top), (right, plot.bottom));
         }
@@ -176,16 +187,20 @@ impl Timeline {
     fn draw_throughput(&self, canvas: &mut Canvas, columns: &Scale, rows: &Scale, plot: &Plot) {
         for (number, run) in self.runs.iter().enumerate() {
             let class = if self.runs.len() == 1 { colour(2) } else { colour(number) };
-            let mut steps: Vec<Point> = Vec::with_capacity(2 * run.intervals.len());
-            for interval in &run.intervals {
-                let y = rows.px(interval.messages_per_s);
-                let (from, to) = (columns.px(interval.start_s), columns.px(interval.end_s));
-                if self.runs.len() == 1 && to > from {
-                    canvas.rect(&format!("band {class}"), (from, y), (to, plot.bottom));
+            let is_apart = |before: &Step, after: &Step| before.span.end_ns < after.span.start_ns;
+            for stretch in run.steps.chunk_by(|before, after| !is_apart(before, after)) {
+                let mut corners: Vec<Point> = Vec::with_capacity(2 * stretch.len());
+                for step in stretch {
+                    let y = rows.px(step.messages_per_s);
+                    let (from, to) =
+                        (columns.px(step.span.start_s()), columns.px(step.span.end_s()));
+                    if self.runs.len() == 1 && to > from {
+                        canvas.rect(&format!("band {class}"), (from, y), (to, plot.bottom));
+                    }
+                    corners.extend([(from, y), (to, y)]);
                 }
-                steps.extend([(from, y), (to, y)]);
+                canvas.polyline(&format!("line {class}"), &corners);
             }
-            canvas.polyline(&format!("line {class}"), &steps);
         }
     }
 }
@@ -196,7 +211,8 @@ fn named_times(end_s: f64) -> Vec<(f64, String)> {
     ticks.into_iter().map(|time| (time, label::time(time, step_s))).collect()
 }
 
-/// One percentile over time, at the middle of each interval. Intervals without a value leave a gap.
+/// One percentile over time, at the middle of each interval. Where nothing was logged there is a
+/// gap, and where an interval has no value.
 fn curve(
     name: String,
     number: usize,
@@ -206,14 +222,18 @@ fn curve(
     let is_marked = run.intervals.len() <= MAX_MARKED;
     let point = |interval: &Interval| {
         let ns = value(interval)?;
+        let Span { start_ns, end_ns } = interval.span;
         Some(CurvePoint {
-            at: (f64::midpoint(interval.start_s, interval.end_s), ns as f64),
+            at: (Duration::from_nanos(u64::midpoint(start_ns, end_ns)).as_secs_f64(), ns as f64),
             is_certain: true,
             is_marked,
             tip: format!(": {}", label::measured_latency(ns)),
         })
     };
-    let stretches = run.intervals.split(|interval| value(interval).is_none());
+    let is_joined = |before: &Interval, after: &Interval| {
+        !before.span.is_apart_from(&after.span) && value(before).is_some() == value(after).is_some()
+    };
+    let stretches = run.intervals.chunk_by(is_joined);
     let stretches = stretches.map(|stretch| stretch.iter().filter_map(point).collect());
     Curve { name, number, is_thin: false, stretches: stretches.collect() }
 }

@@ -105,6 +105,7 @@ mod tests {
 
     use super::*;
     use crate::load::record::latencies::histogram;
+    use crate::load::record::recorder::Window;
     use crate::load::record::seconds::Collector;
 
     #[test]
@@ -123,7 +124,7 @@ mod tests {
     #[test]
     fn the_thread_measures_the_window_only() {
         const WINDOW_NS: u64 = 20_000_000;
-        let mut collector = Collector::new(WINDOW_NS);
+        let mut collector = Collector::new(Window { start_ns: WINDOW_NS, end_ns: 2 * WINDOW_NS });
         let control = RunControl::new(2 * WINDOW_NS);
         let (start_thread, started) = mpsc::channel();
         thread::scope(|scope| {
@@ -146,7 +147,7 @@ mod tests {
         let (start_thread, started) = mpsc::channel();
         drop(start_thread);
         thread::scope(|scope| {
-            let sender = Collector::new(0).sender();
+            let sender = Collector::new(Window { start_ns: 0, end_ns: 1 }).sender();
             start(scope, Init { cpu: None, start_ns: 0, control: &control, sender }, started)
                 .unwrap();
         });

@@ -63,7 +63,8 @@ impl Intervals {
     pub(crate) fn show(&mut self, now_ns: u64, watch: &mut dyn Watch) {
         let is_of_run = self.tags();
         let Self { collector, window, is_open_loop, run_start, p99_ns, .. } = self;
-        collector.collect(&mut |start_ns, second| {
+        collector.collect(&mut |time_ns, second| {
+            let start_ns = time_ns.start;
             if start_ns >= window.end_ns && second.is_empty() {
                 return;
             }
@@ -71,7 +72,8 @@ impl Intervals {
             *p99_ns = Quantile::P99.of(main);
             let start = *run_start + Duration::from_nanos(start_ns);
             // The last second ends with the run.
-            let duration = Duration::from_nanos(SECOND_NS.min(now_ns.saturating_sub(start_ns)));
+            let end_ns = time_ns.end.min(now_ns);
+            let duration = Duration::from_nanos(end_ns.saturating_sub(start_ns));
             for (tag, latencies) in tagged(second).into_iter().filter(|(tag, _)| is_of_run(*tag)) {
                 watch.interval(&Interval { tag, start, duration, latencies });
             }

@@ -13,12 +13,44 @@
 
 use std::collections::BTreeMap;
 use std::mem;
+use std::ops::Range;
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 
 use super::latencies::Latencies;
+use super::recorder::Window;
 
 /// Length of a stretch.
 pub(crate) const SECOND_NS: u64 = 1_000_000_000;
+
+/// How a run's time is divided: into seconds from the start of its window on. The last of them ends
+/// with the window, so that replies that come later do not stretch it, and seconds follow again.
+#[derive(Debug, Clone, Copy)]
+struct Grid(Window);
+
+impl Grid {
+    /// The number of the second that a time lies in.
+    fn second_at(&self, now_ns: u64) -> u64 {
+        let Window { start_ns, end_ns } = self.0;
+        match now_ns.checked_sub(end_ns) {
+            None => now_ns.saturating_sub(start_ns) / SECOND_NS,
+            Some(after_ns) => self.seconds_of_window() + after_ns / SECOND_NS,
+        }
+    }
+
+    /// When a second starts, which is when the one before ends.
+    fn start_ns(&self, second: u64) -> u64 {
+        let (from_ns, seconds) = match second.checked_sub(self.seconds_of_window()) {
+            None => (self.0.start_ns, second),
+            Some(after) => (self.0.end_ns, after),
+        };
+        from_ns.saturating_add(seconds.saturating_mul(SECOND_NS))
+    }
+
+    fn seconds_of_window(&self) -> u64 {
+        self.0.length_ns().div_ceil(SECOND_NS)
+    }
+}
+
 /// One in use, one on its way, one to spare.
 const SETS: usize = 3;
 /// Seconds that wait for a thread that does not run; then it is not waited for.
@@ -26,7 +58,7 @@ const MAX_PENDING: usize = 16;
 
 /// A thread's end of the channel: sends its histograms.
 pub(crate) struct IntervalSender {
-    start_ns: u64,
+    grid: Grid,
     /// The second that is being recorded.
     second: u64,
     full: SyncSender<Batch>,
@@ -43,13 +75,13 @@ struct Batch {
 impl IntervalSender {
     /// When the second is over that is being recorded.
     pub(crate) fn next_ns(&self) -> u64 {
-        self.start_ns.saturating_add((self.second + 1).saturating_mul(SECOND_NS))
+        self.grid.start_ns(self.second + 1)
     }
 
     /// The time is past `next_ns`: sends what was recorded and puts an empty set in its place.
     pub(crate) fn send_second(&mut self, latencies: &mut Box<Latencies>, now_ns: u64) {
         let Ok(empty) = self.empty.try_recv() else { return };
-        let next_second = now_ns.saturating_sub(self.start_ns) / SECOND_NS;
+        let next_second = self.grid.second_at(now_ns);
         let latencies = mem::replace(latencies, empty);
         self.send(Batch { second: self.second, next_second, latencies });
         self.second = next_second;
@@ -68,7 +100,7 @@ impl IntervalSender {
 
 /// The other end of all senders.
 pub(crate) struct Collector {
-    start_ns: u64,
+    grid: Grid,
     receivers: Vec<IntervalReceiver>,
     /// Seconds that are not complete, none before `next`.
     pending: BTreeMap<u64, Latencies>,
@@ -88,10 +120,10 @@ struct IntervalReceiver {
 }
 
 impl Collector {
-    /// Collects from threads that begin to record at this time.
-    pub(crate) fn new(start_ns: u64) -> Self {
+    /// Collects from threads that record in this window, and what comes after it.
+    pub(crate) fn new(window: Window) -> Self {
         Self {
-            start_ns,
+            grid: Grid(window),
             receivers: Vec::new(),
             pending: BTreeMap::new(),
             next: 0,
@@ -112,19 +144,19 @@ impl Collector {
             empty: empty_sender,
             next_second: 0,
         });
-        IntervalSender { start_ns: self.start_ns, second: 0, full, empty }
+        IntervalSender { grid: self.grid, second: 0, full, empty }
     }
 
-    /// Takes what was sent, and shows every second that is now complete: when it started, in
-    /// nanoseconds since the run did, and what it holds.
-    pub(crate) fn collect(&mut self, show: &mut dyn FnMut(u64, &Latencies)) {
+    /// Takes what was sent, and shows every second that is now complete: when it started and ended,
+    /// in nanoseconds since the run did, and what it holds.
+    pub(crate) fn collect(&mut self, show: &mut dyn FnMut(Range<u64>, &Latencies)) {
         for receiver in &mut self.receivers {
             receiver.take(self.next, &mut self.pending);
         }
         while self.next < self.complete() || self.pending.len() > MAX_PENDING {
             let second = self.pending.remove(&self.next);
             let latencies = second.as_ref().unwrap_or(&self.nothing);
-            show(self.start_ns + self.next * SECOND_NS, latencies);
+            show(self.grid.start_ns(self.next)..self.grid.start_ns(self.next + 1), latencies);
             self.total.add(latencies);
             self.next += 1;
         }
@@ -174,12 +206,13 @@ mod tests {
     use super::*;
 
     const START_NS: u64 = 500;
+    const WINDOW: Window = Window { start_ns: START_NS, end_ns: START_NS + 1000 * SECOND_NS };
 
     /// Begins and samples of the seconds that are complete.
     fn collect(collector: &mut Collector) -> Vec<(u64, u64)> {
         let mut shown = Vec::new();
-        collector.collect(&mut |start_ns, latencies| {
-            shown.push(((start_ns - START_NS) / SECOND_NS, latencies.service.len()));
+        collector.collect(&mut |time_ns, latencies| {
+            shown.push(((time_ns.start - START_NS) / SECOND_NS, latencies.service.len()));
         });
         shown
     }
@@ -194,7 +227,7 @@ mod tests {
 
     #[test]
     fn a_second_is_complete_when_every_thread_sent() {
-        let mut collector = Collector::new(START_NS);
+        let mut collector = Collector::new(WINDOW);
         let (mut one, mut other) = (collector.sender(), collector.sender());
         let (mut ones, mut others) = (Box::default(), Box::default());
         assert_eq!(one.next_ns(), at(1));
@@ -214,8 +247,23 @@ mod tests {
     }
 
     #[test]
+    fn a_second_ends_where_the_window_does() {
+        let grid = Grid(Window { start_ns: START_NS, end_ns: START_NS + 5 * SECOND_NS / 2 });
+        let starts: Vec<u64> =
+            (0..5).map(|second| (grid.start_ns(second) - START_NS) / 1_000_000).collect();
+        assert_eq!(starts, [0, 1000, 2000, 2500, 3500]);
+        for second in 0..5 {
+            let start_ns = grid.start_ns(second);
+            assert_eq!(grid.second_at(start_ns), second);
+            assert_eq!(grid.second_at(grid.start_ns(second + 1) - 1), second);
+        }
+        assert_eq!(Grid(WINDOW).start_ns(1000), WINDOW.end_ns);
+        assert_eq!(Grid(WINDOW).second_at(WINDOW.end_ns), 1000);
+    }
+
+    #[test]
     fn nothing_is_lost_when_nobody_collects() {
-        let mut collector = Collector::new(START_NS);
+        let mut collector = Collector::new(WINDOW);
         let mut sender = collector.sender();
         let mut latencies = Box::default();
         for second in 1..100 {
@@ -230,7 +278,7 @@ mod tests {
 
     #[test]
     fn a_thread_that_does_not_run_is_not_waited_for_without_end() {
-        let mut collector = Collector::new(START_NS);
+        let mut collector = Collector::new(WINDOW);
         let (mut running, stuck) = (collector.sender(), collector.sender());
         let mut latencies = Box::default();
         let mut shown = Vec::new();

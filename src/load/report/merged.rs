@@ -12,7 +12,7 @@ use super::table::{write_head, write_picture, write_row};
 use crate::load::clock;
 use crate::load::format::{count, counted, nanos};
 use crate::load::record::watch::Tag;
-use crate::load::report::hlog::Merged;
+use crate::load::report::hlog::{self, Merged};
 
 /// Names this form of the report; a change that breaks readers gets another.
 const SCHEMA: &str = "ringback-merge/1";
@@ -38,10 +38,31 @@ pub struct MergedReport<'a> {
     duration_ns: u64,
     /// A sentence for each log that is not complete.
     incomplete: &'a [String],
+    /// Times between in which nothing was logged.
+    gaps: Vec<Gap>,
     /// All samples of each tag.
     latency_ns: BTreeMap<&'a str, Percentiles>,
     #[serde(skip)]
     merged: &'a Merged,
+}
+
+/// A time in which nothing was logged.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Gap {
+    /// When it started.
+    #[schemars(extend("format" = "date-time"))]
+    start: String,
+    /// How long it was.
+    duration_ns: u64,
+}
+
+impl From<&hlog::Gap> for Gap {
+    fn from(gap: &hlog::Gap) -> Self {
+        Self {
+            start: humantime::format_rfc3339_millis(gap.start).to_string(),
+            duration_ns: clock::nanos(gap.duration),
+        }
+    }
 }
 
 impl<'a> From<&'a Merged> for MergedReport<'a> {
@@ -53,6 +74,7 @@ impl<'a> From<&'a Merged> for MergedReport<'a> {
             start: humantime::format_rfc3339_millis(merged.start).to_string(),
             duration_ns: clock::nanos(duration(merged)),
             incomplete: &merged.incomplete,
+            gaps: merged.gaps.iter().map(Gap::from).collect(),
             latency_ns: merged
                 .totals
                 .iter()
@@ -76,14 +98,15 @@ impl fmt::Display for MergedReport<'_> {
         )?;
         write_head(out)?;
         for (name, latency) in self.rows() {
-            write_row(out, name, latency)?;
+            write_row(out, &short(name), latency)?;
         }
-        let (tag, main) = self.merged.main();
-        let title = tag.and_then(Tag::of_name).map_or_else(|| name(tag), |known| known.title());
-        write_picture(out, title, main)?;
+        let (tags, main) = self.merged.main();
+        write_picture(out, &title(&tags), &main)?;
         let samples = self.rows().into_iter();
-        let samples = samples.map(|(name, latency)| format!("{} {name}", count(latency.count)));
+        let samples =
+            samples.map(|(name, latency)| format!("{} {}", count(latency.count), short(name)));
         writeln!(out, "\nSamples      {}", samples.collect::<Vec<_>>().join(", "))?;
+        self.write_gaps(out)?;
         if !self.incomplete.is_empty() {
             writeln!(out, "Verdict      {}", self.merged.outcome().verdict())?;
         }
@@ -92,6 +115,21 @@ impl fmt::Display for MergedReport<'_> {
 }
 
 impl MergedReport<'_> {
+    fn write_gaps(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(longest) = self.gaps.iter().max_by_key(|gap| gap.duration_ns) else {
+            return Ok(());
+        };
+        let Gap { start, duration_ns } = longest;
+        let total_ns = self.gaps.iter().map(|gap| gap.duration_ns).sum();
+        let count = counted(self.gaps.len() as u64, "time");
+        writeln!(
+            out,
+            "Gaps         nothing was logged {count}, for {}; the longest, {}, from {start}",
+            nanos(total_ns),
+            nanos(*duration_ns),
+        )
+    }
+
     /// The tags that a run has in the order of its report, then all others.
     fn rows(&self) -> Vec<(&str, &Percentiles)> {
         let mut rows: Vec<_> = self.latency_ns.iter().map(|(name, sum)| (*name, sum)).collect();
@@ -104,6 +142,27 @@ impl MergedReport<'_> {
 
 fn duration(merged: &Merged) -> Duration {
     merged.end.duration_since(merged.start).unwrap_or_default()
+}
+
+fn title(tags: &[Option<&str>]) -> String {
+    match tags {
+        [Some(tag)] => {
+            Tag::of_name(tag).map_or_else(|| short(tag), |known| known.title().to_owned())
+        }
+        [None] => UNTAGGED.to_owned(),
+        several => format!("All {} tags together", several.len()),
+    }
+}
+
+/// The beginning and the end of a long name.
+fn short(name: &str) -> String {
+    const MAX_CHARS: usize = 32;
+    let chars: Vec<char> = name.chars().collect();
+    if chars.len() <= MAX_CHARS {
+        return name.to_owned();
+    }
+    let (head, tail) = (&chars[..MAX_CHARS / 2], &chars[chars.len() - MAX_CHARS / 2 + 1..]);
+    head.iter().chain(['…'].iter()).chain(tail).collect()
 }
 
 fn name(tag: Option<&str>) -> &str {

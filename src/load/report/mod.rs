@@ -2,6 +2,7 @@
 
 mod assemble;
 pub mod document;
+pub mod form;
 mod hgrm;
 mod histogram;
 pub mod hlog;

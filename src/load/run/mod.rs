@@ -99,7 +99,7 @@ pub fn run_watched(config: &Config, watch: &mut dyn Watch) -> Result<Report, Run
         after: Samples::default(),
     };
     let control = RunControl::new(window.end_ns);
-    let mut collector = Collector::new(window.start_ns);
+    let mut collector = Collector::new(window);
     let dialer = &connected.dialer;
     let shared = Shared { workload: &workload, counters: &counters, control: &control, dialer };
     let init = divide(config, connected.sockets, shared, &mut collector)?;

@@ -25,7 +25,10 @@ def read(path):
     sums, seconds = {}, {}
     while (interval := reader.get_next_interval_histogram()) is not None:
         tag = interval.get_tag()
-        sums.setdefault(tag, empty()).add(interval)
+        total = sums.setdefault(tag, empty())
+        # The package takes 0 for the least value of an interval without any.
+        if interval.get_total_count():
+            total.add(interval)
         seconds.setdefault(tag, []).append(interval.get_total_count())
     return reader, sums, seconds
 

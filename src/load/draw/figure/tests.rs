@@ -7,7 +7,8 @@ use proptest::prelude::*;
 
 use super::super::load_curve::{LoadPoint, LoadSweep, Mark};
 use super::super::percentiles::{PercentilePoint, PercentileSeries};
-use super::super::timeline::{Interval, Stall, TimelineRun};
+use super::super::span::Span;
+use super::super::timeline::{Interval, Stall, Step, TimelineRun};
 use super::*;
 
 fn odd_latency() -> impl Strategy<Value = Option<u64>> {
@@ -60,21 +61,28 @@ fn percentiles() -> impl Strategy<Value = Panel> {
         .prop_map(|series| Panel::Percentiles(PercentileCurve { series }))
 }
 
+fn span() -> impl Strategy<Value = Span> {
+    let moment = || prop_oneof![0_u64..100_000_000_000, any::<u64>()];
+    (moment(), moment()).prop_map(|(start_ns, end_ns)| Span { start_ns, end_ns })
+}
+
 fn timeline() -> impl Strategy<Value = Panel> {
-    let interval = (odd_number(), odd_number(), odd_number(), vec(odd_latency(), 3)).prop_map(
-        |(start_s, end_s, messages_per_s, ns)| Interval {
-            start_s,
-            end_s,
-            messages_per_s,
-            p50_ns: ns[0],
-            p99_ns: ns[1],
-            max_ns: ns[2],
-        },
-    );
-    let stall = (odd_number(), odd_number(), any::<u64>())
-        .prop_map(|(start_s, end_s, longest_ns)| Stall { start_s, end_s, longest_ns });
-    let run = (odd_text(), vec(interval, 0..70), vec(stall, 0..4))
-        .prop_map(|(name, intervals, stalls)| TimelineRun { name, intervals, stalls });
+    let interval = (span(), vec(odd_latency(), 3)).prop_map(|(span, ns)| Interval {
+        span,
+        p50_ns: ns[0],
+        p99_ns: ns[1],
+        max_ns: ns[2],
+    });
+    let step =
+        (span(), odd_number()).prop_map(|(span, messages_per_s)| Step { span, messages_per_s });
+    let stall = (span(), any::<u64>()).prop_map(|(span, longest_ns)| Stall { span, longest_ns });
+    let run = (odd_text(), vec(interval, 0..70), vec(step, 0..70), vec(stall, 0..4));
+    let run = run.prop_map(|(name, intervals, steps, stalls)| TimelineRun {
+        name,
+        intervals,
+        steps,
+        stalls,
+    });
     vec(run, 0..4).prop_map(|runs| Panel::Timeline(Timeline { runs }))
 }
 

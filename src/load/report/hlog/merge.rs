@@ -1,7 +1,9 @@
 //! Adds logs up: those of many machines become one, and no count is lost.
 //!
-//! Intervals that started in the same second, counted from the first, become one interval for each
-//! tag. Its histogram is the exact sum, its time reaches from the first beginning to the last end.
+//! Intervals of the same time become one for each tag, whose histogram is the exact sum. Others
+//! stay as they are, also where they overlap: what was logged together cannot be divided, and an
+//! interval that reached over several would be wrong about their rate. Readers add the rates of
+//! intervals that overlap.
 
 use std::collections::BTreeMap;
 use std::time::SystemTime;
@@ -9,9 +11,10 @@ use std::time::SystemTime;
 use hdrhistogram::Histogram;
 
 use super::Logged;
-use super::read::{Entry, Log, LogError, Problem};
+use super::gaps::{Gap, gaps};
+use super::read::{Log, LogError};
+use super::totals::{Part, Totals, add_any, growing, message_tags};
 use crate::load::outcome::Outcome;
-use crate::load::record::watch::Tag;
 
 /// The sum of logs.
 #[derive(Debug)]
@@ -26,6 +29,8 @@ pub struct Merged {
     pub end: SystemTime,
     /// A sentence for each log that is not complete.
     pub incomplete: Vec<String>,
+    /// The times between in which nothing was logged.
+    pub gaps: Vec<Gap>,
     /// All intervals of each tag.
     pub totals: BTreeMap<Option<String>, Histogram<u64>>,
 }
@@ -36,13 +41,15 @@ impl Merged {
         if self.incomplete.is_empty() { Outcome::Passed } else { Outcome::Incomplete }
     }
 
-    /// The tag that matters most, and its sum: the response, else the service, else the first.
-    pub fn main(&self) -> (Option<&str>, &Histogram<u64>) {
-        let by_name = |tag: Tag| self.totals.get_key_value(&Some(tag.name().to_owned()));
-        let main = by_name(Tag::Response).or_else(|| by_name(Tag::Service));
-        let (tag, total) =
-            main.or_else(|| self.totals.first_key_value()).expect("a log has an interval");
-        (tag.as_deref(), total)
+    /// The tags that matter most, and their sum: the response, else the service, else all others.
+    pub fn main(&self) -> (Vec<Option<&str>>, Histogram<u64>) {
+        let all: Vec<_> = self.totals.keys().map(Option::as_deref).collect();
+        let messages = message_tags(all.iter().copied());
+        let tags = if messages.is_empty() { all } else { messages };
+        let sums = self.totals.iter().filter(|(tag, _)| tags.contains(&tag.as_deref()));
+        let mut sum = growing();
+        sums.for_each(|(_, other)| add_any(&mut sum, other));
+        (tags, sum)
     }
 }
 
@@ -67,89 +74,56 @@ pub struct MergeError {
 ///
 /// When there is no log.
 pub fn merge(logs: &[Log], show: &mut dyn FnMut(&Logged<'_>)) -> Result<Merged, MergeError> {
-    let mut merged = Merged {
-        logs: logs.len(),
-        intervals: entries(logs).count(),
-        start: entries(logs).map(|part| part.entry.start).min().expect("a log has an interval"),
-        end: entries(logs).map(|part| part.entry.end).max().expect("a log has an interval"),
-        incomplete: logs.iter().filter_map(|log| log.incomplete.clone()).collect(),
-        totals: BTreeMap::new(),
-    };
-    let mut precision = None;
-    for (second, parts) in seconds(logs, merged.start) {
-        let sum = sum(&parts, &mut precision)?;
-        let start = parts.iter().map(|part| part.entry.start).min().expect("it has a part");
-        let end = parts.iter().map(|part| part.entry.end).max().expect("it has a part");
-        let duration = end.duration_since(start).unwrap_or_default();
-        show(&Logged { tag: second.tag, start, duration, values: &sum });
-        match merged.totals.get_mut(&second.tag.map(ToOwned::to_owned)) {
-            Some(total) => add(total, &sum),
-            None => drop(merged.totals.insert(second.tag.map(ToOwned::to_owned), sum)),
-        }
+    let spans = spans(logs);
+    let start = spans.first_key_value().expect("a log has an interval").0.start;
+    let mut totals = Totals::default();
+    for (span, parts) in &spans {
+        let sum = sum(parts, start, &mut totals)?;
+        let duration = span.end.duration_since(span.start).unwrap_or_default();
+        show(&Logged { tag: span.tag, start: span.start, duration, values: &sum });
     }
-    Ok(merged)
+    let parts = || spans.values().flatten();
+    Ok(Merged {
+        logs: logs.len(),
+        intervals: parts().count(),
+        start,
+        end: parts().map(|part| part.entry.end).max().expect("a log has an interval"),
+        incomplete: logs.iter().filter_map(|log| log.incomplete.clone()).collect(),
+        gaps: gaps(parts().map(|part| part.entry)),
+        totals: totals.into_sums(),
+    })
 }
 
 /// The key of the intervals that become one.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
-struct Second<'a> {
-    number: u64,
+struct Span<'a> {
+    start: SystemTime,
     tag: Option<&'a str>,
+    end: SystemTime,
 }
 
-/// An interval of one log.
-#[derive(Clone, Copy)]
-struct Part<'a> {
-    log: usize,
-    entry: &'a Entry,
-}
-
-fn entries(logs: &[Log]) -> impl Iterator<Item = Part<'_>> {
-    logs.iter()
-        .enumerate()
-        .flat_map(|(log, Log { entries, .. })| entries.iter().map(move |entry| Part { log, entry }))
-}
-
-fn seconds(logs: &[Log], first: SystemTime) -> BTreeMap<Second<'_>, Vec<Part<'_>>> {
-    let mut seconds: BTreeMap<_, Vec<_>> = BTreeMap::new();
-    for part in entries(logs) {
-        let number = part.entry.start.duration_since(first).unwrap_or_default().as_secs();
-        let second = Second { number, tag: part.entry.tag.as_deref() };
-        seconds.entry(second).or_default().push(part);
+fn spans(logs: &[Log]) -> BTreeMap<Span<'_>, Vec<Part<'_>>> {
+    let mut spans: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for (log, Log { entries, .. }) in logs.iter().enumerate() {
+        for entry in entries {
+            let span = Span { start: entry.start, tag: entry.tag.as_deref(), end: entry.end };
+            spans.entry(span).or_default().push(Part { log, entry });
+        }
     }
-    seconds
+    spans
 }
 
-/// The properties by which histograms can be added without loss: their significant digits and their
-/// lowest discernible value. The highest does not matter, they grow.
-type Precision = (u8, u64);
-
-fn sum(
-    parts: &[Part<'_>],
-    precision: &mut Option<Precision>,
+/// The sum of parts, which are added to the totals as well.
+fn sum<'a>(
+    parts: &[Part<'a>],
+    first: SystemTime,
+    totals: &mut Totals<'a>,
 ) -> Result<Histogram<u64>, MergeError> {
-    let mut sum: Option<Histogram<u64>> = None;
-    for Part { log, entry } in parts {
-        let error = |error| MergeError { log: *log, error };
-        let mut histogram = entry.histogram().map_err(error)?;
-        let own = (histogram.sigfig(), histogram.low());
-        let (first_digits, first_unit) = *precision.get_or_insert(own);
-        if own != (first_digits, first_unit) {
-            let (digits, unit) = own;
-            let problem = Problem::OtherPrecision { digits, unit, first_digits, first_unit };
-            return Err(error(LogError { line: entry.line, problem }));
-        }
-        match &mut sum {
-            Some(sum) => add(sum, &histogram),
-            None => {
-                histogram.auto(true);
-                sum = Some(histogram);
-            }
-        }
+    let mut sum = growing();
+    for part in parts {
+        let late = |error| MergeError { log: part.log, error };
+        part.entry.check_since(first).map_err(late)?;
+        add_any(&mut sum, &totals.add(*part)?);
     }
-    Ok(sum.expect("a second has a part"))
-}
-
-fn add(sum: &mut Histogram<u64>, other: &Histogram<u64>) {
-    sum.add(other).expect("it has the same precision, and the sum grows");
+    Ok(sum)
 }

@@ -1,18 +1,12 @@
 //! Reads a log, and says of every line that is not one what is wrong with it.
 
-use std::io::Read as _;
 use std::time::{Duration, SystemTime};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
-use flate2::read::ZlibDecoder;
 use hdrhistogram::Histogram;
-use hdrhistogram::serialization::Deserializer;
-use hdrhistogram::serialization::interval_log::{
-    IntervalLogHistogram, IntervalLogIterator, LogEntry,
-};
 
-use super::INCOMPLETE;
+use super::histogram;
+use super::line::{self, IntervalLine, Line, Nanos};
+use crate::load::format::printable;
 
 /// A log in memory, with its histograms still encoded: a few kilobytes an interval, where decoded
 /// they take hundreds.
@@ -27,7 +21,7 @@ pub struct Log {
 /// One interval.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Entry {
-    /// The kind of the values, where the log has one.
+    /// The kind of the values, where the log has one; a terminal can show it.
     pub tag: Option<String>,
     /// When it started.
     pub start: SystemTime,
@@ -36,6 +30,8 @@ pub struct Entry {
     /// Where it stands, counted from 1.
     pub line: usize,
     encoded: String,
+    /// A line feed ended it.
+    is_whole: bool,
 }
 
 /// A line that cannot be read.
@@ -60,31 +56,52 @@ pub enum Problem {
     /// There are only comments, or nothing at all.
     #[error("there is no interval up to here: nothing was logged")]
     NoInterval,
+    /// It starts before or ends after all times that can be written.
+    #[error(
+        "its time is not in the years 1970 to 9999: StartTime, BaseTime and the columns count in \
+         seconds, not in milliseconds"
+    )]
+    ImpossibleTime,
+    /// It ends too long after the first interval for its nanoseconds.
+    #[error(
+        "it ends more than 584 years after the first interval: is the StartTime of a log missing \
+         or wrong?"
+    )]
+    TooLongAfter,
     /// The text of the histogram is damaged.
     #[error("its histogram is damaged: {0}")]
     Damaged(String),
     /// It is of a kind that is not known.
     #[error("its histogram is not in the V2 format, compressed or not: log it anew with V2")]
     UnknownFormat,
+    /// It does not count whole numbers.
+    #[error(
+        "its histogram is a DoubleHistogram, whose values are fractions: log a Histogram of \
+         nanoseconds"
+    )]
+    DoubleHistogram,
+    /// Its samples cannot be counted.
+    #[error("with it there are more than 2^64 - 1 samples, too many to count")]
+    TooManySamples,
     /// It cannot be added to others without loss.
     #[error(
-        "its histograms have {digits} significant digits and a unit of {unit}, where those before \
-         have {first_digits} and {first_unit}: these cannot be added without loss"
+        "its histogram has {digits} significant digits and a unit of {unit}, where others of its \
+         tag have {other_digits} and {other_unit}: these cannot be added without loss"
     )]
     OtherPrecision {
         /// Its digits.
         digits: u8,
         /// Its lowest discernible value.
         unit: u64,
-        /// The digits of the first.
-        first_digits: u8,
-        /// The lowest discernible value of the first.
-        first_unit: u64,
+        /// The digits of others.
+        other_digits: u8,
+        /// The lowest discernible value of others.
+        other_unit: u64,
     },
 }
 
 impl Log {
-    /// Reads a whole log.
+    /// Reads a whole log, or several one after the other.
     ///
     /// # Errors
     ///
@@ -94,33 +111,31 @@ impl Log {
         let mut entries = Vec::new();
         let mut incomplete = None;
         let mut lines = 0;
-        for (place, line) in bytes.split_inclusive(|byte| *byte == b'\n').enumerate() {
+        for (place, bytes) in bytes.split_inclusive(|byte| *byte == b'\n').enumerate() {
             lines = place + 1;
             let error = |problem| LogError { line: lines, problem };
-            let is_whole = line.ends_with(b"\n");
-            if line.trim_ascii().is_empty() && is_whole {
-                continue;
-            }
-            match IntervalLogIterator::new(line).next() {
-                // A comment, or the names of the columns.
-                None => incomplete = incomplete.or_else(|| missing_part(line)),
-                Some(Ok(LogEntry::StartTime(time))) => times.start = Some(time),
-                Some(Ok(LogEntry::BaseTime(time))) => times.base = Some(time),
-                Some(Ok(LogEntry::Interval(interval))) => {
+            let is_whole = bytes.ends_with(b"\n");
+            match line::parse(&String::from_utf8_lossy(bytes)) {
+                Some(Line::Ignored) => {}
+                Some(Line::Incomplete(why)) => {
+                    incomplete.get_or_insert_with(|| printable(why));
+                }
+                Some(Line::StartTime(time)) => times.header().start = Some(time),
+                Some(Line::BaseTime(time)) => times.header().base = Some(time),
+                Some(Line::Interval(interval)) => {
                     let (start, end) =
-                        times.of(&interval).ok_or_else(|| error(Problem::NotALog))?;
+                        times.of(&interval).ok_or_else(|| error(Problem::ImpossibleTime))?;
                     entries.push(Entry {
-                        tag: interval.tag().map(|tag| tag.as_str().to_owned()),
+                        tag: interval.tag.map(printable),
                         start,
                         end,
                         line: lines,
-                        encoded: interval.encoded_histogram().to_owned(),
+                        encoded: interval.histogram.to_owned(),
+                        is_whole,
                     });
                 }
-                Some(Err(_)) if is_whole || entries.is_empty() => {
-                    return Err(error(Problem::NotALog));
-                }
-                Some(Err(_)) => return Err(error(Problem::CutOff)),
+                None if is_whole || entries.is_empty() => return Err(error(Problem::NotALog)),
+                None => return Err(error(Problem::CutOff)),
             }
         }
         if entries.is_empty() {
@@ -130,12 +145,6 @@ impl Log {
     }
 }
 
-/// The part that a comment says to be missing.
-fn missing_part(comment: &[u8]) -> Option<String> {
-    let comment = str::from_utf8(comment).ok()?.trim_end();
-    Some(comment.strip_prefix(INCOMPLETE)?.strip_suffix(']')?.to_owned())
-}
-
 impl Entry {
     /// Decodes the histogram.
     ///
@@ -143,81 +152,69 @@ impl Entry {
     ///
     /// When it is damaged or of another format.
     pub fn histogram(&self) -> Result<Histogram<u64>, LogError> {
-        decode(&self.encoded).map_err(|problem| LogError { line: self.line, problem })
+        histogram::decode(&self.encoded).map_err(|problem| match problem {
+            Problem::Damaged(_) if !self.is_whole => self.error(Problem::CutOff),
+            problem => self.error(problem),
+        })
+    }
+
+    /// Checks that its end can be given in nanoseconds since a log's first interval.
+    ///
+    /// # Errors
+    ///
+    /// When there are too many.
+    pub fn check_since(&self, first: SystemTime) -> Result<(), LogError> {
+        let since_first = self.end.duration_since(first).unwrap_or_default();
+        match u64::try_from(since_first.as_nanos()) {
+            Ok(_) => Ok(()),
+            Err(_) => Err(self.error(Problem::TooLongAfter)),
+        }
+    }
+
+    pub(super) fn error(&self, problem: Problem) -> LogError {
+        LogError { line: self.line, problem }
     }
 }
 
-/// The origin of the intervals' timestamps, after `HistogramLogReader` of HdrHistogram.
+/// The origin of the intervals' stamps, after `HistogramLogReader` of HdrHistogram.
 #[derive(Debug, Default)]
 struct Times {
-    start: Option<Duration>,
-    base: Option<Duration>,
+    start: Option<Nanos>,
+    base: Option<Nanos>,
+    /// An interval followed the header.
+    is_complete: bool,
 }
 
 impl Times {
+    /// The times of a header. One that follows intervals is that of another log, put behind the
+    /// first.
+    fn header(&mut self) -> &mut Self {
+        if self.is_complete {
+            *self = Self::default();
+        }
+        self
+    }
+
     /// When an interval started and ended, if there is such a time.
-    fn of(&mut self, interval: &IntervalLogHistogram<'_>) -> Option<(SystemTime, SystemTime)> {
-        const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
-        let stamp = interval.start_timestamp();
+    fn of(&mut self, interval: &IntervalLine<'_>) -> Option<(SystemTime, SystemTime)> {
+        const YEAR: Nanos = 365 * 24 * 3600 * 1_000_000_000;
+        self.is_complete = true;
         let base = *self.base.get_or_insert_with(|| match self.start {
             // A stamp that is a year before the start cannot be a date.
-            Some(start) if stamp.saturating_add(YEAR) < start => start,
-            _ => Duration::ZERO,
+            Some(start) if interval.start + YEAR < start => start,
+            _ => 0,
         });
-        let start = SystemTime::UNIX_EPOCH.checked_add(base.checked_add(stamp)?)?;
-        Some((start, start.checked_add(interval.duration())?))
+        let start = base + interval.start;
+        Some((time(start)?, time(start + interval.length)?))
     }
 }
 
-/// Header of a histogram in V2: cookie, length of the counts, and 32 bytes more.
-const V2_HEADER: usize = 40;
-/// The header of a histogram in V2-deflate: cookie, and length of what is compressed.
-const V2_DEFLATE_HEADER: usize = 8;
-/// Cookies, without the four bits that say how wide a count is.
-const V2_COOKIE: u32 = 0x1c84_9303;
-const V2_DEFLATE_COOKIE: u32 = 0x1c84_9304;
-const WIDTH_BITS: u32 = 0xf0;
-/// The counts of the finest histogram that there is take less.
-const MAX_BYTES: u64 = 64 << 20;
-
-fn decode(text: &str) -> Result<Histogram<u64>, Problem> {
-    let binary = BASE64.decode(text).map_err(|error| Problem::Damaged(error.to_string()))?;
-    let plain = match cookie(&binary) {
-        Some(V2_COOKIE) => binary,
-        Some(V2_DEFLATE_COOKIE) => inflate(&binary)?,
-        _ => return Err(Problem::UnknownFormat),
-    };
-    // The decoder takes memory for whatever length it is told.
-    check_length(&plain, V2_HEADER)?;
-    Deserializer::new()
-        .deserialize(&mut plain.as_slice())
-        .map_err(|error| Problem::Damaged(error.to_string()))
-}
-
-/// The four bytes behind the cookie say how many bytes there are behind the header.
-fn check_length(binary: &[u8], header: usize) -> Result<(), Problem> {
-    let length =
-        binary.get(4..).and_then(<[u8]>::first_chunk).map(|bytes| u32::from_be_bytes(*bytes));
-    if length.is_some_and(|length| header + length as usize == binary.len()) {
-        return Ok(());
-    }
-    Err(Problem::Damaged("it is not as long as it says".to_owned()))
-}
-
-fn cookie(binary: &[u8]) -> Option<u32> {
-    let cookie = binary.first_chunk().map(|bytes| u32::from_be_bytes(*bytes))?;
-    Some(cookie & !WIDTH_BITS)
-}
-
-fn inflate(binary: &[u8]) -> Result<Vec<u8>, Problem> {
-    check_length(binary, V2_DEFLATE_HEADER)?;
-    let mut plain = Vec::new();
-    ZlibDecoder::new(&binary[V2_DEFLATE_HEADER..])
-        .take(MAX_BYTES)
-        .read_to_end(&mut plain)
-        .map_err(|error| Problem::Damaged(error.to_string()))?;
-    match cookie(&plain) {
-        Some(V2_COOKIE) => Ok(plain),
-        _ => Err(Problem::UnknownFormat),
-    }
+/// A time that RFC 3339 can write.
+fn time(since_epoch: Nanos) -> Option<SystemTime> {
+    const YEAR_10000: Duration = Duration::from_secs(253_402_300_800);
+    let since_epoch = u64::try_from(since_epoch / 1_000_000_000)
+        .ok()
+        .filter(|_| since_epoch >= 0)
+        .map(|seconds| Duration::new(seconds, (since_epoch % 1_000_000_000) as u32))?;
+    (since_epoch < YEAR_10000).then(|| SystemTime::UNIX_EPOCH + since_epoch)
 }

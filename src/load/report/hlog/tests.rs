@@ -2,6 +2,8 @@
 
 use std::time::{Duration, SystemTime};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use hdrhistogram::Histogram;
 use proptest::prelude::*;
 
@@ -92,35 +94,40 @@ proptest! {
     }
 }
 
-#[test]
-fn seconds_of_two_machines_become_one() {
-    let logs = [
-        log_of("service", 0, &[vec![10], vec![20], vec![30]]),
-        log_of("service", 400, &[vec![11], vec![21]]),
-        log_of("response", 0, &[vec![99]]),
-    ];
+/// The merged intervals of logs: start in milliseconds since the first, tag, length, samples.
+fn merged_intervals(logs: &[Vec<u8>]) -> Vec<(u128, String, u128, u64)> {
+    let logs: Vec<Log> = logs.iter().map(|log| Log::read(log).unwrap()).collect();
+    let first = logs.iter().flat_map(|log| &log.entries).map(|entry| entry.start).min().unwrap();
     let mut shown = Vec::new();
-    let merged = merge(&logs.map(|log| Log::read(&log).unwrap()), &mut |interval| {
-        let started = interval.start.duration_since(EPOCH).unwrap().as_secs() - 1_700_000_000;
-        shown.push((
-            started,
-            interval.tag.unwrap().to_owned(),
-            interval.duration,
-            interval.values.len(),
-        ));
+    merge(&logs, &mut |interval| {
+        let start = interval.start.duration_since(first).unwrap().as_millis();
+        let tag = interval.tag.unwrap_or("").to_owned();
+        shown.push((start, tag, interval.duration.as_millis(), interval.values.len()));
     })
     .unwrap();
-    let expected = [
-        (0, "response", 1000, 1),
-        (0, "service", 1400, 2),
-        (1, "service", 1400, 2),
-        (2, "service", 1000, 1),
-    ]
-    .map(|(started, tag, ms, samples)| {
-        (started, tag.to_owned(), Duration::from_millis(ms), samples)
-    });
-    assert_eq!(shown, expected);
-    assert_eq!(merged.end.duration_since(merged.start).unwrap(), 3 * SECOND);
+    shown
+}
+
+#[test]
+fn intervals_of_the_same_time_become_one() {
+    let logs = [
+        log_of("service", 0, &[vec![10], vec![20], vec![30]]),
+        log_of("service", 0, &[vec![11, 12], vec![21]]),
+        log_of("response", 0, &[vec![99]]),
+    ];
+    let expected =
+        [(0, "response", 1), (0, "service", 3), (1000, "service", 2), (2000, "service", 1)];
+    let expected = expected.map(|(start, tag, samples)| (start, tag.to_owned(), 1000, samples));
+    assert_eq!(merged_intervals(&logs), expected);
+}
+
+#[test]
+fn intervals_that_overlap_by_parts_keep_their_length_and_so_their_rate() {
+    let logs =
+        [log_of("service", 0, &[vec![1; 5], vec![1; 5]]), log_of("service", 900, &[vec![1; 7]])];
+    let expected = [(0, 5), (900, 7), (1000, 5)];
+    let expected = expected.map(|(start, samples)| (start, "service".to_owned(), 1000, samples));
+    assert_eq!(merged_intervals(&logs), expected);
 }
 
 #[test]
@@ -130,26 +137,112 @@ fn what_is_no_log_says_where_and_why() {
     assert_eq!(problem(b"{\n  \"schema\": \"ringback-load/1\"\n}\n"), (1, Problem::NotALog));
     assert_eq!(problem(b""), (0, Problem::NoInterval));
     assert_eq!(problem(b"#[StartTime: 1.000 (seconds)]\n\n"), (2, Problem::NoInterval));
-    assert_eq!(problem(&whole[..whole.len() - 1]), (7, Problem::CutOff));
-    assert_eq!(problem(b"Tag=service,0.000,1.000,0.000,AAAA\n").1, Problem::UnknownFormat);
+    // A line is cut off wherever the file ends within it, and whole without its line feed.
+    let last = whole.len() - whole.iter().rev().skip(1).position(|byte| *byte == b'\n').unwrap();
+    for end in last + 1..whole.len() - 1 {
+        assert_eq!(problem(&whole[..end]), (7, Problem::CutOff), "cut at {end}");
+    }
+    assert_eq!(Log::read(&whole[..whole.len() - 1]).unwrap().entries.len(), 2);
+    assert_eq!(problem(b"Tag=service,0.000,1.000,0.000,AAAAAAAA\n").1, Problem::UnknownFormat);
     assert!(matches!(problem(b"0.000,1.000,0.000,###\n"), (1, Problem::Damaged(_))));
     let damaged = String::from_utf8(whole).unwrap().replacen("HISTFAAAA", "HISTFBBBB", 1);
     assert!(matches!(problem(damaged.as_bytes()), (6, Problem::Damaged(_))), "{damaged}");
 }
 
+/// A histogram in plain V2, of these counts and with these fields of the header.
+fn plain(
+    cookie: u32,
+    offset: u32,
+    (digits, lowest): (u32, u64),
+    ratio: u64,
+    counts: &[u8],
+) -> String {
+    let mut binary = cookie.to_be_bytes().to_vec();
+    for word in [counts.len() as u32, offset, digits] {
+        binary.extend(word.to_be_bytes());
+    }
+    // The highest value is less than what follows: a writer that grew may not have kept it.
+    for long in [lowest, 2 * lowest, ratio] {
+        binary.extend(long.to_be_bytes());
+    }
+    binary.extend(counts);
+    BASE64.encode(binary)
+}
+
+const V2: u32 = 0x1c84_9313;
+const ONE: u64 = 1_f64.to_bits();
+
+/// A line of a second, without a tag or with `Tag=name,`.
+fn line(tag: &str, start: &str, histogram: &str) -> String {
+    format!("{tag}{start},1.000,0.000,{histogram}\n")
+}
+
+/// One sample of 100.
+fn one_of_100(digits: u32, lowest: u64) -> String {
+    plain(V2, 0, (digits, lowest), ONE, &[0xc7, 1, 2])
+}
+
+fn merged(text: &str) -> Merged {
+    merge(&[Log::read(text.as_bytes()).unwrap()], &mut |_| {}).unwrap()
+}
+
 #[test]
-fn what_would_lose_precision_is_refused() {
-    let with = |digits| {
-        let mut values = Histogram::<u64>::new_with_bounds(1, 60_000_000_000, digits).unwrap();
-        values.record(123_456_789).unwrap();
-        let mut writer = Writer::new(Vec::new());
-        let logged = Logged { tag: None, start: EPOCH, duration: SECOND, values: &values };
-        writer.write(&logged).unwrap();
-        Log::read(&writer.into_inner()).unwrap()
+fn offset_and_ratio_mean_nothing_in_whole_numbers() {
+    // As Go writes it, and as JavaScript does.
+    for (offset, ratio) in [(1, ONE), (1, 1), (0, 0)] {
+        let histogram = plain(V2, offset, (3, 1), ratio, &[0xc7, 1, 2, 0xcf, 0x0f, 4]);
+        let total = &merged(&line("", "0.000", &histogram)).totals[&None];
+        assert_eq!((total.len(), total.min(), total.max()), (3, 100, 1101));
+    }
+}
+
+#[test]
+fn values_below_the_unit_are_no_less_than_their_percentiles() {
+    let histogram = plain(V2, 0, (3, 1000), ONE, &[2]);
+    let total = &merged(&line("", "0", &histogram)).totals[&None];
+    assert_eq!((total.min(), total.value_at_quantile(0.5), total.max()), (0, 511, 511));
+}
+
+#[test]
+fn fractions_are_called_what_they_are() {
+    for cookie in [0x0c72_124e, 0x0c72_124f] {
+        let histogram = plain(cookie, 0, (3, 1), ONE, &[]);
+        assert!(histogram.starts_with("DHIST"));
+        let text = line("", "0.000", &histogram);
+        assert_eq!(problem(text.as_bytes()), (1, Problem::DoubleHistogram));
+    }
+}
+
+#[test]
+fn what_would_lose_precision_is_refused_in_the_line_that_differs() {
+    let text = |second: &str, third: &str| {
+        line("", "5.000", &one_of_100(3, 1)) + &line("", second, &one_of_100(3, 1)) + third
     };
-    let Err(error) = merge(&[with(3), with(2)], &mut |_| {}) else { panic!("digits are lost") };
-    assert_eq!(error.log, 1);
-    assert!(error.to_string().contains("cannot be added without loss"), "{error}");
+    let odd = Problem::OtherPrecision { digits: 2, unit: 1, other_digits: 3, other_unit: 1 };
+    for start in ["9.000", "6.000", "1.000"] {
+        let text = text("6.000", &line("", start, &one_of_100(2, 1)));
+        assert_eq!(problem(text.as_bytes()), (3, odd.clone()), "{text}");
+    }
+    let coarse = line("", "1.000", &one_of_100(3, 64));
+    assert!(matches!(problem(text("6.000", &coarse).as_bytes()).1, Problem::OtherPrecision { .. }));
+}
+
+#[test]
+fn what_loses_nothing_may_differ() {
+    let empty = |digits| plain(V2, 0, (digits, 1), ONE, &[]);
+    let none = |text: String| merged(&text).totals[&None].len();
+    // An empty interval, before and after others.
+    assert_eq!(none(line("", "0", &empty(2)) + &line("", "1", &one_of_100(3, 1))), 1);
+    assert_eq!(none(line("", "0", &one_of_100(3, 1)) + &line("", "1", &empty(2))), 1);
+    assert_eq!(none(line("", "0", &empty(2)) + &line("", "0", &one_of_100(3, 1))), 1);
+    // Units that divide values alike.
+    assert_eq!(none(line("", "0", &one_of_100(3, 32)) + &line("", "1", &one_of_100(3, 63))), 2);
+    // Another tag.
+    let tags =
+        merged(&(line("Tag=a,", "0", &one_of_100(3, 1)) + &line("Tag=b,", "0", &one_of_100(2, 1))));
+    assert_eq!(tags.totals.values().map(Histogram::len).collect::<Vec<_>>(), [1, 1]);
+    let (names, sum) = tags.main();
+    assert_eq!((names.len(), sum.len(), sum.max()), (2, 2, 100));
 }
 
 #[test]
@@ -167,18 +260,93 @@ fn ranges_grow_to_the_widest() {
 }
 
 #[test]
-fn timestamps_are_read_as_java_does() {
-    let plain = String::from_utf8(log_of("service", 0, &[vec![10]])).unwrap();
-    let line = plain.lines().last().unwrap().replace("0.000,1.000", "5.000,1.000");
-    let started = |header: &str| {
-        let log = Log::read(format!("{header}{line}\n").as_bytes()).unwrap();
-        log.entries[0].start.duration_since(EPOCH).unwrap().as_secs()
+fn counts_that_are_too_many_are_an_error() {
+    // Nine bytes hold as many as there can be in a count: 2^63 - 1.
+    let most = [0xfe, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff];
+    let twice = plain(V2, 0, (3, 1), ONE, &[most, most].concat());
+    let text = line("", "0", &twice) + &line("", "1", &one_of_100(3, 1));
+    assert_eq!(merged(&text).totals[&None].len(), u64::MAX);
+    let text = text + &line("Tag=b,", "2", &one_of_100(3, 1));
+    assert_eq!(problem(text.as_bytes()), (3, Problem::TooManySamples));
+    let thrice = plain(V2, 0, (3, 1), ONE, &[most, most, most].concat());
+    assert_eq!(problem(line("", "0", &thrice).as_bytes()), (1, Problem::TooManySamples));
+}
+
+#[test]
+fn times_that_cannot_be_written_are_an_error() {
+    let histogram = one_of_100(3, 1);
+    for text in [
+        line("", "1441812279474.000", &histogram),
+        format!("#[StartTime: 1441812279474.000 (s)]\n{}", line("", "1.000", &histogram)),
+        format!("#[BaseTime: 1441812279474.000 (s)]\n{}", line("", "1.000", &histogram)),
+        line("", "253402300799.000", &histogram),
+        line("", "18446744073709551615", &histogram),
+        line("", "-1", &histogram),
+        format!("0,18446744073709551615,0.000,{histogram}\n"),
+    ] {
+        assert_eq!(problem(text.as_bytes()), (text.lines().count(), Problem::ImpossibleTime));
+    }
+    let last = line("", "253402300798.000", &histogram);
+    assert_eq!(merged(&last).totals[&None].len(), 1);
+    let far = line("", "1.000", &histogram) + &last;
+    assert_eq!(problem(far.as_bytes()), (2, Problem::TooLongAfter));
+}
+
+#[test]
+fn gaps_are_known() {
+    let text = |starts: &[&str]| -> String {
+        starts.iter().map(|start| line("", start, &one_of_100(3, 1))).collect()
     };
-    assert_eq!(started(""), 5);
-    assert_eq!(started("#[StartTime: 1700000000.000 (seconds since epoch)]\n"), 1_700_000_005);
-    assert_eq!(started("#[StartTime: 100.000 (seconds since epoch)]\n"), 5);
-    assert_eq!(
-        started("#[StartTime: 1700000000.0 (x)]\n#[BaseTime: 1600000000.0 (x)]\n"),
-        1_600_000_005
-    );
+    // As loggers are late, and between generators that follow each other.
+    for starts in [["5.000", "6.090", "7.000"], ["5.000", "5.500", "6.400"], ["5", "5", "5"]] {
+        assert_eq!(merged(&text(&starts)).gaps, [], "{starts:?}");
+    }
+    let gap = |start_ms, ms| {
+        let [start, duration] = [start_ms, ms].map(Duration::from_millis);
+        Gap { start: EPOCH + start, duration }
+    };
+    let gaps = merged(&text(&["9.000", "5.000", "6.200", "3609.000"])).gaps;
+    assert_eq!(gaps, [gap(6000, 200), gap(7200, 1800), gap(10_000, 3_599_000)]);
+}
+
+/// When the only interval of a log started, in seconds since the epoch.
+fn started(text: &str) -> u64 {
+    let log = Log::read(text.as_bytes()).unwrap();
+    let [entry] = log.entries.as_slice() else { panic!("{text}") };
+    entry.start.duration_since(EPOCH).unwrap().as_secs()
+}
+
+#[test]
+fn timestamps_are_read_as_java_does() {
+    let with = |header: &str| started(&format!("{header}{}", line("", "5.000", "HISTF")));
+    assert_eq!(with(""), 5);
+    assert_eq!(with("#[StartTime: 1700000000.000 (seconds since epoch)]\n"), 1_700_000_005);
+    assert_eq!(with("#[StartTime: 1700000000 (seconds since epoch)]\n"), 1_700_000_005);
+    assert_eq!(with("#[StartTime: 100.000 (seconds since epoch)]\n"), 5);
+    for base in ["BaseTime: 1600000000.0 (x)", "Basetime: 1600000000 (x)"] {
+        let start = "#[StartTime: 1700000000.0 (x)]\n";
+        assert_eq!(with(&format!("{start}#[{base}]\n")), 1_600_000_005);
+        assert_eq!(with(&format!("#[{base}]\n{start}")), 1_600_000_005);
+    }
+}
+
+#[test]
+fn logs_that_were_put_behind_each_other_have_their_own_times() {
+    let log = |start: u64| {
+        format!("\u{feff}#[StartTime: {start}.000 (x)]\r\n\r\n{}", line("", "5.000", "HISTF "))
+    };
+    let text = log(1_700_000_000) + &log(1_800_000_000);
+    let starts: Vec<_> = Log::read(text.as_bytes())
+        .unwrap()
+        .entries
+        .iter()
+        .map(|entry| entry.start.duration_since(EPOCH).unwrap().as_secs())
+        .collect();
+    assert_eq!(starts, [1_700_000_005, 1_800_000_005]);
+}
+
+#[test]
+fn tags_hold_nothing_that_a_terminal_obeys() {
+    let log = Log::read(line("Tag=a\u{1b}[31m\u{9b}b,", "0", "HISTF").as_bytes()).unwrap();
+    assert_eq!(log.entries[0].tag.as_deref(), Some("a\\u{1b}[31m\\u{9b}b"));
 }

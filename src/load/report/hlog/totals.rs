@@ -1,0 +1,138 @@
+//! Sums of histograms, each exact or an error.
+
+use std::collections::BTreeMap;
+
+use hdrhistogram::Histogram;
+
+use super::merge::MergeError;
+use super::read::{Entry, Problem};
+use crate::load::record::watch::Tag;
+
+/// The sum of all histograms of each tag.
+#[derive(Debug, Default)]
+pub struct Totals<'a> {
+    by_tag: BTreeMap<Option<&'a str>, Total<'a>>,
+    /// Of all tags.
+    samples: u64,
+}
+
+#[derive(Debug)]
+struct Total<'a> {
+    sum: Histogram<u64>,
+    /// The first part that is not empty, which decides its precision.
+    first: Part<'a>,
+}
+
+/// An interval of one of the logs.
+#[derive(Debug, Clone, Copy)]
+pub struct Part<'a> {
+    /// Which log it is of, counted from 0.
+    pub log: usize,
+    /// The interval.
+    pub entry: &'a Entry,
+}
+
+impl Part<'_> {
+    /// This part cannot be added.
+    pub(super) fn error(&self, problem: Problem) -> MergeError {
+        MergeError { log: self.log, error: self.entry.error(problem) }
+    }
+
+    fn place(&self) -> (usize, usize) {
+        (self.log, self.entry.line)
+    }
+}
+
+impl<'a> Totals<'a> {
+    /// Decodes the histogram of an interval and adds it to those of its tag; returns it.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be read, or not be added without loss.
+    pub fn add(&mut self, part: Part<'a>) -> Result<Histogram<u64>, MergeError> {
+        let values = part.entry.histogram();
+        let values = values.map_err(|error| MergeError { log: part.log, error })?;
+        let samples = self.samples.checked_add(values.len());
+        self.samples = samples.ok_or_else(|| part.error(Problem::TooManySamples))?;
+        let tag = part.entry.tag.as_deref();
+        let total = self.by_tag.entry(tag).or_insert_with(|| Total { sum: growing(), first: part });
+        total.add(part, &values)?;
+        Ok(values)
+    }
+
+    /// The sum of a tag, if it occurred.
+    pub fn get(&self, tag: Option<&'a str>) -> Option<&Histogram<u64>> {
+        self.by_tag.get(&tag).map(|total| &total.sum)
+    }
+
+    /// The sums by their tags.
+    pub fn into_sums(self) -> BTreeMap<Option<String>, Histogram<u64>> {
+        let owned = |(tag, total): (Option<&str>, Total<'_>)| (tag.map(str::to_owned), total.sum);
+        self.by_tag.into_iter().map(owned).collect()
+    }
+}
+
+impl<'a> Total<'a> {
+    fn add(&mut self, part: Part<'a>, values: &Histogram<u64>) -> Result<(), MergeError> {
+        if self.sum.is_empty() {
+            self.first = part;
+        }
+        let (own, others) = (precision(values), precision(&self.sum));
+        if own == others || values.is_empty() || self.sum.is_empty() {
+            add_any(&mut self.sum, values);
+            return Ok(());
+        }
+        // Parts come in the order of time; what is odd is what comes later in the files.
+        let is_own_later = part.place() > self.first.place();
+        let (odd, (own, others)) =
+            if is_own_later { (part, (own, others)) } else { (self.first, (others, own)) };
+        let ((digits, unit), (other_digits, other_unit)) = (own, others);
+        Err(odd.error(Problem::OtherPrecision { digits, unit, other_digits, other_unit }))
+    }
+}
+
+/// The tags whose samples are the messages of a log, one for each: the response of our own logs, or
+/// the service; of other logs all tags, host stalls excepted.
+pub fn message_tags<'a>(
+    tags: impl Iterator<Item = Option<&'a str>> + Clone,
+) -> Vec<Option<&'a str>> {
+    let named = |tag: Tag| tags.clone().find(|known| *known == Some(tag.name()));
+    if let Some(own) = named(Tag::Response).or_else(|| named(Tag::Service)) {
+        return vec![own];
+    }
+    tags.filter(|tag| *tag != Some(Tag::Hiccup.name())).collect()
+}
+
+/// Without samples.
+pub(super) fn growing() -> Histogram<u64> {
+    let mut histogram = Histogram::new(3).expect("three digits are possible");
+    histogram.auto(true);
+    histogram
+}
+
+/// Adds a histogram to a sum that grows; where their precision differs, the sum has three digits.
+/// An empty one has no precision.
+pub fn add_any(sum: &mut Histogram<u64>, other: &Histogram<u64>) {
+    if sum.is_empty() && !other.is_empty() {
+        sum.clone_from(other);
+        return sum.auto(true);
+    }
+    if other.is_empty() || precision(sum) == precision(other) {
+        return sum.add(other).expect("the sum grows");
+    }
+    let mut rounded = growing();
+    for histogram in [&*sum, other] {
+        for step in histogram.iter_recorded() {
+            // A percentile is the highest value of those that count as one.
+            let value = histogram.highest_equivalent(step.value_iterated_to());
+            rounded.record_n(value, step.count_at_value()).expect("the sum grows");
+        }
+    }
+    *sum = rounded;
+}
+
+/// The properties by which histograms can be added without loss: their significant digits and their
+/// lowest discernible value. The highest does not matter, they grow.
+fn precision(histogram: &Histogram<u64>) -> (u8, u64) {
+    (histogram.sigfig(), histogram.low())
+}
