@@ -128,7 +128,7 @@ fn what_cannot_be_drawn_names_file_cause_and_fix() {
         (&[&notes], &["cannot draw", "notes.txt", "save one with --format json"]),
         (&[&table], &["cannot draw", "run.hgrm", "percentile table", "draw the log (--hlog)"]),
         (&[&comparison], &["cannot draw", "\"ringback-compare/1\"", "it draws ringback-load/1"]),
-        (&[&log], &["cannot draw", "run.hlog", "not a whole log"]),
+        (&[&log], &["cannot draw", "run.hlog", "line 1: its histogram is damaged"]),
         (&[&other], &["cannot draw", "other.json", "\"other/1\"", "ringback-load/1"]),
         (&[&cut], &["cannot draw", "cut.json", "not a whole JSON report", "save it anew"]),
     ];

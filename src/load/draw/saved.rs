@@ -53,7 +53,7 @@ pub enum ReadError {
     )]
     UnknownSchema(String),
     /// It is like a log of histograms.
-    #[error("it is not a whole log of histograms (.hlog), {0}")]
+    #[error(transparent)]
     Log(#[from] LogError),
     /// Nothing was measured.
     #[error("it holds no latencies")]
