@@ -13,7 +13,7 @@ pub fn has_tool(name: &str) -> bool {
     is_there
 }
 
-/// Whether this file, which a package has, is there; as [`has_tool`].
+/// Looks for a file that a package has; as [`has_tool`].
 pub fn has_file(path: &str) -> bool {
     let is_there = std::path::Path::new(path).is_file();
     if !is_there {

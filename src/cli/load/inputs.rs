@@ -51,7 +51,7 @@ fn identity_of(path: &Path) -> Option<Identity> {
     Identity::of(&fs::metadata(path).ok()?)
 }
 
-/// What tells files apart: neither a name nor a link does.
+/// A file whatever its name: neither that nor a link tells files apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Identity {
     device: u64,

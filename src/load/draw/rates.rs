@@ -31,8 +31,8 @@ impl Rates {
         self.active.push(Active { span, messages_per_s });
     }
 
-    /// Returns whether an interval may be what is left after the end of load: it follows one that is
-    /// five times as long. Its length is when the last reply came, so that it has no rate.
+    /// Returns whether an interval may be what is left after the end of load: it follows one that
+    /// is five times as long. Its length is when the last reply came, so that it has no rate.
     pub(super) fn may_be_left(&self, span: &Span) -> bool {
         const TIMES_SHORTER: u64 = 5;
         /// Logs round times to a millisecond, the start and the length each.

@@ -16,7 +16,7 @@ impl Span {
         self.end_ns.saturating_sub(self.start_ns)
     }
 
-    /// What starts so much before its end, or after it, follows it.
+    /// A span that starts so much before its end, or after it, follows it.
     pub(super) fn slack_ns(&self) -> u64 {
         self.length_ns() / u64::from(SLACK_SHARE)
     }
@@ -49,7 +49,7 @@ impl Span {
 pub(super) trait Stretch: Copy {
     fn span(&self) -> Span;
 
-    /// What holds for both together.
+    /// The one that holds for both together.
     fn joined(&self, later: &Self) -> Self;
 }
 

@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::hlog;
 
-/// What a file is.
+/// The kind of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Form {
     /// A log of histograms, maybe without any or damaged.
@@ -13,9 +13,9 @@ pub enum Form {
     Json,
     /// A percentile table of HdrHistogram.
     PercentileTable,
-    /// The same as comma-separated values.
+    /// A percentile table as comma-separated values.
     PercentileCsv,
-    /// What wrk or wrk2 prints.
+    /// The output of wrk or wrk2.
     Wrk,
     /// Our report for people.
     Text,
