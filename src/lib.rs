@@ -59,6 +59,10 @@
 //!
 //! No byte of a raw message or of a frame that arrives whole is copied by us while its peer reads.
 //!
+//! # To measure
+//!
+//! [`guide::measuring`] says what the verdicts promise, and each cause of an invalid measurement.
+//!
 //! # To build another service on this
 //!
 //! Implement [`protocol::Protocol`] and start a [`server::Server`] of it: everything below and above
@@ -90,6 +94,7 @@ pub mod doctor;
 #[cfg(feature = "server")]
 mod driver;
 #[cfg(feature = "server")]
+pub mod guide;
 mod lifecycle;
 #[cfg(feature = "load")]
 pub mod load;
