@@ -93,8 +93,8 @@ pub mod cpus;
 pub mod doctor;
 #[cfg(feature = "server")]
 mod driver;
-#[cfg(feature = "server")]
 pub mod guide;
+#[cfg(feature = "server")]
 mod lifecycle;
 #[cfg(feature = "load")]
 pub mod load;
