@@ -34,8 +34,8 @@
 //! - [`load`] is the instrument. It shares the protocol core and nothing else with the server: an
 //!   instrument must not share the bugs of what it measures. (Of `sys` it uses what its own sockets
 //!   and the processes that it starts need and no safe wrapper has.)
-//! - `cgroup`, [`cpus`] and `sockets` are facts about the host, read from the kernel's files; every
-//!   layer may ask them.
+//! - [`address`], `cgroup`, [`cpus`] and `sockets` are facts about the host, as the kernel shows
+//!   them; every layer may ask them.
 //! - [`cli`] turns words into configurations and carries them out, for both programs. It is above
 //!   everything else, and the only place that knows both server and instrument: the server that
 //!   `ringback-load` embeds is started there. Signals are its business too.
@@ -59,6 +59,10 @@
 //!
 //! No byte of a raw message or of a frame that arrives whole is copied by us while its peer reads.
 //!
+//! # To measure
+//!
+//! [`guide::measuring`] says what the verdicts promise, and each cause of an invalid measurement.
+//!
 //! # To build another service on this
 //!
 //! Implement [`protocol::Protocol`] and start a [`server::Server`] of it: everything below and above
@@ -81,6 +85,7 @@ compile_error!(
      build for a 64-bit one, such as x86_64-unknown-linux-gnu or aarch64-unknown-linux-gnu"
 );
 
+pub mod address;
 mod cgroup;
 pub mod cli;
 pub mod cpus;
@@ -88,6 +93,7 @@ pub mod cpus;
 pub mod doctor;
 #[cfg(feature = "server")]
 mod driver;
+pub mod guide;
 #[cfg(feature = "server")]
 mod lifecycle;
 #[cfg(feature = "load")]

@@ -110,6 +110,8 @@ fn wrong_options_are_usage_errors() {
         (&["serve", "--workers", "0"], "--workers"),
         (&["serve", "127.0.0.1:7", "127.0.0.1:7"], "overlap"),
         (&["serve", "[fe80::1%2]:7", "[fe80::1%2]:7"], "overlap"),
+        (&["serve", "[fe80::1%lo]:7", "fe80::1%1:7"], "[fe80::1%lo]:7 and [fe80::1%lo]:7 overlap"),
+        (&["serve", "[fe80::1%no-such]:7"], "no interface is called \"no-such\"; name one of"),
         (&["serve", "[::ffff:127.0.0.1]:0"], "write it as 127.0.0.1"),
         (&["serve", "224.0.0.1:7"], "224.0.0.1 is a multicast or broadcast address"),
         (&["serve", "255.255.255.255:7"], "255.255.255.255 is a multicast or broadcast address"),

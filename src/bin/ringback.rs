@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
+use ringback::address::format_socket_address;
 use ringback::cli;
 use ringback::cli::doctor::Doctor;
 use ringback::cli::requests::EndRequests;
@@ -92,7 +93,7 @@ fn serve_in(
     server.notices().iter().for_each(say);
     say(server.description());
     for address in server.local_addresses() {
-        say(format_args!("listening on {address}"));
+        say(format_args!("listening on {}", format_socket_address(*address)));
     }
     requests.end(server.shutdown());
     match server.wait() {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::doctor::Doctor;
+use crate::address::{AddressError, parse_socket_address};
 use crate::cpus::{self, CpusError};
 use crate::protocol::{self, Framed, MAX_FRAME_CEILING};
 use crate::server::{Choice, Config, DriverKind, default_cpus, workers_on};
@@ -42,7 +43,8 @@ Units: sizes KiB, MiB, GiB; durations ns, us, ms, s, m, h.
 Signals: the first SIGTERM, SIGINT or SIGHUP drains, the second stops at once.
 Exit codes: 0 clean, 1 drained with losses, 64 usage, 69 unavailable, 70 internal.")]
 pub struct Serve {
-    /// Addresses to listen on, IPv4 or IPv6 in brackets, each with a port; port 0 takes a free one
+    /// Addresses to listen on, IPv4 or IPv6 in brackets, each with a port; port 0 takes a free one. A
+    /// link-local one names its interface: [fe80::1%eth0]:7
     #[arg(value_name = "ADDR", default_value = Config::DEFAULT_ADDRESS, value_parser = parse_address)]
     addresses: Vec<SocketAddr>,
 
@@ -202,10 +204,12 @@ impl Serve {
 }
 
 fn parse_address(text: &str) -> Result<SocketAddr, String> {
-    text.parse().map_err(|_| {
-        "it is not IP:PORT with a port up to 65535: write it as 127.0.0.1:65432 or [::1]:65432; \
-         names are not looked up"
-            .to_owned()
+    parse_socket_address(text).map_err(|error| match error {
+        AddressError::Malformed => "it is not IP:PORT with a port up to 65535: write it as \
+                                    127.0.0.1:65432, [::1]:65432 or [fe80::1%eth0]:65432; names \
+                                    are not looked up"
+            .to_owned(),
+        AddressError::UnknownInterface { .. } => error.to_string(),
     })
 }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::keepalive::MAX_KEEPALIVE;
 use super::{limits, placement};
+use crate::address::format_socket_address;
 use crate::cgroup::MemoryLimit;
 use crate::cpus::{self, CpusError, PinningRefusal};
 use crate::driver::{Choice, DriverKind, Settings};
@@ -70,7 +71,11 @@ pub enum ConfigError {
     #[error(transparent)]
     Cpu(#[from] CpusError),
     /// Two addresses take the same port of the same interface.
-    #[error("{0} and {1} overlap: leave one of them out")]
+    #[error(
+        "{} and {} overlap: leave one of them out",
+        format_socket_address(*.0),
+        format_socket_address(*.1),
+    )]
     Overlap(SocketAddr, SocketAddr),
     /// An IPv4 address in the clothes of an IPv6 one.
     #[error("[{0}] is an IPv4 address: write it as {1}")]

@@ -11,6 +11,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use super::keepalive::Keepalive;
 use super::refusal::explain_listen;
 use super::{Notice, StartError};
+use crate::address::format_socket_address;
 use crate::driver::BACKLOG;
 use crate::sys::sockopt;
 
@@ -97,7 +98,8 @@ fn listen_in_group(
         && let Err(error) = sockopt::distribute_over_first(group[0].as_fd(), workers as u32)
     {
         notices.push(Notice::Warning(format!(
-            "other processes of this user can take connections to {address}: {error}"
+            "other processes of this user can take connections to {}: {error}",
+            format_socket_address(address),
         )));
     }
     Ok(group)

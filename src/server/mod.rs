@@ -39,6 +39,8 @@ pub use placement::{default_cpus, workers_on};
 pub use start::Notice;
 use worker::Workers;
 
+use crate::address::format_socket_address;
+
 pub use crate::driver::{Choice, DriverKind};
 pub use crate::sys::RingSize;
 pub use config::{Config, ConfigError, MemoryBound};
@@ -50,7 +52,7 @@ pub enum StartError {
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// An address could not be listened on.
-    #[error("cannot listen on {address}: {reason}")]
+    #[error("cannot listen on {}: {reason}", format_socket_address(*.address))]
     Listen {
         /// The address as asked for.
         address: SocketAddr,

@@ -3,6 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 
+use crate::address::{Address, interfaces};
 use crate::sockets::{PortUse, use_of_port};
 use crate::sys;
 
@@ -20,13 +21,8 @@ pub(super) fn explain(error: &io::Error) -> String {
 
 /// The same of an address that cannot be listened on.
 pub(super) fn explain_listen(error: &io::Error, address: SocketAddr, shares_port: bool) -> String {
-    if lacks_interface(error, address) {
-        let port = address.port();
-        return format!(
-            "{error}: a link-local address needs the index of its interface (`ip link`): write \
-             [{}%INDEX]:{port}",
-            address.ip()
-        );
+    if let Some(hint) = explain_interface(error, address) {
+        return format!("{error}: {hint}");
     }
     if error.kind() != io::ErrorKind::AddrInUse {
         return explain(error);
@@ -36,12 +32,18 @@ pub(super) fn explain_listen(error: &io::Error, address: SocketAddr, shares_port
     format!("{error}: {hint}")
 }
 
-/// Every interface has a link-local address of its own, so the address alone names none
-/// (`ipv6(7)`, `sin6_scope_id`).
-fn lacks_interface(error: &io::Error, address: SocketAddr) -> bool {
-    error.kind() == io::ErrorKind::InvalidInput
-        && matches!(address, SocketAddr::V6(v6)
-            if v6.ip().is_unicast_link_local() && v6.scope_id() == 0)
+/// The interface is missing, in the address or on this host.
+fn explain_interface(error: &io::Error, address: SocketAddr) -> Option<String> {
+    match error.raw_os_error()? {
+        libc::EINVAL if Address::from(address).lacks_zone() => Some(format!(
+            "a link-local address needs its interface: write [{}%NAME]:{}; {}",
+            address.ip(),
+            address.port(),
+            interfaces(),
+        )),
+        libc::ENODEV => Some(format!("no interface has that number; {}", interfaces())),
+        _ => None,
+    }
 }
 
 fn explain_use(found: Option<&PortUse>, port: u16, shares_port: bool, own_uid: u32) -> String {
@@ -87,13 +89,16 @@ mod tests {
 
     #[test]
     fn a_link_local_address_without_its_interface_is_told_how_to_name_it() {
-        let explain = |address: &str| {
+        let explain = |errno, address: &str| {
             let address = address.parse().expect("an address");
-            explain_listen(&io::Error::from_raw_os_error(libc::EINVAL), address, false)
+            explain_listen(&io::Error::from_raw_os_error(errno), address, false)
         };
-        assert!(explain("[fe80::1]:7").ends_with("write [fe80::1%INDEX]:7"));
-        assert!(!explain("[fe80::1%2]:7").contains("INDEX"));
-        assert!(!explain("[::1]:7").contains("INDEX"));
+        let text = explain(libc::EINVAL, "[fe80::1]:7");
+        assert!(text.contains("write [fe80::1%NAME]:7; name one of this host's: "), "{text}");
+        assert!(!explain(libc::EINVAL, "[fe80::1%2]:7").contains("NAME"));
+        assert!(!explain(libc::EINVAL, "[::1]:7").contains("NAME"));
+        let text = explain(libc::ENODEV, "[fe80::1%99]:7");
+        assert!(text.contains("no interface has that number; name one"), "{text}");
     }
 
     #[test]

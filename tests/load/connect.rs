@@ -6,6 +6,7 @@ use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use ringback::address::Address;
 use ringback::load::{Config, Target, report, run};
 
 use crate::support::{assert_all_came_back, echo, measure, serve, short};
@@ -23,7 +24,11 @@ fn connections_are_dealt_over_the_sources() {
         echo(socket);
     });
     let sources: Vec<IpAddr> = (2..5).map(|last| IpAddr::from([127, 0, 0, last])).collect();
-    let config = Config { sources: sources.clone(), connections: 7, ..short(address) };
+    let config = Config {
+        sources: sources.iter().map(|ip| Address::from(*ip)).collect(),
+        connections: 7,
+        ..short(address)
+    };
     let report = measure(&config);
     assert_all_came_back(&report);
     let expected = sources.iter().copied().zip([3, 2, 2]).collect::<BTreeMap<_, _>>();

@@ -1,6 +1,5 @@
 //! The options of a measurement, the same for every command that measures.
 
-use std::net::IpAddr;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -11,6 +10,7 @@ use super::super::placement::{Placement, ServerPlace};
 use super::bounds::{check_times, within};
 use super::error::LoadError;
 use super::target;
+use crate::address::Address;
 use crate::cpus::{self, CpusError, PinningRefusal};
 use crate::load::{
     self, Arrival, Assertion, Config, Interrupt, Load, Server, Sizes, Target, allow_descriptors,
@@ -134,7 +134,7 @@ pub(super) fn parse_cpus(text: &str) -> Result<CpuList, CpusError> {
 
 /// One value to clap, of addresses.
 #[derive(Debug, Clone)]
-struct AddressList(Vec<IpAddr>);
+struct AddressList(Vec<Address>);
 
 fn parse_sources(text: &str) -> Result<AddressList, AddressesError> {
     parse_addresses(text).map(AddressList)
@@ -213,7 +213,7 @@ impl Measuring {
         Ok((config, place.server))
     }
 
-    fn sources(&self, target: &Target) -> Result<Vec<IpAddr>, LoadError> {
+    fn sources(&self, target: &Target) -> Result<Vec<Address>, LoadError> {
         let Some(AddressList(sources)) = &self.source else { return Ok(Vec::new()) };
         check_sources(sources, &target.addresses)
             .map_err(|error| LoadError::Usage(format!("--source: {error}")))?;

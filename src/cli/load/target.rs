@@ -6,6 +6,7 @@ use clap::CommandFactory;
 
 use super::Cli;
 use super::error::LoadError;
+use crate::address::parse_socket_address;
 use crate::load::Target;
 
 /// The placeholder of the target until the embedded server has its port.
@@ -20,6 +21,12 @@ pub(super) fn resolve(target: &str) -> Result<Target, LoadError> {
     });
     if !is_plausible {
         return Err(LoadError::Usage(not_a_target(target)));
+    }
+    if target.contains('%') {
+        // The resolver takes no interface in brackets.
+        let address = parse_socket_address(target)
+            .map_err(|error| LoadError::Usage(format!("TARGET {target:?}: {error}")))?;
+        return Ok(Target { name: target.to_owned(), addresses: vec![address] });
     }
     let addresses = target
         .to_socket_addrs()

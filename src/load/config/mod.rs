@@ -4,12 +4,13 @@ pub(crate) mod assertion;
 pub(crate) mod quantile;
 pub(crate) mod sizes;
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::address::{Address, format_socket_address};
 use crate::load::config::assertion::Assertion;
 use crate::load::config::sizes::Sizes;
 use crate::load::interrupt::Interrupt;
@@ -36,7 +37,7 @@ pub struct Config {
     pub reconnect: Option<u64>,
     /// Addresses of this host that connections come from in turn, those of the target's family;
     /// the kernel chooses if there are none.
-    pub sources: Vec<IpAddr>,
+    pub sources: Vec<Address>,
     /// Bytes of a message's payload.
     pub sizes: Sizes,
     /// Length of the measured window.
@@ -118,7 +119,7 @@ pub struct Target {
 impl Target {
     /// The server at this address.
     pub fn at(address: SocketAddr) -> Self {
-        Self { name: address.to_string(), addresses: vec![address] }
+        Self { name: format_socket_address(address), addresses: vec![address] }
     }
 }
 

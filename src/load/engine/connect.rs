@@ -1,7 +1,7 @@
 //! Makes the run's connections before the clock starts, many at a time.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -9,6 +9,7 @@ use rustix::io::Errno;
 use socket2::Socket;
 
 use super::dial::{Dialer, finish, is_unanswered};
+use crate::address::Address;
 use crate::load::config::Config;
 use crate::load::interrupt::Interrupt;
 use crate::load::record::failure::{Failure, Failures, HANDSHAKE_LIMIT_S};
@@ -200,7 +201,7 @@ impl Attempt {
 /// The first connection, and how long its handshake took.
 pub(super) fn connect_first(
     addresses: &[SocketAddr],
-    sources: &[IpAddr],
+    sources: &[Address],
     interrupt: &Interrupt,
 ) -> io::Result<(Dialer, TcpStream, Duration)> {
     let mut last_error = io::Error::new(io::ErrorKind::NotFound, "the name has no address");

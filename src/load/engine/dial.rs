@@ -7,6 +7,7 @@ use std::os::fd::AsFd;
 use rustix::io::Errno;
 use socket2::{Domain, Protocol, Socket, Type};
 
+use crate::address::{Address, interfaces};
 use crate::load::record::failure::Failure;
 use crate::sys::sockopt::bind_address_without_port;
 
@@ -15,17 +16,17 @@ use crate::sys::sockopt::bind_address_without_port;
 pub(crate) struct Dialer {
     target: SocketAddr,
     /// Of the target's family; the kernel chooses where there are none.
-    sources: Vec<IpAddr>,
+    sources: Vec<Address>,
 }
 
 /// Why connections cannot come from an address.
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
     /// It is not an address of this host.
-    #[error("cannot connect from {source_address}: {error}; use addresses of this host (ip addr)")]
+    #[error("cannot connect from {source_address}: {error}; {}", remedy(*.source_address))]
     NotOurs {
         /// The address.
-        source_address: IpAddr,
+        source_address: Address,
         /// The kernel's error.
         error: io::Error,
     },
@@ -36,10 +37,21 @@ pub enum SourceError {
     )]
     OtherFamily {
         /// The address.
-        source_address: IpAddr,
+        source_address: Address,
         /// An address of the target.
         target: IpAddr,
     },
+}
+
+/// A link-local address needs its interface; any other is not this host's.
+fn remedy(source_address: Address) -> String {
+    if source_address.lacks_zone() {
+        return format!(
+            "a link-local address needs its interface: write {source_address}%NAME; {}",
+            interfaces()
+        );
+    }
+    "use addresses of this host (ip addr)".to_owned()
 }
 
 /// Sees to it that connections to these addresses can come from those.
@@ -47,15 +59,15 @@ pub enum SourceError {
 /// # Errors
 ///
 /// Names the first source that is not this host's, or that no target shares its family with.
-pub fn check_sources(sources: &[IpAddr], targets: &[SocketAddr]) -> Result<(), SourceError> {
+pub fn check_sources(sources: &[Address], targets: &[SocketAddr]) -> Result<(), SourceError> {
     for &source_address in sources {
-        let is_of_family = |target: &SocketAddr| target.is_ipv4() == source_address.is_ipv4();
+        let is_of_family = |target: &SocketAddr| target.is_ipv4() == source_address.ip().is_ipv4();
         if let Some(target) = targets.first()
             && !targets.iter().any(is_of_family)
         {
             return Err(SourceError::OtherFamily { source_address, target: target.ip() });
         }
-        open(source_address)
+        open(source_address.ip())
             .and_then(|socket| bind_to(&socket, source_address))
             .map_err(|error| SourceError::NotOurs { source_address, error })?;
     }
@@ -65,9 +77,9 @@ pub fn check_sources(sources: &[IpAddr], targets: &[SocketAddr]) -> Result<(), S
 impl Dialer {
     /// A dialer to this target from those of the sources that are of its family. `None` where
     /// there are sources and none is.
-    pub(crate) fn new(target: SocketAddr, sources: &[IpAddr]) -> Option<Self> {
-        let is_of_family = |source: &IpAddr| source.is_ipv4() == target.is_ipv4();
-        let suiting: Vec<IpAddr> = sources.iter().copied().filter(is_of_family).collect();
+    pub(crate) fn new(target: SocketAddr, sources: &[Address]) -> Option<Self> {
+        let is_of_family = |source: &Address| source.ip().is_ipv4() == target.is_ipv4();
+        let suiting: Vec<Address> = sources.iter().copied().filter(is_of_family).collect();
         (sources.is_empty() || !suiting.is_empty()).then_some(Self { target, sources: suiting })
     }
 
@@ -125,9 +137,9 @@ fn open(family: IpAddr) -> io::Result<Socket> {
 
 /// The port is chosen when the connection is made, so that it need be unique only together with
 /// the target: many addresses have many times 28,232 ports.
-fn bind_to(socket: &Socket, source: IpAddr) -> io::Result<()> {
+fn bind_to(socket: &Socket, source: Address) -> io::Result<()> {
     bind_address_without_port(socket.as_fd())?;
-    socket.bind(&SocketAddr::new(source, 0).into())
+    socket.bind(&source.with_port(0).into())
 }
 
 #[cfg(test)]
@@ -140,14 +152,21 @@ mod tests {
         text.parse().unwrap()
     }
 
+    fn source(text: &str) -> Address {
+        text.parse().unwrap()
+    }
+
     #[test]
     fn sources_are_checked_before_anything_is_sent() {
         let targets = ["127.0.0.1:1".parse().unwrap()];
-        assert!(check_sources(&[ip("127.0.0.2"), ip("127.9.9.9")], &targets).is_ok());
-        let error = check_sources(&[ip("127.0.0.2"), ip("192.0.2.1")], &targets).unwrap_err();
+        assert!(check_sources(&[source("127.0.0.2"), source("127.9.9.9")], &targets).is_ok());
+        let error =
+            check_sources(&[source("127.0.0.2"), source("192.0.2.1")], &targets).unwrap_err();
         assert!(error.to_string().starts_with("cannot connect from 192.0.2.1: "), "{error}");
-        let error = check_sources(&[ip("::1")], &targets).unwrap_err();
+        let error = check_sources(&[source("::1")], &targets).unwrap_err();
         assert!(error.to_string().contains("use addresses of the target's family"), "{error}");
+        let error = check_sources(&[source("fe80::1")], &[]).unwrap_err();
+        assert!(error.to_string().contains("write fe80::1%NAME; name one of"), "{error}");
     }
 
     #[test]
@@ -157,7 +176,7 @@ mod tests {
             ("[::1]:0", ["127.0.0.2", "::1", "127.0.0.3"]),
         ] {
             let Ok(listener) = TcpListener::bind(listen) else { continue };
-            let dialer = Dialer::new(listener.local_addr().unwrap(), &sources.map(ip)).unwrap();
+            let dialer = Dialer::new(listener.local_addr().unwrap(), &sources.map(source)).unwrap();
             for number in 0..4 {
                 let socket = dialer.begin(number).unwrap();
                 let (_, peer) = listener.accept().unwrap();
@@ -169,7 +188,7 @@ mod tests {
                 assert_eq!(peer.ip(), ip(expected));
             }
         }
-        assert!(Dialer::new("127.0.0.1:1".parse().unwrap(), &[ip("::1")]).is_none());
+        assert!(Dialer::new("127.0.0.1:1".parse().unwrap(), &[source("::1")]).is_none());
     }
 
     #[test]

@@ -53,7 +53,7 @@ impl fmt::Display for Failure {
             Errno::MFILE => ": raise the limit of open files (ulimit -n)",
             Errno::INVAL => {
                 ": a --source on loopback reaches this host only, and a link-local target needs \
-                 the index of its interface (`ip link`), as in [fe80::1%2]:7"
+                 its interface (`ip link`), as in [fe80::1%eth0]:7"
             }
             _ => "",
         })

@@ -1,7 +1,7 @@
 //! The server as it is seen beside its replies: its threads and their CPUs, where it is on this
 //! host and ours to look at.
 
-use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::net::{SocketAddr, UdpSocket};
 
 use rustix::process::Pid;
 
@@ -31,7 +31,7 @@ pub(crate) enum Hidden {
 
 /// CPUs of the processes that listen at a target of this host; none where they cannot be seen.
 pub fn server_cpus(target: &Target) -> Vec<usize> {
-    let local = target.addresses.iter().filter(|address| is_of_this_host(address.ip()));
+    let local = target.addresses.iter().filter(|address| is_of_this_host(**address));
     local
         .filter_map(|address| ServerThreads::listening_on(*address))
         .map(|threads| threads.cpus())
@@ -51,7 +51,7 @@ impl ServerView {
             Server::Embedded { thread_ids, .. } => {
                 Ok(ServerThreads::Embedded(OwnThreads(thread_ids.clone())))
             }
-            Server::External if !is_of_this_host(target.ip()) => Err(Hidden::OtherHost),
+            Server::External if !is_of_this_host(target) => Err(Hidden::OtherHost),
             Server::External => ServerThreads::listening_on(target).ok_or_else(|| {
                 let is_own = Listeners::at(target).are_held_by(std::process::id());
                 if is_own { Hidden::ThisProcess } else { Hidden::OtherUser }
@@ -77,8 +77,9 @@ impl ServerView {
 }
 
 /// Returns whether this is an address of ours: no other can be bound.
-fn is_of_this_host(address: IpAddr) -> bool {
-    address.is_loopback() || UdpSocket::bind((address, 0)).is_ok()
+fn is_of_this_host(mut address: SocketAddr) -> bool {
+    address.set_port(0);
+    address.ip().is_loopback() || UdpSocket::bind(address).is_ok()
 }
 
 #[cfg(test)]

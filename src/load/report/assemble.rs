@@ -8,6 +8,7 @@ use super::document::{
     Verdict,
 };
 use super::usage::Usage;
+use crate::address::format_socket_address;
 use crate::cgroup::CpuQuota;
 use crate::load::clock::nanos;
 use crate::load::config::assertion::Assertion;
@@ -65,7 +66,7 @@ impl Report {
             schema: SCHEMA.to_owned(),
             target: Target {
                 name: config.target.name.clone(),
-                address: address.to_string(),
+                address: format_socket_address(address),
                 embedded: matches!(config.server, Server::Embedded { .. }),
             },
             config: Settings::from(config),

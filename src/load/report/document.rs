@@ -1,7 +1,6 @@
 //! The report of a run: measured, written as text, JSON and picture, and read back.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
@@ -120,7 +119,7 @@ pub struct Settings {
     /// Messages that a connection carried before it was replaced; null where none is.
     pub reconnect: Option<u64>,
     /// Addresses that connections were made from; none where the kernel chose.
-    pub sources: Vec<IpAddr>,
+    pub sources: Vec<String>,
     /// Bytes of a message; null where there are several sizes.
     pub size_bytes: Option<usize>,
     /// The sizes of messages as on the command line.
@@ -163,7 +162,7 @@ impl From<&config::Config> for Settings {
             connections: config.connections,
             ramp_up_ns: nanos(config.ramp_up),
             reconnect: config.reconnect,
-            sources: config.sources.clone(),
+            sources: config.sources.iter().map(ToString::to_string).collect(),
             size_bytes: config.sizes.only(),
             sizes: config.sizes.to_string(),
             duration_ns: nanos(config.duration),
