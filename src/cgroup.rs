@@ -39,7 +39,7 @@ impl CpuQuota {
         usize::try_from(self.time_us.div_ceil(self.period_us)).unwrap_or(usize::MAX).max(1)
     }
 
-    /// Whether so many CPUs can work all the time.
+    /// Returns whether so many CPUs can work all the time.
     pub(crate) fn keeps_busy(&self, cpus: usize) -> bool {
         u128::from(self.time_us) >= u128::from(self.period_us) * cpus as u128
     }

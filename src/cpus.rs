@@ -113,7 +113,7 @@ pub(crate) fn mask() -> Result<Vec<usize>, Errno> {
     affinity(None)
 }
 
-/// The same of another thread.
+/// As [`mask`], of another thread.
 pub(crate) fn mask_of(thread: Pid) -> Result<Vec<usize>, Errno> {
     affinity(Some(thread))
 }
@@ -165,7 +165,7 @@ pub(crate) fn pin(cpu: usize) -> Result<(), Errno> {
 pub(crate) struct PinningRefusal(Errno);
 
 impl PinningRefusal {
-    /// What mends it.
+    /// Remedy of a refused pin.
     pub(crate) const FIX: &str = "allow the system call sched_setaffinity (in a systemd unit \
         SystemCallFilter=~@resources forbids it: write SystemCallFilter=sched_setaffinity below it)";
 

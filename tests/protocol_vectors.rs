@@ -26,7 +26,7 @@ struct Conversation {
     connection: FramedConnection,
     now: Instant,
     received: Vec<u8>,
-    /// What the server sent and no step has expected yet.
+    /// Bytes that the server sent and no step has expected yet.
     sent: Vec<u8>,
     closed: bool,
 }

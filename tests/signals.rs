@@ -14,7 +14,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use support::{PATIENCE, Program, connect, exchange, tools};
 
 const ENDING: [Signal; 3] = [Signal::HUP, Signal::INT, Signal::TERM];
-/// The same signal sooner is the same request.
+/// A repetition of a signal within this time is one request.
 const REPEAT_INTERVAL: Duration = Duration::from_millis(100);
 
 /// `ringback`, started by a shell that does this first.

@@ -19,7 +19,7 @@ pub(super) enum RatesError {
     NotARate {
         /// Where it should be.
         text: String,
-        /// What is wrong with it.
+        /// The fault in it.
         source: UnitError,
     },
     /// A rate of nothing, or of more than anybody sends.

@@ -16,12 +16,12 @@ use crate::units::{parse_count, parse_duration, parse_size};
 #[derive(Debug, Parser)]
 #[command(name = "ringback", version, about, arg_required_else_help = true)]
 pub struct Cli {
-    /// What to do.
+    /// The subcommand.
     #[command(subcommand)]
     pub command: Command,
 }
 
-/// What `ringback` can do.
+/// Subcommands of `ringback`.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Echo what peers send until SIGTERM, SIGINT or SIGHUP
@@ -46,7 +46,7 @@ pub struct Serve {
     #[arg(value_name = "ADDR", default_value = Config::DEFAULT_ADDRESS, value_parser = parse_address)]
     addresses: Vec<SocketAddr>,
 
-    /// What a connection speaks
+    /// Protocol of the connections
     #[arg(long, value_enum, default_value_t = Protocol::Raw)]
     pub protocol: Protocol,
 

@@ -55,7 +55,7 @@ impl Unknown {
         Self { path: path_of_sysctl(sysctl).into(), reason }
     }
 
-    /// What could not be learned is not taken for good.
+    /// A warning: a value that could not be read is not assumed to be good.
     pub(super) fn check(&self, name: &'static str) -> Check {
         let path = self.path.display();
         Check::warn(

@@ -22,7 +22,7 @@ pub(super) struct Listeners<W> {
 
 struct Listener<W> {
     watched: W,
-    /// Whether somebody may wait to be accepted: until it was tried, nobody knows.
+    /// True if a connection may wait to be accepted: until it was tried, nobody knows.
     may_accept: bool,
 }
 
@@ -43,7 +43,7 @@ impl HasListener for Watched<TcpListener> {
     }
 }
 
-/// What a driver does with a socket that was accepted.
+/// Takes over a socket that was accepted.
 type Adopt<'a, P, L, T> = &'a mut dyn FnMut(&mut Connections<P, L, T>, OwnedFd);
 
 impl<W: HasListener> Listeners<W> {
@@ -53,7 +53,7 @@ impl<W: HasListener> Listeners<W> {
         Self { places: watched.into_iter().map(listener).collect(), flags }
     }
 
-    /// Whether [`follow`](Self::follow) has something to do that nobody will announce.
+    /// Returns whether [`follow`](Self::follow) has something to do that nobody will announce.
     pub(super) fn has_more(&self, accepting: &Accepting) -> bool {
         let mut open = self.places.iter().flatten();
         match accepting.reception() {

@@ -1,4 +1,4 @@
-//! Whether a worker polls for a while before it sleeps.
+//! Decides whether a worker polls for a while before it sleeps.
 //!
 //! Being woken takes a virtual machine some 20 µs, so a server that finds the next message by
 //! polling answers sooner. Polling pays only where messages come in time: the spinner learns from
@@ -16,8 +16,8 @@ pub(super) struct Spinner {
     slept: u32,
 }
 
-/// What a wait in which something came is worth, where one in which nothing came costs 1: polling
-/// goes on while it finds something in every fifth wait.
+/// Worth of a wait in which something came is worth, where one in which nothing came costs 1:
+/// polling goes on while it finds something in every fifth wait.
 const HIT: u32 = 4;
 /// So many misses in a row end polling, however well it paid before: with a limit of 50 µs, 2 ms.
 const MOST_CREDIT: u32 = 40;

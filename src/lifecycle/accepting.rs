@@ -11,7 +11,7 @@ pub(crate) struct Accepting {
     is_finished: bool,
 }
 
-/// What a listener is to do.
+/// Mode of a listener.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Reception {
     /// Accept whoever comes.
@@ -40,7 +40,7 @@ struct Closing {
 const PAUSE: Duration = Duration::from_millis(100);
 
 impl Accepting {
-    /// What every listener that is not closed yet is to do now.
+    /// The mode of every listener that is not closed yet.
     pub(crate) fn reception(&self) -> Reception {
         let is_paused = self.paused_until.is_some();
         match self.closing {
@@ -94,12 +94,12 @@ impl Accepting {
         self.is_finished = true;
     }
 
-    /// Whether every listener is closed.
+    /// Returns whether every listener is closed.
     pub(crate) fn is_finished(&self) -> bool {
         self.is_finished
     }
 
-    /// Whether new handshakes are to be held off from now on: said once.
+    /// Returns whether new handshakes are to be held off from now on: true once.
     pub(crate) fn take_hold_off(&mut self) -> bool {
         let Some(closing) = &mut self.closing else { return false };
         !std::mem::replace(&mut closing.is_held_off, true)

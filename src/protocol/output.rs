@@ -1,4 +1,4 @@
-//! What a connection asks of its driver, and the fixed queue in which it waits.
+//! Requests of a connection to its driver, and the fixed queue in which they wait.
 
 use std::fmt;
 use std::ops::{Deref, Range};

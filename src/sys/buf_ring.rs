@@ -32,7 +32,7 @@ pub(super) struct BufRing {
     patience: u32,
 }
 
-/// What few busy connections need; with their content of up to 64 KiB it fits a cache of 1 MiB.
+/// Enough for few busy connections; with their content of up to 64 KiB it fits a cache of 1 MiB.
 const LEAST_WINDOW: u16 = 16;
 /// After so many grants a window that was needed once is tried smaller.
 const PATIENCE: u32 = 1 << 16;

@@ -23,8 +23,8 @@ impl Release {
         Self { text: text.to_owned(), version }
     }
 
-    /// Whether it is this version or a later one. Distributions carry features into older kernels,
-    /// so this explains a failure; it never predicts one.
+    /// Returns whether it is this version or a later one. Distributions carry features into older
+    /// kernels, so this explains a failure; it never predicts one.
     pub(crate) fn is_at_least(&self, major: u32, minor: u32) -> bool {
         self.version >= (major, minor)
     }

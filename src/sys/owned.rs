@@ -12,9 +12,9 @@ pub(crate) struct Owned {
 }
 
 impl Owned {
-    /// What an owned part costs beside its block: its place in a queue, which may have grown to
-    /// twice what it needs (2 × 48 bytes), and the allocator's header. A peer that sends byte by
-    /// byte is charged for what it makes us spend.
+    /// Cost of an owned part beside its block: its place in a queue, which may have grown to twice
+    /// what it needs (2 × 48 bytes), and the allocator's header. A peer that sends byte by byte is
+    /// charged for what it makes us spend.
     pub(crate) const OVERHEAD: usize = 128;
     /// A part up to this length takes small ones in.
     const MAX_JOINED: usize = 16 << 10;

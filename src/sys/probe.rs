@@ -1,4 +1,4 @@
-//! What this kernel's io_uring can do for this process, feature by feature.
+//! Features that this kernel's io_uring offers this process, one by one.
 //!
 //! Everything is tried, nothing is concluded from a version: distributions carry features into old
 //! kernels, and sandboxes take them out of new ones.
@@ -119,7 +119,7 @@ pub(crate) fn try_native_ring() -> Result<Mode, Refusal> {
     }))
 }
 
-/// Whether there can be a ring at all, and be entered, which is what a runtime of one-shot
+/// Checks that there can be a ring at all, and be entered, which is what a runtime of one-shot
 /// operations needs.
 pub(crate) fn try_plain_ring() -> Result<(), Refusal> {
     let refuse = |call: &str, errno| Refusal::explain(errno, &Surroundings::look()).about(call);
@@ -131,7 +131,7 @@ pub(crate) fn try_plain_ring() -> Result<(), Refusal> {
     }
 }
 
-/// Whether there can be so many rings at the same time.
+/// Checks that there can be so many rings at the same time.
 pub(crate) fn try_rings(size: RingSize, count: usize) -> Result<(), Refusal> {
     let rings: Result<Vec<_>, _> = (0..count).map(|_| Ring::new(size)).collect();
     rings.map(drop).map_err(|error| {
@@ -176,7 +176,7 @@ fn try_buffers(ring: &IoUring) -> Result<(), Errno> {
     }
 }
 
-/// What the kernel does not know it would refuse so.
+/// Refuses a feature that is not present with the error that the kernel would give.
 fn present(is_present: bool) -> Result<(), Errno> {
     if is_present { Ok(()) } else { Err(Errno::INVAL) }
 }

@@ -21,16 +21,16 @@ pub(crate) struct Refusal {
     pub(crate) fix: String,
 }
 
-/// What bears on whether a process may have a ring.
+/// Facts about the host that bear on whether a process may have a ring.
 #[derive(Debug, Clone)]
 pub(crate) struct Surroundings {
     release: Release,
     /// `kernel.io_uring_disabled`; `None` where there is no such switch (before 6.6) or it cannot
     /// be read.
     disabled: Option<u32>,
-    /// Whether the process is one of those to whom `kernel.io_uring_disabled=1` does not apply.
+    /// True if the process is one of those to whom `kernel.io_uring_disabled=1` does not apply.
     is_privileged: bool,
-    /// Whether a seccomp filter is in force.
+    /// True if a seccomp filter is in force.
     is_filtered: bool,
     /// RLIMIT_MEMLOCK in bytes; `None` is no limit, or none that can be read.
     memlock: Option<u64>,
@@ -47,7 +47,7 @@ struct MemoryLimit {
     used_bytes: u64,
 }
 
-/// What every seccomp profile must let through.
+/// Calls that every seccomp profile must let through.
 const CALLS: &str = "io_uring_setup, io_uring_enter and io_uring_register";
 
 impl Refusal {
@@ -95,7 +95,7 @@ impl Refusal {
         Self::new(format!("{release} is too old for it"), "boot Linux 6.0 or newer")
     }
 
-    /// The same of something in particular.
+    /// Names the thing in particular that was refused.
     pub(crate) fn about(self, what: impl fmt::Display) -> Self {
         Self { cause: format!("{what}: {}", self.cause), fix: self.fix }
     }
@@ -191,7 +191,7 @@ pub(crate) fn explain_resources(error: &io::Error) -> String {
     }
 }
 
-/// The same of a call of io_uring.
+/// Explains the error of a call of io_uring.
 pub(crate) fn explain_ring(error: &io::Error) -> String {
     let errno = Errno::from_io_error(error).unwrap_or(Errno::IO);
     format!("{error}: {}", Refusal::explain(errno, &Surroundings::look()))
@@ -231,7 +231,7 @@ fn limit(resource: Resource) -> Option<u64> {
 }
 
 impl MemoryLimit {
-    /// What a worker takes of the address space at most: 64 MiB for the heap of its thread
+    /// Address space that a worker takes at most: 64 MiB for the heap of its thread
     /// (`HEAP_MAX_SIZE` in glibc's malloc), and less for its ring, buffers and stack.
     const WORKER_BYTES: u64 = 128 << 20;
 

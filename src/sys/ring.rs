@@ -33,7 +33,7 @@ pub(crate) enum Wait {
     AtMost(Duration),
 }
 
-/// What became of a submission. `S` is what an accepted connection is.
+/// Result of a submission. `S` is what an accepted connection is.
 #[derive(Debug)]
 pub(crate) struct Completion<S = OwnedFd> {
     pub(crate) token: Token,
@@ -70,7 +70,7 @@ pub(crate) struct Ring {
     sockets: Vec<Option<Descriptor>>,
     /// By number.
     listeners: Vec<Option<Descriptor>>,
-    /// What is watched until it can be read.
+    /// Descriptors that are watched until they can be read.
     watched: Vec<Arc<OwnedFd>>,
     /// Freed only when the kernel can no longer use it, see `drop`.
     memory: ManuallyDrop<Memory>,
@@ -296,8 +296,8 @@ impl Ring {
         self.handle_entered(entered)
     }
 
-    /// Whether there is a completion to take. Looks into memory only, unless there is work that the
-    /// kernel has put off.
+    /// Returns whether there is a completion to take. Looks into memory only, unless there is work
+    /// that the kernel has put off.
     ///
     /// # Errors
     ///
@@ -550,7 +550,7 @@ fn limit_workers_of(uring: &IoUring) {
     let _ = uring.submitter().register_iowq_max_workers(&mut bounded_and_unbounded);
 }
 
-/// What a poll for writing found: room, or an end that a send will tell of.
+/// Interprets what a poll for writing found: room, or an end that a send will report.
 fn can_be_sent_on(events: u32) -> bool {
     const SENDABLE: i16 = libc::POLLOUT | libc::POLLERR | libc::POLLHUP;
     events & SENDABLE as u32 != 0

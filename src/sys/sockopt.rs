@@ -1,4 +1,4 @@
-//! What the kernel tells of a TCP connection and no safe wrapper asks for.
+//! Facts the kernel knows of a TCP connection and no safe wrapper asks for.
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
@@ -13,7 +13,7 @@ mod field {
     pub(super) const TOTAL_RETRANS: usize = 100;
     /// `tcpi_bytes_acked`, since 4.1.
     pub(super) const BYTES_ACKED: usize = 120;
-    /// What is asked for ends with the last field used.
+    /// Length to ask for: the request ends with the last field used.
     pub(super) const END: usize = BYTES_ACKED + 8;
 }
 

@@ -16,8 +16,8 @@ use rustix::process::Signal;
 /// Several addresses, so that the ports of one do not run out.
 const ADDRESSES: [&str; 4] = ["127.0.0.1:0", "127.0.0.2:0", "127.0.0.3:0", "127.0.0.4:0"];
 
-/// What may stay: caches of the allocator, not something for each connection. A leak of 16 bytes
-/// for each of 50,000 connections would be 800 kB.
+/// Memory that may stay: caches of the allocator, not something for each connection. A leak of 16
+/// bytes for each of 50,000 connections would be 800 kB.
 const SLACK_BYTES: usize = 256 << 10;
 /// Enough to go once round both workers' completion queues and buffers, whose pages are memory
 /// from when they are first touched.

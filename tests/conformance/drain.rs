@@ -15,7 +15,7 @@ use ringback::protocol::{ErrorCode, Framed, Kind};
 use ringback::server::{Config, Server};
 use rustix::process::Signal;
 
-/// What became of a client that sent something, half-closed and read to the end.
+/// Fate of a client that sent something, half-closed and read to the end.
 #[derive(Debug, PartialEq, Eq)]
 enum Fate {
     /// Everything came back.

@@ -34,7 +34,7 @@ fn connect_from(source: [u8; 4], address: SocketAddr) -> TcpStream {
     stream
 }
 
-/// Whether the server lets this connection in, asked with one message that is to come back.
+/// Asks with one message whether the server lets this connection in; the message is to come back.
 fn is_served(stream: &mut TcpStream, message: &[u8]) -> bool {
     let mut reply = vec![0; message.len()];
     stream.write_all(message).is_ok() && stream.read_exact(&mut reply).is_ok() && reply == message

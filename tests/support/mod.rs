@@ -1,4 +1,5 @@
-//! What the end-to-end tests share: a server in this process, the program in its own, and clients.
+//! Common parts of the end-to-end tests: a server in this process, the program in its own, and
+//! clients.
 
 #![allow(dead_code, unreachable_pub, reason = "each test program uses its own part")]
 

@@ -1,4 +1,4 @@
-//! What the kernel says of the server's process.
+//! The kernel's account of the server's process.
 
 use std::fs;
 use std::thread;
@@ -78,7 +78,7 @@ pub fn memory_bound(arguments: &[&str]) -> usize {
     rest.split_once(" MiB").expect("it has its unit").0.parse::<usize>().expect("a number") << 20
 }
 
-/// What of that bound each connection has, in bytes.
+/// Share of that bound of each connection, in bytes.
 pub fn connection_bound(arguments: &[&str]) -> usize {
     if is_unbound() {
         return usize::MAX >> 20;

@@ -16,7 +16,7 @@ enum Accept {
     Closed,
 }
 
-/// What to do with a listener.
+/// Operation to submit for a listener.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Request {
     Accept,
@@ -58,7 +58,7 @@ impl Acceptor {
         self.listeners[number as usize] = Accept::Closed;
     }
 
-    /// What the state of a listener calls for.
+    /// Returns the request that the state of a listener calls for.
     pub(super) fn advance(&mut self, number: u32, accepting: &Accepting) -> Option<Request> {
         let accept = &mut self.listeners[number as usize];
         match (*accept, accepting.reception()) {

@@ -62,7 +62,7 @@ pub(super) struct FakeKernel {
     /// Submits in a row that neither brought nor followed anything.
     idle_submits: usize,
     last_progress: usize,
-    /// What raw connections received and did not send back by the time they were closed.
+    /// Bytes that raw connections received and had not sent back by the time they were closed.
     pub(super) unechoed: usize,
     /// Peers that were in the queue of a listener when it was closed.
     pub(super) unaccepted: usize,

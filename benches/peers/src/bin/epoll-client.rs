@@ -63,7 +63,7 @@ fn measure(load: &[String]) -> Result<(), Box<dyn Error>> {
 struct Client {
     epoll: OwnedFd,
     connections: Vec<Connection>,
-    /// What every message is.
+    /// Sent as every message.
     message: Vec<u8>,
     buffer: Vec<u8>,
     /// Complete replies so far.

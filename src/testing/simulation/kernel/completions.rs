@@ -1,4 +1,4 @@
-//! What the driver is told, and when: any order between requests, and any delay.
+//! Reports to the driver, and their time: any order between requests, and any delay.
 
 use std::collections::VecDeque;
 

@@ -1,10 +1,10 @@
-//! What the driver owes a peer when it ends its side or closes the connection.
+//! Promises of the driver to a peer when it ends its side or closes the connection.
 
 use super::{FakeKernel, Socket};
 use crate::driver::CloseMode;
 
 impl FakeKernel {
-    /// What a close must not do to its peer; what was not echoed is counted.
+    /// Checks what a close does to its peer; what was not echoed is counted.
     pub(super) fn check_close(&mut self, slot: u32, socket: &Socket, mode: CloseMode) {
         let peer = &self.peers[socket.peer];
         if peer.is_reset {
