@@ -9,7 +9,7 @@ use rustix::net::{SocketFlags, accept_with};
 
 use super::connections::Connections;
 use super::handshake::{self, MAX_ACCEPTS_PER_TURN, Remainder};
-use crate::lifecycle::{Accepting, Reception};
+use crate::lifecycle::{AcceptMode, Accepting};
 use crate::protocol::Protocol;
 use crate::sys::{Stretch, Watched, sockopt};
 
@@ -56,10 +56,10 @@ impl<W: HasListener> Listeners<W> {
     /// Returns whether [`follow`](Self::follow) has something to do that nobody will announce.
     pub(super) fn has_more(&self, accepting: &Accepting) -> bool {
         let mut open = self.places.iter().flatten();
-        match accepting.reception() {
-            Reception::Open => open.any(|listener| listener.may_accept),
-            Reception::Closing { .. } => open.next().is_some(),
-            Reception::Paused | Reception::ClosingPaused => false,
+        match accepting.accept_mode() {
+            AcceptMode::Open => open.any(|listener| listener.may_accept),
+            AcceptMode::Closing { .. } => open.next().is_some(),
+            AcceptMode::Paused | AcceptMode::ClosingPaused => false,
         }
     }
 
@@ -92,14 +92,14 @@ impl<W: HasListener> Listeners<W> {
         }
         for place in &mut self.places {
             let Some(listener) = place else { continue };
-            match connections.accepting().reception() {
-                Reception::Open => listener.accept(now, self.flags, connections, adopt),
-                Reception::Closing { at_any_rate } => {
+            match connections.accepting().accept_mode() {
+                AcceptMode::Open => listener.accept(now, self.flags, connections, adopt),
+                AcceptMode::Closing { at_any_rate } => {
                     if listener.close(now, at_any_rate, self.flags, connections, adopt) {
                         *place = None;
                     }
                 }
-                Reception::Paused | Reception::ClosingPaused => {}
+                AcceptMode::Paused | AcceptMode::ClosingPaused => {}
             }
         }
         if self.places.iter().all(Option::is_none) {
@@ -117,7 +117,7 @@ impl<W: HasListener> Listener<W> {
         adopt: Adopt<'_, P, L, T>,
     ) {
         for _ in 0..MAX_ACCEPTS_PER_TURN {
-            if !self.may_accept || connections.accepting().reception() != Reception::Open {
+            if !self.may_accept || connections.accepting().accept_mode() != AcceptMode::Open {
                 return;
             }
             match accept_with(self.watched.listener(), flags) {

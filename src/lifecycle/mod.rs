@@ -9,7 +9,7 @@ mod connection;
 mod limits;
 mod timers;
 
-pub(crate) use accepting::{Accepting, Reception};
+pub(crate) use accepting::{AcceptMode, Accepting};
 pub(crate) use admission::{Admission, AdmissionLimits, Permit};
 pub(crate) use connection::{Action, Cause, Lifecycle, OnReceive, Probe};
 pub(crate) use limits::{DrainLimits, Limits};
