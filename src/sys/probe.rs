@@ -14,7 +14,7 @@ use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 
 use super::buf_ring::BufRing;
 use super::parts::{Part, Parts};
-use super::refusal::{Refusal, Surroundings};
+use super::refusal::{HostContext, Refusal};
 use super::ring::{Completion, Outcome, Ring, Wait};
 use super::setup::{Mode, RingSize, errno_of};
 use super::token::{Operation, Token};
@@ -73,7 +73,7 @@ const OPERATIONS: [(&str, u8); 6] = [
 /// Tries every feature, in the order in which they came into the kernel. Without a ring there is
 /// only that to tell.
 pub(crate) fn examine() -> Vec<Feature> {
-    let here = Surroundings::look();
+    let here = HostContext::detect();
     let explain = |errno| Refusal::explain(errno, &here);
     let feature = |name, need, verdict: Result<(), Errno>| Feature {
         name,
@@ -115,14 +115,14 @@ pub(crate) fn try_native_ring() -> Result<Mode, Refusal> {
     });
     Err(missing.unwrap_or_else(|| {
         let what = format!("an echo over a local socket failed: {errno}");
-        Refusal::explain(errno, &Surroundings::look()).about(what)
+        Refusal::explain(errno, &HostContext::detect()).about(what)
     }))
 }
 
 /// Checks that there can be a ring at all, and be entered, which is what a runtime of one-shot
 /// operations needs.
 pub(crate) fn try_plain_ring() -> Result<(), Refusal> {
-    let refuse = |call: &str, errno| Refusal::explain(errno, &Surroundings::look()).about(call);
+    let refuse = |call: &str, errno| Refusal::explain(errno, &HostContext::detect()).about(call);
     let ring = IoUring::new(ENTRIES).map_err(|error| refuse("io_uring_setup", errno_of(error)))?;
     match ring.submitter().submit().map_err(errno_of) {
         // They say «later», not «never».
@@ -135,7 +135,7 @@ pub(crate) fn try_plain_ring() -> Result<(), Refusal> {
 pub(crate) fn try_rings(size: RingSize, count: usize) -> Result<(), Refusal> {
     let rings: Result<Vec<_>, _> = (0..count).map(|_| Ring::new(size)).collect();
     rings.map(drop).map_err(|error| {
-        let refusal = Refusal::explain(error.errno(), &Surroundings::look());
+        let refusal = Refusal::explain(error.errno(), &HostContext::detect());
         refusal.about(format!("{count} rings"))
     })
 }

@@ -5,7 +5,7 @@ use std::io;
 use io_uring::IoUring;
 use rustix::io::Errno;
 
-use super::refusal::{Refusal, Surroundings};
+use super::refusal::{HostContext, Refusal};
 
 /// Sizes of a worker's ring and of its pool of receive buffers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,7 +86,7 @@ impl RingError {
 }
 
 fn explain(errno: Errno) -> Refusal {
-    Refusal::explain(errno, &Surroundings::look())
+    Refusal::explain(errno, &HostContext::detect())
 }
 
 /// When the kernel handles completions.
