@@ -48,9 +48,9 @@ impl Scene {
 
     /// Waits until at least one server runs.
     fn wait_for_server(&self) {
-        let begun = Instant::now();
+        let started = Instant::now();
         while self.pids().is_empty() {
-            assert!(begun.elapsed() < PATIENCE, "no server was started");
+            assert!(started.elapsed() < PATIENCE, "no server was started");
             thread::sleep(Duration::from_millis(5));
         }
     }
@@ -429,9 +429,9 @@ fn not_even_sigkill_leaves_the_server_behind() {
     let mut child = long_comparison(&scene, "ignore-term");
     child.kill().unwrap();
     child.wait().unwrap();
-    let begun = Instant::now();
+    let started = Instant::now();
     while scene.pids().into_iter().any(is_alive) {
-        assert!(begun.elapsed() < PATIENCE, "the server outlives the program");
+        assert!(started.elapsed() < PATIENCE, "the server outlives the program");
         thread::sleep(Duration::from_millis(5));
     }
 }

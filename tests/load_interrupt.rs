@@ -15,7 +15,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// A running load generator whose report is taken at its end.
 struct Load {
     child: Child,
-    begun: Instant,
+    started: Instant,
 }
 
 impl Load {
@@ -27,7 +27,7 @@ impl Load {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        Self { child, begun: Instant::now() }
+        Self { child, started: Instant::now() }
     }
 
     fn signal(&self, signal: Signal) {
@@ -43,14 +43,14 @@ impl Load {
             })
         };
         while !has_it() {
-            assert!(self.begun.elapsed() < PATIENCE, "thread {name} starts");
+            assert!(self.started.elapsed() < PATIENCE, "thread {name} starts");
             thread::sleep(Duration::from_millis(10));
         }
     }
 
     fn finish(self) -> Output {
         let output = self.child.wait_with_output().unwrap();
-        assert!(self.begun.elapsed() < PATIENCE, "it ended by the signal, not by itself");
+        assert!(self.started.elapsed() < PATIENCE, "it ended by the signal, not by itself");
         output
     }
 }
@@ -137,7 +137,7 @@ fn a_generator_that_stood_still_says_so() {
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    let running = Load { child, begun: Instant::now() };
+    let running = Load { child, started: Instant::now() };
     running.wait_for_thread("load-0");
     thread::sleep(Duration::from_millis(200));
     running.signal(Signal::STOP);
@@ -157,7 +157,7 @@ fn the_text_says_how_long_was_measured() {
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    let running = Load { child, begun: Instant::now() };
+    let running = Load { child, started: Instant::now() };
     wait_for_bytes(&told, 64 * 100);
     running.signal(Signal::INT);
     let text = String::from_utf8(running.finish().stdout).unwrap();
@@ -212,7 +212,7 @@ fn the_message_before_the_load_is_interrupted_too() {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    let running = Load { child, begun: Instant::now() };
+    let running = Load { child, started: Instant::now() };
     wait_for_bytes(&told, 64);
     running.signal(Signal::INT);
     let stderr = String::from_utf8(running.finish().stderr).unwrap();
@@ -249,7 +249,7 @@ fn nothing_is_left_of_a_log_however_the_run_ends() {
             })
         };
         while !is_written() {
-            assert!(running.begun.elapsed() < PATIENCE, "the log begins");
+            assert!(running.started.elapsed() < PATIENCE, "the log begins");
             thread::sleep(Duration::from_millis(20));
         }
         for signal in signals {
@@ -275,7 +275,7 @@ fn what_was_ignored_at_the_start_stays_ignored() {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    let mut running = Load { child, begun: Instant::now() };
+    let mut running = Load { child, started: Instant::now() };
     wait_for_bytes(&told, 64 * 100);
     running.signal(Signal::INT);
     running.signal(Signal::HUP);

@@ -51,11 +51,11 @@ fn a_signal_right_after_the_first_connection_drains() {
                 .stderr(Stdio::null())
                 .spawn()
                 .expect("the program starts");
-            let begun = Instant::now();
+            let started = Instant::now();
             let client = loop {
                 match TcpStream::connect(address) {
                     Ok(client) => break client,
-                    Err(error) => assert!(begun.elapsed() < PATIENCE, "{driver}: {error}"),
+                    Err(error) => assert!(started.elapsed() < PATIENCE, "{driver}: {error}"),
                 }
             };
             kill_process(Pid::from_child(&server), Signal::TERM).expect("the program runs");

@@ -33,7 +33,7 @@ pub(crate) enum Action {
 /// The kernel's account of the sending side of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Probe {
-    /// Bytes that the peer has acknowledged since the connection began.
+    /// Bytes that the peer has acknowledged since the connection started.
     pub(crate) acknowledged: u64,
     /// Bytes in the kernel's send queue, sent or not, that are not acknowledged. Our FIN counts as
     /// one.
@@ -435,11 +435,11 @@ impl Lifecycle {
         self.cause.get_or_insert(cause);
     }
 
-    /// The server shuts down, since `begun`.
-    pub(crate) fn drain(&mut self, now: Instant, begun: Instant, limits: &DrainLimits) {
+    /// The server shuts down, since `started`.
+    pub(crate) fn drain(&mut self, now: Instant, started: Instant, limits: &DrainLimits) {
         self.drain = Some(Drain {
             quiet: limits.quiet,
-            deadline: begun + limits.timeout,
+            deadline: started + limits.timeout,
             flush: limits.flush,
         });
         self.last_activity = now;

@@ -103,7 +103,7 @@ impl Workers {
             waiting.push(start);
         }
         for _ in cpus {
-            let (worker, result) = ready.recv().expect("every worker says once how it began");
+            let (worker, result) = ready.recv().expect("every worker reports its start once");
             self.thread_ids[worker] = result.map_err(|obstacle| match obstacle {
                 Obstacle::Pin(errno) => {
                     StartError::Pin { worker, cpu: cpus[worker], source: errno.into() }
@@ -125,8 +125,7 @@ impl Workers {
         let mut total = Counters::default();
         let mut failure = None;
         for _ in 0..self.threads.len() {
-            let Exit { worker, result } =
-                self.exits.recv().expect("every worker says how it ended");
+            let Exit { worker, result } = self.exits.recv().expect("every worker reports its end");
             match result {
                 Ok(counters) => total += counters,
                 Err(reason) => {

@@ -20,7 +20,7 @@ mod field {
 /// How far a connection has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Progress {
-    /// Bytes that the peer has acknowledged since the connection began (RFC 4898
+    /// Bytes that the peer has acknowledged since the connection started (RFC 4898
     /// tcpEStatsAppHCThruOctetsAcked).
     pub(crate) acknowledged: u64,
     /// The connection is over for the kernel: it was reset, or both sides have finished and
@@ -162,9 +162,9 @@ mod tests {
         let sockets: Vec<Socket> = (0..4).map(|_| dial()).collect();
         let again = |socket: &Socket| retransmitted_segments(socket.as_fd());
         assert_eq!(again(&sockets[0]), 0, "there was room for the first");
-        let begun = Instant::now();
+        let started = Instant::now();
         while again(&sockets[3]) == 0 {
-            assert!(begun.elapsed() < Duration::from_secs(60), "Linux repeats a SYN after 1 s");
+            assert!(started.elapsed() < Duration::from_secs(60), "Linux repeats a SYN after 1 s");
             thread::sleep(Duration::from_millis(20));
         }
     }

@@ -118,8 +118,8 @@ impl Oracle {
         let Either::Framed(framed) = self.protocol else { return None };
         let frame_start = self.outcome.covered() as usize;
         let arrival = self.arrivals.partition_point(|(length, _)| *length <= frame_start);
-        let (_, began) = self.arrivals.get(arrival).filter(|_| !self.is_over())?;
-        began.checked_add(framed.frame_timeout)
+        let (_, started) = self.arrivals.get(arrival).filter(|_| !self.is_over())?;
+        started.checked_add(framed.frame_timeout)
     }
 
     /// The peer sent these bytes.

@@ -65,8 +65,8 @@ impl Flood {
     /// Sends `block` again and again, at most `piece` bytes with one call, until every peer has
     /// sent `limit` bytes, was ended, or none could send anything for 300 ms.
     pub fn press(&mut self, block: &[u8], piece: usize, limit: usize) {
-        let (begun, mut last_progress) = (Instant::now(), Instant::now());
-        while last_progress.elapsed() < Duration::from_millis(300) && begun.elapsed() < PATIENCE {
+        let (started, mut last_progress) = (Instant::now(), Instant::now());
+        while last_progress.elapsed() < Duration::from_millis(300) && started.elapsed() < PATIENCE {
             for (mut peer, sent) in self.peers.iter().zip(&mut self.sent) {
                 for _ in 0..64 {
                     if *sent >= limit {
@@ -172,8 +172,8 @@ impl Witness {
     pub fn rate(&mut self) -> usize {
         const SPELL: Duration = Duration::from_millis(60);
         let spell = |_| {
-            let (begun, mut echoes) = (Instant::now(), 0);
-            while begun.elapsed() < SPELL {
+            let (started, mut echoes) = (Instant::now(), 0);
+            while started.elapsed() < SPELL {
                 self.echo();
                 echoes += 1;
             }

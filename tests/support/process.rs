@@ -24,10 +24,10 @@ impl Program {
 
     /// Waits until no more descriptors are open than these.
     pub fn wait_for_descriptors(&self, at_most: usize) {
-        let begun = Instant::now();
+        let started = Instant::now();
         while self.descriptors() > at_most {
             let open = self.descriptors();
-            assert!(begun.elapsed() < PATIENCE, "{open} descriptors are open, not {at_most}");
+            assert!(started.elapsed() < PATIENCE, "{open} descriptors are open, not {at_most}");
             thread::sleep(Duration::from_millis(10));
         }
     }
