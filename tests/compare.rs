@@ -13,7 +13,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 /// Long enough for any machine: reaching it means that something hangs.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TEST_TIMEOUT: Duration = Duration::from_secs(60);
 /// Two connections of a short run.
 const SHORT: [&str; 6] = ["-c", "2", "-d", "300ms", "--warmup", "50ms"];
 
@@ -50,7 +50,7 @@ impl Scene {
     fn wait_for_server(&self) {
         let started = Instant::now();
         while self.pids().is_empty() {
-            assert!(started.elapsed() < PATIENCE, "no server was started");
+            assert!(started.elapsed() < TEST_TIMEOUT, "no server was started");
             thread::sleep(Duration::from_millis(5));
         }
     }
@@ -431,7 +431,7 @@ fn not_even_sigkill_leaves_the_server_behind() {
     child.wait().unwrap();
     let started = Instant::now();
     while scene.pids().into_iter().any(is_alive) {
-        assert!(started.elapsed() < PATIENCE, "the server outlives the program");
+        assert!(started.elapsed() < TEST_TIMEOUT, "the server outlives the program");
         thread::sleep(Duration::from_millis(5));
     }
 }

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use ringback::server::DriverKind;
 use rustix::process::{Pid, Signal, kill_process};
-use support::{PATIENCE, Program, connect, exchange, tools};
+use support::{Program, TEST_TIMEOUT, connect, exchange, tools};
 
 const ENDING: [Signal; 3] = [Signal::HUP, Signal::INT, Signal::TERM];
 /// A repetition of a signal within this time is one request.
@@ -55,7 +55,7 @@ fn a_signal_right_after_the_first_connection_drains() {
             let client = loop {
                 match TcpStream::connect(address) {
                     Ok(client) => break client,
-                    Err(error) => assert!(started.elapsed() < PATIENCE, "{driver}: {error}"),
+                    Err(error) => assert!(started.elapsed() < TEST_TIMEOUT, "{driver}: {error}"),
                 }
             };
             kill_process(Pid::from_child(&server), Signal::TERM).expect("the program runs");

@@ -15,7 +15,7 @@ use ringback::server::DriverKind;
 use rustix::fs::OFlags;
 use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-use support::{PATIENCE, Program, connect, exchange};
+use support::{Program, TEST_TIMEOUT, connect, exchange};
 
 const CTRL_S: &[u8] = b"\x13";
 
@@ -175,7 +175,7 @@ fn wait_for_address(path: &std::path::Path) -> SocketAddr {
         {
             return address.parse().expect("an address follows");
         }
-        assert!(started.elapsed() < PATIENCE, "{text}");
+        assert!(started.elapsed() < TEST_TIMEOUT, "{text}");
         thread::sleep(Duration::from_millis(5));
     }
 }

@@ -251,9 +251,9 @@ fn parse_time_or_off(text: &str) -> Result<TimeOrOff, String> {
 }
 
 fn parse_spin(text: &str) -> Result<Duration, String> {
-    const MOST: Duration = Duration::from_millis(10);
+    const MAX_SPIN: Duration = Duration::from_millis(10);
     match parse_duration(text).map_err(|error| error.to_string())? {
-        duration if duration > MOST => {
+        duration if duration > MAX_SPIN => {
             Err("longer than 10ms costs more than a wake-up ever does: write 50us".to_owned())
         }
         duration => Ok(duration),

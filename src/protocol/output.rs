@@ -111,10 +111,10 @@ enum Entry {
 impl OutputQueue {
     const CAPACITY: usize = 4;
     /// A PING makes two entries, its discarded bytes and the PONG: no frame makes more.
-    const MOST_PER_FRAME: usize = 2;
+    const MAX_PER_FRAME: usize = 2;
 
     pub(super) fn has_room_for_frame(&self) -> bool {
-        self.length + Self::MOST_PER_FRAME <= Self::CAPACITY
+        self.length + Self::MAX_PER_FRAME <= Self::CAPACITY
     }
 
     pub(super) fn forward(&mut self, range: Range<StreamOffset>) {

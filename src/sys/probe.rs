@@ -189,14 +189,14 @@ fn try_echo() -> Result<Mode, Errno> {
     const MESSAGE: &[u8] = b"ringback";
     /// Generous: sockets of one host answer at once, so only what does not work comes so far.
     const TURNS: usize = 16;
-    const PATIENCE: Duration = Duration::from_millis(250);
+    const WAIT_TIMEOUT: Duration = Duration::from_millis(250);
     let (listener, mut peer) = connected()?;
     peer.write_all(MESSAGE).map_err(errno_of)?;
     let mut ring = Ring::new(SMALL).map_err(|error| error.errno())?;
     ring.attach_listener(listener.into());
     ring.accept(token(Operation::Accept));
     for _ in 0..TURNS {
-        ring.submit(Wait::AtMost(PATIENCE)).map_err(errno_of)?;
+        ring.submit(Wait::AtMost(WAIT_TIMEOUT)).map_err(errno_of)?;
         while let Some(Completion { outcome, .. }) = ring.next_completion() {
             match outcome {
                 Outcome::Accepted(socket) => {

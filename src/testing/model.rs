@@ -15,7 +15,7 @@ use crate::protocol::{
 };
 
 /// Between two inputs: four entries of the queue, the failed frame's Discard, GOAWAY, ERROR, Close.
-const MOST_OUTPUTS: usize = 8;
+const MAX_OUTPUTS: usize = 8;
 
 /// Events of a connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -194,7 +194,7 @@ impl Run {
     fn poll(&mut self, limit: StreamOffset) {
         for polled in 0.. {
             let Some(output) = self.connection.poll_output() else { return };
-            assert!(polled < MOST_OUTPUTS, "more outputs than can wait: {output:?}");
+            assert!(polled < MAX_OUTPUTS, "more outputs than can wait: {output:?}");
             assert_eq!(self.seen.close, None, "after Close came {output:?}");
             match output {
                 Output::Forward(range) => {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::DRIVER;
 use crate::support::framed::frame;
 use crate::support::peers::close_by_reset;
-use crate::support::{PATIENCE, Program, noise, scale};
+use crate::support::{Program, TEST_TIMEOUT, noise, scale};
 use ringback::protocol::Kind;
 use rustix::process::Signal;
 
@@ -35,7 +35,7 @@ fn come_and_go(address: SocketAddr, number: usize, message: &[u8]) {
             Err(error) => panic!("connection {number}: {error}"),
         }
     };
-    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
+    stream.set_read_timeout(Some(TEST_TIMEOUT)).expect("a timeout can be set");
     let mut reply = vec![0; message.len()];
     match number % 8 {
         // Not a word.

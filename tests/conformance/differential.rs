@@ -12,9 +12,9 @@ use ringback::protocol::{Connection, Framed, Input, Kind, Output, Protocol, Raw}
 use ringback::server::DriverKind;
 
 use crate::support::framed::frame;
-use crate::support::{PATIENCE, connect, noise, start_server};
+use crate::support::{TEST_TIMEOUT, connect, noise, start_server};
 
-const FRAMED: Framed = Framed { max_frame: 100_000, frame_timeout: PATIENCE };
+const FRAMED: Framed = Framed { max_frame: 100_000, frame_timeout: TEST_TIMEOUT };
 
 /// Behaviour of a peer: writes pieces with pauses between some of them, then half-closes.
 #[derive(Debug, Clone)]

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use super::DRIVER;
 use crate::support::framed::{before_goaway, final_error, frame};
 use crate::support::peers::connect_with_small_buffers;
-use crate::support::{PATIENCE, Program, connect, exchange, noise, run, scale};
+use crate::support::{Program, TEST_TIMEOUT, connect, exchange, noise, run, scale};
 use ringback::protocol::{ErrorCode, Framed, Kind};
 use ringback::server::{Config, Server};
 use rustix::process::Signal;
@@ -31,7 +31,7 @@ fn client(address: SocketAddr, seed: u64, pieces: usize, pause: Duration) -> Fat
     let Ok(mut stream) = TcpStream::connect_timeout(&address, Duration::from_millis(200)) else {
         return Fate::NotConnected;
     };
-    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
+    stream.set_read_timeout(Some(TEST_TIMEOUT)).expect("a timeout can be set");
     let request = noise(1000 * pieces, seed);
     for piece in request.chunks(1000) {
         if let Err(error) = stream.write_all(piece) {

@@ -10,7 +10,7 @@ use super::DRIVER;
 use crate::support::framed::{final_error, frame};
 use crate::support::peers::{Flood, Witness, connect_with_small_buffers};
 use crate::support::tools::{has_tool, is_root};
-use crate::support::{PATIENCE, Program, connect, noise};
+use crate::support::{Program, TEST_TIMEOUT, connect, noise};
 use ringback::protocol::{ErrorCode, Kind};
 use rustix::process::Signal;
 use socket2::{Domain, SockFilter, SockRef, Socket, Type};
@@ -30,7 +30,7 @@ fn connect_from(source: [u8; 4], address: SocketAddr) -> TcpStream {
     socket.bind(&SocketAddr::from((source, 0)).into()).expect("loopback has all of 127/8");
     socket.connect(&address.into()).expect("the server accepts");
     let stream = TcpStream::from(socket);
-    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
+    stream.set_read_timeout(Some(TEST_TIMEOUT)).expect("a timeout can be set");
     stream
 }
 
@@ -48,7 +48,7 @@ fn connect_until_served(connect: impl Fn() -> TcpStream, message: &[u8]) -> TcpS
         if is_served(&mut stream, message) {
             return stream;
         }
-        assert!(started.elapsed() < PATIENCE, "nobody is let in");
+        assert!(started.elapsed() < TEST_TIMEOUT, "nobody is let in");
         thread::sleep(Duration::from_millis(1));
     }
 }
@@ -354,7 +354,7 @@ fn start_starved(descriptors: usize, more: &[&str]) -> (Program, Vec<TcpStream>)
     }
     let started = Instant::now();
     while program.descriptors() < descriptors {
-        assert!(started.elapsed() < PATIENCE, "{} descriptors", program.descriptors());
+        assert!(started.elapsed() < TEST_TIMEOUT, "{} descriptors", program.descriptors());
         thread::sleep(Duration::from_millis(10));
     }
     thread::sleep(Duration::from_millis(200));
@@ -371,7 +371,7 @@ fn take_served(peers: Vec<TcpStream>) -> (Vec<TcpStream>, Vec<TcpStream>) {
 fn wait_until_served(mut waiting: Vec<TcpStream>) {
     let started = Instant::now();
     while !waiting.is_empty() {
-        assert!(started.elapsed() < PATIENCE / 2, "{} peers still wait", waiting.len());
+        assert!(started.elapsed() < TEST_TIMEOUT / 2, "{} peers still wait", waiting.len());
         waiting = take_served(waiting).1;
         thread::sleep(Duration::from_millis(1));
     }

@@ -4,7 +4,7 @@ use std::fs;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::{PATIENCE, Program, run};
+use super::{Program, TEST_TIMEOUT, run};
 
 impl Program {
     /// Resident memory in bytes.
@@ -27,7 +27,7 @@ impl Program {
         let started = Instant::now();
         while self.descriptors() > at_most {
             let open = self.descriptors();
-            assert!(started.elapsed() < PATIENCE, "{open} descriptors are open, not {at_most}");
+            assert!(started.elapsed() < TEST_TIMEOUT, "{open} descriptors are open, not {at_most}");
             thread::sleep(Duration::from_millis(10));
         }
     }

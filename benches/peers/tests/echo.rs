@@ -10,7 +10,7 @@ use std::time::Duration;
 use socket2::{Domain, SockRef, Socket, Type};
 
 /// Long enough for any machine: reaching it means that something hangs.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TEST_TIMEOUT: Duration = Duration::from_secs(60);
 /// Below the usual soft limit of descriptors, 1024.
 const MANY: usize = 500;
 
@@ -204,8 +204,8 @@ impl Peer {
     /// A connection that fails instead of hanging.
     fn connect(&self) -> TcpStream {
         let stream = TcpStream::connect(self.address).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        stream.set_write_timeout(Some(PATIENCE)).unwrap();
+        stream.set_read_timeout(Some(TEST_TIMEOUT)).unwrap();
+        stream.set_write_timeout(Some(TEST_TIMEOUT)).unwrap();
         stream
     }
 
