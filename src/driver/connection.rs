@@ -33,7 +33,7 @@ use super::received::Received;
 use super::slab::Key;
 use super::spill::{Holding, Spill};
 use super::{Settings, failure};
-use crate::lifecycle::{Action as Step, Alarm, Cause, Lifecycle, OnReceive, Permit, Probe};
+use crate::lifecycle::{self, Alarm, Cause, Lifecycle, OnReceive, Permit, Probe};
 use crate::protocol::{self, Input, Output};
 use crate::sys::{Owned, Part, Parts, Stretch};
 
@@ -342,12 +342,12 @@ impl<C: protocol::Connection, L: Stretch, T> Connection<C, L, T> {
         }
         self.assert_possible();
         match self.lifecycle.action() {
-            Step::Continue => {}
-            Step::SendFin => {
+            lifecycle::Action::Continue => {}
+            lifecycle::Action::SendFin => {
                 self.lifecycle.fin_sent(now);
                 return Action::SendFin;
             }
-            Step::Close => return Action::Close(self.close_mode()),
+            lifecycle::Action::Close => return Action::Close(self.close_mode()),
         }
         if self.lifecycle.take_probe() {
             return Action::Probe;
