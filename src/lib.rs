@@ -30,7 +30,7 @@
 //!   the native one is generic over a `Kernel`, so the simulation in `testing` runs the loop that
 //!   serves.
 //! - [`server`] owns listeners, workers, placement and shutdown.
-//! - [`doctor`] looks at a host as a server would, and says what it lacks.
+//! - [`doctor`] checks a host as a server would, and reports what it lacks.
 //! - [`load`] is the instrument. It shares the protocol core and nothing else with the server: an
 //!   instrument must not share the bugs of what it measures. (Of `sys` it uses what its own sockets
 //!   and the processes that it starts need and no safe wrapper has.)

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 /// A fact about the host, and what to think of it.
 ///
-/// Whatever is not [`Ok`](Status::Ok) says how it is mended: there is no other way to make one.
+/// Whatever is not [`Ok`](Status::Ok) names its remedy: there is no other way to make one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Check {
     /// The subject; the kernel's own name of it where there is one.

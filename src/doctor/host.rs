@@ -1,4 +1,4 @@
-//! The files in which the kernel tells about the host.
+//! The files in which the kernel describes the host.
 
 use std::fs;
 use std::io;

@@ -2,7 +2,7 @@
 //! where it could be better, with what mends it.
 //!
 //! Looks and tries, changes nothing: a port of the loopback interface is listened on for a moment.
-//! All that can be tried is tried, the rest is read; what cannot be read is said to be unknown.
+//! All that can be tried is tried, the rest is read; what cannot be read is reported as unknown.
 
 mod check;
 mod checks;
@@ -60,7 +60,7 @@ impl Diagnosis {
         self.checks.iter().all(|check| check.status != Status::Fail)
     }
 
-    /// The facts, in the order in which they are told.
+    /// The facts, in the order of the report.
     pub fn checks(&self) -> &[Check] {
         &self.checks
     }

@@ -14,8 +14,8 @@
 //! # States
 //!
 //! A connection is the product of four things: the core, its [`Lifecycle`], what was received and
-//! what is to be sent. The phase of the lifecycle says which of the others are possible when it is
-//! the connection's turn; [`Connection::assert_possible`] fails on all else.
+//! what is to be sent. The phase of the lifecycle determines which of the others are possible when
+//! it is the connection's turn; [`Connection::assert_possible`] fails on all else.
 //!
 //! | phase | core | `received` | `outgoing`, `sending` | leads to |
 //! | --- | --- | --- | --- | --- |
@@ -213,7 +213,7 @@ impl<C: protocol::Connection, L: Stretch, T> Connection<C, L, T> {
         sent
     }
 
-    /// An operation failed. Some failures only say «again».
+    /// An operation failed. Some failures only mean «again».
     pub(super) fn handle_failure(&mut self, error: Errno) {
         if let Some(cause) = failure::cause_of(error) {
             self.lifecycle.close(cause);

@@ -128,8 +128,8 @@ impl<W: HasListener> Listener<W> {
         }
     }
 
-    /// Closing a listener resets what waits in its queue, so that is accepted first; says whether
-    /// it may be closed now.
+    /// Closing a listener resets what waits in its queue, so that is accepted first; returns
+    /// whether it may be closed now.
     fn close<P: Protocol, L: Stretch, T>(
         &mut self,
         now: Instant,

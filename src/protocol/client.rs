@@ -175,8 +175,8 @@ impl FramedClient {
         Ok(header.encode())
     }
 
-    /// Takes received bytes up to the end of one reply; says how many. Poll the reply, then go on
-    /// with the rest.
+    /// Takes received bytes up to the end of one reply; returns how many. Poll the reply, then go
+    /// on with the rest.
     ///
     /// # Errors
     ///

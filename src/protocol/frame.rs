@@ -45,7 +45,7 @@ pub enum Kind {
     Pong = 3,
     /// The server is draining; its sequence is that of the last verified frame.
     GoAway = 4,
-    /// The server ends the connection; the payload says why.
+    /// The server ends the connection; the payload is the reason.
     Error = 5,
 }
 

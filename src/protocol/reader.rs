@@ -58,7 +58,7 @@ impl<const CAPTURE: usize> FrameReader<CAPTURE> {
         &self.captured[..header.length as usize]
     }
 
-    /// Takes bytes up to the end of the current frame; says how many, and what they made.
+    /// Takes bytes up to the end of the current frame; returns how many, and what they made.
     pub(crate) fn read(&mut self, input: &[u8]) -> (usize, Progress) {
         let mut taken = 0;
         if let State::Header { bytes, filled } = &mut self.state {

@@ -46,7 +46,7 @@ pub struct Config<P = Raw> {
     /// Bytes of each connection's send buffer in the kernel (SO_SNDBUF, which `socket(7)` doubles);
     /// `None` leaves it to the kernel's own tuning.
     pub send_buffer: Option<usize>,
-    /// A peer that says nothing for this long is asked whether it is still there, then four times
+    /// A peer that is silent for this long is asked whether it is still there, then four times
     /// more, a quarter of it apart, and taken for gone if it never answers. In whole seconds,
     /// rounded up, at most 32,767; `None` is never.
     pub keepalive: Option<Duration>,
@@ -345,7 +345,7 @@ fn is_of_many(ip: IpAddr) -> bool {
 }
 
 /// Returns whether it is the broadcast address of a network that this host is in, such as
-/// 127.255.255.255. The kernel tells by refusing it as the destination of a socket without
+/// 127.255.255.255. The kernel shows it by refusing it as the destination of a socket without
 /// SO_BROADCAST (`ip(7)`); nothing is sent.
 fn is_of_network(ip: Ipv4Addr) -> bool {
     let Ok(socket) = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)) else { return false };

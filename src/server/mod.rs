@@ -101,7 +101,7 @@ pub enum StartError {
     System(#[from] io::Error),
 }
 
-/// Why a server that was running ended before it was told to.
+/// Why a server that was running ended before it was ordered to.
 #[derive(Debug, thiserror::Error)]
 #[error("worker {worker} failed: {reason}")]
 pub struct ServeError {

@@ -69,7 +69,7 @@ impl BufRing {
         Ok(ring)
     }
 
-    /// A completion says that the kernel wrote `length` bytes into a buffer.
+    /// A completion reports that the kernel wrote `length` bytes into a buffer.
     pub(super) fn grant(&mut self, buffer: u16, length: u32) -> Lease {
         assert!(length <= self.buffer_size, "the kernel wrote past a buffer");
         self.provided -= 1;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// A kernel's version as `uname -r` tells it, such as `6.1.0-18-amd64`.
+/// A kernel's version as `uname -r` prints it, such as `6.1.0-18-amd64`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Release {
     text: String,
@@ -11,7 +11,7 @@ pub(crate) struct Release {
 }
 
 impl Release {
-    /// Of the kernel that runs. The system call tells it without `/proc` too.
+    /// Of the kernel that runs. The system call returns it without `/proc` too.
     pub(crate) fn running() -> Self {
         Self::parse(&rustix::system::uname().release().to_string_lossy())
     }

@@ -46,7 +46,7 @@ impl Owned {
         &self.block[self.start..]
     }
 
-    /// Takes in what follows, if both are of a kind and small; says whether it did.
+    /// Takes in what follows, if both are of a kind and small; returns whether it did.
     pub(super) fn join(&mut self, next: &Self) -> bool {
         let (length, more) = (self.bytes().len(), next.bytes().len());
         if length > Self::MAX_JOINED || more > Self::MAX_JOINING {

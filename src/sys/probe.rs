@@ -47,7 +47,7 @@ const ENTRIES: u32 = 1;
 
 type SetFlag = fn(&mut Builder) -> &mut Builder;
 
-/// No probe tells of multishot operations: they have to be seen working.
+/// No probe reports multishot operations: they have to be seen working.
 const ECHO: &str = "multishot accept and receive";
 
 /// Setup flags that the native driver asks for, with those each of them needs.
@@ -71,7 +71,7 @@ const OPERATIONS: [(&str, u8); 6] = [
 ];
 
 /// Tries every feature, in the order in which they came into the kernel. Without a ring there is
-/// only that to tell.
+/// only that to report.
 pub(crate) fn examine() -> Vec<Feature> {
     let here = HostContext::detect();
     let explain = |errno| Refusal::explain(errno, &here);
@@ -125,7 +125,7 @@ pub(crate) fn try_plain_ring() -> Result<(), Refusal> {
     let refuse = |call: &str, errno| Refusal::explain(errno, &HostContext::detect()).about(call);
     let ring = IoUring::new(ENTRIES).map_err(|error| refuse("io_uring_setup", errno_of(error)))?;
     match ring.submitter().submit().map_err(errno_of) {
-        // They say «later», not «never».
+        // They mean «later», not «never».
         Ok(_) | Err(Errno::INTR | Errno::AGAIN | Errno::BUSY) => Ok(()),
         Err(errno) => Err(refuse("io_uring_enter", errno)),
     }

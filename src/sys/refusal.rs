@@ -288,7 +288,7 @@ impl Status<'_> {
         primary.into_iter().chain(others).any(|member| member.parse() == Ok(group))
     }
 
-    /// A size, which is in KiB there; 0 where it is not told.
+    /// A size, which is in KiB there; 0 where it is not reported.
     fn bytes(&self, name: &str) -> u64 {
         let kib = self.field(name).split_whitespace().next();
         kib.and_then(|kib| kib.parse::<u64>().ok()).map_or(0, |kib| kib << 10)

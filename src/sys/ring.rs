@@ -47,7 +47,7 @@ pub(crate) enum Outcome<S = OwnedFd> {
     Accepted(Result<S, Errno>),
     /// Received bytes; `None` is the peer's FIN.
     Received(Result<Option<Lease>, Errno>),
-    /// The parts come back whole; the number says how many of their bytes were sent.
+    /// The parts come back whole; the number is how many of their bytes were sent.
     Sent(Parts, Result<usize, Errno>),
     /// Something of a socket changed: whether it can be sent on now. Spurious ones say that it
     /// cannot.
@@ -208,7 +208,7 @@ impl Ring {
         self.push(token, Operation::Accept, entry.build().into());
     }
 
-    /// Receives once, into a buffer of the ring. Spurious completions say `AGAIN`.
+    /// Receives once, into a buffer of the ring. Spurious completions report `AGAIN`.
     ///
     /// The receive does not wait itself, it is linked to a poll for input: the poll with which the
     /// kernel lets a receive wait is ready with an urgent byte that came before what precedes it, and
@@ -376,7 +376,7 @@ impl Ring {
         unsafe { self.uring.submission().push_multiple(submission.entries()) }.is_ok()
     }
 
-    /// Moves what was deferred into the queue as far as it goes; says whether some is left.
+    /// Moves what was deferred into the queue as far as it goes; returns whether some is left.
     fn has_deferred(&mut self) -> bool {
         while let Some(submission) = self.deferred.pop_front() {
             if !self.offer(&submission) {
@@ -442,7 +442,7 @@ impl Ring {
         let outcome = match (subject, token.operation) {
             (Subject::Cancellation, _) => Outcome::Cancelled(result.map(drop)),
             (_, Operation::Accept) => Outcome::Accepted(result.map(|descriptor| {
-                // SAFETY: the kernel just made this descriptor and tells nobody else.
+                // SAFETY: the kernel just made this descriptor, and nobody else knows it.
                 unsafe { OwnedFd::from_raw_fd(descriptor as i32) }
             })),
             (_, Operation::Receive) => Outcome::Received(self.received(entry, result)),

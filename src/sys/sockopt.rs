@@ -44,7 +44,7 @@ pub(crate) fn retransmitted_segments(socket: BorrowedFd<'_>) -> u32 {
     u32::from_ne_bytes(*bytes)
 }
 
-/// Connections that wait to be accepted; 0 if the kernel does not say.
+/// Connections that wait to be accepted; 0 if the kernel does not report it.
 pub(crate) fn accept_queue_length(listener: BorrowedFd<'_>) -> usize {
     let Ok(info) = tcp_info(listener) else { return 0 };
     let bytes = info[field::UNACKED..].first_chunk().expect("the field lies inside");

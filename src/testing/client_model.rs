@@ -67,7 +67,7 @@ pub fn check_cut(script: &ClientScript, piece: usize) -> Vec<Heard> {
     heard
 }
 
-/// Runs a script and says what the client heard.
+/// Runs a script and returns what the client heard.
 ///
 /// # Panics
 ///

@@ -68,7 +68,7 @@ pub(super) fn pieces(bytes: usize, piece: usize) -> impl Iterator<Item = usize> 
     (0..bytes).step_by(piece).map(move |start| piece.min(bytes - start))
 }
 
-/// Runs a script and says how it came out.
+/// Runs a script and returns how it came out.
 ///
 /// # Panics
 ///

@@ -236,7 +236,7 @@ fn read_to_end(mut stream: &TcpStream) -> Vec<u8> {
     reply
 }
 
-/// Writes until nothing was taken for a while; says how much was.
+/// Writes until nothing was taken for a while; returns how much was.
 fn write_until_stuck(mut stream: &TcpStream, bytes: &[u8]) -> usize {
     stream.set_nonblocking(true).unwrap();
     let (mut taken, mut refusals) = (0, 0);

@@ -195,7 +195,7 @@ impl<P: Protocol, K: Kernel> Driver<P, K> {
         })
     }
 
-    /// Takes what completed; says whether anything did.
+    /// Takes what completed; returns whether anything did.
     fn handle_completions(&mut self, now: Instant) -> bool {
         let mut has_any = false;
         while let Some(completion) = self.kernel.next_completion() {
@@ -370,7 +370,7 @@ impl<P: Protocol, K: Kernel> Driver<P, K> {
         }
     }
 
-    /// Submits what the interest calls for; says whether the peer is being read.
+    /// Submits what the interest calls for; returns whether the peer is being read.
     fn submit(&mut self, key: Key, interest: Interest) -> bool {
         let connection = self.connections.get_mut(key).expect("it was just advanced");
         if interest.write && connection.transport.sending.may_send() {

@@ -106,7 +106,7 @@ impl Peer {
 
     /// Reads the rest and checks that nothing is missing, now that the connection is over.
     ///
-    /// `served` says that the server had the time to answer everything.
+    /// `served` means that the server had the time to answer everything.
     pub(super) fn end(&mut self, served: bool) -> Result<(), String> {
         self.take(self.inbox.len())?;
         if self.is_reset || !served {

@@ -23,13 +23,13 @@ pub(super) struct Plan {
     is_calm: bool,
     /// The order to end, once given, and whether the world was calm then; the server learns of it
     /// later.
-    told: Option<Told>,
+    ordered: Option<Ordered>,
     shutdown: Option<Shutdown>,
 }
 
-/// The world at the time when the server was told to end.
+/// The world at the time when the server was ordered to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Told {
+enum Ordered {
     InHostility,
     InCalm,
 }
@@ -61,7 +61,7 @@ impl Plan {
             drain_at: rng.chance(40).then(|| rng.below(steps)),
             stop_at: rng.chance(15).then(|| rng.below(steps)),
             is_calm: false,
-            told: None,
+            ordered: None,
             shutdown: None,
         }
     }
@@ -81,13 +81,13 @@ impl Plan {
             let peer = Peer::new(rng, self.size, self.is_framed, self.peers_reset);
             events.push(Event::Connect(Box::new(peer)));
         }
-        let told = if self.is_calm { Told::InCalm } else { Told::InHostility };
-        if self.told.is_none() && (self.drain_at == Some(step) || is_done) {
-            self.told = Some(told);
+        let ordered = if self.is_calm { Ordered::InCalm } else { Ordered::InHostility };
+        if self.ordered.is_none() && (self.drain_at == Some(step) || is_done) {
+            self.ordered = Some(ordered);
             events.push(Event::Signal(Urgency::Drain));
         }
         if self.stop_at == Some(step) && !self.is_calm {
-            self.told = Some(told);
+            self.ordered = Some(ordered);
             events.push(Event::Signal(Urgency::Stop));
         }
         events
@@ -124,7 +124,7 @@ impl Plan {
 
     /// Returns whether the shutdown started while the world was hostile.
     pub(super) fn had_hostile_shutdown(&self) -> bool {
-        self.told == Some(Told::InHostility)
+        self.ordered == Some(Ordered::InHostility)
     }
 
     /// Returns whether the server may end connections before they are finished.

@@ -80,8 +80,8 @@ impl FakeKernel {
         }
     }
 
-    /// Tells the driver what a bug of its own would have made it believe; says whether it is told
-    /// at all.
+    /// Tells the driver what a bug of its own would have made it believe; returns whether it is
+    /// told at all.
     fn lie(&self, completion: &mut Completion<Accepted>) -> bool {
         match (self.mutation, &mut completion.outcome) {
             (Some(Mutation::ForgetParkedConnections), Outcome::Received(Err(Errno::NOBUFS)))
