@@ -1,4 +1,4 @@
-//! What the protocol core costs for one buffer of received bytes: `cargo bench --bench core`.
+//! Cost of the protocol core for one buffer of received bytes: `cargo bench --bench core`.
 //!
 //! `raw` looks at no byte, so its bytes per second say only that it costs nothing.
 

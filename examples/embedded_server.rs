@@ -19,7 +19,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// What the code under test would do.
+/// Stands for the code under test.
 fn echo(address: SocketAddr, message: &[u8]) -> std::io::Result<Vec<u8>> {
     let mut socket = TcpStream::connect(address)?;
     socket.write_all(message)?;

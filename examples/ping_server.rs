@@ -103,7 +103,7 @@ impl PingConnection {
         Ok(taken)
     }
 
-    /// Handles a line without its end; says whether that was answered.
+    /// Handles a line without its end; returns whether that was answered.
     fn handle_line(&mut self, line: &[u8]) -> bool {
         if self.lines_left > 0 {
             self.lines_left -= 1;

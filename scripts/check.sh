@@ -42,13 +42,13 @@ main() {
 }
 
 step() {
-    local name=$1 begun=$SECONDS
+    local name=$1 started=$SECONDS
     shift
     printf '\n=== %s\n' "$name"
     if "$@"; then
-        echo "--- $name: ok, $((SECONDS - begun)) s"
+        echo "--- $name: ok, $((SECONDS - started)) s"
     else
-        echo "--- $name: FAILED, $((SECONDS - begun)) s"
+        echo "--- $name: FAILED, $((SECONDS - started)) s"
         failed_steps+=("$name")
     fi
 }

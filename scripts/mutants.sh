@@ -117,7 +117,7 @@ check_unmutated() {
 }
 
 try() {
-    local index=$1 begun=$SECONDS file text
+    local index=$1 started=$SECONDS file text
     file=$TREE/${files[index]}
     text=$(<"$file")
     printf '%s\n' "${text%%"${originals[index]}"*}${replacements[index]}${text#*"${originals[index]}"}" \
@@ -125,7 +125,7 @@ try() {
     judge
     printf '%s\n' "$text" >"$file"
     [[ "$verdict" == caught* ]] || survivors+=("${names[index]}: $verdict")
-    printf '%-50s %4d s  %s\n' "${names[index]}" $((SECONDS - begun)) "$verdict"
+    printf '%-50s %4d s  %s\n' "${names[index]}" $((SECONDS - started)) "$verdict"
 }
 
 # Leaves in $verdict what the tests make of the tree.

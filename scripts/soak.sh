@@ -48,13 +48,13 @@ simulate() {
 }
 
 step() {
-    local name=$1 begun=$SECONDS result=ok log
+    local name=$1 started=$SECONDS result=ok log
     shift
     log="$LOGS/${name//[^a-z0-9]/-}.log"
     printf '\n=== %s\n' "$name"
     "$@" 2>&1 | tee "$log" || result=FAILED
     [[ "$result" == ok ]] || failures=$((failures + 1))
-    summary+=("$(printf '%-40s %-7s %5d s   %s' "$name" "$result" $((SECONDS - begun)) "$log")")
+    summary+=("$(printf '%-40s %-7s %5d s   %s' "$name" "$result" $((SECONDS - started)) "$log")")
 }
 
 print_summary() {

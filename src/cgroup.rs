@@ -1,6 +1,6 @@
 //! Limits that control groups, and so containers, put on this process (`cgroups(7)`).
 //!
-//! Only reads, and only says what it is sure of: a file that is missing or not understood is no
+//! Only reads, and only reports what it is sure of: a file that is missing or not understood is no
 //! limit. Both versions of the interface are looked at, since a host may mount both, and every
 //! group from the process's own upwards, since the tightest of their limits is the one that holds.
 
@@ -39,7 +39,7 @@ impl CpuQuota {
         usize::try_from(self.time_us.div_ceil(self.period_us)).unwrap_or(usize::MAX).max(1)
     }
 
-    /// Whether so many CPUs can work all the time.
+    /// Returns whether so many CPUs can work all the time.
     pub(crate) fn keeps_busy(&self, cpus: usize) -> bool {
         u128::from(self.time_us) >= u128::from(self.period_us) * cpus as u128
     }

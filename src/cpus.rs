@@ -98,7 +98,7 @@ pub(crate) fn run_on(cpus: &[usize]) -> io::Result<()> {
 }
 
 /// The CPUs that the calling thread may use, ascending, at least one: its affinity mask. Where that
-/// cannot be read, the CPUs that are online and, as far as `/proc` tells, not forbidden.
+/// cannot be read, the CPUs that are online and, as far as `/proc` reports, not forbidden.
 pub fn allowed() -> Vec<usize> {
     mask().unwrap_or_else(|_| online())
 }
@@ -113,7 +113,7 @@ pub(crate) fn mask() -> Result<Vec<usize>, Errno> {
     affinity(None)
 }
 
-/// The same of another thread.
+/// As [`mask`], of another thread.
 pub(crate) fn mask_of(thread: Pid) -> Result<Vec<usize>, Errno> {
     affinity(Some(thread))
 }
@@ -135,7 +135,7 @@ fn online() -> Vec<usize> {
     online
 }
 
-/// The mask as `/proc` tells it, whatever its length; CPUs that are offline are in it.
+/// The mask as `/proc` reports it, whatever its length; CPUs that are offline are in it.
 fn permitted() -> Option<Vec<usize>> {
     let status = fs::read_to_string("/proc/thread-self/status").ok()?;
     let list = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:"))?;
@@ -147,7 +147,7 @@ fn permitted() -> Option<Vec<usize>> {
 /// # Errors
 ///
 /// `EINVAL` when the CPU is offline or outside the process's cpuset; others where
-/// [`PinningRefusal::detect`] tells of them. A mask that is not the one asked for counts as
+/// [`PinningRefusal::detect`] reports them. A mask that is not the one asked for counts as
 /// `EINVAL`, one that cannot be read as the one asked for.
 pub(crate) fn pin(cpu: usize) -> Result<(), Errno> {
     if !core_affinity::set_for_current(CoreId { id: cpu }) {
@@ -165,7 +165,7 @@ pub(crate) fn pin(cpu: usize) -> Result<(), Errno> {
 pub(crate) struct PinningRefusal(Errno);
 
 impl PinningRefusal {
-    /// What mends it.
+    /// Remedy of a refused pin.
     pub(crate) const FIX: &str = "allow the system call sched_setaffinity (in a systemd unit \
         SystemCallFilter=~@resources forbids it: write SystemCallFilter=sched_setaffinity below it)";
 

@@ -30,7 +30,7 @@
 //!   the native one is generic over a `Kernel`, so the simulation in `testing` runs the loop that
 //!   serves.
 //! - [`server`] owns listeners, workers, placement and shutdown.
-//! - [`doctor`] looks at a host as a server would, and says what it lacks.
+//! - [`doctor`] checks a host as a server would, and reports what it lacks.
 //! - [`load`] is the instrument. It shares the protocol core and nothing else with the server: an
 //!   instrument must not share the bugs of what it measures. (Of `sys` it uses what its own sockets
 //!   and the processes that it starts need and no safe wrapper has.)
@@ -62,6 +62,35 @@
 //! # To measure
 //!
 //! [`guide::measuring`] says what the verdicts promise, and each cause of an invalid measurement.
+//!
+//! # Words
+//!
+//! | word | idea |
+//! | --- | --- |
+//! | core | the state machine of one connection's protocol: bytes in, ranges of the stream out |
+//! | lease | the only right to read received bytes in a buffer that the kernel has given up |
+//! | owned bytes | bytes copied out of their buffer, or made by the core, in memory of our own |
+//! | part | a stretch of bytes to decide on or to send: a lease or owned bytes |
+//! | control bytes | bytes that the core makes itself, such as a PONG or a GOAWAY |
+//! | forward, discard | the core's two decisions on received bytes: send them back, release them |
+//! | dirty | a connection that has something to do when its worker next goes through them |
+//! | turn | a connection's chance to work, bounded by a budget so that others get theirs |
+//! | window | receive buffers that the kernel holds at a time: few, so that they stay in cache |
+//! | spill | memory of our own for bytes that wait for their peer or for the rest of a frame |
+//! | eviction | the end of the connection whose bytes × time in the spill is largest, when that is full |
+//! | throttle | to stop reading a peer from the high-water mark of unsent bytes to the low one |
+//! | permit | an admitted connection's place in the limits; given back when it ends |
+//! | overflow | connections beyond the limits, accepted only to be refused as busy |
+//! | hold-off | a listener that closes drops new handshakes, so that closing resets nobody |
+//! | accept mode | a worker's decision on its listeners: accept, pause, or close |
+//! | drain | the orderly end of a server: no new connections, received bytes answered, then FIN |
+//! | quiet | a drained connection without input or pending bytes for this long is finished |
+//! | linger | dropping input after our FIN, so that a close does not reset a peer that reads |
+//! | idle | nothing received from the peer or acknowledged by it for the idle timeout |
+//! | stall | bytes pending, and the peer acknowledged none of them for the stall timeout |
+//! | probe | a question to the kernel: how much did the peer acknowledge, and is it over |
+//! | loss | bytes that a shutdown kept from a peer that should have had them; exit code 1 |
+//! | generation | the number that distinguishes a completion for an earlier user of a slot |
 //!
 //! # To build another service on this
 //!

@@ -1,4 +1,4 @@
-//! What a worker counts.
+//! Counters of a worker.
 
 use std::fmt;
 
@@ -60,7 +60,7 @@ counters! {
 }
 
 impl Counters {
-    /// Whether the shutdown kept something from its peer that it should have had.
+    /// Returns whether the shutdown kept something from its peer that it should have had.
     pub fn has_losses(&self) -> bool {
         self.lost_bytes > 0 || self.unaccepted > 0
     }

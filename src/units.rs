@@ -1,7 +1,7 @@
 //! Numbers with units, as they are written on command lines and in files.
 //!
-//! What is written must be meant exactly: `1.5k` is 1500, `1.0005k` is an error, and so is a
-//! duration without a unit.
+//! Text must be meant exactly: `1.5k` is 1500, `1.0005k` is an error, and so is a duration without
+//! a unit.
 
 use std::time::Duration;
 
@@ -31,17 +31,17 @@ pub enum UnitError {
     /// It does not begin with a number.
     #[error("it must begin with a number: write {example}")]
     NoNumber {
-        /// What would have been right.
+        /// An example of a valid value.
         example: &'static str,
     },
     /// The unit is missing or unknown.
     #[error("{}: use {known}, as in {example}", what_is_wrong_with(unit))]
     UnknownUnit {
-        /// What stands after the number.
+        /// The text after the number.
         unit: String,
         /// The units that there are.
         known: &'static str,
-        /// What would have been right.
+        /// An example of a valid value.
         example: &'static str,
     },
     /// It needs a finer unit than there is.

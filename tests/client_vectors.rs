@@ -23,9 +23,9 @@ fn the_client_understands_as_written() {
 
 struct Conversation {
     client: FramedClient,
-    /// What the last request came to, as the table writes it.
+    /// Result of the last request, as the table writes it.
     made: Option<String>,
-    /// What the client understood and no step has expected yet.
+    /// Replies that the client understood and no step has expected yet.
     understood: VecDeque<String>,
 }
 

@@ -13,7 +13,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 /// Long enough for any machine: reaching it means that something hangs.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TEST_TIMEOUT: Duration = Duration::from_secs(60);
 /// Two connections of a short run.
 const SHORT: [&str; 6] = ["-c", "2", "-d", "300ms", "--warmup", "50ms"];
 
@@ -48,9 +48,9 @@ impl Scene {
 
     /// Waits until at least one server runs.
     fn wait_for_server(&self) {
-        let begun = Instant::now();
+        let started = Instant::now();
         while self.pids().is_empty() {
-            assert!(begun.elapsed() < PATIENCE, "no server was started");
+            assert!(started.elapsed() < TEST_TIMEOUT, "no server was started");
             thread::sleep(Duration::from_millis(5));
         }
     }
@@ -75,7 +75,7 @@ fn python() -> &'static str {
     })
 }
 
-/// Whether a process runs. One that ended and whose end nobody has asked for does not.
+/// Returns whether a process runs. One that ended and whose end nobody has asked for does not.
 fn is_alive(pid: Pid) -> bool {
     let stat = fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_pid())).unwrap_or_default();
     stat.rsplit_once(") ").is_some_and(|(_, state)| !state.starts_with(['Z', 'X']))
@@ -97,7 +97,7 @@ fn compare(a: &str, b: &str, options: &[&str]) -> Output {
         .unwrap()
 }
 
-/// The same where the servers must be compared: a few times, as long as the host is too busy for
+/// Compares where the servers must be compared: a few times, as long as the host is too busy for
 /// valid runs; `None` where it is all the time.
 fn compare_in_peace(a: &str, b: &str, options: &[&str]) -> Option<Output> {
     const TRIES: usize = 3;
@@ -106,7 +106,7 @@ fn compare_in_peace(a: &str, b: &str, options: &[&str]) -> Option<Output> {
         .find(|output| !is_host_too_busy(&String::from_utf8_lossy(&output.stdout)))
 }
 
-/// Whether a run of a comparison is not valid since its host did something else.
+/// Returns whether a run of a comparison is not valid since its host did something else.
 fn is_host_too_busy(report: &str) -> bool {
     report.contains(" waited ") || report.contains(" stood still ")
 }
@@ -429,9 +429,9 @@ fn not_even_sigkill_leaves_the_server_behind() {
     let mut child = long_comparison(&scene, "ignore-term");
     child.kill().unwrap();
     child.wait().unwrap();
-    let begun = Instant::now();
+    let started = Instant::now();
     while scene.pids().into_iter().any(is_alive) {
-        assert!(begun.elapsed() < PATIENCE, "the server outlives the program");
+        assert!(started.elapsed() < TEST_TIMEOUT, "the server outlives the program");
         thread::sleep(Duration::from_millis(5));
     }
 }

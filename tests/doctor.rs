@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use serde_json::Value;
 use support::refusal::{ANSWERS, Call, filtered, refused, with_memlock};
 
-/// What every diagnosis tells of, whatever the host.
+/// Facts that every diagnosis reports, whatever the host.
 const ALWAYS: [&str; 17] = [
     "kernel",
     "io_uring_setup",

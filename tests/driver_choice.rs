@@ -1,4 +1,4 @@
-//! What becomes of a server where the kernel refuses io_uring.
+//! Servers where the kernel refuses io_uring.
 
 mod support;
 

@@ -99,7 +99,8 @@ fn in_open_loop_the_response_is_asserted() {
     assert_eq!(report["verdict"]["assertions"][0]["met"], false);
 }
 
-/// What an open loop whose generator stands still for a while says of these assertions, in JSON.
+/// The report, in JSON, on these assertions of an open loop whose generator stands still for a
+/// while.
 fn measure_with_a_stop(assertions: &[&str]) -> Output {
     let generator = Command::new(env!("CARGO_BIN_EXE_ringback-load"))
         .args([&serve(), "-c", "2", "-r", "100", "-d", "2s", "--warmup", "0s", "--format", "json"])

@@ -23,7 +23,8 @@ fn assert_fails(arguments: &[&str], code: i32, words: &str) {
     }
 }
 
-/// Whether a run without fault is valid: a busy host may make it invalid, and it is told as such.
+/// Returns whether a run without fault is valid: a busy host may make it invalid, and the report
+/// says so.
 fn is_valid(output: &Output) -> bool {
     let report = String::from_utf8_lossy(&output.stdout);
     let is_host_too_busy = report.contains(" waited ") || report.contains(" stood still ");

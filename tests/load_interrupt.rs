@@ -10,12 +10,12 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const TEST_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A running load generator whose report is taken at its end.
 struct Load {
     child: Child,
-    begun: Instant,
+    started: Instant,
 }
 
 impl Load {
@@ -27,7 +27,7 @@ impl Load {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        Self { child, begun: Instant::now() }
+        Self { child, started: Instant::now() }
     }
 
     fn signal(&self, signal: Signal) {
@@ -43,14 +43,14 @@ impl Load {
             })
         };
         while !has_it() {
-            assert!(self.begun.elapsed() < PATIENCE, "thread {name} starts");
+            assert!(self.started.elapsed() < TEST_TIMEOUT, "thread {name} starts");
             thread::sleep(Duration::from_millis(10));
         }
     }
 
     fn finish(self) -> Output {
         let output = self.child.wait_with_output().unwrap();
-        assert!(self.begun.elapsed() < PATIENCE, "it ended by the signal, not by itself");
+        assert!(self.started.elapsed() < TEST_TIMEOUT, "it ended by the signal, not by itself");
         output
     }
 }
@@ -80,7 +80,7 @@ fn serve(answers: bool) -> (SocketAddr, std::sync::mpsc::Receiver<usize>) {
 fn wait_for_bytes(told: &std::sync::mpsc::Receiver<usize>, wanted: usize) {
     let mut received = 0;
     while received < wanted {
-        received += told.recv_timeout(PATIENCE).expect("the load generator sends");
+        received += told.recv_timeout(TEST_TIMEOUT).expect("the load generator sends");
     }
 }
 
@@ -103,7 +103,7 @@ fn a_signal_ends_the_run_with_a_report_of_what_was_measured() {
         assert_eq!(verdict["valid"], false);
         assert!(verdict["reasons"][0].as_str().unwrap().contains("of 3600 s were measured"));
         let measured_ns = verdict["measured_ns"].as_u64().unwrap();
-        assert!((1..PATIENCE.as_nanos() as u64).contains(&measured_ns));
+        assert!((1..TEST_TIMEOUT.as_nanos() as u64).contains(&measured_ns));
         let total = |name: &str| totals[name].as_u64().unwrap();
         assert_eq!(total("sent"), total("received"));
         assert_eq!(total("intended"), total("sent"));
@@ -137,7 +137,7 @@ fn a_generator_that_stood_still_says_so() {
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    let running = Load { child, begun: Instant::now() };
+    let running = Load { child, started: Instant::now() };
     running.wait_for_thread("load-0");
     thread::sleep(Duration::from_millis(200));
     running.signal(Signal::STOP);
@@ -157,7 +157,7 @@ fn the_text_says_how_long_was_measured() {
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    let running = Load { child, begun: Instant::now() };
+    let running = Load { child, started: Instant::now() };
     wait_for_bytes(&told, 64 * 100);
     running.signal(Signal::INT);
     let text = String::from_utf8(running.finish().stdout).unwrap();
@@ -186,7 +186,7 @@ fn connecting_is_interrupted_too() {
     let address = listener.local_addr().unwrap().to_string();
     let running = Load::start(&[&address, "-c", "200"]);
     let full = Instant::now();
-    while connections_to(&listener) < 2 && full.elapsed() < PATIENCE {
+    while connections_to(&listener) < 2 && full.elapsed() < TEST_TIMEOUT {
         thread::sleep(Duration::from_millis(5));
     }
     running.signal(Signal::TERM);
@@ -212,7 +212,7 @@ fn the_message_before_the_load_is_interrupted_too() {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    let running = Load { child, begun: Instant::now() };
+    let running = Load { child, started: Instant::now() };
     wait_for_bytes(&told, 64);
     running.signal(Signal::INT);
     let stderr = String::from_utf8(running.finish().stderr).unwrap();
@@ -249,7 +249,7 @@ fn nothing_is_left_of_a_log_however_the_run_ends() {
             })
         };
         while !is_written() {
-            assert!(running.begun.elapsed() < PATIENCE, "the log begins");
+            assert!(running.started.elapsed() < TEST_TIMEOUT, "the log begins");
             thread::sleep(Duration::from_millis(20));
         }
         for signal in signals {
@@ -275,7 +275,7 @@ fn what_was_ignored_at_the_start_stays_ignored() {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    let mut running = Load { child, begun: Instant::now() };
+    let mut running = Load { child, started: Instant::now() };
     wait_for_bytes(&told, 64 * 100);
     running.signal(Signal::INT);
     running.signal(Signal::HUP);

@@ -10,7 +10,7 @@ fn ringback_load(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_ringback-load")).args(arguments).output().unwrap()
 }
 
-/// What the picture says, in the order in which it does.
+/// The texts of the picture, in their order.
 fn texts(svg: &str) -> Vec<String> {
     let document = Document::parse(svg).unwrap();
     assert_eq!(document.root_element().tag_name().name(), "svg");

@@ -116,7 +116,7 @@ fn a_server_that_was_killed_can_be_started_again_at_once() {
     }
 }
 
-/// What a server says that is refused this address.
+/// The message of a server that is refused this address.
 fn refusal(address: SocketAddr, arguments: &[&str]) -> String {
     let (code, text) = run(&[&["serve", &address.to_string()], arguments].concat());
     assert_eq!(code, Some(69), "{text}");

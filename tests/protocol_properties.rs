@@ -120,7 +120,8 @@ proptest! {
     }
 }
 
-/// What has no destructor owns no heap, so the size of a connection is all of its memory.
+/// Checks the size of a connection, which is all of its memory: a type without a destructor owns no
+/// heap.
 #[test]
 fn a_connection_has_a_fixed_small_size() {
     assert!(!std::mem::needs_drop::<EitherConnection>());

@@ -26,7 +26,7 @@ struct Conversation {
     connection: FramedConnection,
     now: Instant,
     received: Vec<u8>,
-    /// What the server sent and no step has expected yet.
+    /// Bytes that the server sent and no step has expected yet.
     sent: Vec<u8>,
     closed: bool,
 }
@@ -114,7 +114,7 @@ impl Conversation {
         self.sent.drain(..length);
     }
 
-    /// Checks the ERROR that begins what was sent, says how long it is.
+    /// Checks the ERROR that begins what was sent, returns how long it is.
     fn check_error(&self, expected: &str) -> usize {
         let fields = Fields::read(&self.sent).expect("an ERROR was sent");
         let length = HEADER + fields.length as usize;

@@ -80,7 +80,7 @@ fn stderr_of(output: &Output) -> &str {
 fn find_max_brackets_a_known_capacity() {
     const CAPACITY: u64 = 400;
     const RESOLUTION: f64 = 0.1;
-    /// What a busy machine delays can only make it find less.
+    /// Delays of a busy machine can only make it find less.
     const TRIES: usize = 4;
     let address = paced(CAPACITY as u32).to_string();
     for attempt in 1.. {

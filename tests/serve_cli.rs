@@ -168,7 +168,7 @@ fn a_low_descriptor_limit_is_a_warning() {
     assert!(program.lines.iter().any(|line| line.starts_with(warning)), "{:?}", program.lines);
 }
 
-/// What `ringback` says with these arguments where the kernel does not tell its limits.
+/// The output of `ringback` with these arguments where the kernel does not tell its limits.
 fn without_limits(arguments: &[&str]) -> (Option<i32>, String) {
     let output = Command::new("strace")
         .args(["-D", "-f", "-o", "/dev/null", "-e", "trace=prlimit64,getrlimit"])

@@ -11,10 +11,10 @@ use std::time::{Duration, Instant};
 
 use ringback::server::DriverKind;
 use rustix::process::{Pid, Signal, kill_process};
-use support::{PATIENCE, Program, connect, exchange, tools};
+use support::{Program, TEST_TIMEOUT, connect, exchange, tools};
 
 const ENDING: [Signal; 3] = [Signal::HUP, Signal::INT, Signal::TERM];
-/// The same signal sooner is the same request.
+/// A repetition of a signal within this time is one request.
 const REPEAT_INTERVAL: Duration = Duration::from_millis(100);
 
 /// `ringback`, started by a shell that does this first.
@@ -51,11 +51,11 @@ fn a_signal_right_after_the_first_connection_drains() {
                 .stderr(Stdio::null())
                 .spawn()
                 .expect("the program starts");
-            let begun = Instant::now();
+            let started = Instant::now();
             let client = loop {
                 match TcpStream::connect(address) {
                     Ok(client) => break client,
-                    Err(error) => assert!(begun.elapsed() < PATIENCE, "{driver}: {error}"),
+                    Err(error) => assert!(started.elapsed() < TEST_TIMEOUT, "{driver}: {error}"),
                 }
             };
             kill_process(Pid::from_child(&server), Signal::TERM).expect("the program runs");

@@ -50,7 +50,7 @@ fn planted_bugs_are_caught_for_what_they_are() {
     }
 }
 
-/// What the run with this seed and planted bug fails with, if it fails.
+/// Returns the failure of the run with this seed and planted bug, if it fails.
 fn failure(seed: u64, mutation: Mutation) -> Option<String> {
     let panic = catch_unwind(|| try_seed(seed, Some(mutation))).err()?;
     let text = panic.downcast_ref::<String>().cloned();

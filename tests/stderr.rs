@@ -15,7 +15,7 @@ use ringback::server::DriverKind;
 use rustix::fs::OFlags;
 use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-use support::{PATIENCE, Program, connect, exchange};
+use support::{Program, TEST_TIMEOUT, connect, exchange};
 
 const CTRL_S: &[u8] = b"\x13";
 
@@ -167,7 +167,7 @@ fn open_terminal() -> (File, File) {
 
 /// The address from the last line of a log that is being written.
 fn wait_for_address(path: &std::path::Path) -> SocketAddr {
-    let begun = Instant::now();
+    let started = Instant::now();
     loop {
         let text = fs::read_to_string(path).expect("it is there");
         if let Some((_, address)) = text.trim_end_matches('\n').rsplit_once("listening on ")
@@ -175,7 +175,7 @@ fn wait_for_address(path: &std::path::Path) -> SocketAddr {
         {
             return address.parse().expect("an address follows");
         }
-        assert!(begun.elapsed() < PATIENCE, "{text}");
+        assert!(started.elapsed() < TEST_TIMEOUT, "{text}");
         thread::sleep(Duration::from_millis(5));
     }
 }

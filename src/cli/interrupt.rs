@@ -10,9 +10,9 @@ use super::signals::EndSignals;
 use crate::load::Interrupt;
 use crate::load::study::compare::kill_servers;
 
-/// What a shell reports of a program that SIGINT ended: 128 and the signal's number.
+/// Exit code that a shell reports for a program that SIGINT ended: 128 and the signal's number.
 const EXIT_INTERRUPTED: i32 = 130;
-/// The same of SIGQUIT.
+/// As [`EXIT_INTERRUPTED`], for SIGQUIT.
 const EXIT_QUIT: i32 = 131;
 
 /// From now on the first request to end raises the interrupt, and the next one ends the process at

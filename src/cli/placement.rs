@@ -19,7 +19,7 @@ pub(super) struct Placement {
     /// CPUs of the generator's threads; none means anywhere.
     pub(super) generator: Vec<usize>,
     pub(super) threads: usize,
-    /// Whether every generator thread has a CPU to itself, so that polling costs nobody anything.
+    /// True if every generator thread has a CPU to itself, so that polling costs nobody anything.
     pub(super) may_spin: bool,
 }
 

@@ -3,7 +3,7 @@
 use crate::units::{UnitError, format_count, parse_count};
 
 /// More take too long and are not told apart in a picture.
-const MOST_RATES: usize = 200;
+const MAX_RATES: usize = 200;
 /// The most messages a second that can be asked for.
 const MAX_RATE: u64 = 1_000_000_000;
 
@@ -19,7 +19,7 @@ pub(super) enum RatesError {
     NotARate {
         /// Where it should be.
         text: String,
-        /// What is wrong with it.
+        /// The fault in it.
         source: UnitError,
     },
     /// A rate of nothing, or of more than anybody sends.
@@ -29,7 +29,7 @@ pub(super) enum RatesError {
     #[error("{0:?} is not a range: write FIRST..LAST:STEP, ascending, as in 10k..100k:10k")]
     NotARange(String),
     /// Too many rates.
-    #[error("these are {0} rates: use at most {MOST_RATES}")]
+    #[error("these are {0} rates: use at most {MAX_RATES}")]
     TooMany(u64),
 }
 
@@ -48,7 +48,7 @@ pub(super) fn parse_rates(text: &str) -> Result<RateList, RatesError> {
                     return Err(range());
                 }
                 let count = (last - first) / step + 1;
-                if count > MOST_RATES as u64 {
+                if count > MAX_RATES as u64 {
                     return Err(RatesError::TooMany(count));
                 }
                 rates.extend((0..count).map(|place| first + place * step));
@@ -57,7 +57,7 @@ pub(super) fn parse_rates(text: &str) -> Result<RateList, RatesError> {
     }
     rates.sort_unstable();
     rates.dedup();
-    if rates.len() > MOST_RATES {
+    if rates.len() > MAX_RATES {
         return Err(RatesError::TooMany(rates.len() as u64));
     }
     Ok(RateList(rates))

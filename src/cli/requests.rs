@@ -1,4 +1,5 @@
-//! What signals make of a server, from before it starts: the first drains it, the second stops it.
+//! Signals as requests to a server, from before it starts: the first drains it, the second stops
+//! it.
 
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -31,7 +32,7 @@ impl EndRequests {
         Ok(requests)
     }
 
-    /// Whether one has come.
+    /// Returns whether one has come.
     pub fn have_come(&self) -> bool {
         self.lock().count > 0
     }

@@ -17,12 +17,12 @@ use crate::units::{parse_count, parse_duration, parse_size};
 #[derive(Debug, Parser)]
 #[command(name = "ringback", version, about, arg_required_else_help = true)]
 pub struct Cli {
-    /// What to do.
+    /// The subcommand.
     #[command(subcommand)]
     pub command: Command,
 }
 
-/// What `ringback` can do.
+/// Subcommands of `ringback`.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Echo what peers send until SIGTERM, SIGINT or SIGHUP
@@ -48,7 +48,7 @@ pub struct Serve {
     #[arg(value_name = "ADDR", default_value = Config::DEFAULT_ADDRESS, value_parser = parse_address)]
     addresses: Vec<SocketAddr>,
 
-    /// What a connection speaks
+    /// Protocol of the connections
     #[arg(long, value_enum, default_value_t = Protocol::Raw)]
     pub protocol: Protocol,
 
@@ -255,9 +255,9 @@ fn parse_time_or_off(text: &str) -> Result<TimeOrOff, String> {
 }
 
 fn parse_spin(text: &str) -> Result<Duration, String> {
-    const MOST: Duration = Duration::from_millis(10);
+    const MAX_SPIN: Duration = Duration::from_millis(10);
     match parse_duration(text).map_err(|error| error.to_string())? {
-        duration if duration > MOST => {
+        duration if duration > MAX_SPIN => {
             Err("longer than 10ms costs more than a wake-up ever does: write 50us".to_owned())
         }
         duration => Ok(duration),

@@ -81,7 +81,7 @@ struct Requests {
 }
 
 impl Requests {
-    /// Whether a signal that arrives now is not the last one again.
+    /// Returns whether a signal that arrives now is a new one, not the last one repeated.
     fn is_new(&mut self, signal: i32, now: Instant) -> bool {
         let is_repeated = self.last.is_some_and(|(last, time)| {
             last == signal && now.saturating_duration_since(time) < REPEAT_INTERVAL

@@ -6,20 +6,20 @@ use serde::Serialize;
 
 /// A fact about the host, and what to think of it.
 ///
-/// Whatever is not [`Ok`](Status::Ok) says how it is mended: there is no other way to make one.
+/// Whatever is not [`Ok`](Status::Ok) names its remedy: there is no other way to make one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Check {
-    /// What was looked at; the kernel's own name of it where there is one.
+    /// The subject; the kernel's own name of it where there is one.
     pub name: &'static str,
-    /// Whether it is as it should be.
+    /// The verdict on it.
     pub status: Status,
-    /// What was found.
+    /// The value found.
     pub found: String,
     /// The command or change that mends it.
     pub fix: Option<String>,
 }
 
-/// What a fact means for a server.
+/// Verdict on a fact.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {

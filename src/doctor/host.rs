@@ -1,4 +1,4 @@
-//! The files in which the kernel tells about the host.
+//! The files in which the kernel describes the host.
 
 use std::fs;
 use std::io;
@@ -55,7 +55,7 @@ impl Unknown {
         Self { path: path_of_sysctl(sysctl).into(), reason }
     }
 
-    /// What could not be learned is not taken for good.
+    /// A warning: a value that could not be read is not assumed to be good.
     pub(super) fn check(&self, name: &'static str) -> Check {
         let path = self.path.display();
         Check::warn(

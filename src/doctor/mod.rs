@@ -1,8 +1,8 @@
-//! What a host offers a server and what it lacks, each fact with a verdict and, where it could be
-//! better, with what mends it.
+//! Facts about a host: what it offers a server and what it lacks, each fact with a verdict and,
+//! where it could be better, with what mends it.
 //!
 //! Looks and tries, changes nothing: a port of the loopback interface is listened on for a moment.
-//! What can be tried is tried, the rest is read; what cannot be read is said to be unknown.
+//! All that can be tried is tried, the rest is read; what cannot be read is reported as unknown.
 
 mod check;
 mod checks;
@@ -55,12 +55,12 @@ impl Diagnosis {
         Self { checks, driver: choice.driver }
     }
 
-    /// Whether a server can run here.
+    /// Returns whether a server can run here.
     pub fn is_ok(&self) -> bool {
         self.checks.iter().all(|check| check.status != Status::Fail)
     }
 
-    /// The facts, in the order in which they are told.
+    /// The facts, in the order of the report.
     pub fn checks(&self) -> &[Check] {
         &self.checks
     }

@@ -13,8 +13,8 @@ pub(crate) trait Buffers {
     /// Takes a lease back.
     fn release(&mut self, lease: Self::Lease);
 
-    /// Whether a stretch of this many bytes that has to wait for its peer may stay in its buffer;
-    /// otherwise it is copied out.
+    /// Returns whether a stretch of this many bytes that has to wait for its peer may stay in its
+    /// buffer; otherwise it is copied out.
     fn may_stay(&self, length: usize) -> bool;
 }
 

@@ -8,7 +8,7 @@ use crate::sys::{self, Mode, Refusal, RingSize};
 /// The driver that was chosen for a host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Choice {
-    /// What serves.
+    /// The driver that serves.
     pub driver: DriverKind,
     /// Why it is not the best there is, if it is not.
     pub(crate) obstacle: Option<Refusal>,
@@ -25,20 +25,20 @@ impl Choice {
         }
     }
 
-    /// What to warn of.
+    /// A warning if epoll serves in place of what was asked for.
     pub fn warning(&self) -> Option<String> {
         self.obstacle.as_ref().map(fallback_warning)
     }
 }
 
-/// What to warn of when epoll serves because of this obstacle.
+/// The warning when epoll serves because of this obstacle.
 pub(crate) fn fallback_warning(obstacle: impl fmt::Display) -> String {
     let driver = DriverKind::FALLBACK;
     format!("the {driver} driver serves, since io_uring cannot be used: {obstacle}")
 }
 
 impl DriverKind {
-    /// Whether the kernel lets a driver of this kind work; returns what is to be said of how.
+    /// Tries whether the kernel lets a driver of this kind work; returns a remark on how it does.
     pub(crate) fn try_out(self) -> Result<Option<&'static str>, Refusal> {
         match self {
             Self::Uring => sys::try_native_ring().map(|mode| match mode {

@@ -14,8 +14,8 @@
 //! # States
 //!
 //! A connection is the product of four things: the core, its [`Lifecycle`], what was received and
-//! what is to be sent. The phase of the lifecycle says which of the others are possible when it is
-//! the connection's turn; [`Connection::assert_possible`] fails on all else.
+//! what is to be sent. The phase of the lifecycle determines which of the others are possible when
+//! it is the connection's turn; [`Connection::assert_possible`] fails on all else.
 //!
 //! | phase | core | `received` | `outgoing`, `sending` | leads to |
 //! | --- | --- | --- | --- | --- |
@@ -33,7 +33,7 @@ use super::received::Received;
 use super::slab::Key;
 use super::spill::{Holding, Spill};
 use super::{Settings, failure};
-use crate::lifecycle::{Action as Step, Alarm, Cause, Lifecycle, OnReceive, Permit, Probe};
+use crate::lifecycle::{self, Alarm, Cause, Lifecycle, OnReceive, Permit, Probe};
 use crate::protocol::{self, Input, Output};
 use crate::sys::{Owned, Part, Parts, Stretch};
 
@@ -56,19 +56,19 @@ pub(super) struct Connection<C, L, T> {
     paused_since: Option<Instant>,
     unsent_at_end: usize,
     holding: Holding,
-    /// Whether the worker already knows that [`Self::advance`] has something to do.
+    /// True if the worker already knows that [`Self::advance`] has something to do.
     pub(super) is_dirty: bool,
     pub(super) alarm: Alarm,
 }
 
-/// What the driver took to send and has not reported on.
+/// Bytes that the driver took to send and has not reported on.
 #[derive(Debug, Default)]
 struct Sending {
     parts: usize,
     charge: usize,
 }
 
-/// What a connection needs of its driver.
+/// Next operation that a connection needs of its driver.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Action {
     /// Nothing but this, until something happens.
@@ -81,7 +81,7 @@ pub(super) enum Action {
     Close(CloseMode),
 }
 
-/// What a connection waits for.
+/// Events that a connection waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Interest {
     pub(super) read: bool,
@@ -107,7 +107,7 @@ const MAX_CALLS_PER_TURN: usize = 16;
 /// How much of what was received the core is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Work {
-    /// What the turn's budget and the high-water mark allow.
+    /// As much as the turn's budget and the high-water mark allow.
     OneTurn,
     Everything,
 }
@@ -162,7 +162,7 @@ impl<C: protocol::Connection, L: Stretch, T> Connection<C, L, T> {
         self.lifecycle.deadline(&settings.limits).into_iter().chain(of_protocol).min()
     }
 
-    /// Whether the budget of the last turn left something to do.
+    /// Returns whether the budget of the last turn left something to do.
     pub(super) fn has_work_left(&self) -> bool {
         self.may_work() && !self.lifecycle.is_throttled()
     }
@@ -213,7 +213,7 @@ impl<C: protocol::Connection, L: Stretch, T> Connection<C, L, T> {
         sent
     }
 
-    /// An operation failed. Some failures only say «again».
+    /// An operation failed. Some failures only mean «again».
     pub(super) fn handle_failure(&mut self, error: Errno) {
         if let Some(cause) = failure::cause_of(error) {
             self.lifecycle.close(cause);
@@ -238,12 +238,12 @@ impl<C: protocol::Connection, L: Stretch, T> Connection<C, L, T> {
         self.copy_out(buffers);
     }
 
-    /// What is left over would take memory that is short: the turn goes on.
+    /// Grants another turn at once, since what is left over would take memory that is short.
     pub(super) fn extend_turn(&mut self) {
         self.calls = 0;
     }
 
-    /// Whether the peer is being read from now on: a pause is added to its frame's time.
+    /// Starts or pauses reading the peer: a pause is added to its frame's time.
     fn set_reading(&mut self, now: Instant, is_reading: bool) {
         if !is_reading {
             self.paused_since.get_or_insert(now);
@@ -326,7 +326,7 @@ impl<C: protocol::Connection, L: Stretch, T> Connection<C, L, T> {
         }
     }
 
-    /// What the driver has to do next. To be asked again until it is to wait or to close.
+    /// Returns what the driver has to do next. To be asked again until it is to wait or to close.
     pub(super) fn advance(
         &mut self,
         now: Instant,
@@ -342,12 +342,12 @@ impl<C: protocol::Connection, L: Stretch, T> Connection<C, L, T> {
         }
         self.assert_possible();
         match self.lifecycle.action() {
-            Step::Continue => {}
-            Step::SendFin => {
+            lifecycle::Action::Continue => {}
+            lifecycle::Action::SendFin => {
                 self.lifecycle.fin_sent(now);
                 return Action::SendFin;
             }
-            Step::Close => return Action::Close(self.close_mode()),
+            lifecycle::Action::Close => return Action::Close(self.close_mode()),
         }
         if self.lifecycle.take_probe() {
             return Action::Probe;
@@ -383,7 +383,7 @@ impl<C: protocol::Connection, L: Stretch, T> Connection<C, L, T> {
         self.lifecycle.is_open() && self.paused_since.is_none()
     }
 
-    /// Whether the core has not seen everything.
+    /// Returns whether the core may have something left to see.
     fn may_work(&self) -> bool {
         self.lifecycle.is_open() && self.received.has_unseen()
     }
@@ -456,7 +456,7 @@ impl<C: protocol::Connection, L: Stretch, T> Connection<C, L, T> {
         }
     }
 
-    /// What waits to be sent, with what it costs to remember it.
+    /// Bytes that wait to be sent, with what it costs to remember them.
     fn backlog(&self) -> usize {
         let parts = self.outgoing.count() + self.sending.parts;
         self.lifecycle.unsent() + parts * Owned::OVERHEAD

@@ -41,7 +41,7 @@ pub(super) struct Connections<P: Protocol, L, T> {
     counters: Counters,
 }
 
-/// What the worker was told of its end.
+/// A shutdown, once the worker knows of it.
 #[derive(Debug, Clone, Copy)]
 struct Shutdown {
     urgency: Urgency,
@@ -62,7 +62,7 @@ const SPARE_PASSES: usize = 4;
 const MAX_LATENESS: Duration = Duration::from_millis(100);
 
 impl OverdueWork {
-    /// Whether to look once more.
+    /// Returns whether to poll once more.
     pub(super) fn goes_on(&mut self, now: Instant) -> bool {
         let may_go_on = self.passes > 0 && now < self.due + MAX_LATENESS;
         self.passes = self.passes.saturating_sub(1);
@@ -92,7 +92,8 @@ impl<P: Protocol, L: Stretch, T> Connections<P, L, T> {
         self.slab.len()
     }
 
-    /// Whether the worker was shut down, every listener is closed and every connection gone.
+    /// Returns whether the worker was shut down, every listener is closed and every connection
+    /// gone.
     pub(super) fn is_finished(&self) -> bool {
         self.accepting.is_finished() && self.slab.len() == 0
     }
@@ -102,15 +103,15 @@ impl<P: Protocol, L: Stretch, T> Connections<P, L, T> {
         self.timers.next().into_iter().chain(self.accepting.deadline()).min()
     }
 
-    /// What is to be seen before a deadline that is due now is acted on, where a driver sees the work
-    /// of `per_pass` connections with one look: the process may have stood still, and its peers were
-    /// in time.
+    /// Returns the work to be seen before a deadline that is due now is acted on, where a driver
+    /// sees the work of `per_pass` connections with one look: the process may have stood still, and
+    /// its peers were in time.
     pub(super) fn overdue_work(&self, due: Instant, per_pass: usize) -> Option<OverdueWork> {
         let passes = self.slab.len() / per_pass + SPARE_PASSES;
         self.deadline().filter(|deadline| *deadline <= due).map(|_| OverdueWork { due, passes })
     }
 
-    /// Whether some connection has something to do although nothing happened.
+    /// Returns whether some connection has something to do although nothing happened.
     pub(super) fn has_work(&self) -> bool {
         !self.dirty.is_empty() || !self.next_turn.is_empty()
     }
@@ -318,7 +319,7 @@ impl<P: Protocol, L: Stretch, T> Connections<P, L, T> {
         None
     }
 
-    /// What a connection needs next.
+    /// Returns what a connection needs next.
     pub(super) fn advance(
         &mut self,
         now: Instant,

@@ -127,7 +127,7 @@ impl<P: Protocol> Driver<P> {
         self.wait_at_most(events, patience)
     }
 
-    /// Whether an event came in time.
+    /// Polls until an event comes or the time is over; returns whether one came.
     fn poll_until(&mut self, end: Instant, events: &mut Events) -> io::Result<bool> {
         while events.is_empty() && Instant::now() < end {
             std::hint::spin_loop();

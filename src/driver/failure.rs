@@ -1,11 +1,12 @@
-//! What the kernel's errors mean, whichever driver meets them.
+//! Meaning of the kernel's errors, whichever driver meets them.
 
 use rustix::io::Errno;
 
 use crate::lifecycle::Cause;
 
-/// Whether a failed accept says that descriptors or memory ran out, so that the next will fail
-/// too. Other errors are of the connection that was to be accepted (`accept(2)`), or say «again».
+/// Returns whether a failed accept says that descriptors or memory ran out, so that the next will
+/// fail too. Other errors are of the connection that was to be accepted (`accept(2)`), or say
+/// «again».
 pub(super) fn stops_accepting(error: Errno) -> bool {
     !matches!(
         error,

@@ -35,7 +35,7 @@ pub(crate) fn hold_off(listener: BorrowedFd<'_>) {
     }
 }
 
-/// What is left in the queue of a listener that is to close.
+/// Connections left in the queue of a listener that is to close.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Remainder {
     /// Nobody waits any more: closing resets nobody.
@@ -68,7 +68,7 @@ pub(super) fn take_queue(
 mod tests {
     use super::*;
 
-    /// What is left of a queue that answers so, and how often it was asked.
+    /// Takes the remainder of a queue that answers so, with how often it was asked.
     fn take(is_last_turn: bool, answer: impl Fn(usize) -> Result<(), Errno>) -> (Remainder, usize) {
         let mut calls = 0;
         let remainder = take_queue(is_last_turn, || {

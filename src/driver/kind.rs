@@ -27,7 +27,7 @@ impl DriverKind {
     /// All of them.
     pub const ALL: [Self; 3] = [Self::Uring, Self::TokioUring, Self::Epoll];
 
-    /// What serves where io_uring is refused.
+    /// The driver that serves where io_uring is refused.
     pub(crate) const FALLBACK: Self = Self::Epoll;
 
     /// The name as on the command line.
@@ -63,7 +63,7 @@ impl DriverKind {
         })
     }
 
-    /// Whether workers can poll before they sleep.
+    /// Returns whether workers can poll before they sleep.
     pub(crate) fn can_spin(self) -> bool {
         match self {
             Self::Uring | Self::Epoll => true,

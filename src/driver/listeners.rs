@@ -9,7 +9,7 @@ use rustix::net::{SocketFlags, accept_with};
 
 use super::connections::Connections;
 use super::handshake::{self, MAX_ACCEPTS_PER_TURN, Remainder};
-use crate::lifecycle::{Accepting, Reception};
+use crate::lifecycle::{AcceptMode, Accepting};
 use crate::protocol::Protocol;
 use crate::sys::{Stretch, Watched, sockopt};
 
@@ -22,7 +22,7 @@ pub(super) struct Listeners<W> {
 
 struct Listener<W> {
     watched: W,
-    /// Whether somebody may wait to be accepted: until it was tried, nobody knows.
+    /// True if a connection may wait to be accepted: until it was tried, nobody knows.
     may_accept: bool,
 }
 
@@ -43,7 +43,7 @@ impl HasListener for Watched<TcpListener> {
     }
 }
 
-/// What a driver does with a socket that was accepted.
+/// Takes over a socket that was accepted.
 type Adopt<'a, P, L, T> = &'a mut dyn FnMut(&mut Connections<P, L, T>, OwnedFd);
 
 impl<W: HasListener> Listeners<W> {
@@ -53,13 +53,13 @@ impl<W: HasListener> Listeners<W> {
         Self { places: watched.into_iter().map(listener).collect(), flags }
     }
 
-    /// Whether [`follow`](Self::follow) has something to do that nobody will announce.
+    /// Returns whether [`follow`](Self::follow) has something to do that nobody will announce.
     pub(super) fn has_more(&self, accepting: &Accepting) -> bool {
         let mut open = self.places.iter().flatten();
-        match accepting.reception() {
-            Reception::Open => open.any(|listener| listener.may_accept),
-            Reception::Closing { .. } => open.next().is_some(),
-            Reception::Paused | Reception::ClosingPaused => false,
+        match accepting.accept_mode() {
+            AcceptMode::Open => open.any(|listener| listener.may_accept),
+            AcceptMode::Closing { .. } => open.next().is_some(),
+            AcceptMode::Paused | AcceptMode::ClosingPaused => false,
         }
     }
 
@@ -92,14 +92,14 @@ impl<W: HasListener> Listeners<W> {
         }
         for place in &mut self.places {
             let Some(listener) = place else { continue };
-            match connections.accepting().reception() {
-                Reception::Open => listener.accept(now, self.flags, connections, adopt),
-                Reception::Closing { at_any_rate } => {
+            match connections.accepting().accept_mode() {
+                AcceptMode::Open => listener.accept(now, self.flags, connections, adopt),
+                AcceptMode::Closing { at_any_rate } => {
                     if listener.close(now, at_any_rate, self.flags, connections, adopt) {
                         *place = None;
                     }
                 }
-                Reception::Paused | Reception::ClosingPaused => {}
+                AcceptMode::Paused | AcceptMode::ClosingPaused => {}
             }
         }
         if self.places.iter().all(Option::is_none) {
@@ -117,7 +117,7 @@ impl<W: HasListener> Listener<W> {
         adopt: Adopt<'_, P, L, T>,
     ) {
         for _ in 0..MAX_ACCEPTS_PER_TURN {
-            if !self.may_accept || connections.accepting().reception() != Reception::Open {
+            if !self.may_accept || connections.accepting().accept_mode() != AcceptMode::Open {
                 return;
             }
             match accept_with(self.watched.listener(), flags) {
@@ -128,8 +128,8 @@ impl<W: HasListener> Listener<W> {
         }
     }
 
-    /// Closing a listener resets what waits in its queue, so that is accepted first; says whether
-    /// it may be closed now.
+    /// Closing a listener resets what waits in its queue, so that is accepted first; returns
+    /// whether it may be closed now.
     fn close<P: Protocol, L: Stretch, T>(
         &mut self,
         now: Instant,

@@ -41,7 +41,7 @@ pub use kind::DriverKind;
 pub(crate) use kind::Serve;
 pub(crate) use shutdown::{ShutdownSignal, Urgency};
 
-/// What a worker needs, whatever its driver.
+/// Configuration of a worker, whatever its driver.
 pub(crate) struct Worker<P> {
     pub(crate) protocol: P,
     pub(crate) listeners: Vec<TcpListener>,

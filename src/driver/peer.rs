@@ -1,4 +1,4 @@
-//! What drivers do with a connection's socket beside receiving and sending.
+//! Operations of drivers on a connection's socket beside receiving and sending.
 
 use std::io::IoSlice;
 use std::net::{IpAddr, SocketAddr};

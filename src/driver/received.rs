@@ -39,7 +39,7 @@ impl<L: Stretch> Received<L> {
         &mut self.parts
     }
 
-    /// Whether there are bytes that the core has not seen.
+    /// Returns whether there are bytes that the core has not seen.
     pub(super) fn has_unseen(&self) -> bool {
         self.seen < self.parts.len()
     }

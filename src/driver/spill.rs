@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use super::slab::Key;
 
-/// What a worker's connections keep in memory of our own.
+/// Account of what a worker's connections keep in memory of our own.
 #[derive(Debug)]
 pub(super) struct Spill {
     budget: usize,
@@ -25,7 +25,7 @@ pub(super) struct Spill {
     classes: [BTreeSet<(Instant, Key)>; CLASSES],
 }
 
-/// What one connection keeps, as far as the [`Spill`] knows.
+/// Share of one connection in the [`Spill`].
 #[derive(Debug, Default)]
 pub(super) struct Holding {
     bytes: usize,

@@ -1,4 +1,4 @@
-//! Whether a worker polls for a while before it sleeps.
+//! Decides whether a worker polls for a while before it sleeps.
 //!
 //! Being woken takes a virtual machine some 20 µs, so a server that finds the next message by
 //! polling answers sooner. Polling pays only where messages come in time: the spinner learns from
@@ -16,18 +16,18 @@ pub(super) struct Spinner {
     slept: u32,
 }
 
-/// What a wait in which something came is worth, where one in which nothing came costs 1: polling
-/// goes on while it finds something in every fifth wait.
+/// Worth of a wait in which something came is worth, where one in which nothing came costs 1:
+/// polling goes on while it finds something in every fifth wait.
 const HIT: u32 = 4;
 /// So many misses in a row end polling, however well it paid before: with a limit of 50 µs, 2 ms.
-const MOST_CREDIT: u32 = 40;
+const MAX_CREDIT: u32 = 40;
 /// After so many waits without polling it is tried again.
 const TRY_AGAIN: u32 = 64;
 
 impl Spinner {
     /// A spinner that polls for up to `limit`; never if that is zero.
     pub(super) fn new(limit: Duration) -> Self {
-        Self { limit, credit: MOST_CREDIT, slept: 0 }
+        Self { limit, credit: MAX_CREDIT, slept: 0 }
     }
 
     /// There is nothing to do: until when to poll, if at all. `deadline` is when the wait would
@@ -54,7 +54,7 @@ impl Spinner {
     /// Something came while polling, or nothing did.
     pub(super) fn polled(&mut self, has_found: bool) {
         self.credit = if has_found {
-            (self.credit + HIT).min(MOST_CREDIT)
+            (self.credit + HIT).min(MAX_CREDIT)
         } else {
             self.credit.saturating_sub(1)
         };
@@ -83,7 +83,7 @@ mod tests {
         let mut spinner = Spinner::new(Duration::from_micros(50));
         assert_eq!(polled(&mut spinner, 10_000, 4), 10_000);
         let in_vain = polled(&mut spinner, 10_000, u32::MAX);
-        assert_eq!(in_vain, MOST_CREDIT + (10_000 - MOST_CREDIT) / TRY_AGAIN);
+        assert_eq!(in_vain, MAX_CREDIT + (10_000 - MAX_CREDIT) / TRY_AGAIN);
         assert!(polled(&mut spinner, 10_000, 1) > 10_000 - TRY_AGAIN, "it learns again");
     }
 

@@ -11,9 +11,9 @@ pub(crate) struct Accepting {
     is_finished: bool,
 }
 
-/// What a listener is to do.
+/// Mode of a listener.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Reception {
+pub(crate) enum AcceptMode {
     /// Accept whoever comes.
     Open,
     /// Accept nobody for now.
@@ -40,16 +40,16 @@ struct Closing {
 const PAUSE: Duration = Duration::from_millis(100);
 
 impl Accepting {
-    /// What every listener that is not closed yet is to do now.
-    pub(crate) fn reception(&self) -> Reception {
+    /// The mode of every listener that is not closed yet.
+    pub(crate) fn accept_mode(&self) -> AcceptMode {
         let is_paused = self.paused_until.is_some();
         match self.closing {
             Some(Closing { is_due: true, is_overdue, .. }) if is_overdue || !is_paused => {
-                Reception::Closing { at_any_rate: is_overdue }
+                AcceptMode::Closing { at_any_rate: is_overdue }
             }
-            Some(Closing { is_due: true, .. }) => Reception::ClosingPaused,
-            _ if is_paused => Reception::Paused,
-            _ => Reception::Open,
+            Some(Closing { is_due: true, .. }) => AcceptMode::ClosingPaused,
+            _ if is_paused => AcceptMode::Paused,
+            _ => AcceptMode::Open,
         }
     }
 
@@ -94,12 +94,12 @@ impl Accepting {
         self.is_finished = true;
     }
 
-    /// Whether every listener is closed.
+    /// Returns whether every listener is closed.
     pub(crate) fn is_finished(&self) -> bool {
         self.is_finished
     }
 
-    /// Whether new handshakes are to be held off from now on: said once.
+    /// Returns whether new handshakes are to be held off from now on: true once.
     pub(crate) fn take_hold_off(&mut self) -> bool {
         let Some(closing) = &mut self.closing else { return false };
         !std::mem::replace(&mut closing.is_held_off, true)
@@ -132,10 +132,10 @@ mod tests {
             },
         ] {
             accepting.pause(start);
-            assert_eq!(accepting.reception(), Reception::Paused);
+            assert_eq!(accepting.accept_mode(), AcceptMode::Paused);
             assert_eq!(accepting.deadline(), Some(start + PAUSE));
             end(&mut accepting, start + PAUSE);
-            assert_eq!((accepting.reception(), accepting.deadline()), (Reception::Open, None));
+            assert_eq!((accepting.accept_mode(), accepting.deadline()), (AcceptMode::Open, None));
         }
     }
 
@@ -147,14 +147,14 @@ mod tests {
         assert!(!accepting.take_hold_off());
         accepting.close(start, grace, limit);
         assert!(accepting.take_hold_off() && !accepting.take_hold_off());
-        assert_eq!(accepting.reception(), Reception::Open);
+        assert_eq!(accepting.accept_mode(), AcceptMode::Open);
         accepting.handle_timeout(start + grace);
-        assert_eq!(accepting.reception(), Reception::Closing { at_any_rate: false });
+        assert_eq!(accepting.accept_mode(), AcceptMode::Closing { at_any_rate: false });
         accepting.pause(start + grace);
-        assert_eq!(accepting.reception(), Reception::ClosingPaused);
+        assert_eq!(accepting.accept_mode(), AcceptMode::ClosingPaused);
         accepting.pause(start + limit);
         accepting.handle_timeout(start + limit);
-        assert_eq!(accepting.reception(), Reception::Closing { at_any_rate: true });
+        assert_eq!(accepting.accept_mode(), AcceptMode::Closing { at_any_rate: true });
     }
 
     #[test]

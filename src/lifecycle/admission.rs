@@ -49,7 +49,7 @@ impl Admission {
         Self { limits, admitted: Mutex::default() }
     }
 
-    /// Whether [`admit`](Self::admit) needs to know the peer's address.
+    /// Returns whether [`admit`](Self::admit) needs to know the peer's address.
     pub(crate) fn asks_for_address(&self) -> bool {
         self.limits.max_per_peer.is_some()
     }

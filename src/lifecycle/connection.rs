@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use super::{DrainLimits, Limits};
 use crate::protocol::CloseReason;
 
-/// What to do with received bytes.
+/// Treatment of received bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum OnReceive {
     /// Give them to the protocol.
@@ -19,7 +19,7 @@ pub(crate) enum OnReceive {
     Drop,
 }
 
-/// What a driver has to do now.
+/// Next duty of a driver.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Action {
     /// Send and receive, nothing else.
@@ -30,10 +30,10 @@ pub(crate) enum Action {
     Close,
 }
 
-/// What the kernel says of the sending side of a connection.
+/// The kernel's account of the sending side of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Probe {
-    /// Bytes that the peer has acknowledged since the connection began.
+    /// Bytes that the peer has acknowledged since the connection started.
     pub(crate) acknowledged: u64,
     /// Bytes in the kernel's send queue, sent or not, that are not acknowledged. Our FIN counts as
     /// one.
@@ -126,7 +126,7 @@ enum Linger {
     Until(Instant),
 }
 
-/// What is known of how the peer takes what is sent.
+/// Progress of the peer in taking what is sent.
 ///
 /// Only the kernel knows whether the peer acknowledges anything, so it is asked several times
 /// within the stall timeout, and before a peer counts as idle or silent.
@@ -141,8 +141,9 @@ struct Progress {
     decides_the_end: bool,
 }
 
-/// Whether the peer has acknowledged everything that was sent. Until then a connection is not closed
-/// unless it has stalled: what the kernel keeps for a socket without an owner no limit of ours bounds.
+/// State of the acknowledgement of everything that was sent. Until it is complete a connection is
+/// not closed unless it has stalled: what the kernel keeps for a socket without an owner no limit
+/// of ours bounds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Delivery {
     /// The kernel is to be asked.
@@ -191,7 +192,7 @@ impl Lifecycle {
         }
     }
 
-    /// Whether to have a receive outstanding.
+    /// Returns whether to have a receive outstanding.
     pub(crate) fn wants_input(&self) -> bool {
         let phase_wants = match self.phase {
             Phase::Open => !self.throttled,
@@ -203,7 +204,7 @@ impl Lifecycle {
         phase_wants && !self.peer_finished
     }
 
-    /// Whether the protocol is still to be asked.
+    /// Returns whether the protocol is still to be asked.
     pub(crate) fn is_open(&self) -> bool {
         self.phase == Phase::Open
     }
@@ -212,24 +213,25 @@ impl Lifecycle {
         self.phase == Phase::Closed
     }
 
-    /// Whether the high-water mark was reached and the low-water mark not since.
+    /// Returns whether the high-water mark was reached and the low-water mark not since.
     pub(crate) fn is_throttled(&self) -> bool {
         self.throttled
     }
 
-    /// Whether a byte that the kernel has not delivered counts as lost: a server that shuts down
-    /// will not be there to see it delivered.
+    /// Returns whether a byte that the kernel has not delivered counts as lost: a server that shuts
+    /// down will not be there to see it delivered.
     pub(crate) fn answers_for_delivery(&self) -> bool {
         self.drain.is_some()
             && !matches!(self.cause, Some(Cause::Reset | Cause::Refused | Cause::Busy))
     }
 
-    /// Whether the peer is to be reset, so that what it does not take costs the kernel nothing.
+    /// Returns whether the peer is to be reset, so that what it does not take costs the kernel
+    /// nothing.
     pub(crate) fn is_cut(&self) -> bool {
         self.is_cut
     }
 
-    /// Whether our FIN went out.
+    /// Returns whether our FIN went out.
     pub(crate) fn has_sent_fin(&self) -> bool {
         self.has_sent_fin
     }
@@ -260,7 +262,7 @@ impl Lifecycle {
         self.late
     }
 
-    /// What to do next besides sending and receiving.
+    /// Returns what to do next besides sending and receiving.
     pub(crate) fn action(&self) -> Action {
         match self.phase {
             Phase::Open => Action::Continue,
@@ -280,7 +282,7 @@ impl Lifecycle {
         }
     }
 
-    /// Whether the kernel is to be asked what the peer acknowledged; the answer goes to
+    /// Returns whether the kernel is to be asked what the peer acknowledged; the answer goes to
     /// [`probed`](Self::probed).
     pub(crate) fn take_probe(&mut self) -> bool {
         let is_last = matches!(self.phase, Phase::Flushing { .. } | Phase::Lingering { .. })
@@ -363,7 +365,7 @@ impl Lifecycle {
         self.unsent -= length;
     }
 
-    /// What waits to be sent costs this many bytes now.
+    /// Throttles by what waits to be sent, which costs this many bytes now.
     pub(crate) fn throttle(&mut self, backlog: usize, limits: &Limits) {
         let mark = if self.throttled { limits.low_water + 1 } else { limits.high_water };
         self.throttled = backlog >= mark;
@@ -433,11 +435,11 @@ impl Lifecycle {
         self.cause.get_or_insert(cause);
     }
 
-    /// The server shuts down, since `begun`.
-    pub(crate) fn drain(&mut self, now: Instant, begun: Instant, limits: &DrainLimits) {
+    /// The server shuts down, since `started`.
+    pub(crate) fn drain(&mut self, now: Instant, started: Instant, limits: &DrainLimits) {
         self.drain = Some(Drain {
             quiet: limits.quiet,
-            deadline: begun + limits.timeout,
+            deadline: started + limits.timeout,
             flush: limits.flush,
         });
         self.last_activity = now;

@@ -1,4 +1,4 @@
-//! What connections are allowed.
+//! Limits of connections.
 
 use std::time::Duration;
 
@@ -40,7 +40,7 @@ pub(crate) struct DrainLimits {
     pub(crate) quiet: Duration,
     /// After this long nothing more is received.
     pub(crate) timeout: Duration,
-    /// What was received by then has this long to be sent.
+    /// Time to send what was received by the drain deadline.
     pub(crate) flush: Duration,
     /// Handshakes that were under way have this long to complete before the listeners close.
     pub(crate) accept_grace: Duration,

@@ -1,4 +1,4 @@
-//! What a connection may do next, decided once for every driver.
+//! Life of a connection, decided once for every driver.
 //!
 //! No sockets, no clock, no memory of anybody's bytes. A driver reports what happened and when; it
 //! is told whether to receive, when to send FIN, when to close, and when to ask again.
@@ -9,7 +9,7 @@ mod connection;
 mod limits;
 mod timers;
 
-pub(crate) use accepting::{Accepting, Reception};
+pub(crate) use accepting::{AcceptMode, Accepting};
 pub(crate) use admission::{Admission, AdmissionLimits, Permit};
 pub(crate) use connection::{Action, Cause, Lifecycle, OnReceive, Probe};
 pub(crate) use limits::{DrainLimits, Limits};

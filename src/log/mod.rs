@@ -176,9 +176,9 @@ mod tests {
             thread::yield_now();
         }
         (0..queue::MAX_TEXTS + 7).for_each(|number| log.push(format!("{number}\n")));
-        let begun = Instant::now();
+        let started = Instant::now();
         log.flush(Duration::from_millis(20));
-        assert!(begun.elapsed() >= Duration::from_millis(20), "it waited for what cannot be");
+        assert!(started.elapsed() >= Duration::from_millis(20), "it waited for what cannot be");
         let mut lines = BufReader::new(reader).lines().map(|line| line.expect("it is readable"));
         let last = lines.nth(queue::MAX_TEXTS).expect("as many as fit, after the first");
         assert_eq!(last, (queue::MAX_TEXTS - 1).to_string());

@@ -1,4 +1,4 @@
-//! What waits to be written, and the count of what did not fit.
+//! Texts that wait to be written, and the count of those that did not fit.
 
 use std::collections::VecDeque;
 

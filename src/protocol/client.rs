@@ -23,7 +23,7 @@ pub struct FramedClient {
     failed: bool,
 }
 
-/// What a client can ask.
+/// Requests that a client can send.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Request {
     /// Return these bytes.
@@ -48,7 +48,7 @@ pub enum RequestError {
     },
 }
 
-/// What the server said.
+/// Messages of the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(clippy::large_enum_variant, reason = "no heap in the core; there is one a connection")]
 pub enum Reply {
@@ -175,8 +175,8 @@ impl FramedClient {
         Ok(header.encode())
     }
 
-    /// Takes received bytes up to the end of one reply; says how many. Poll the reply, then go on
-    /// with the rest.
+    /// Takes received bytes up to the end of one reply; returns how many. Poll the reply, then go
+    /// on with the rest.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! What a peer can do wrong, as it is named on the wire.
+//! Errors of a peer, as they are named on the wire.
 
 use std::fmt;
 
@@ -81,7 +81,7 @@ impl fmt::Display for ErrorCode {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{code} (error {}, sequence {sequence})", code.to_wire())]
 pub struct ProtocolError {
-    /// What was wrong.
+    /// The error.
     pub code: ErrorCode,
     /// Sequence of the offending frame; 0 where its header never was complete or not a header.
     pub sequence: u64,

@@ -33,7 +33,7 @@ mod field {
     pub(super) const CHECKED: Range<usize> = 0..16;
 }
 
-/// What a frame is for.
+/// Purpose of a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum Kind {
@@ -45,7 +45,7 @@ pub enum Kind {
     Pong = 3,
     /// The server is draining; its sequence is that of the last verified frame.
     GoAway = 4,
-    /// The server ends the connection; the payload says why.
+    /// The server ends the connection; the payload is the reason.
     Error = 5,
 }
 
@@ -86,7 +86,7 @@ impl Reader {
 /// A header that passed its checks, or one about to be sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Header {
-    /// What the frame is for.
+    /// Purpose of the frame.
     pub kind: Kind,
     /// Length of the payload in bytes.
     pub length: u32,

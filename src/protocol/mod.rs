@@ -112,7 +112,7 @@ pub trait Connection: Debug + 'static {
     }
 }
 
-/// What happened to a connection.
+/// Events of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Input<'a> {
     /// These bytes arrived, following those of every earlier `Data` that was consumed.

@@ -1,4 +1,4 @@
-//! What a connection asks of its driver, and the fixed queue in which it waits.
+//! Requests of a connection to its driver, and the fixed queue in which they wait.
 
 use std::fmt;
 use std::ops::{Deref, Range};
@@ -111,10 +111,10 @@ enum Entry {
 impl OutputQueue {
     const CAPACITY: usize = 4;
     /// A PING makes two entries, its discarded bytes and the PONG: no frame makes more.
-    const MOST_PER_FRAME: usize = 2;
+    const MAX_PER_FRAME: usize = 2;
 
     pub(super) fn has_room_for_frame(&self) -> bool {
-        self.length + Self::MOST_PER_FRAME <= Self::CAPACITY
+        self.length + Self::MAX_PER_FRAME <= Self::CAPACITY
     }
 
     pub(super) fn forward(&mut self, range: Range<StreamOffset>) {

@@ -24,7 +24,7 @@ impl State {
     const START: Self = Self::Header { bytes: [0; HEADER_LEN], filled: 0 };
 }
 
-/// What became of a piece of the stream.
+/// Result of reading a piece of the stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Progress {
     /// All bytes were taken and the frame is not complete.
@@ -40,7 +40,7 @@ impl<const CAPTURE: usize> FrameReader<CAPTURE> {
         Self { reader, max_frame, state: State::START, captured: [0; CAPTURE] }
     }
 
-    /// Whether some bytes of a frame have arrived, but not all.
+    /// Returns whether some bytes of a frame have arrived, but not all.
     pub(crate) fn is_inside_frame(&self) -> bool {
         !matches!(self.state, State::Header { filled: 0, .. })
     }
@@ -58,7 +58,7 @@ impl<const CAPTURE: usize> FrameReader<CAPTURE> {
         &self.captured[..header.length as usize]
     }
 
-    /// Takes bytes up to the end of the current frame; says how many, and what they made.
+    /// Takes bytes up to the end of the current frame; returns how many, and what they made.
     pub(crate) fn read(&mut self, input: &[u8]) -> (usize, Progress) {
         let mut taken = 0;
         if let State::Header { bytes, filled } = &mut self.state {

@@ -1,4 +1,4 @@
-//! What to serve, where, and within which limits.
+//! Configuration of a server: protocol, addresses, limits.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
@@ -21,11 +21,11 @@ use crate::sys::RingSize;
 pub struct Config<P = Raw> {
     /// Addresses to listen on; port 0 asks for a free one.
     pub addresses: Vec<SocketAddr>,
-    /// Whether other processes of this user may listen on the same ports.
+    /// True if other processes of this user may listen on the same ports.
     pub share_port: bool,
     /// How the workers move bytes.
     pub driver: DriverKind,
-    /// Whether epoll serves where the kernel refuses what `driver` needs when the server starts.
+    /// True if epoll serves where the kernel refuses what `driver` needs when the server starts.
     pub may_fall_back: bool,
     /// The protocol of every connection.
     pub protocol: P,
@@ -47,7 +47,7 @@ pub struct Config<P = Raw> {
     /// Bytes of each connection's send buffer in the kernel (SO_SNDBUF, which `socket(7)` doubles);
     /// `None` leaves it to the kernel's own tuning.
     pub send_buffer: Option<usize>,
-    /// A peer that says nothing for this long is asked whether it is still there, then four times
+    /// A peer that is silent for this long is asked whether it is still there, then four times
     /// more, a quarter of it apart, and taken for gone if it never answers. In whole seconds,
     /// rounded up, at most 32,767; `None` is never.
     pub keepalive: Option<Duration>,
@@ -99,7 +99,7 @@ pub enum ConfigError {
         memory: usize,
         /// The workers that share it.
         workers: usize,
-        /// What would do, in bytes.
+        /// The least that would do, in bytes.
         least: usize,
     },
     /// The sizes of a ring are not ones that the kernel takes.
@@ -191,7 +191,7 @@ impl<P: Protocol> Config<P> {
         }
     }
 
-    /// Whether the parts of the configuration fit together.
+    /// Checks that the parts of the configuration fit together.
     ///
     /// # Errors
     ///
@@ -232,7 +232,7 @@ impl<P: Protocol> Config<P> {
         self.cpus.len() * (kept_whole + in_one_turn * (buffer + 1024))
     }
 
-    /// What an operator should know about a configuration that is valid all the same.
+    /// Warnings about a configuration that is valid all the same.
     pub fn warnings(&self) -> Vec<String> {
         let mut warnings: Vec<_> = self.warn_of_descriptors().into_iter().collect();
         if !self.spin.is_zero() && !self.driver.can_spin() {
@@ -349,9 +349,9 @@ fn is_of_many(ip: IpAddr) -> bool {
     ip.is_multicast() || matches!(ip, IpAddr::V4(ip) if ip.is_broadcast() || is_of_network(ip))
 }
 
-/// Whether it is the broadcast address of a network that this host is in, such as 127.255.255.255.
-/// The kernel tells by refusing it as the destination of a socket without SO_BROADCAST (`ip(7)`);
-/// nothing is sent.
+/// Returns whether it is the broadcast address of a network that this host is in, such as
+/// 127.255.255.255. The kernel shows it by refusing it as the destination of a socket without
+/// SO_BROADCAST (`ip(7)`); nothing is sent.
 fn is_of_network(ip: Ipv4Addr) -> bool {
     let Ok(socket) = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)) else { return false };
     // A sandbox that forbids to connect answers EPERM.

@@ -1,4 +1,4 @@
-//! When a peer that says nothing is asked whether it is still there.
+//! When a silent peer is asked whether it is still there.
 
 use std::time::Duration;
 

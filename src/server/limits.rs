@@ -10,7 +10,8 @@ use rustix::io::fcntl_dupfd_cloexec;
 /// room, over all workers; more are closed without a word.
 const MAX_OVERFLOW_CONNECTIONS: usize = 64;
 
-/// What the kernel gives a process where nobody says otherwise (`INR_OPEN_CUR` of `linux/fs.h`).
+/// Descriptors that the kernel gives a process where nobody says otherwise (`INR_OPEN_CUR` of
+/// `linux/fs.h`).
 pub(super) const DEFAULT_DESCRIPTORS: usize = 1024;
 
 /// How many descriptors this process can give itself, which a server does when it starts
@@ -48,8 +49,8 @@ pub(super) fn overflow_within(descriptors: usize) -> usize {
     (descriptors / 8).min(MAX_OVERFLOW_CONNECTIONS)
 }
 
-/// Whether a server that has everything it starts with can accept a connection, tried with copies
-/// of a descriptor of its own.
+/// Checks that a server that has everything it starts with can accept a connection, tried with
+/// copies of a descriptor of its own.
 ///
 /// # Errors
 ///

@@ -15,7 +15,7 @@ use crate::address::format_socket_address;
 use crate::driver::BACKLOG;
 use crate::sys::sockopt;
 
-/// What is not the same for every server.
+/// Options in which the sockets of servers differ.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct SocketOptions {
     pub(super) share_port: bool,
@@ -31,7 +31,7 @@ pub(super) struct Listeners {
 }
 
 impl Listeners {
-    /// The same sockets once more, for workers.
+    /// Duplicates the sockets, for workers.
     pub(super) fn try_clone(&self) -> io::Result<Vec<Vec<TcpListener>>> {
         let of_worker = |listeners: &Vec<TcpListener>| {
             listeners.iter().map(TcpListener::try_clone).collect::<io::Result<Vec<_>>>()

@@ -58,13 +58,13 @@ pub enum StartError {
         address: SocketAddr,
         /// Cause and fix.
         reason: String,
-        /// What the kernel said.
+        /// The kernel's error.
         source: io::Error,
     },
     /// The driver that was asked for cannot work on this host.
     #[error("the {driver} driver cannot run here: {obstacle}")]
     Driver {
-        /// What was asked for.
+        /// The driver that was asked for.
         driver: DriverKind,
         /// Cause and fix.
         obstacle: String,
@@ -79,7 +79,7 @@ pub enum StartError {
         worker: usize,
         /// Its CPU.
         cpu: usize,
-        /// What the kernel said.
+        /// The kernel's error.
         source: io::Error,
     },
     /// A worker's driver could not begin.
@@ -103,15 +103,15 @@ pub enum StartError {
     System(#[from] io::Error),
 }
 
-/// Why a server that was running ended before it was told to.
+/// Why a server that was running ended before it was ordered to.
 #[derive(Debug, thiserror::Error)]
 #[error("worker {worker} failed: {reason}")]
 pub struct ServeError {
     /// Number of the worker that failed first.
     pub worker: usize,
-    /// What happened.
+    /// Cause.
     pub reason: String,
-    /// What the other workers counted.
+    /// Counters of the other workers.
     pub counters: Box<Counters>,
 }
 
@@ -155,7 +155,7 @@ impl Server {
         start::start(config)
     }
 
-    /// What an operator should know of how it serves.
+    /// Notices to an operator of how it serves.
     pub fn notices(&self) -> &[Notice] {
         &self.notices
     }
@@ -170,7 +170,7 @@ impl Server {
         &self.local_addresses
     }
 
-    /// What serves, in a line: how many workers, where, and by which driver.
+    /// One line: how many workers serve, where, and by which driver.
     pub fn description(&self) -> String {
         format!("{}, driver {}", placement::describe(&self.cpus, self.is_pinned), self.driver)
     }

@@ -28,7 +28,7 @@ pub(super) fn describe(cpus: &[usize], is_pinned: bool) -> String {
     format!("{} {workers} on {on} {}", cpus.len(), cpus::format_list(&distinct))
 }
 
-/// What is to be said of workers on these CPUs if the container's quota cannot keep all busy.
+/// Warns of workers on these CPUs if the container's quota cannot keep all busy.
 pub(super) fn warn_beyond_quota(cpus: &[usize]) -> Option<String> {
     beyond(cpus, &quota()?)
 }

@@ -19,7 +19,7 @@ pub(super) fn explain(error: &io::Error) -> String {
     format!("{error}: {hint}")
 }
 
-/// The same of an address that cannot be listened on.
+/// Explains an address that cannot be listened on.
 pub(super) fn explain_listen(error: &io::Error, address: SocketAddr, shares_port: bool) -> String {
     if let Some(hint) = explain_interface(error, address) {
         return format!("{error}: {hint}");

@@ -16,12 +16,12 @@ use crate::metrics::Counters;
 use crate::protocol::Protocol;
 use crate::{log, say};
 
-/// What all workers of a server have in common.
+/// State that all workers of a server have in common.
 #[derive(Clone)]
 pub(super) struct Shared<P> {
     pub(super) protocol: P,
     pub(super) driver: DriverKind,
-    /// Whether each stays on its CPU.
+    /// True if each stays on its CPU.
     pub(super) is_pinned: bool,
     pub(super) settings: Settings,
     pub(super) admission: Arc<Admission>,
@@ -42,7 +42,7 @@ struct Exit {
     result: Result<Counters, String>,
 }
 
-/// What a thread tells its starter: its id once it could serve, or why it cannot.
+/// Report of a thread to its starter: its id once it could serve, or why it cannot.
 type Ready = (usize, Result<i32, Obstacle>);
 
 /// Why a worker cannot start.
@@ -103,7 +103,7 @@ impl Workers {
             waiting.push(start);
         }
         for _ in cpus {
-            let (worker, result) = ready.recv().expect("every worker says once how it began");
+            let (worker, result) = ready.recv().expect("every worker reports its start once");
             self.thread_ids[worker] = result.map_err(|obstacle| match obstacle {
                 Obstacle::Pin(errno) => {
                     StartError::Pin { worker, cpu: cpus[worker], source: errno.into() }
@@ -125,8 +125,7 @@ impl Workers {
         let mut total = Counters::default();
         let mut failure = None;
         for _ in 0..self.threads.len() {
-            let Exit { worker, result } =
-                self.exits.recv().expect("every worker says how it ended");
+            let Exit { worker, result } = self.exits.recv().expect("every worker reports its end");
             match result {
                 Ok(counters) => total += counters,
                 Err(reason) => {

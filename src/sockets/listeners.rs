@@ -19,17 +19,17 @@ impl Listeners {
         Self { inodes: entries.map(|entry| entry.inode).collect() }
     }
 
-    /// Whether the kernel shows any.
+    /// Returns whether the kernel shows any.
     pub(crate) fn are_seen(&self) -> bool {
         !self.inodes.is_empty()
     }
 
-    /// Whether this process has one of them, as far as we may see its descriptors.
+    /// Returns whether this process has one of them, as far as we may see its descriptors.
     pub(crate) fn are_held_by(&self, pid: u32) -> bool {
         has_one_of(pid, &self.inodes)
     }
 
-    /// The same, but what we may not see may be.
+    /// As [`Self::are_held_by`], but true if the descriptors cannot be read.
     pub(crate) fn may_be_held_by(&self, pid: u32) -> bool {
         let is_hidden = fs::read_dir(format!("/proc/{pid}/fd"))
             .is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied);

@@ -1,6 +1,6 @@
 //! The TCP sockets of this host and the processes that have them, as `/proc` shows them.
 //!
-//! Only reads, and only says what it sees: the descriptors of other users' processes are hidden
+//! Only reads, and only reports what it sees: the descriptors of other users' processes are hidden
 //! from all but root.
 
 mod listeners;

@@ -16,7 +16,7 @@ pub(crate) struct Owner {
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Process {
     id: u32,
-    /// What it calls itself, at most 15 bytes.
+    /// Name that the process gave itself, at most 15 bytes.
     name: String,
 }
 
@@ -44,7 +44,7 @@ impl fmt::Display for Owner {
     }
 }
 
-/// Whether a process has one of these sockets, as far as we may see its descriptors.
+/// Returns whether a process has one of these sockets, as far as we may see its descriptors.
 pub(super) fn has_one_of(pid: u32, inodes: &HashSet<u64>) -> bool {
     let descriptors = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
     descriptors

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use super::owner::Owner;
 use super::table::{self, Entry, State};
 
-/// What a port is used for.
+/// Use of a port.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum PortUse {
     /// Somebody listens on it, at this address.

@@ -14,7 +14,7 @@ pub(super) struct Entry {
     pub(super) inode: u64,
 }
 
-/// What matters of a socket's state (`net/tcp_states.h`).
+/// State of a socket (`net/tcp_states.h`), as far as it matters here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum State {
     Listening,

@@ -29,13 +29,13 @@ pub(super) struct BufRing {
     provided: u16,
     window: u16,
     /// Grants until the window shrinks.
-    patience: u32,
+    grants_to_shrink: u32,
 }
 
-/// What few busy connections need; with their content of up to 64 KiB it fits a cache of 1 MiB.
-const LEAST_WINDOW: u16 = 16;
+/// Enough for few busy connections; with their content of up to 64 KiB it fits a cache of 1 MiB.
+const MIN_WINDOW: u16 = 16;
 /// After so many grants a window that was needed once is tried smaller.
-const PATIENCE: u32 = 1 << 16;
+const SHRINK_INTERVAL: u32 = 1 << 16;
 
 impl BufRing {
     /// Maps `count` buffers (a power of two, at most 32768) and provides all of them to the
@@ -57,8 +57,8 @@ impl BufRing {
             leases: LeaseTable::new(count),
             spare: (0..count).rev().collect(),
             provided: 0,
-            window: LEAST_WINDOW.min(count),
-            patience: PATIENCE,
+            window: MIN_WINDOW.min(count),
+            grants_to_shrink: SHRINK_INTERVAL,
         };
         // SAFETY: the entries are mapped, page-aligned and as many as said. They stay mapped until
         // the kernel is done with the ring: `Ring` gives up its memory unless it is quiescent.
@@ -69,14 +69,14 @@ impl BufRing {
         Ok(ring)
     }
 
-    /// A completion says that the kernel wrote `length` bytes into a buffer.
+    /// A completion reports that the kernel wrote `length` bytes into a buffer.
     pub(super) fn grant(&mut self, buffer: u16, length: u32) -> Lease {
         assert!(length <= self.buffer_size, "the kernel wrote past a buffer");
         self.provided -= 1;
-        self.patience -= 1;
-        if self.patience == 0 {
-            self.window = (self.window / 2).max(LEAST_WINDOW.min(self.count));
-            self.patience = PATIENCE;
+        self.grants_to_shrink -= 1;
+        if self.grants_to_shrink == 0 {
+            self.window = (self.window / 2).max(MIN_WINDOW.min(self.count));
+            self.grants_to_shrink = SHRINK_INTERVAL;
         }
         self.fill_window();
         self.leases.grant(buffer, length)
@@ -114,7 +114,7 @@ impl BufRing {
     /// The kernel ran out of buffers.
     pub(super) fn widen(&mut self) {
         self.window = self.window.saturating_mul(2).min(self.count);
-        self.patience = PATIENCE;
+        self.grants_to_shrink = SHRINK_INTERVAL;
         self.fill_window();
     }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// A kernel's version as `uname -r` tells it, such as `6.1.0-18-amd64`.
+/// A kernel's version as `uname -r` prints it, such as `6.1.0-18-amd64`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Release {
     text: String,
@@ -11,7 +11,7 @@ pub(crate) struct Release {
 }
 
 impl Release {
-    /// Of the kernel that runs. The system call tells it without `/proc` too.
+    /// Of the kernel that runs. The system call returns it without `/proc` too.
     pub(crate) fn running() -> Self {
         Self::parse(&rustix::system::uname().release().to_string_lossy())
     }
@@ -23,8 +23,8 @@ impl Release {
         Self { text: text.to_owned(), version }
     }
 
-    /// Whether it is this version or a later one. Distributions carry features into older kernels,
-    /// so this explains a failure; it never predicts one.
+    /// Returns whether it is this version or a later one. Distributions carry features into older
+    /// kernels, so this explains a failure; it never predicts one.
     pub(crate) fn is_at_least(&self, major: u32, minor: u32) -> bool {
         self.version >= (major, minor)
     }

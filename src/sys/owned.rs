@@ -12,9 +12,9 @@ pub(crate) struct Owned {
 }
 
 impl Owned {
-    /// What an owned part costs beside its block: its place in a queue, which may have grown to
-    /// twice what it needs (2 × 48 bytes), and the allocator's header. A peer that sends byte by
-    /// byte is charged for what it makes us spend.
+    /// Cost of an owned part beside its block: its place in a queue, which may have grown to twice
+    /// what it needs (2 × 48 bytes), and the allocator's header. A peer that sends byte by byte is
+    /// charged for what it makes us spend.
     pub(crate) const OVERHEAD: usize = 128;
     /// A part up to this length takes small ones in.
     const MAX_JOINED: usize = 16 << 10;
@@ -46,7 +46,7 @@ impl Owned {
         &self.block[self.start..]
     }
 
-    /// Takes in what follows, if both are of a kind and small; says whether it did.
+    /// Takes in what follows, if both are of a kind and small; returns whether it did.
     pub(super) fn join(&mut self, next: &Self) -> bool {
         let (length, more) = (self.bytes().len(), next.bytes().len());
         if length > Self::MAX_JOINED || more > Self::MAX_JOINING {

@@ -1,4 +1,4 @@
-//! What this kernel's io_uring can do for this process, feature by feature.
+//! Features that this kernel's io_uring offers this process, one by one.
 //!
 //! Everything is tried, nothing is concluded from a version: distributions carry features into old
 //! kernels, and sandboxes take them out of new ones.
@@ -14,7 +14,7 @@ use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 
 use super::buf_ring::BufRing;
 use super::parts::{Part, Parts};
-use super::refusal::{Refusal, Surroundings};
+use super::refusal::{HostContext, Refusal};
 use super::ring::{Completion, Outcome, Ring, Wait};
 use super::setup::{Mode, RingSize, errno_of};
 use super::token::{Operation, Token};
@@ -47,7 +47,7 @@ const ENTRIES: u32 = 1;
 
 type SetFlag = fn(&mut Builder) -> &mut Builder;
 
-/// No probe tells of multishot operations: they have to be seen working.
+/// No probe reports multishot operations: they have to be seen working.
 const ECHO: &str = "multishot accept and receive";
 
 /// Setup flags that the native driver asks for, with those each of them needs.
@@ -71,9 +71,9 @@ const OPERATIONS: [(&str, u8); 6] = [
 ];
 
 /// Tries every feature, in the order in which they came into the kernel. Without a ring there is
-/// only that to tell.
+/// only that to report.
 pub(crate) fn examine() -> Vec<Feature> {
-    let here = Surroundings::look();
+    let here = HostContext::detect();
     let explain = |errno| Refusal::explain(errno, &here);
     let feature = |name, need, verdict: Result<(), Errno>| Feature {
         name,
@@ -115,27 +115,27 @@ pub(crate) fn try_native_ring() -> Result<Mode, Refusal> {
     });
     Err(missing.unwrap_or_else(|| {
         let what = format!("an echo over a local socket failed: {errno}");
-        Refusal::explain(errno, &Surroundings::look()).about(what)
+        Refusal::explain(errno, &HostContext::detect()).about(what)
     }))
 }
 
-/// Whether there can be a ring at all, and be entered, which is what a runtime of one-shot
+/// Checks that there can be a ring at all, and be entered, which is what a runtime of one-shot
 /// operations needs.
 pub(crate) fn try_plain_ring() -> Result<(), Refusal> {
-    let refuse = |call: &str, errno| Refusal::explain(errno, &Surroundings::look()).about(call);
+    let refuse = |call: &str, errno| Refusal::explain(errno, &HostContext::detect()).about(call);
     let ring = IoUring::new(ENTRIES).map_err(|error| refuse("io_uring_setup", errno_of(error)))?;
     match ring.submitter().submit().map_err(errno_of) {
-        // They say «later», not «never».
+        // They mean «later», not «never».
         Ok(_) | Err(Errno::INTR | Errno::AGAIN | Errno::BUSY) => Ok(()),
         Err(errno) => Err(refuse("io_uring_enter", errno)),
     }
 }
 
-/// Whether there can be so many rings at the same time.
+/// Checks that there can be so many rings at the same time.
 pub(crate) fn try_rings(size: RingSize, count: usize) -> Result<(), Refusal> {
     let rings: Result<Vec<_>, _> = (0..count).map(|_| Ring::new(size)).collect();
     rings.map(drop).map_err(|error| {
-        let refusal = Refusal::explain(error.errno(), &Surroundings::look());
+        let refusal = Refusal::explain(error.errno(), &HostContext::detect());
         refusal.about(format!("{count} rings"))
     })
 }
@@ -176,7 +176,7 @@ fn try_buffers(ring: &IoUring) -> Result<(), Errno> {
     }
 }
 
-/// What the kernel does not know it would refuse so.
+/// Refuses a feature that is not present with the error that the kernel would give.
 fn present(is_present: bool) -> Result<(), Errno> {
     if is_present { Ok(()) } else { Err(Errno::INVAL) }
 }
@@ -189,14 +189,14 @@ fn try_echo() -> Result<Mode, Errno> {
     const MESSAGE: &[u8] = b"ringback";
     /// Generous: sockets of one host answer at once, so only what does not work comes so far.
     const TURNS: usize = 16;
-    const PATIENCE: Duration = Duration::from_millis(250);
+    const WAIT_TIMEOUT: Duration = Duration::from_millis(250);
     let (listener, mut peer) = connected()?;
     peer.write_all(MESSAGE).map_err(errno_of)?;
     let mut ring = Ring::new(SMALL).map_err(|error| error.errno())?;
     ring.attach_listener(listener.into());
     ring.accept(token(Operation::Accept));
     for _ in 0..TURNS {
-        ring.submit(Wait::AtMost(PATIENCE)).map_err(errno_of)?;
+        ring.submit(Wait::AtMost(WAIT_TIMEOUT)).map_err(errno_of)?;
         while let Some(Completion { outcome, .. }) = ring.next_completion() {
             match outcome {
                 Outcome::Accepted(socket) => {

@@ -1,8 +1,8 @@
 //! Why the kernel refuses io_uring or a resource to this process, and what to do about it.
 //!
-//! The error alone does not tell: a sysctl, a seccomp filter and a security module all answer
-//! EPERM. So the process looks at what it can see of its surroundings; [`Refusal::explain`] only
-//! thinks.
+//! The error alone does not show which: a sysctl, a seccomp filter and a security module all answer
+//! EPERM. So the process detects what it can of its host's context; [`Refusal::explain`] is a
+//! function of that.
 
 use std::fmt;
 use std::fs;
@@ -21,16 +21,16 @@ pub(crate) struct Refusal {
     pub(crate) fix: String,
 }
 
-/// What bears on whether a process may have a ring.
+/// Facts about the host that bear on whether a process may have a ring.
 #[derive(Debug, Clone)]
-pub(crate) struct Surroundings {
+pub(crate) struct HostContext {
     release: Release,
     /// `kernel.io_uring_disabled`; `None` where there is no such switch (before 6.6) or it cannot
     /// be read.
     disabled: Option<u32>,
-    /// Whether the process is one of those to whom `kernel.io_uring_disabled=1` does not apply.
+    /// True if the process is one of those to whom `kernel.io_uring_disabled=1` does not apply.
     is_privileged: bool,
-    /// Whether a seccomp filter is in force.
+    /// True if a seccomp filter is in force.
     is_filtered: bool,
     /// RLIMIT_MEMLOCK in bytes; `None` is no limit, or none that can be read.
     memlock: Option<u64>,
@@ -47,13 +47,13 @@ struct MemoryLimit {
     used_bytes: u64,
 }
 
-/// What every seccomp profile must let through.
+/// Calls that every seccomp profile must let through.
 const CALLS: &str = "io_uring_setup, io_uring_enter and io_uring_register";
 
 impl Refusal {
-    /// Explains an error of `io_uring_setup` or `io_uring_register` to a process in these
-    /// surroundings.
-    pub(crate) fn explain(errno: Errno, here: &Surroundings) -> Self {
+    /// Explains an error of `io_uring_setup` or `io_uring_register` to a process in this
+    /// context.
+    pub(crate) fn explain(errno: Errno, here: &HostContext) -> Self {
         match errno {
             Errno::PERM | Errno::ACCESS => Self::forbidden(here),
             Errno::NOSYS => Self::unknown_call(here),
@@ -72,7 +72,7 @@ impl Refusal {
 
     /// Explains an error of a call that is not of io_uring, where there is more to say than the error
     /// itself does.
-    fn of_resources(errno: Errno, here: &Surroundings) -> Option<Self> {
+    fn of_resources(errno: Errno, here: &HostContext) -> Option<Self> {
         let within_limits =
             |otherwise: Self| here.memory.as_ref().map_or(otherwise, Self::no_memory_within);
         match errno {
@@ -95,7 +95,7 @@ impl Refusal {
         Self::new(format!("{release} is too old for it"), "boot Linux 6.0 or newer")
     }
 
-    /// The same of something in particular.
+    /// Names the thing in particular that was refused.
     pub(crate) fn about(self, what: impl fmt::Display) -> Self {
         Self { cause: format!("{what}: {}", self.cause), fix: self.fix }
     }
@@ -104,7 +104,7 @@ impl Refusal {
         Self { cause: cause.into(), fix: fix.into() }
     }
 
-    fn forbidden(here: &Surroundings) -> Self {
+    fn forbidden(here: &HostContext) -> Self {
         match here.disabled {
             Some(1) if !(here.is_privileged && here.is_filtered) => Self::new(
                 "the sysctl kernel.io_uring_disabled=1 keeps it from processes without CAP_SYS_ADMIN \
@@ -124,7 +124,7 @@ impl Refusal {
         }
     }
 
-    fn unknown_call(here: &Surroundings) -> Self {
+    fn unknown_call(here: &HostContext) -> Self {
         if !here.release.is_at_least(5, 1) {
             Self::too_old(&here.release)
         } else if here.is_filtered {
@@ -185,16 +185,16 @@ impl Refusal {
 /// An error of a call that is not of io_uring, with cause and fix where a resource ran out.
 pub(crate) fn explain_resources(error: &io::Error) -> String {
     let errno = Errno::from_io_error(error).unwrap_or(Errno::IO);
-    match Refusal::of_resources(errno, &Surroundings::look()) {
+    match Refusal::of_resources(errno, &HostContext::detect()) {
         Some(refusal) => format!("{error}: {refusal}"),
         None => error.to_string(),
     }
 }
 
-/// The same of a call of io_uring.
+/// Explains the error of a call of io_uring.
 pub(crate) fn explain_ring(error: &io::Error) -> String {
     let errno = Errno::from_io_error(error).unwrap_or(Errno::IO);
-    format!("{error}: {}", Refusal::explain(errno, &Surroundings::look()))
+    format!("{error}: {}", Refusal::explain(errno, &HostContext::detect()))
 }
 
 impl fmt::Display for Refusal {
@@ -203,9 +203,9 @@ impl fmt::Display for Refusal {
     }
 }
 
-impl Surroundings {
-    /// Looks around. What cannot be read is taken for harmless.
-    pub(crate) fn look() -> Self {
+impl HostContext {
+    /// Reads the host's files. A fact that cannot be read is taken for harmless.
+    pub(crate) fn detect() -> Self {
         let number = |name| {
             let text = fs::read_to_string(format!("/proc/sys/kernel/{name}")).ok()?;
             text.trim().parse::<i64>().ok()
@@ -231,7 +231,7 @@ fn limit(resource: Resource) -> Option<u64> {
 }
 
 impl MemoryLimit {
-    /// What a worker takes of the address space at most: 64 MiB for the heap of its thread
+    /// Address space that a worker takes at most: 64 MiB for the heap of its thread
     /// (`HEAP_MAX_SIZE` in glibc's malloc), and less for its ring, buffers and stack.
     const WORKER_BYTES: u64 = 128 << 20;
 
@@ -288,7 +288,7 @@ impl Status<'_> {
         primary.into_iter().chain(others).any(|member| member.parse() == Ok(group))
     }
 
-    /// A size, which is in KiB there; 0 where it is not told.
+    /// A size, which is in KiB there; 0 where it is not reported.
     fn bytes(&self, name: &str) -> u64 {
         let kib = self.field(name).split_whitespace().next();
         kib.and_then(|kib| kib.parse::<u64>().ok()).map_or(0, |kib| kib << 10)
@@ -306,8 +306,8 @@ impl Status<'_> {
 mod tests {
     use super::*;
 
-    fn somewhere() -> Surroundings {
-        Surroundings {
+    fn somewhere() -> HostContext {
+        HostContext {
             release: Release::parse("6.8.0"),
             disabled: Some(0),
             is_privileged: false,
@@ -317,22 +317,22 @@ mod tests {
         }
     }
 
-    fn explain(errno: Errno, here: &Surroundings) -> String {
+    fn explain(errno: Errno, here: &HostContext) -> String {
         Refusal::explain(errno, here).to_string()
     }
 
     #[test]
     fn a_permission_is_missing_by_sysctl_filter_or_module() {
         let eperm = |here| explain(Errno::PERM, &here);
-        let everybody = Surroundings { disabled: Some(2), is_filtered: true, ..somewhere() };
+        let everybody = HostContext { disabled: Some(2), is_filtered: true, ..somewhere() };
         assert!(eperm(everybody).contains("kernel.io_uring_disabled=2 keeps it from everybody"));
-        let unprivileged = Surroundings { disabled: Some(1), is_filtered: true, ..somewhere() };
+        let unprivileged = HostContext { disabled: Some(1), is_filtered: true, ..somewhere() };
         assert!(eperm(unprivileged.clone()).contains("kernel.io_uring_disabled=1 keeps it from"));
-        let member = Surroundings { is_privileged: true, ..unprivileged };
+        let member = HostContext { is_privileged: true, ..unprivileged };
         assert!(eperm(member).starts_with("the seccomp filter of the container"));
-        let filtered = Surroundings { is_filtered: true, ..somewhere() };
+        let filtered = HostContext { is_filtered: true, ..somewhere() };
         assert!(eperm(filtered).starts_with("the seccomp filter of the container"));
-        let old = Surroundings { disabled: None, is_filtered: true, ..somewhere() };
+        let old = HostContext { disabled: None, is_filtered: true, ..somewhere() };
         assert!(eperm(old).starts_with("the seccomp filter of the container"));
         assert!(eperm(somewhere()).contains("a security module"));
     }
@@ -340,9 +340,9 @@ mod tests {
     #[test]
     fn a_call_is_unknown_to_an_old_kernel_a_filter_or_a_build() {
         let enosys = |here| explain(Errno::NOSYS, &here);
-        let old = Surroundings { release: Release::parse("4.19.0"), ..somewhere() };
+        let old = HostContext { release: Release::parse("4.19.0"), ..somewhere() };
         assert!(enosys(old).starts_with("Linux 4.19.0 is too old"));
-        let filtered = Surroundings { is_filtered: true, ..somewhere() };
+        let filtered = HostContext { is_filtered: true, ..somewhere() };
         assert!(enosys(filtered).starts_with("the seccomp filter"));
         assert!(enosys(somewhere()).contains("CONFIG_IO_URING"));
     }
@@ -350,7 +350,7 @@ mod tests {
     #[test]
     fn memory_names_the_limit_that_holds() {
         assert!(explain(Errno::NOMEM, &somewhere()).contains("RLIMIT_MEMLOCK is 64 KiB"));
-        let unlimited = Surroundings { memlock: None, ..somewhere() };
+        let unlimited = HostContext { memlock: None, ..somewhere() };
         assert!(explain(Errno::NOMEM, &unlimited).contains("give the host or the container more"));
     }
 
@@ -362,7 +362,7 @@ mod tests {
             limit_bytes: 100 << 20,
             used_bytes: 90 << 20,
         };
-        let here = Surroundings { memory: Some(limit), ..somewhere() };
+        let here = HostContext { memory: Some(limit), ..somewhere() };
         let expected = "memory is refused; RLIMIT_AS is 102400 KiB, of which this process uses \
                         92160 KiB; to fix it: raise it: ulimit -v unlimited";
         assert_eq!(explain(Errno::NOMEM, &here), expected);
@@ -379,7 +379,7 @@ mod tests {
 
     #[test]
     fn an_argument_that_is_not_understood_is_of_an_old_kernel() {
-        let old = Surroundings { release: Release::parse("5.15.0"), ..somewhere() };
+        let old = HostContext { release: Release::parse("5.15.0"), ..somewhere() };
         assert!(explain(Errno::INVAL, &old).starts_with("Linux 5.15.0 is too old"));
         assert!(explain(Errno::INVAL, &somewhere()).contains("--driver epoll"));
     }

@@ -33,7 +33,7 @@ pub(crate) enum Wait {
     AtMost(Duration),
 }
 
-/// What became of a submission. `S` is what an accepted connection is.
+/// Result of a submission. `S` is what an accepted connection is.
 #[derive(Debug)]
 pub(crate) struct Completion<S = OwnedFd> {
     pub(crate) token: Token,
@@ -47,7 +47,7 @@ pub(crate) enum Outcome<S = OwnedFd> {
     Accepted(Result<S, Errno>),
     /// Received bytes; `None` is the peer's FIN.
     Received(Result<Option<Lease>, Errno>),
-    /// The parts come back whole; the number says how many of their bytes were sent.
+    /// The parts come back whole; the number is how many of their bytes were sent.
     Sent(Parts, Result<usize, Errno>),
     /// Something of a socket changed: whether it can be sent on now. Spurious ones say that it
     /// cannot.
@@ -70,7 +70,7 @@ pub(crate) struct Ring {
     sockets: Vec<Option<Descriptor>>,
     /// By number.
     listeners: Vec<Option<Descriptor>>,
-    /// What is watched until it can be read.
+    /// Descriptors that are watched until they can be read.
     watched: Vec<Arc<OwnedFd>>,
     /// Freed only when the kernel can no longer use it, see `drop`.
     memory: ManuallyDrop<Memory>,
@@ -208,7 +208,7 @@ impl Ring {
         self.push(token, Operation::Accept, entry.build().into());
     }
 
-    /// Receives once, into a buffer of the ring. Spurious completions say `AGAIN`.
+    /// Receives once, into a buffer of the ring. Spurious completions report `AGAIN`.
     ///
     /// The receive does not wait itself, it is linked to a poll for input: the poll with which the
     /// kernel lets a receive wait is ready with an urgent byte that came before what precedes it, and
@@ -296,8 +296,8 @@ impl Ring {
         self.handle_entered(entered)
     }
 
-    /// Whether there is a completion to take. Looks into memory only, unless there is work that the
-    /// kernel has put off.
+    /// Returns whether there is a completion to take. Looks into memory only, unless there is work
+    /// that the kernel has put off.
     ///
     /// # Errors
     ///
@@ -376,7 +376,7 @@ impl Ring {
         unsafe { self.uring.submission().push_multiple(submission.entries()) }.is_ok()
     }
 
-    /// Moves what was deferred into the queue as far as it goes; says whether some is left.
+    /// Moves what was deferred into the queue as far as it goes; returns whether some is left.
     fn has_deferred(&mut self) -> bool {
         while let Some(submission) = self.deferred.pop_front() {
             if !self.offer(&submission) {
@@ -442,7 +442,7 @@ impl Ring {
         let outcome = match (subject, token.operation) {
             (Subject::Cancellation, _) => Outcome::Cancelled(result.map(drop)),
             (_, Operation::Accept) => Outcome::Accepted(result.map(|descriptor| {
-                // SAFETY: the kernel just made this descriptor and tells nobody else.
+                // SAFETY: the kernel just made this descriptor, and nobody else knows it.
                 unsafe { OwnedFd::from_raw_fd(descriptor as i32) }
             })),
             (_, Operation::Receive) => Outcome::Received(self.received(entry, result)),
@@ -550,7 +550,7 @@ fn limit_workers_of(uring: &IoUring) {
     let _ = uring.submitter().register_iowq_max_workers(&mut bounded_and_unbounded);
 }
 
-/// What a poll for writing found: room, or an end that a send will tell of.
+/// Interprets what a poll for writing found: room, or an end that a send will report.
 fn can_be_sent_on(events: u32) -> bool {
     const SENDABLE: i16 = libc::POLLOUT | libc::POLLERR | libc::POLLHUP;
     events & SENDABLE as u32 != 0

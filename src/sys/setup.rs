@@ -5,7 +5,7 @@ use std::io;
 use io_uring::IoUring;
 use rustix::io::Errno;
 
-use super::refusal::{Refusal, Surroundings};
+use super::refusal::{HostContext, Refusal};
 
 /// Sizes of a worker's ring and of its pool of receive buffers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,7 +33,7 @@ impl RingSize {
     /// A receive takes two entries, which must reach the kernel together.
     const MIN_SUBMISSIONS: u32 = 2;
 
-    /// Whether the kernel can make such a ring.
+    /// Returns whether the kernel can make such a ring.
     pub(crate) fn is_possible(&self) -> bool {
         self.buffers.is_power_of_two()
             && self.buffers <= 1 << 15
@@ -76,7 +76,7 @@ pub(crate) enum RingError {
 }
 
 impl RingError {
-    /// What the kernel answered, or would have.
+    /// The error that the kernel answered, or would have.
     pub(super) fn errno(&self) -> Errno {
         match self {
             Self::Setup { errno } | Self::Buffers { errno } => *errno,
@@ -86,7 +86,7 @@ impl RingError {
 }
 
 fn explain(errno: Errno) -> Refusal {
-    Refusal::explain(errno, &Surroundings::look())
+    Refusal::explain(errno, &HostContext::detect())
 }
 
 /// When the kernel handles completions.

@@ -1,10 +1,10 @@
-//! What a process inherits of signals: which it ignores, and which its thread blocks.
+//! Signal state that a process inherits: which it ignores, and which its thread blocks.
 
 use std::io;
 use std::mem::MaybeUninit;
 use std::ptr;
 
-/// Whether the process ignores this signal.
+/// Returns whether the process ignores this signal.
 pub(crate) fn is_ignored(signal: i32) -> io::Result<bool> {
     let mut action = MaybeUninit::<libc::sigaction>::uninit();
     // SAFETY: without a new action nothing changes, and the C library writes one `sigaction`.

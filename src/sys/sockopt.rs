@@ -1,4 +1,4 @@
-//! What the kernel tells of a TCP connection and no safe wrapper asks for.
+//! Facts the kernel knows of a TCP connection and no safe wrapper asks for.
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
@@ -13,14 +13,14 @@ mod field {
     pub(super) const TOTAL_RETRANS: usize = 100;
     /// `tcpi_bytes_acked`, since 4.1.
     pub(super) const BYTES_ACKED: usize = 120;
-    /// What is asked for ends with the last field used.
+    /// Length to ask for: the request ends with the last field used.
     pub(super) const END: usize = BYTES_ACKED + 8;
 }
 
 /// How far a connection has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Progress {
-    /// Bytes that the peer has acknowledged since the connection began (RFC 4898
+    /// Bytes that the peer has acknowledged since the connection started (RFC 4898
     /// tcpEStatsAppHCThruOctetsAcked).
     pub(crate) acknowledged: u64,
     /// The connection is over for the kernel: it was reset, or both sides have finished and
@@ -44,7 +44,7 @@ pub(crate) fn retransmitted_segments(socket: BorrowedFd<'_>) -> u32 {
     u32::from_ne_bytes(*bytes)
 }
 
-/// Connections that wait to be accepted; 0 if the kernel does not say.
+/// Connections that wait to be accepted; 0 if the kernel does not report it.
 pub(crate) fn accept_queue_length(listener: BorrowedFd<'_>) -> usize {
     let Ok(info) = tcp_info(listener) else { return 0 };
     let bytes = info[field::UNACKED..].first_chunk().expect("the field lies inside");
@@ -162,9 +162,9 @@ mod tests {
         let sockets: Vec<Socket> = (0..4).map(|_| dial()).collect();
         let again = |socket: &Socket| retransmitted_segments(socket.as_fd());
         assert_eq!(again(&sockets[0]), 0, "there was room for the first");
-        let begun = Instant::now();
+        let started = Instant::now();
         while again(&sockets[3]) == 0 {
-            assert!(begun.elapsed() < Duration::from_secs(60), "Linux repeats a SYN after 1 s");
+            assert!(started.elapsed() < Duration::from_secs(60), "Linux repeats a SYN after 1 s");
             thread::sleep(Duration::from_millis(20));
         }
     }

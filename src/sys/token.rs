@@ -1,5 +1,5 @@
-//! What a submission carries so that its completion can be told from every other: the operation,
-//! the slot it is for, and the generation of that slot.
+//! Name of a submission, so that its completion can be told from every other: the operation, the
+//! slot it is for, and the generation of that slot.
 
 /// `user_data` of a submission: operation in bits 56..63, generation in 32..56, slot in 0..32. Bit
 /// 63 marks the cancellation of the operation that the rest names.
@@ -23,7 +23,7 @@ pub(crate) enum Operation {
     Readable = 5,
 }
 
-/// What a completion is of: an operation itself, or the request to cancel it.
+/// Subject of a completion: an operation itself, or the request to cancel it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Subject {
     Operation,

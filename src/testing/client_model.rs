@@ -5,14 +5,14 @@ use super::model::pieces;
 use super::wire::{ECHO, HEADER, PING, frame};
 use crate::protocol::{ErrorCode, FramedClient, Reply, Request};
 
-/// What happens to a client.
+/// Events of a client.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClientScript {
     /// Room for unanswered requests.
     pub max_in_flight: usize,
-    /// What the server sends. What no operation receives never arrives.
+    /// Bytes the server sends. Those that no operation receives never arrive.
     pub stream: Vec<u8>,
-    /// What happens, in order.
+    /// Events, in order.
     pub ops: Vec<ClientOp>,
 }
 
@@ -28,8 +28,8 @@ pub enum ClientOp {
 }
 
 impl ClientScript {
-    /// The same with everything that arrives between two other operations delivered in pieces of
-    /// this length.
+    /// The script with everything that arrives between two other operations cut into pieces of this
+    /// length.
     pub fn recut(&self, piece: usize) -> Self {
         let (mut left, mut arriving) = (self.stream.len(), 0);
         let mut ops = Vec::new();
@@ -67,7 +67,7 @@ pub fn check_cut(script: &ClientScript, piece: usize) -> Vec<Heard> {
     heard
 }
 
-/// Runs a script and says what the client heard.
+/// Runs a script and returns what the client heard.
 ///
 /// # Panics
 ///

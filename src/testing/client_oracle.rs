@@ -1,4 +1,4 @@
-//! What a client must make of a stream of replies, worked out the slow and obvious way.
+//! Replies that a client must make of a stream, worked out the slow and obvious way.
 //!
 //! Keeps every request with its whole payload and the whole received stream.
 

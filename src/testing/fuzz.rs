@@ -1,4 +1,4 @@
-//! What the fuzz targets run, as functions of the fuzzer's bytes.
+//! Bodies of the fuzz targets, as functions of the fuzzer's bytes.
 //!
 //! Compiled in ordinary builds, so that `cargo test` can replay the corpus. Every input begins
 //! with a short program; the rest is what the peer sends, as it would stand on the wire:

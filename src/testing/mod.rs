@@ -1,4 +1,4 @@
-//! What the tests and the fuzz targets share: slow, obvious oracles, operation models and checkers,
+//! Common parts of tests and fuzz targets: slow, obvious oracles, operation models and checkers,
 //! and the simulation.
 //!
 //! Not part of the API. It is compiled in ordinary builds so that it cannot rot. The oracles never

@@ -15,16 +15,16 @@ use crate::protocol::{
 };
 
 /// Between two inputs: four entries of the queue, the failed frame's Discard, GOAWAY, ERROR, Close.
-const MOST_OUTPUTS: usize = 8;
+const MAX_OUTPUTS: usize = 8;
 
-/// What happens to a connection.
+/// Events of a connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Script {
     /// The server's protocol and limits.
     pub protocol: Either,
-    /// What the peer sends. What no operation receives never arrives.
+    /// Bytes the peer sends. Those that no operation receives never arrive.
     pub stream: Vec<u8>,
-    /// What happens, in order.
+    /// Events, in order.
     pub ops: Vec<Op>,
 }
 
@@ -44,8 +44,8 @@ pub enum Op {
 }
 
 impl Script {
-    /// The same with everything that arrives between two other operations delivered in pieces of
-    /// this length.
+    /// The script with everything that arrives between two other operations cut into pieces of this
+    /// length.
     pub fn recut(&self, piece: usize) -> Self {
         let (mut left, mut arriving) = (self.stream.len(), 0);
         let mut ops = Vec::new();
@@ -68,7 +68,7 @@ pub(super) fn pieces(bytes: usize, piece: usize) -> impl Iterator<Item = usize> 
     (0..bytes).step_by(piece).map(move |start| piece.min(bytes - start))
 }
 
-/// Runs a script and says how it came out.
+/// Runs a script and returns how it came out.
 ///
 /// # Panics
 ///
@@ -194,7 +194,7 @@ impl Run {
     fn poll(&mut self, limit: StreamOffset) {
         for polled in 0.. {
             let Some(output) = self.connection.poll_output() else { return };
-            assert!(polled < MOST_OUTPUTS, "more outputs than can wait: {output:?}");
+            assert!(polled < MAX_OUTPUTS, "more outputs than can wait: {output:?}");
             assert_eq!(self.seen.close, None, "after Close came {output:?}");
             match output {
                 Output::Forward(range) => {

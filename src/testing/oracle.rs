@@ -1,4 +1,4 @@
-//! What a server must do with a stream, worked out the slow and obvious way.
+//! Answer that a server must give to a stream, worked out the slow and obvious way.
 //!
 //! Keeps the whole received stream and looks at frames only when they lie in it whole, so that it
 //! has no states between bytes to get wrong. Written from the design, not from the code it judges.
@@ -16,9 +16,9 @@ use crate::protocol::{CloseReason, ErrorCode, ProtocolError, StreamOffset};
 pub struct Outcome {
     /// Bytes of the stream that were taken; none is after an error or the end.
     pub accepted: StreamOffset,
-    /// What became of them, in stream order.
+    /// Fates of the received bytes, in stream order.
     pub fates: Vec<Fate>,
-    /// What the peer was sent, in order.
+    /// Messages the peer was sent, in order.
     pub sent: Vec<Sent>,
     /// How the peer broke the protocol.
     pub error: Option<ProtocolError>,
@@ -26,7 +26,7 @@ pub struct Outcome {
     pub close: Option<CloseReason>,
 }
 
-/// What became of a stretch of the received stream.
+/// Fate of a stretch of the received stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fate {
     /// It went back to the peer.
@@ -108,7 +108,7 @@ impl Oracle {
         }
     }
 
-    /// What the connection must have done until now.
+    /// The outcome that the connection must have reached by now.
     pub fn outcome(&self) -> &Outcome {
         &self.outcome
     }
@@ -118,8 +118,8 @@ impl Oracle {
         let Either::Framed(framed) = self.protocol else { return None };
         let frame_start = self.outcome.covered() as usize;
         let arrival = self.arrivals.partition_point(|(length, _)| *length <= frame_start);
-        let (_, began) = self.arrivals.get(arrival).filter(|_| !self.is_over())?;
-        began.checked_add(framed.frame_timeout)
+        let (_, started) = self.arrivals.get(arrival).filter(|_| !self.is_over())?;
+        started.checked_add(framed.frame_timeout)
     }
 
     /// The peer sent these bytes.
@@ -222,7 +222,7 @@ impl Oracle {
         self.close_with(error, CloseReason::Refused);
     }
 
-    /// What waits is dropped, the peer is told (if the protocol can), and that is all.
+    /// Drops what waits and reports the error to the peer, if the protocol can.
     fn close_with(&mut self, error: ProtocolError, reason: CloseReason) {
         let waiting = self.outcome.covered()..self.outcome.accepted;
         if !waiting.is_empty() {
@@ -235,7 +235,7 @@ impl Oracle {
     }
 }
 
-/// What the beginning of a stream is.
+/// Verdict on the beginning of a stream.
 pub(super) enum Verdict {
     /// Not yet a frame, and nothing wrong so far.
     Incomplete,

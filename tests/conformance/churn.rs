@@ -9,15 +9,15 @@ use std::time::Duration;
 use super::DRIVER;
 use crate::support::framed::frame;
 use crate::support::peers::close_by_reset;
-use crate::support::{PATIENCE, Program, noise, scale};
+use crate::support::{Program, TEST_TIMEOUT, noise, scale};
 use ringback::protocol::Kind;
 use rustix::process::Signal;
 
 /// Several addresses, so that the ports of one do not run out.
 const ADDRESSES: [&str; 4] = ["127.0.0.1:0", "127.0.0.2:0", "127.0.0.3:0", "127.0.0.4:0"];
 
-/// What may stay: caches of the allocator, not something for each connection. A leak of 16 bytes
-/// for each of 50,000 connections would be 800 kB.
+/// Memory that may stay: caches of the allocator, not something for each connection. A leak of 16
+/// bytes for each of 50,000 connections would be 800 kB.
 const SLACK_BYTES: usize = 256 << 10;
 /// Enough to go once round both workers' completion queues and buffers, whose pages are memory
 /// from when they are first touched.
@@ -35,7 +35,7 @@ fn come_and_go(address: SocketAddr, number: usize, message: &[u8]) {
             Err(error) => panic!("connection {number}: {error}"),
         }
     };
-    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
+    stream.set_read_timeout(Some(TEST_TIMEOUT)).expect("a timeout can be set");
     let mut reply = vec![0; message.len()];
     match number % 8 {
         // Not a word.

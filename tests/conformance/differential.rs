@@ -1,5 +1,4 @@
-//! The same bytes, cut in the same way, get the same answer from every driver, and it is the one
-//! that the protocol core gives without any.
+//! Every driver gives the answer of the protocol core to the same bytes, cut in the same way.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -13,11 +12,11 @@ use ringback::protocol::{Connection, Framed, Input, Kind, Output, Protocol, Raw}
 use ringback::server::DriverKind;
 
 use crate::support::framed::frame;
-use crate::support::{PATIENCE, connect, noise, start_server};
+use crate::support::{TEST_TIMEOUT, connect, noise, start_server};
 
-const FRAMED: Framed = Framed { max_frame: 100_000, frame_timeout: PATIENCE };
+const FRAMED: Framed = Framed { max_frame: 100_000, frame_timeout: TEST_TIMEOUT };
 
-/// What a peer does: writes pieces with pauses between some of them, then half-closes.
+/// Behaviour of a peer: writes pieces with pauses between some of them, then half-closes.
 #[derive(Debug, Clone)]
 struct Script {
     request: Vec<u8>,
@@ -60,7 +59,7 @@ fn answer(address: SocketAddr, script: &Script) -> Vec<u8> {
     reply
 }
 
-/// What the core says to the same bytes.
+/// The core's answer to the same bytes.
 fn expected(protocol: &impl Protocol, request: &[u8]) -> Vec<u8> {
     let mut connection = protocol.connection();
     let (mut reply, mut rest) = (Vec::new(), request);

@@ -10,12 +10,12 @@ use std::time::{Duration, Instant};
 use super::DRIVER;
 use crate::support::framed::{before_goaway, final_error, frame};
 use crate::support::peers::connect_with_small_buffers;
-use crate::support::{PATIENCE, Program, connect, exchange, noise, run, scale};
+use crate::support::{Program, TEST_TIMEOUT, connect, exchange, noise, run, scale};
 use ringback::protocol::{ErrorCode, Framed, Kind};
 use ringback::server::{Config, Server};
 use rustix::process::Signal;
 
-/// What became of a client that sent something, half-closed and read to the end.
+/// Fate of a client that sent something, half-closed and read to the end.
 #[derive(Debug, PartialEq, Eq)]
 enum Fate {
     /// Everything came back.
@@ -31,7 +31,7 @@ fn client(address: SocketAddr, seed: u64, pieces: usize, pause: Duration) -> Fat
     let Ok(mut stream) = TcpStream::connect_timeout(&address, Duration::from_millis(200)) else {
         return Fate::NotConnected;
     };
-    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
+    stream.set_read_timeout(Some(TEST_TIMEOUT)).expect("a timeout can be set");
     let request = noise(1000 * pieces, seed);
     for piece in request.chunks(1000) {
         if let Err(error) = stream.write_all(piece) {
@@ -185,8 +185,8 @@ fn a_client_that_connects_during_a_drain_is_served_or_refused() {
             }
             thread::sleep(Duration::from_millis(20));
             program.signal(Signal::TERM);
-            let begun = Instant::now();
-            while begun.elapsed() < Duration::from_millis(300) {
+            let started = Instant::now();
+            while started.elapsed() < Duration::from_millis(300) {
                 last.write_all(b"y").expect("it is served on");
                 last.read_exact(&mut [0]).expect("it is served on");
                 thread::sleep(Duration::from_millis(20));
@@ -291,15 +291,15 @@ fn a_peer_that_never_reads_is_abandoned_at_the_deadline_and_told_about() {
         sent += length;
     }
     let others: Vec<_> = (0..10).map(|_| connect(address)).collect();
-    let begun = Instant::now();
+    let started = Instant::now();
     program.signal(Signal::TERM);
     for other in others {
         assert_eq!(exchange(other, b"still served"), b"still served");
     }
     let (status, lines) = program.wait();
     assert_eq!(status.code(), Some(1), "{lines}");
-    assert!(begun.elapsed() >= Duration::from_secs(1), "it waited for {:?}", begun.elapsed());
-    assert!(begun.elapsed() < Duration::from_secs(8), "it waited for {:?}", begun.elapsed());
+    assert!(started.elapsed() >= Duration::from_secs(1), "it waited for {:?}", started.elapsed());
+    assert!(started.elapsed() < Duration::from_secs(8), "it waited for {:?}", started.elapsed());
     assert!(lines.contains("abandoned: 1 connections"), "{lines}");
     let (received, lost) =
         (number_before(&lines, " bytes received"), number_before(&lines, " bytes lost"));
@@ -337,9 +337,9 @@ fn a_drain_sleeps_while_it_waits_for_a_reader() {
     let mut reply = vec![0; 50_000];
     peer.read_exact(&mut reply).expect("it is served");
     thread::sleep(Duration::from_millis(100));
-    let (cpu, begun) = (cpu_time_of(&server), Instant::now());
+    let (cpu, started) = (cpu_time_of(&server), Instant::now());
     thread::sleep(Duration::from_millis(500));
-    let (cpu, wall) = (cpu_time_of(&server) - cpu, begun.elapsed());
+    let (cpu, wall) = (cpu_time_of(&server) - cpu, started.elapsed());
     assert!(cpu * 10 < wall, "{cpu:?} of processor time in {wall:?}");
     peer.read_to_end(&mut reply).expect("a FIN");
     let (before, error) = final_error(&reply);
@@ -370,11 +370,11 @@ fn a_second_signal_ends_it_at_once() {
     while peer.write(&[1; 1 << 16]).is_ok() {}
     program.signal(Signal::TERM);
     thread::sleep(Duration::from_millis(300));
-    let begun = Instant::now();
+    let started = Instant::now();
     program.signal(Signal::INT);
     let (status, lines) = program.wait();
     assert_eq!(status.code(), Some(1), "{lines}");
-    assert!(begun.elapsed() < Duration::from_secs(10), "it took {:?}", begun.elapsed());
+    assert!(started.elapsed() < Duration::from_secs(10), "it took {:?}", started.elapsed());
 }
 
 #[test]
@@ -409,9 +409,9 @@ fn a_port_is_refused_while_in_use_and_free_right_after() {
     }
     let (status, lines) = program.wait();
     assert_eq!(status.code(), Some(0), "{lines}");
-    let begun = Instant::now();
+    let started = Instant::now();
     let again = serve(&text, &[]);
-    assert!(begun.elapsed() < Duration::from_secs(5), "it took {:?}", begun.elapsed());
+    assert!(started.elapsed() < Duration::from_secs(5), "it took {:?}", started.elapsed());
     assert_eq!(exchange(connect(again.addresses[0]), b"back"), b"back");
     drain(again);
     let refused = TcpStream::connect(address).expect_err("nobody listens any more");

@@ -9,7 +9,7 @@ use super::DRIVER;
 use crate::support::{connect, exchange, noise, start_server};
 use ringback::protocol::{ErrorCode, Framed, FramedClient, Raw, Reply, Request};
 
-const FRAMED: Framed = Framed { max_frame: 64 << 10, frame_timeout: crate::support::PATIENCE };
+const FRAMED: Framed = Framed { max_frame: 64 << 10, frame_timeout: crate::support::TEST_TIMEOUT };
 
 #[test]
 fn the_textbook_client_is_answered() {

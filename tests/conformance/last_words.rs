@@ -1,4 +1,4 @@
-//! What was verified before a bad frame arrives, with the ERROR, however much follows it, unless the
+//! Bytes verified before a bad frame arrive, with the ERROR, however much follows it, unless the
 //! peer does not read.
 
 use std::io::{Read, Write};

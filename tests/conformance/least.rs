@@ -15,7 +15,7 @@ use crate::support::{Program, connect, exchange, noise, run};
 use ringback::protocol::Kind;
 use std::net::SocketAddr;
 
-/// What the server asks for, given less.
+/// The least memory that the server names when given less.
 fn least_memory(arguments: &[&str]) -> String {
     let (code, text) = run(&[arguments, &["--memory", "1", "--check"]].concat());
     assert_eq!(code, Some(64), "{text}");

@@ -10,7 +10,7 @@ use super::DRIVER;
 use crate::support::framed::{final_error, frame};
 use crate::support::peers::{Flood, Witness, connect_with_small_buffers};
 use crate::support::tools::{has_tool, is_root};
-use crate::support::{PATIENCE, Program, connect, noise};
+use crate::support::{Program, TEST_TIMEOUT, connect, noise};
 use ringback::protocol::{ErrorCode, Kind};
 use rustix::process::Signal;
 use socket2::{Domain, SockFilter, SockRef, Socket, Type};
@@ -30,11 +30,11 @@ fn connect_from(source: [u8; 4], address: SocketAddr) -> TcpStream {
     socket.bind(&SocketAddr::from((source, 0)).into()).expect("loopback has all of 127/8");
     socket.connect(&address.into()).expect("the server accepts");
     let stream = TcpStream::from(socket);
-    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
+    stream.set_read_timeout(Some(TEST_TIMEOUT)).expect("a timeout can be set");
     stream
 }
 
-/// Whether the server lets this connection in, asked with one message that is to come back.
+/// Asks with one message whether the server lets this connection in; the message is to come back.
 fn is_served(stream: &mut TcpStream, message: &[u8]) -> bool {
     let mut reply = vec![0; message.len()];
     stream.write_all(message).is_ok() && stream.read_exact(&mut reply).is_ok() && reply == message
@@ -42,13 +42,13 @@ fn is_served(stream: &mut TcpStream, message: &[u8]) -> bool {
 
 /// Tries anew until a connection is let in.
 fn connect_until_served(connect: impl Fn() -> TcpStream, message: &[u8]) -> TcpStream {
-    let begun = Instant::now();
+    let started = Instant::now();
     loop {
         let mut stream = connect();
         if is_served(&mut stream, message) {
             return stream;
         }
-        assert!(begun.elapsed() < PATIENCE, "nobody is let in");
+        assert!(started.elapsed() < TEST_TIMEOUT, "nobody is let in");
         thread::sleep(Duration::from_millis(1));
     }
 }
@@ -170,14 +170,14 @@ fn an_idle_peer_is_ended_and_a_busy_one_is_not() {
     let timeout = Duration::from_millis(600);
     let (_program, address) = start(&["--idle-timeout", "600ms"]);
     let (mut idle, mut busy) = (connect(address), connect(address));
-    let begun = Instant::now();
+    let started = Instant::now();
     assert!(is_served(&mut idle, b"message"));
     thread::scope(|scope| {
         scope.spawn(|| {
             assert_eq!(idle.read(&mut [0; 1]).expect("a FIN"), 0);
-            assert!(begun.elapsed() >= timeout, "ended after {:?}", begun.elapsed());
+            assert!(started.elapsed() >= timeout, "ended after {:?}", started.elapsed());
         });
-        while begun.elapsed() < timeout * 3 {
+        while started.elapsed() < timeout * 3 {
             assert!(is_served(&mut busy, b"message"));
             thread::sleep(timeout / 6);
         }
@@ -244,10 +244,10 @@ fn peers_that_vanished_do_not_keep_their_places() {
     let (program, address) = start(&["--keepalive", "1s", "--max-connections", "3"]);
     let mut vanished: Vec<_> = (0..3).map(|_| connect(address)).collect();
     assert!(vanished.iter_mut().all(|peer| is_served(peer, b"message")));
-    let begun = Instant::now();
+    let started = Instant::now();
     vanished.iter().for_each(vanish);
     drop(connect_until_served(|| connect(address), b"message"));
-    let took = begun.elapsed();
+    let took = started.elapsed();
     assert!(took.as_secs() >= 5, "five probes, a second apart, did not all go out: {took:?}");
     drop(vanished);
     let lines = last_words(program);
@@ -260,19 +260,19 @@ fn a_peer_that_reads_nothing_is_ended_in_time() {
     let (program, address) = start(&["--stall-timeout", "2s"]);
     let before = program.descriptors();
     let mut flood = Flood::new(address, 4);
-    let begun = Instant::now();
+    let started = Instant::now();
     thread::scope(|scope| {
         // What fills the kernel's buffers and the server's is there in no time; then nothing moves,
         // but for the probes by which the kernel asks whether it could.
         scope.spawn(|| flood.press(&noise(1 << 20, 1), 1 << 20, 8 << 20));
         while program.descriptors() < before + 4 {
-            assert!(begun.elapsed() < timeout, "not even accepted");
+            assert!(started.elapsed() < timeout, "not even accepted");
         }
         program.wait_for_descriptors(before + 3);
-        assert!(begun.elapsed() >= timeout, "the first was ended after {:?}", begun.elapsed());
+        assert!(started.elapsed() >= timeout, "the first was ended after {:?}", started.elapsed());
         program.wait_for_descriptors(before);
         let longest = timeout * 5 / 4 + Duration::from_secs(2);
-        assert!(begun.elapsed() <= longest, "the last was ended after {:?}", begun.elapsed());
+        assert!(started.elapsed() <= longest, "the last was ended after {:?}", started.elapsed());
     });
 }
 
@@ -309,12 +309,12 @@ fn a_frame_has_its_time_however_steadily_it_trickles() {
     // Idle time between frames does not count.
     thread::sleep(timeout * 2);
     assert!(is_served(&mut peer, &frame));
-    let begun = Instant::now();
+    let started = Instant::now();
     let mut reader = peer.try_clone().expect("a descriptor can be had");
     thread::scope(|scope| {
         scope.spawn(move || {
             for byte in &frame {
-                if peer.write_all(&[*byte]).is_err() || begun.elapsed() > timeout * 10 {
+                if peer.write_all(&[*byte]).is_err() || started.elapsed() > timeout * 10 {
                     break;
                 }
                 thread::sleep(Duration::from_millis(20));
@@ -324,8 +324,8 @@ fn a_frame_has_its_time_however_steadily_it_trickles() {
         let length = reader.read(&mut reply).expect("told");
         let error = final_error(&reply[..length]).1;
         assert_eq!((error.code(), error.sequence), (Some(ErrorCode::FrameTimeout), 9));
-        assert!(begun.elapsed() >= timeout, "told after {:?}", begun.elapsed());
-        assert!(begun.elapsed() < timeout * 4, "told after {:?}", begun.elapsed());
+        assert!(started.elapsed() >= timeout, "told after {:?}", started.elapsed());
+        assert!(started.elapsed() < timeout * 4, "told after {:?}", started.elapsed());
         reader.shutdown(Shutdown::Both).expect("it is connected");
     });
 }
@@ -352,9 +352,9 @@ fn start_starved(descriptors: usize, more: &[&str]) -> (Program, Vec<TcpStream>)
         peer.write_all(&[number as u8; 8]).expect("the kernel takes it");
         peer.set_nonblocking(true).expect("an option can be set");
     }
-    let begun = Instant::now();
+    let started = Instant::now();
     while program.descriptors() < descriptors {
-        assert!(begun.elapsed() < PATIENCE, "{} descriptors", program.descriptors());
+        assert!(started.elapsed() < TEST_TIMEOUT, "{} descriptors", program.descriptors());
         thread::sleep(Duration::from_millis(10));
     }
     thread::sleep(Duration::from_millis(200));
@@ -369,9 +369,9 @@ fn take_served(peers: Vec<TcpStream>) -> (Vec<TcpStream>, Vec<TcpStream>) {
 
 /// Waits until every message came back, and lets go of each peer in turn.
 fn wait_until_served(mut waiting: Vec<TcpStream>) {
-    let begun = Instant::now();
+    let started = Instant::now();
     while !waiting.is_empty() {
-        assert!(begun.elapsed() < PATIENCE / 2, "{} peers still wait", waiting.len());
+        assert!(started.elapsed() < TEST_TIMEOUT / 2, "{} peers still wait", waiting.len());
         waiting = take_served(waiting).1;
         thread::sleep(Duration::from_millis(1));
     }
@@ -430,9 +430,9 @@ fn whatever_the_descriptor_limit_it_serves_or_does_not_start() {
 #[test]
 fn without_descriptors_it_waits_quietly_and_goes_on_when_peers_leave() {
     let (program, peers) = start_starved(60, &[]);
-    let (cpu, begun) = (program.cpu_time(), Instant::now());
+    let (cpu, started) = (program.cpu_time(), Instant::now());
     thread::sleep(Duration::from_secs(1));
-    let (cpu, wall) = (program.cpu_time() - cpu, begun.elapsed());
+    let (cpu, wall) = (program.cpu_time() - cpu, started.elapsed());
     assert!(cpu * 5 < wall, "{cpu:?} of processor time in {wall:?}");
 
     let (mut served, waiting) = take_served(peers);
@@ -464,7 +464,7 @@ fn a_drain_without_descriptors_serves_those_who_wait_all_the_same() {
 #[test]
 fn who_is_never_accepted_is_told_about_at_the_end_of_the_drain() {
     let (program, peers) = start_starved(60, &["--drain-timeout", "1s"]);
-    let begun = Instant::now();
+    let started = Instant::now();
     program.signal(Signal::TERM);
     let (status, lines) = program.wait();
     assert_eq!(status.code(), Some(1), "{lines}");
@@ -472,6 +472,6 @@ fn who_is_never_accepted_is_told_about_at_the_end_of_the_drain() {
     // Whoever gets in at the very end may be too late, but nothing that was received is lost.
     assert!(lines.contains(" connections, 0 bytes lost"), "{lines}");
     // One time-out for all, with its flush, not one for each that gets in late.
-    assert!(begun.elapsed() < Duration::from_secs(6), "it took {:?}", begun.elapsed());
+    assert!(started.elapsed() < Duration::from_secs(6), "it took {:?}", started.elapsed());
     drop(peers);
 }

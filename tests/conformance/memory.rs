@@ -21,7 +21,7 @@ use crate::support::{Program, connect, exchange, noise, scale};
 /// Peers that stay until memory was looked at.
 type Peers = Vec<TcpStream>;
 
-/// What peers do to a server that was started with these options.
+/// Attack of peers on a server that was started with these options.
 struct Pattern {
     name: &'static str,
     options: &'static [&'static str],

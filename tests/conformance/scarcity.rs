@@ -10,7 +10,7 @@ use ringback::server::{Config, RingSize, Server};
 use super::DRIVER;
 use crate::support::framed::frame;
 use crate::support::peers::{Witness, close_by_reset};
-use crate::support::{PATIENCE, Program, connect, noise};
+use crate::support::{Program, TEST_TIMEOUT, connect, noise};
 
 const BUFFERS: u16 = 16;
 /// As many as there are buffers, but for some that may still be being sent from.
@@ -18,7 +18,7 @@ const OTHERS: u16 = 12;
 
 #[test]
 fn a_frame_in_single_bytes_keeps_no_buffers_from_others() {
-    let framed = Framed { frame_timeout: PATIENCE, ..Default::default() };
+    let framed = Framed { frame_timeout: TEST_TIMEOUT, ..Default::default() };
     let address = SocketAddr::from(([127, 0, 0, 1], 0));
     let mut config = Config::with_protocol(vec![address], framed);
     config.driver = DRIVER;

@@ -26,9 +26,9 @@ fn a_server_that_polls_serves_and_sleeps_when_nobody_comes() {
     let request = noise(3_000_000, 1);
     assert!(exchange(connect(program.addresses[0]), &request) == request);
     thread::sleep(Duration::from_millis(200));
-    let (cpu, begun) = (program.cpu_time(), Instant::now());
+    let (cpu, started) = (program.cpu_time(), Instant::now());
     thread::sleep(Duration::from_secs(1));
-    let (cpu, wall) = (program.cpu_time() - cpu, begun.elapsed());
+    let (cpu, wall) = (program.cpu_time() - cpu, started.elapsed());
     assert!(cpu * 50 < wall, "{cpu:?} of processor time in {wall:?} without a message");
     witness.echo();
 }

@@ -61,7 +61,7 @@ fn stop_after_half_closes() {
     }
 }
 
-/// Whether the rest waits in the server or, all of it, in the kernel.
+/// Stalls with the rest waiting in the server, then with all of it in the kernel.
 fn stall_after_half_closes() {
     const REQUEST_THAT_THE_KERNEL_TAKES: usize = 60_000;
     for request in [Flood::STUCK_REQUEST, REQUEST_THAT_THE_KERNEL_TAKES] {

@@ -15,7 +15,7 @@ use crate::support::tools::{has_tool, is_root};
 use crate::support::{Program, noise, scale};
 
 const WATCH: Duration = Duration::from_millis(500);
-const LOOK_INTERVAL: Duration = Duration::from_millis(10);
+const SAMPLE_INTERVAL: Duration = Duration::from_millis(10);
 
 /// The kernel may give a receive of tokio-uring that meets an urgent byte to a thread, of which that
 /// driver allows one for each worker.
@@ -35,7 +35,7 @@ fn assert_few_kernel_threads(program: &Program, after: &str) {
         let threads = program.threads();
         let count = threads.iter().filter(|name| name.starts_with("iou-wrk")).count();
         assert!((0..=MAX_KERNEL_THREADS).contains(&count), "after {after}: {threads:?}");
-        thread::sleep(LOOK_INTERVAL);
+        thread::sleep(SAMPLE_INTERVAL);
     }
 }
 

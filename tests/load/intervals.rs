@@ -1,4 +1,4 @@
-//! What a run tells second by second adds up to what it reports.
+//! A run's reports second by second add up to its summary.
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};

@@ -1,7 +1,9 @@
 //! The folders of `src/load` import downwards only.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+
+use crate::sources::sources;
 
 /// From the lowest layer up. A folder imports those before its own and the files beside them, which
 /// import [`FOUNDATION`] alone.
@@ -9,12 +11,6 @@ const LAYERS: [&str; 8] = ["config", "record", "engine", "judge", "report", "dra
 /// The files in `src/load` itself.
 const FOUNDATION: [&str; 8] =
     ["clock", "control", "error", "format", "interrupt", "limits", "outcome", "random"];
-
-fn sources(directory: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
-    let (folders, files): (Vec<_>, Vec<_>) = entries.partition(|path| path.is_dir());
-    folders.iter().flat_map(|folder| sources(folder)).chain(files).collect()
-}
 
 /// The module of `load` that a file belongs to, by the name of its folder or its own.
 fn module(file: &Path) -> &str {
@@ -35,8 +31,7 @@ fn rank(module: &str) -> Option<usize> {
 fn load_imports_downwards_only() {
     let load = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src/load"));
     let mut seen = 0;
-    for path in sources(load).into_iter().filter(|path| path.extension().is_some_and(|e| e == "rs"))
-    {
+    for path in sources(load) {
         let file = path.strip_prefix(load).unwrap();
         let own = module(file);
         if own == "mod" {

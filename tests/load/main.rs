@@ -10,4 +10,6 @@ mod reconnect;
 mod ringback;
 mod service;
 mod sizes;
+#[path = "../support/sources.rs"]
+mod sources;
 mod support;

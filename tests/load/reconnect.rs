@@ -175,10 +175,10 @@ fn a_dead_server_costs_little_and_ends_the_run_early() {
             echo_messages(&mut socket, 3);
         });
     });
-    let begun = Instant::now();
+    let started = Instant::now();
     let config = Config { duration: Duration::from_secs(3600), ..reconnecting(address, 100) };
     let report = measure(&config);
-    assert!(begun.elapsed() < Duration::from_secs(60), "{:?}", begun.elapsed());
+    assert!(started.elapsed() < Duration::from_secs(60), "{:?}", started.elapsed());
     assert!(report.totals.connect_errors <= 40, "{:?}", report.totals);
     assert_invalid(&report, "no connection was left");
     assert_invalid(&report, "Connection refused");

@@ -58,10 +58,10 @@ fn a_server_that_drains_is_left_in_peace() {
         thread::sleep(Duration::from_millis(400));
         server.stop().unwrap()
     });
-    let begun = Instant::now();
+    let started = Instant::now();
     let report = measure(&config);
     stopping.join().unwrap();
-    assert!(begun.elapsed() < Duration::from_secs(50), "{:?}", begun.elapsed());
+    assert!(started.elapsed() < Duration::from_secs(50), "{:?}", started.elapsed());
     // Every connection was told, answered to the last message, and refused afterwards.
     assert_eq!(report.verdict.endings["goaway"], 4);
     assert_eq!((report.totals.lost, report.totals.corrupted), (0, 0));

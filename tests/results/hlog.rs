@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::python;
 use crate::support::{Directory, measure_for, ringback_load};
 
-/// What the package of PyPI reads in a log.
+/// Reads a log with the package of PyPI.
 fn read(log: &str) -> Value {
     serde_json::from_str(&python::run("read_hlog.py", &[log])).unwrap()
 }

@@ -1,5 +1,4 @@
-//! What a measurement leaves behind: files that other tools read, and files that are whole or not
-//! there.
+//! Files that a measurement leaves behind: other tools read them, and they are whole or not there.
 
 mod files;
 mod hlog;

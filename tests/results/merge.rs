@@ -1,4 +1,4 @@
-//! What cannot be merged, and why.
+//! Refusals to merge, and their reasons.
 
 use std::fs;
 use std::os::unix::fs::symlink;

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::python;
 use crate::support::{Directory, measure, ringback_load};
 
-/// What is wrong with each of these documents.
+/// Problems that the schema finds in each of these documents.
 fn problems(of: &str, documents: &[&str]) -> Vec<Vec<String>> {
     let directory = Directory::new();
     let schema = directory.file("schema.json");

@@ -83,7 +83,7 @@ impl Description {
     }
 }
 
-/// The report that there must be of logs.
+/// The report that logs must lead to.
 struct Expected {
     /// The values of every tag with their counts; those that a histogram cannot tell apart are one.
     tags: BTreeMap<&'static str, BTreeMap<u64, u64>>,

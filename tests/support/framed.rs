@@ -22,7 +22,7 @@ pub fn final_error(reply: &[u8]) -> (usize, ErrorReply) {
     panic!("no ERROR at the end of {} bytes: {:02x?}", reply.len(), &reply[..reply.len().min(300)])
 }
 
-/// Whether a reply ends with a GOAWAY; what came before it.
+/// Splits the GOAWAY from the end of a reply; returns what came before it, and its sequence.
 pub fn before_goaway(reply: &[u8]) -> Option<(&[u8], u64)> {
     let (before, last) = reply.split_last_chunk::<20>()?;
     let mut client = FramedClient::new(0);

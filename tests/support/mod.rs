@@ -1,4 +1,5 @@
-//! What the end-to-end tests share: a server in this process, the program in its own, and clients.
+//! Common parts of the end-to-end tests: a server in this process, the program in its own, and
+//! clients.
 
 #![allow(dead_code, unreachable_pub, reason = "each test program uses its own part")]
 
@@ -19,7 +20,7 @@ use ringback::server::{Config, DriverKind, Server};
 use rustix::process::{Pid, Signal, kill_process};
 
 /// Long enough for any machine: reaching it means that something hangs.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const TEST_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// How much of a thing a test does: a little, or with `RINGBACK_SOAK=1` (scripts/soak.sh) all.
 pub fn scale(little: usize, all: usize) -> usize {
@@ -41,8 +42,8 @@ pub fn start_server(driver: DriverKind, protocol: impl Protocol) -> (Server, Soc
 /// A connection that fails instead of hanging.
 pub fn connect(address: SocketAddr) -> TcpStream {
     let stream = TcpStream::connect(address).expect("the server accepts");
-    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
-    stream.set_write_timeout(Some(PATIENCE)).expect("a timeout can be set");
+    stream.set_read_timeout(Some(TEST_TIMEOUT)).expect("a timeout can be set");
+    stream.set_write_timeout(Some(TEST_TIMEOUT)).expect("a timeout can be set");
     stream.set_nodelay(true).expect("an option can be set");
     stream
 }

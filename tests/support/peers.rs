@@ -10,7 +10,7 @@ use rustix::io::Errno;
 use rustix::net::SendFlags;
 use socket2::{Domain, SockRef, Socket, Type};
 
-use super::{PATIENCE, connect};
+use super::{TEST_TIMEOUT, connect};
 
 /// A connection whose kernel buffers are small: what is not read soon waits in the server.
 pub fn connect_with_small_buffers(address: SocketAddr) -> TcpStream {
@@ -22,8 +22,8 @@ pub fn connect_with_small_buffers(address: SocketAddr) -> TcpStream {
     socket.set_send_buffer_size(16 << 10).expect("an option can be set");
     socket.connect(&address.into()).expect("the server accepts");
     let stream = TcpStream::from(socket);
-    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
-    stream.set_write_timeout(Some(PATIENCE)).expect("a timeout can be set");
+    stream.set_read_timeout(Some(TEST_TIMEOUT)).expect("a timeout can be set");
+    stream.set_write_timeout(Some(TEST_TIMEOUT)).expect("a timeout can be set");
     stream.set_nodelay(true).expect("an option can be set");
     stream
 }
@@ -65,8 +65,10 @@ impl Flood {
     /// Sends `block` again and again, at most `piece` bytes with one call, until every peer has
     /// sent `limit` bytes, was ended, or none could send anything for 300 ms.
     pub fn press(&mut self, block: &[u8], piece: usize, limit: usize) {
-        let (begun, mut last_progress) = (Instant::now(), Instant::now());
-        while last_progress.elapsed() < Duration::from_millis(300) && begun.elapsed() < PATIENCE {
+        let (started, mut last_progress) = (Instant::now(), Instant::now());
+        while last_progress.elapsed() < Duration::from_millis(300)
+            && started.elapsed() < TEST_TIMEOUT
+        {
             for (mut peer, sent) in self.peers.iter().zip(&mut self.sent) {
                 for _ in 0..64 {
                     if *sent >= limit {
@@ -94,7 +96,7 @@ impl Flood {
     pub fn press_until_sent(&mut self, block: &[u8], limit: usize) {
         let started = Instant::now();
         while self.sent.iter().any(|sent| *sent < limit) {
-            assert!(started.elapsed() < PATIENCE, "they sent {:?}", self.sent);
+            assert!(started.elapsed() < TEST_TIMEOUT, "they sent {:?}", self.sent);
             self.press(block, block.len(), limit);
         }
     }
@@ -127,7 +129,7 @@ pub fn send_urgent(peer: &TcpStream) {
     let started = Instant::now();
     while let Err(error) = rustix::net::send(peer, b"!", SendFlags::OOB) {
         assert_eq!(error, Errno::AGAIN);
-        assert!(started.elapsed() < PATIENCE, "nothing more is taken");
+        assert!(started.elapsed() < TEST_TIMEOUT, "nothing more is taken");
         thread::sleep(Duration::from_millis(1));
     }
 }
@@ -172,8 +174,8 @@ impl Witness {
     pub fn rate(&mut self) -> usize {
         const SPELL: Duration = Duration::from_millis(60);
         let spell = |_| {
-            let (begun, mut echoes) = (Instant::now(), 0);
-            while begun.elapsed() < SPELL {
+            let (started, mut echoes) = (Instant::now(), 0);
+            while started.elapsed() < SPELL {
                 self.echo();
                 echoes += 1;
             }

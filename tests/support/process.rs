@@ -1,10 +1,10 @@
-//! What the kernel says of the server's process.
+//! The kernel's account of the server's process.
 
 use std::fs;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::{PATIENCE, Program, run};
+use super::{Program, TEST_TIMEOUT, run};
 
 impl Program {
     /// Resident memory in bytes.
@@ -24,10 +24,10 @@ impl Program {
 
     /// Waits until no more descriptors are open than these.
     pub fn wait_for_descriptors(&self, at_most: usize) {
-        let begun = Instant::now();
+        let started = Instant::now();
         while self.descriptors() > at_most {
             let open = self.descriptors();
-            assert!(begun.elapsed() < PATIENCE, "{open} descriptors are open, not {at_most}");
+            assert!(started.elapsed() < TEST_TIMEOUT, "{open} descriptors are open, not {at_most}");
             thread::sleep(Duration::from_millis(10));
         }
     }
@@ -78,7 +78,7 @@ pub fn memory_bound(arguments: &[&str]) -> usize {
     rest.split_once(" MiB").expect("it has its unit").0.parse::<usize>().expect("a number") << 20
 }
 
-/// What of that bound each connection has, in bytes.
+/// Share of that bound of each connection, in bytes.
 pub fn connection_bound(arguments: &[&str]) -> usize {
     if is_unbound() {
         return usize::MAX >> 20;

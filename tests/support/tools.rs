@@ -2,8 +2,8 @@
 
 use std::process::{Command, Stdio};
 
-/// Whether this program is installed. Where it is not, the test is to return: that is said, and
-/// fails where everything must be tested (`CI=true`).
+/// Returns whether this program is installed. Where it is not, the test is to return: that is said,
+/// and fails where everything must be tested (`CI=true`).
 pub fn has_tool(name: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let is_there = std::env::split_paths(&path).any(|directory| directory.join(name).is_file());
@@ -13,7 +13,7 @@ pub fn has_tool(name: &str) -> bool {
     is_there
 }
 
-/// Looks for a file that a package has; as [`has_tool`].
+/// Returns whether this file, which a package has, is there; as [`has_tool`].
 pub fn has_file(path: &str) -> bool {
     let is_there = std::path::Path::new(path).is_file();
     if !is_there {
@@ -22,7 +22,8 @@ pub fn has_file(path: &str) -> bool {
     is_there
 }
 
-/// Whether this command, which a tool that is installed may refuse, runs here; as [`has_tool`].
+/// Returns whether this command, which a tool that is installed may refuse, runs here; as
+/// [`has_tool`].
 pub fn runs(command: &mut Command) -> bool {
     let status = command.stdout(Stdio::null()).stderr(Stdio::null()).status();
     let runs = status.is_ok_and(|status| status.success());
@@ -32,7 +33,7 @@ pub fn runs(command: &mut Command) -> bool {
     runs
 }
 
-/// Whether this is root. Where it is not, the test is to return: that is said.
+/// Returns whether this is root. Where it is not, the test is to return: that is said.
 pub fn is_root() -> bool {
     let is_root = rustix::process::geteuid().is_root();
     if !is_root {

@@ -15,7 +15,7 @@ pub struct Connection {
     sent: usize,
 }
 
-/// Whether a connection goes on.
+/// State of a connection after it was served.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fate {
     /// It does.
@@ -37,7 +37,7 @@ pub fn accept(listener: &TcpListener) -> Result<Option<Connection>, Errno> {
 }
 
 impl Connection {
-    /// Whether it waits to write; otherwise it waits to read.
+    /// Returns whether it waits to write; otherwise it waits to read.
     pub fn is_sending(&self) -> bool {
         !self.kept.is_empty()
     }

@@ -1,4 +1,4 @@
-//! What every peer needs: its command line, its CPU, its listener, its word that it is ready.
+//! Parts that every peer needs: its command line, its CPU, its listener, its word that it is ready.
 //!
 //! A peer is the best honest short echo server of its I/O model, started as `PEER ADDR [CPU]`:
 //!
@@ -32,7 +32,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::thread::{CpuSet, sched_setaffinity};
 use socket2::{Domain, Socket, Type};
 
-/// What a peer reads at once: the longest message of the usual measurements.
+/// Bytes a peer reads at once: the longest message of the usual measurements.
 pub const BUFFER_BYTES: usize = 64 << 10;
 
 /// Connections that may wait to be accepted; the kernel caps it at `net.core.somaxconn`.
@@ -90,7 +90,7 @@ pub fn parse_address(text: &str) -> Result<SocketAddr, Box<dyn Error>> {
     Ok(text.parse().map_err(|_| format!("{text:?} is not IP:PORT"))?)
 }
 
-/// Whether a failed accept concerns that one connection only, whose peer has already left.
+/// Returns whether a failed accept concerns that one connection only, whose peer has already left.
 pub fn is_gone(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::ConnectionAborted
 }

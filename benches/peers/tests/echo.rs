@@ -10,7 +10,7 @@ use std::time::Duration;
 use socket2::{Domain, SockRef, Socket, Type};
 
 /// Long enough for any machine: reaching it means that something hangs.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TEST_TIMEOUT: Duration = Duration::from_secs(60);
 /// Below the usual soft limit of descriptors, 1024.
 const MANY: usize = 500;
 
@@ -204,8 +204,8 @@ impl Peer {
     /// A connection that fails instead of hanging.
     fn connect(&self) -> TcpStream {
         let stream = TcpStream::connect(self.address).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        stream.set_write_timeout(Some(PATIENCE)).unwrap();
+        stream.set_read_timeout(Some(TEST_TIMEOUT)).unwrap();
+        stream.set_write_timeout(Some(TEST_TIMEOUT)).unwrap();
         stream
     }
 
@@ -236,7 +236,7 @@ fn read_to_end(mut stream: &TcpStream) -> Vec<u8> {
     reply
 }
 
-/// Writes until nothing was taken for a while; says how much was.
+/// Writes until nothing was taken for a while; returns how much was.
 fn write_until_stuck(mut stream: &TcpStream, bytes: &[u8]) -> usize {
     stream.set_nonblocking(true).unwrap();
     let (mut taken, mut refusals) = (0, 0);

@@ -18,7 +18,7 @@ pub(crate) fn affinity() -> Check {
     of_mask(cpus::mask().err(), &cpus::allowed())
 }
 
-/// Whether workers stay where they are put.
+/// Checks that workers stay where they are put.
 pub(crate) fn pinning() -> Check {
     of_pinning(PinningRefusal::detect())
 }

@@ -1,4 +1,4 @@
-//! What a server of the default configuration may take, and what there is.
+//! Memory that a server of the default configuration may take, and what there is.
 
 use crate::cgroup::MemoryLimit;
 use crate::doctor::check::Check;

@@ -1,4 +1,4 @@
-//! What is looked at, by subject.
+//! Checks, by subject.
 
 pub(super) mod cpu;
 pub(super) mod limits;

@@ -4,7 +4,7 @@ use crate::doctor::check::Check;
 use crate::doctor::host::{Host, Unknown};
 use crate::server;
 
-/// What servers ask `listen(2)` for, and the kernel lowers to its own limit.
+/// Backlog that servers ask `listen(2)` for, and the kernel lowers to its own limit.
 const BACKLOG: u64 = server::BACKLOG as u64;
 /// Ports that a generator with thousands of connections needs towards one address.
 const MANY_PORTS: u64 = 20_000;

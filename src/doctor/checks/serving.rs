@@ -32,12 +32,12 @@ pub(crate) fn try_out(config: &Config) -> Check {
 
 fn echo(config: &Config) -> Result<(), String> {
     const MESSAGE: &[u8] = b"Hello, world";
-    const PATIENCE: Option<Duration> = Some(Duration::from_secs(5));
+    const READ_TIMEOUT: Option<Duration> = Some(Duration::from_secs(5));
     let server = Server::start(config).map_err(|error| error.to_string())?;
     let mut reply = [0; MESSAGE.len()];
     TcpStream::connect(server.local_addresses()[0])
         .and_then(|mut client| {
-            client.set_read_timeout(PATIENCE)?;
+            client.set_read_timeout(READ_TIMEOUT)?;
             client.write_all(MESSAGE)?;
             client.read_exact(&mut reply)
         })

@@ -35,7 +35,7 @@ pub(super) struct AcceptTask<P: Protocol> {
     shared: Rc<Shared<P>>,
     admission: Arc<Admission>,
     listeners: Listeners<Watched<TcpListener>>,
-    /// What was not raised yet.
+    /// Signals that were not raised yet.
     signals: Vec<(Urgency, Watched<OwnedFd>)>,
     alarm: Pin<Box<Sleep>>,
 }

@@ -98,7 +98,7 @@ fn errno_of(error: &io::Error) -> Errno {
     Errno::from_io_error(error).unwrap_or(Errno::IO)
 }
 
-/// What the tasks of a worker share.
+/// State that the tasks of a worker share.
 struct Shared<P: Protocol> {
     connections: RefCell<Connections<P>>,
     accept_task: Waker,

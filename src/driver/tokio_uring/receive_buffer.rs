@@ -18,9 +18,9 @@ pub(crate) const LARGE_BUFFERS_MEMORY: usize = MAX_LARGE * LARGE;
 /// The buffer of one connection.
 pub(super) struct ReceiveBuffer {
     buffer: SharedBuffer,
-    /// Whether the memory is a large one, which counts until it is freed.
+    /// True if the memory is a large one, which counts until it is freed.
     is_large: bool,
-    /// Whether the next receive is to have a large one.
+    /// True if the next receive is to have a large one.
     wants_large: bool,
     /// Large buffers that the worker has out.
     large_buffers: Rc<Cell<usize>>,
@@ -31,7 +31,7 @@ impl ReceiveBuffer {
         Self { buffer: SharedBuffer::default(), is_large: false, wants_large: false, large_buffers }
     }
 
-    /// What was received last.
+    /// The bytes received last.
     pub(super) fn shared(&mut self) -> &mut SharedBuffer {
         &mut self.buffer
     }

@@ -1,6 +1,6 @@
 //! The listeners of a worker: which of them have an accept outstanding.
 
-use crate::lifecycle::{Accepting, Reception};
+use crate::lifecycle::{AcceptMode, Accepting};
 
 #[derive(Debug)]
 pub(super) struct Acceptor {
@@ -16,7 +16,7 @@ enum Accept {
     Closed,
 }
 
-/// What to do with a listener.
+/// Operation to submit for a listener.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Request {
     Accept,
@@ -58,18 +58,18 @@ impl Acceptor {
         self.listeners[number as usize] = Accept::Closed;
     }
 
-    /// What the state of a listener calls for.
+    /// Returns the request that the state of a listener calls for.
     pub(super) fn advance(&mut self, number: u32, accepting: &Accepting) -> Option<Request> {
         let accept = &mut self.listeners[number as usize];
-        match (*accept, accepting.reception()) {
-            (Accept::Idle, Reception::Open) => {
+        match (*accept, accepting.accept_mode()) {
+            (Accept::Idle, AcceptMode::Open) => {
                 *accept = Accept::Armed;
                 Some(Request::Accept)
             }
-            (Accept::Idle, Reception::Closing { at_any_rate }) => {
+            (Accept::Idle, AcceptMode::Closing { at_any_rate }) => {
                 Some(Request::Close { at_any_rate })
             }
-            (Accept::Armed, Reception::Closing { .. } | Reception::ClosingPaused) => {
+            (Accept::Armed, AcceptMode::Closing { .. } | AcceptMode::ClosingPaused) => {
                 *accept = Accept::Cancelling;
                 Some(Request::Cancel)
             }

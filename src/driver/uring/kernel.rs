@@ -1,4 +1,4 @@
-//! What the native driver asks of the kernel.
+//! Operations that the native driver asks of the kernel.
 
 use std::io;
 use std::net::IpAddr;
@@ -55,7 +55,7 @@ pub(crate) trait Kernel: Buffers<Lease = Lease> {
     /// When the ring cannot go on.
     fn submit(&mut self, wait: Wait) -> io::Result<()>;
 
-    /// Whether there is a completion to take, at little cost.
+    /// Returns whether there is a completion to take, at little cost.
     ///
     /// # Errors
     ///
@@ -129,9 +129,9 @@ impl Buffers for Host {
     }
 }
 
-/// What fills less than an eighth of its buffer is copied out, or a peer could pin buffers with a
-/// byte each. With a quarter of them left so is all else that waits: peers that do not read, or do
-/// not finish their frames, pin the rest, never the last quarter.
+/// A stretch that fills less than an eighth of its buffer is copied out, or a peer could pin
+/// buffers with a byte each. With a quarter of them left so is all else that waits: peers that do
+/// not read, or do not finish their frames, pin the rest, never the last quarter.
 pub(crate) fn may_stay(length: usize, buffer_size: usize, free: usize, all: usize) -> bool {
     8 * length >= buffer_size && free >= all.div_ceil(4)
 }

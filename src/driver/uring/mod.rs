@@ -62,7 +62,7 @@ pub(crate) struct Driver<P: Protocol, K> {
     has_queue_left: bool,
 }
 
-/// What is out for one connection.
+/// Operations that are in flight for one connection.
 #[derive(Debug)]
 struct Operations {
     receiving: Receiving,
@@ -119,7 +119,7 @@ impl<P: Protocol, K: Kernel> Driver<P, K> {
         Ok(self.connections.counters())
     }
 
-    /// Whether the worker was shut down and nothing is left of it.
+    /// Returns whether the worker was shut down and nothing is left of it.
     pub(crate) fn is_finished(&self) -> bool {
         self.connections.is_finished()
     }
@@ -174,7 +174,7 @@ impl<P: Protocol, K: Kernel> Driver<P, K> {
         self.kernel.submit(wait)
     }
 
-    /// Whether a completion came in time.
+    /// Polls until a completion comes or the time is over; returns whether one came.
     fn poll_until(&mut self, end: Instant) -> io::Result<bool> {
         let mut has_found = false;
         while !has_found && self.kernel.now() < end {
@@ -195,7 +195,7 @@ impl<P: Protocol, K: Kernel> Driver<P, K> {
         })
     }
 
-    /// Takes what completed; says whether anything did.
+    /// Takes what completed; returns whether anything did.
     fn handle_completions(&mut self, now: Instant) -> bool {
         let mut has_any = false;
         while let Some(completion) = self.kernel.next_completion() {
@@ -370,7 +370,7 @@ impl<P: Protocol, K: Kernel> Driver<P, K> {
         }
     }
 
-    /// Submits what the interest calls for; says whether the peer is being read.
+    /// Submits what the interest calls for; returns whether the peer is being read.
     fn submit(&mut self, key: Key, interest: Interest) -> bool {
         let connection = self.connections.get_mut(key).expect("it was just advanced");
         if interest.write && connection.transport.sending.may_send() {

@@ -12,7 +12,7 @@ pub(crate) enum Amount {
     Many,
 }
 
-/// What to submit.
+/// Operation to submit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Request {
     Receive(Amount),
@@ -49,12 +49,12 @@ impl Receiving {
         Self { state: State::Idle, small_in_a_row: 0, is_one_only: false, ticket: None }
     }
 
-    /// Whether an operation is out.
+    /// Returns whether an operation is in flight.
     pub(super) fn is_in_flight(&self) -> bool {
         matches!(self.state, State::Armed(_) | State::Cancelling(_))
     }
 
-    /// Whether an operation is out that nobody wants to end.
+    /// Returns whether an operation is in flight that nobody wants to end.
     pub(super) fn is_armed(&self) -> bool {
         matches!(self.state, State::Armed(_))
     }
@@ -92,8 +92,8 @@ impl Receiving {
         self.ticket = None;
     }
 
-    /// What to submit so that an operation of the right kind is out if input is wanted, and none
-    /// otherwise.
+    /// Returns what to submit so that an operation of the right kind is in flight if input is
+    /// wanted, and none otherwise.
     pub(super) fn advance(&mut self, wants_input: bool) -> Option<Request> {
         let is_bulk = self.small_in_a_row < STREAK;
         match self.state {

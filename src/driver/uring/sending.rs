@@ -2,7 +2,7 @@
 
 use rustix::io::Errno;
 
-/// What to submit.
+/// Operation to submit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Request {
     WatchWritable,
@@ -35,7 +35,7 @@ impl Sending {
         !self.is_in_flight && !self.is_full
     }
 
-    /// Whether any operation is out.
+    /// Returns whether any operation is in flight.
     pub(super) fn is_in_flight(&self) -> bool {
         self.is_in_flight || self.watch != Watch::Idle
     }
@@ -81,7 +81,7 @@ impl Sending {
         }
     }
 
-    /// What to submit so that room is reported.
+    /// Returns what to submit so that room is reported.
     pub(super) fn advance(&mut self) -> Option<Request> {
         if !self.is_full || self.watch != Watch::Idle {
             return None;

@@ -13,7 +13,7 @@ use crate::lifecycle::{AdmissionLimits, Probe};
 use crate::sys::LeaseTable;
 use crate::testing::either::Either;
 
-/// What the driver asked for, tokens aside.
+/// Requests of the driver, tokens aside.
 #[derive(Debug, PartialEq, Eq)]
 enum Asked {
     Accept,
@@ -31,7 +31,7 @@ struct Scripted {
     buffers: Vec<Vec<u8>>,
     leases: LeaseTable,
     free_buffers: usize,
-    /// What each submit to come brings.
+    /// Completions that each submit to come brings.
     to_come: VecDeque<Vec<Completion<()>>>,
     arrived: VecDeque<Completion<()>>,
     /// Parts of the send that is in flight.
@@ -303,7 +303,7 @@ fn who_cannot_be_accepted_at_the_end_is_counted() {
     assert!(world.driver.is_finished());
 }
 
-/// What a server keeps of each raw connection: with 10,000 of them every byte is ten kilobytes.
+/// Bounds the memory of each raw connection: with 10,000 of them every byte is ten kilobytes.
 #[test]
 fn a_raw_connection_is_small_and_smaller_than_a_framed_one() {
     use crate::driver::connection::Connection;

@@ -37,7 +37,7 @@ const CAUSES: [Cause; 10] = [
     Cause::Evicted,
 ];
 
-/// A connection with its limits; times are milliseconds since it began.
+/// A connection with its limits; times are milliseconds since it started.
 struct Life {
     lifecycle: Lifecycle,
     start: Instant,
@@ -138,9 +138,9 @@ impl Life {
         self.lifecycle.fin_sent(now);
     }
 
-    fn drain(&mut self, ms: u64, begun_ms: u64) {
-        let (now, begun) = (self.at(ms), self.at(begun_ms));
-        self.lifecycle.drain(now, begun, &DRAIN);
+    fn drain(&mut self, ms: u64, started_ms: u64) {
+        let (now, started) = (self.at(ms), self.at(started_ms));
+        self.lifecycle.drain(now, started, &DRAIN);
     }
 
     fn assert_ended(&self, cause: Cause, action: Action) {

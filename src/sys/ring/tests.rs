@@ -12,7 +12,7 @@ use crate::sys::{Owned, Part};
 /// Small, so that its ends are reached, and that tests which run at the same time all get one.
 const SIZE: RingSize = RingSize { submissions: 4, completions: 64, buffers: 2, buffer_size: 4096 };
 /// For operations whose end depends on the peer.
-const PATIENCE: Duration = Duration::from_secs(10);
+const WAIT_TIMEOUT: Duration = Duration::from_secs(10);
 /// More than the buffers of two sockets on this host hold.
 const ENDLESS: usize = 64 << 20;
 
@@ -32,7 +32,7 @@ fn connected<const N: usize>() -> Option<(Ring, [TcpStream; N])> {
     let address = listener.local_addr().expect("it is bound");
     let peers = std::array::from_fn(|slot| {
         let peer = TcpStream::connect(address).expect("it listens");
-        peer.set_read_timeout(Some(PATIENCE)).expect("it is not zero");
+        peer.set_read_timeout(Some(WAIT_TIMEOUT)).expect("it is not zero");
         let (socket, _) = listener.accept().expect("somebody connected");
         ring.attach(slot as u32, socket.into());
         peer
@@ -53,7 +53,7 @@ fn owned(bytes: &[u8]) -> Parts {
 /// The next completion, which is waited for.
 fn next(ring: &mut Ring) -> Completion {
     ring.next_completion().unwrap_or_else(|| {
-        ring.submit(Wait::AtMost(PATIENCE)).expect("the ring goes on");
+        ring.submit(Wait::AtMost(WAIT_TIMEOUT)).expect("the ring goes on");
         ring.next_completion().expect("something completes in time")
     })
 }
@@ -149,7 +149,7 @@ fn room_is_reported_when_the_peer_reads_and_its_fin_does_not_make_it_spin() {
     let mut reports = 0;
     let mut has_ended = false;
     for _ in 0..100 {
-        ring.submit(if has_ended { Wait::Poll } else { Wait::AtMost(PATIENCE) })
+        ring.submit(if has_ended { Wait::Poll } else { Wait::AtMost(WAIT_TIMEOUT) })
             .expect("the ring goes on");
         while let Some(completion) = ring.next_completion() {
             match completion.outcome {

@@ -78,7 +78,7 @@ impl Scarcity {
     }
 }
 
-/// What peers speak.
+/// The protocol that peers speak.
 pub(super) fn protocol(is_framed: bool, scarcity: Scarcity) -> Either {
     let framed = Framed { max_frame: 1_000, frame_timeout: scarcity.frame_timeout };
     if is_framed { Either::Framed(framed) } else { Either::Raw }

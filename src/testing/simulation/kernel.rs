@@ -34,7 +34,7 @@ use crate::sys::{Completion, Lease, LeaseTable, Operation, Outcome, Part, Parts,
 pub(super) struct FakeKernel {
     now: Instant,
     /// The time that the driver acts by.
-    told: Cell<Instant>,
+    known_now: Cell<Instant>,
     pub(super) step: usize,
     rng: Rng,
     plan: Plan,
@@ -62,7 +62,7 @@ pub(super) struct FakeKernel {
     /// Submits in a row that neither brought nor followed anything.
     idle_submits: usize,
     last_progress: usize,
-    /// What raw connections received and did not send back by the time they were closed.
+    /// Bytes that raw connections received and had not sent back by the time they were closed.
     pub(super) unechoed: usize,
     /// Peers that were in the queue of a listener when it was closed.
     pub(super) unaccepted: usize,
@@ -144,7 +144,7 @@ impl FakeKernel {
         let descriptor_limit = if rng.chance(20) { rng.between(1, 4) } else { usize::MAX };
         Self {
             now: start,
-            told: Cell::new(start),
+            known_now: Cell::new(start),
             step: 0,
             rng,
             plan,
@@ -247,7 +247,7 @@ impl Kernel for FakeKernel {
     type Socket = Accepted;
 
     fn now(&self) -> Instant {
-        self.told.set(self.now);
+        self.known_now.set(self.now);
         self.now
     }
 
@@ -382,7 +382,7 @@ impl Kernel for FakeKernel {
             }
             Outcome::Readable(_) => {
                 let urgency = Urgency::ALL[completion.token.slot as usize];
-                self.plan.shut_down(self.told.get(), urgency);
+                self.plan.shut_down(self.known_now.get(), urgency);
             }
             _ => {}
         }
@@ -426,7 +426,7 @@ impl Kernel for FakeKernel {
     /// A raw connection gets its FIN when everything it sent so far has come back.
     fn shut_down_write(&mut self, slot: u32) {
         self.requests += 1;
-        let now = self.told.get();
+        let now = self.known_now.get();
         let socket = self.socket(slot);
         assert!(!socket.is_sending, "FIN overtakes a send");
         assert!(socket.fin_sent.is_none(), "there is one FIN");

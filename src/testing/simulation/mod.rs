@@ -28,7 +28,7 @@ use crate::driver::uring::Driver;
 use crate::lifecycle::{Admission, AdmissionLimits};
 use crate::metrics::Counters;
 
-/// What to run.
+/// Parameters of a run.
 #[derive(Debug, Clone, Copy)]
 pub struct Options {
     /// Decides everything.
@@ -50,16 +50,16 @@ pub enum Size {
     Large,
 }
 
-/// What a run went through, so that tests can tell that seeds reach what they are for.
+/// Coverage of a run, by which tests check that seeds reach what they are for.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Report {
-    /// What the driver counted.
+    /// Counters of the driver.
     pub counters: Counters,
     /// Peers that reset their connection or were reset.
     pub resets: usize,
-    /// Whether the shutdown began while the world was hostile.
+    /// True if the shutdown started while the world was hostile.
     pub hostile_shutdown: bool,
-    /// Whether losses could be compared to the byte, and there were some.
+    /// True if losses could be compared to the byte, and there were some.
     pub exact_losses: bool,
 }
 
@@ -90,7 +90,7 @@ struct World {
     admission: Arc<Admission>,
 }
 
-/// What the core can have to say to one peer of the simulation at once: some PONGs, a GOAWAY and
+/// Control bytes that the core can owe one peer of the simulation at once: some PONGs, a GOAWAY and
 /// an ERROR with what each is charged.
 const CONTROL_BYTES: usize = 40 * 256;
 

@@ -26,7 +26,7 @@ pub enum Mutation {
     MissWritableSockets,
     /// The driver takes a cancellation that missed for one that did not.
     HideMissedCancels,
-    /// What the peer had not acknowledged at the end does not count.
+    /// Bytes that the peer had not acknowledged at the end do not count.
     ForgetUnacknowledgedBytes,
 }
 
@@ -47,7 +47,7 @@ impl Mutation {
         Self::ForgetUnacknowledgedBytes,
     ];
 
-    /// What the simulation says when it catches this one: some part of it.
+    /// Parts of the failures by which the simulation catches this one.
     pub fn symptoms(self) -> &'static [&'static str] {
         match self {
             Self::RecycleBeforeSendCompletes => &["differ from what was sent", "malformed"],

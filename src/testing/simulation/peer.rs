@@ -15,7 +15,7 @@ pub(super) struct Peer {
     sent: usize,
     behaviour: Behaviour,
     verifier: Verifier,
-    /// What the server sent and it has not read.
+    /// Bytes that the server sent and it has not read.
     pub(super) inbox: VecDeque<u8>,
     /// Bytes that fit into `inbox`.
     pub(super) inbox_capacity: usize,
@@ -24,7 +24,7 @@ pub(super) struct Peer {
     pub(super) is_reset: bool,
 }
 
-/// What a client does besides sending and reading, each decided when it is made.
+/// Behaviour of a client besides sending and reading, each part decided when it is made.
 #[derive(Debug, Clone, Copy)]
 struct Behaviour {
     /// It neither sends nor reads while the world is hostile, once this many bytes were sent.
@@ -79,17 +79,17 @@ impl Peer {
         &self.script[start..self.sent]
     }
 
-    /// Whether it has sent everything, and so its FIN.
+    /// Returns whether it has sent everything, and so its FIN.
     pub(super) fn has_finished(&self) -> bool {
         self.sent == self.script.len()
     }
 
-    /// Whether it sends what no frame begins with: it is refused.
+    /// Returns whether it sends what no frame begins with: it is refused.
     pub(super) fn is_broken(&self) -> bool {
         matches!(self.verifier, Verifier::Framed { broken: true, .. })
     }
 
-    /// Whether it resets the connection now.
+    /// Returns whether it resets the connection now.
     pub(super) fn resets(&self) -> bool {
         !self.is_reset && self.behaviour.resets_after.is_some_and(|limit| self.sent >= limit)
     }
@@ -106,7 +106,7 @@ impl Peer {
 
     /// Reads the rest and checks that nothing is missing, now that the connection is over.
     ///
-    /// `served` says that the server had the time to answer everything.
+    /// `served` means that the server had the time to answer everything.
     pub(super) fn end(&mut self, served: bool) -> Result<(), String> {
         self.take(self.inbox.len())?;
         if self.is_reset || !served {

@@ -1,5 +1,5 @@
-//! What happens to a simulated world from outside: who comes, when it calms down, when the server is
-//! told to end, and what that one may do therefore.
+//! Events that happen to a simulated world from outside: who comes, when it calms down, when the
+//! server is ordered to end, and what that one may do therefore.
 
 use std::time::{Duration, Instant};
 
@@ -21,26 +21,27 @@ pub(super) struct Plan {
     drain_at: Option<usize>,
     stop_at: Option<usize>,
     is_calm: bool,
-    /// Whether the server was told to end, and the world was calm then; it learns of it later.
-    told: Option<Told>,
+    /// The order to end, once given, and whether the world was calm then; the server learns of it
+    /// later.
+    ordered: Option<Ordered>,
     shutdown: Option<Shutdown>,
 }
 
-/// The world at the time when the server was told to end.
+/// The world at the time when the server was ordered to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Told {
+enum Ordered {
     InHostility,
     InCalm,
 }
 
-/// What the server knows of its end.
+/// The server's knowledge of its end.
 #[derive(Debug, Clone, Copy)]
 struct Shutdown {
     deadline: Instant,
     urgency: Urgency,
 }
 
-/// What happens now.
+/// Something that happens now.
 #[derive(Debug)]
 pub(super) enum Event {
     Connect(Box<Peer>),
@@ -60,13 +61,13 @@ impl Plan {
             drain_at: rng.chance(40).then(|| rng.below(steps)),
             stop_at: rng.chance(15).then(|| rng.below(steps)),
             is_calm: false,
-            told: None,
+            ordered: None,
             shutdown: None,
         }
     }
 
-    /// What happens in this step. In the end everything calms down, every peer finishes, and the
-    /// server is told to drain.
+    /// Events of this step. In the end everything calms down, every peer finishes, and the server
+    /// is ordered to drain.
     pub(super) fn events(&mut self, rng: &mut Rng, step: usize, is_served: bool) -> Vec<Event> {
         let mut events = Vec::new();
         if !self.is_calm && step >= self.steps && !self.is_stopped() {
@@ -80,13 +81,13 @@ impl Plan {
             let peer = Peer::new(rng, self.size, self.is_framed, self.peers_reset);
             events.push(Event::Connect(Box::new(peer)));
         }
-        let told = if self.is_calm { Told::InCalm } else { Told::InHostility };
-        if self.told.is_none() && (self.drain_at == Some(step) || is_done) {
-            self.told = Some(told);
+        let ordered = if self.is_calm { Ordered::InCalm } else { Ordered::InHostility };
+        if self.ordered.is_none() && (self.drain_at == Some(step) || is_done) {
+            self.ordered = Some(ordered);
             events.push(Event::Signal(Urgency::Drain));
         }
         if self.stop_at == Some(step) && !self.is_calm {
-            self.told = Some(told);
+            self.ordered = Some(ordered);
             events.push(Event::Signal(Urgency::Stop));
         }
         events
@@ -107,12 +108,12 @@ impl Plan {
         self.is_framed
     }
 
-    /// Whether nothing more comes of itself.
+    /// Returns whether nothing more comes of itself.
     pub(super) fn is_quiet(&self) -> bool {
         self.is_calm && self.peers_to_come == 0
     }
 
-    /// Whether the server was told to end at once: it does, in no time.
+    /// Returns whether the server was ordered to end at once: it does, in no time.
     pub(super) fn is_frozen(&self) -> bool {
         self.is_stopped()
     }
@@ -121,25 +122,25 @@ impl Plan {
         self.shutdown.is_some_and(|shutdown| shutdown.urgency == Urgency::Stop)
     }
 
-    /// Whether the shutdown began while the world was hostile.
+    /// Returns whether the shutdown started while the world was hostile.
     pub(super) fn had_hostile_shutdown(&self) -> bool {
-        self.told == Some(Told::InHostility)
+        self.ordered == Some(Ordered::InHostility)
     }
 
-    /// Whether the server may end connections before they are finished.
+    /// Returns whether the server may end connections before they are finished.
     pub(super) fn may_abandon(&self, now: Instant) -> bool {
         self.scarcity != Scarcity::NONE
             || self.shutdown.is_some_and(|shutdown| shutdown.deadline <= now)
     }
 
-    /// Whether the server may leave a peer that it refused with what that has not taken.
+    /// Returns whether the server may leave a peer that it refused with what that has not taken.
     pub(super) fn may_reset_refused(&self, now: Instant) -> bool {
         let is_over = |shutdown: Shutdown| shutdown.deadline + DRAIN.flush <= now;
         self.is_stopped() || self.shutdown.is_some_and(is_over)
     }
 
-    /// Whether the server may close a connection whose peer still sends: one that got its FIN
-    /// before the drain deadline at that, another a flush later.
+    /// Returns whether the server may close a connection whose peer still sends: one that got its
+    /// FIN before the drain deadline at that, another a flush later.
     pub(super) fn may_reset(&self, now: Instant, fin_sent: Option<Instant>) -> bool {
         let is_over = |shutdown: Shutdown| {
             let was_early = fin_sent.is_some_and(|time| time < shutdown.deadline);

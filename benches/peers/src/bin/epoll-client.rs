@@ -48,13 +48,13 @@ fn measure(load: &[String]) -> Result<(), Box<dyn Error>> {
     let mut client = Client::connect(address, connections, size)?;
     client.start()?;
     client.run(WARMUP)?;
-    let (begun, messages, cpu) = (Instant::now(), client.messages, cpu_time());
+    let (started, messages, cpu) = (Instant::now(), client.messages, cpu_time());
     client.run(duration)?;
     let messages = client.messages - messages;
     if messages == 0 {
         return Err("no message came back".into());
     }
-    let rate = messages as f64 / begun.elapsed().as_secs_f64();
+    let rate = messages as f64 / started.elapsed().as_secs_f64();
     let cpu_ns = (cpu_time() - cpu).as_nanos() as f64 / messages as f64;
     println!("{messages} messages, {rate:.0} messages/s, {cpu_ns:.0} ns of CPU a message");
     Ok(())
@@ -63,7 +63,7 @@ fn measure(load: &[String]) -> Result<(), Box<dyn Error>> {
 struct Client {
     epoll: OwnedFd,
     connections: Vec<Connection>,
-    /// What every message is.
+    /// Sent as every message.
     message: Vec<u8>,
     buffer: Vec<u8>,
     /// Complete replies so far.

@@ -35,7 +35,7 @@ fn serve(listener: TcpListener) -> Result<(), Box<dyn Error>> {
 }
 
 /// Waits until something is ready; leaves the places of the ready connections in `ready`, in
-/// ascending order, and says whether there are newcomers.
+/// ascending order, and returns whether there are newcomers.
 ///
 /// The list borrows every descriptor, so it is made anew for each wait: eight bytes a connection,
 /// little beside what the kernel does with them.

@@ -35,7 +35,8 @@ fn main() -> ExitCode {
     ringback_peers::run(|listener| Server::new(listener)?.run())
 }
 
-/// What a completion is of: in the upper half of its `user_data`, above the descriptor.
+/// Kind of operation a completion is of: in the upper half of its `user_data`, above the
+/// descriptor.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[repr(u64)]
 enum Operation {
@@ -66,7 +67,7 @@ struct Connection {
     is_over: bool,
 }
 
-/// What a buffer holds that is not sent yet.
+/// Bytes of a buffer that are not sent yet.
 struct Received {
     buffer: u16,
     start: usize,

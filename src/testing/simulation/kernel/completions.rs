@@ -1,4 +1,4 @@
-//! What the driver is told, and when: any order between requests, and any delay.
+//! Reports to the driver, and their time: any order between requests, and any delay.
 
 use std::collections::VecDeque;
 
@@ -80,8 +80,8 @@ impl FakeKernel {
         }
     }
 
-    /// Tells the driver what a bug of its own would have made it believe; says whether it is told
-    /// at all.
+    /// Tells the driver what a bug of its own would have made it believe; returns whether it is
+    /// told at all.
     fn lie(&self, completion: &mut Completion<Accepted>) -> bool {
         match (self.mutation, &mut completion.outcome) {
             (Some(Mutation::ForgetParkedConnections), Outcome::Received(Err(Errno::NOBUFS)))

@@ -1,4 +1,4 @@
-//! What goes on by itself: time, peers, the network, and requests that make progress.
+//! Events that come by themselves: time, peers, the network, and requests that make progress.
 
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -250,7 +250,7 @@ impl FakeKernel {
         self.complete(token, more, Outcome::Writable(Ok(result)));
     }
 
-    /// Whether nothing will happen until somebody asks for something or a time comes.
+    /// Returns whether nothing will happen until somebody asks for something or a time comes.
     pub(super) fn is_quiet(&self) -> bool {
         let may_go_on = |socket: &Socket| {
             let peer = &self.peers[socket.peer];
