@@ -1,9 +1,10 @@
 //! Against the real server, in this process: what it counts is what the instrument counts.
 
+use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use ringback::load::{Config, Load, Protocol, Sizes};
+use ringback::load::{Config, Load, Phase, Progress, Protocol, Sizes, run};
 use ringback::protocol::{self, Framed};
 use ringback::server::{self, Server};
 use ringback::testing::either::Either;
@@ -54,12 +55,18 @@ fn a_server_that_drains_is_left_in_peace() {
         duration: Duration::from_secs(60),
         ..config
     };
+    let (measuring, is_measuring) = mpsc::channel();
     let stopping = thread::spawn(move || {
-        thread::sleep(Duration::from_millis(400));
+        is_measuring.recv().unwrap();
         server.stop().unwrap()
     });
     let started = Instant::now();
-    let report = measure(&config);
+    let mut on_progress = |progress: Progress| {
+        if progress.phase == Phase::Measuring && progress.messages_per_s > 0.0 {
+            let _ = measuring.send(());
+        }
+    };
+    let report = run(&config, &mut on_progress).unwrap();
     stopping.join().unwrap();
     assert!(started.elapsed() < Duration::from_secs(50), "{:?}", started.elapsed());
     // Every connection was told, answered to the last message, and refused afterwards.
