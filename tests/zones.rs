@@ -64,7 +64,7 @@ impl Host {
         command.output().expect("nsenter runs")
     }
 
-    /// The same, as a report.
+    /// A report of such a run.
     fn report(&self, target: &str, options: &[&str]) -> serde_json::Value {
         let output = self.measure(target, options);
         serde_json::from_slice(&output.stdout)

@@ -28,7 +28,7 @@
 //!     }
 //! }
 //! assert_eq!(echoed, received);
-//! # Ok::<(), ringback::protocol::ProtocolError>(())
+//! # Ok::<(), std::convert::Infallible>(())
 //! ```
 //!
 //! These hold for every protocol, whatever the peer sends, and are what the property tests and the

@@ -27,9 +27,9 @@ pub enum AssertionError {
     /// The limit is no number with a unit.
     #[error("its limit {text:?} is not one: {source}")]
     Limit {
-        /// What stands behind the comparison.
+        /// The words behind the comparison.
         text: String,
-        /// What is wrong with it.
+        /// The error in it.
         source: UnitError,
     },
 }
