@@ -8,6 +8,10 @@ use std::path::Path;
 
 use sources::sources;
 
+const FOLDERS: [&str; 4] = ["src", "tests", "examples", "benches"];
+/// Words after which the subject comes late or never.
+const LATE_SUBJECTS: [&str; 3] = ["What", "Whether", "The same"];
+
 /// The text of a line of documentation.
 fn documentation(line: &str) -> Option<&str> {
     let line = line.trim_start();
