@@ -2,23 +2,21 @@
 # Runs the tests under AddressSanitizer: scripts/asan.sh [TEST...], a quick subset without any.
 #
 # The kernel's own writes are not instrumented; what our side does with memory is: a buffer used
-# after it was freed, a slot read past its end. Builds into target/asan.
-#
-#   RINGBACK_SIM_SEEDS   seeds of the simulation, 100 without it
+# after it was freed, a slot read past its end. Not in the subset: the simulation, below which all is
+# safe Rust. Builds into target/asan.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 readonly HOST=x86_64-unknown-linux-gnu
-# Of the conformance suite what moves bytes through a ring, of both drivers that have one, and what
-# uses memory most oddly.
-readonly SUBSET=(uring::echo uring::hostile uring::memory uring::drain)
+# Of the conformance suite what moves bytes through the ring of our own and uses memory most oddly; the
+# ring of tokio-uring is not ours to sanitize.
+readonly SUBSET=(uring::echo uring::hostile uring::memory --skip tokio_uring)
 
 main() {
     if ! cargo +nightly --version >/dev/null 2>&1; then
         echo "AddressSanitizer needs a nightly compiler: rustup toolchain install nightly" >&2
         exit 1
     fi
-    export RINGBACK_SIM_SEEDS="${RINGBACK_SIM_SEEDS:-100}"
     export CARGO_TARGET_DIR=target/asan
     export RUSTFLAGS='-Zsanitizer=address'
     # Freed memory is kept for a while to catch late use: what the server takes grows by that.
@@ -28,7 +26,7 @@ main() {
     if (($#)); then
         run "${@/#/--test=}"
     else
-        run --lib --test=simulation
+        run --lib
         run --test=conformance -- "${SUBSET[@]}"
     fi
 }

@@ -6,12 +6,12 @@
 # named, and its tests are skipped, unless it is to be installed.
 #
 #   --install      installs what is missing: components of the toolchain, Debian packages (as root)
-#   FUZZ_SECONDS   how long each fuzz target runs, 10 without it
+#   FUZZ_SECONDS   how long each fuzz target runs, 5 without it
 #   CI             with "true" a test whose tool is missing fails
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-readonly FUZZ_SECONDS="${FUZZ_SECONDS:-10}"
+readonly FUZZ_SECONDS="${FUZZ_SECONDS:-5}"
 readonly TEST_LOG=target/check-tests.log
 readonly PACKAGES=(Cargo.toml fuzz/Cargo.toml benches/peers/Cargo.toml)
 
