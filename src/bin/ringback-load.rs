@@ -15,7 +15,7 @@ const EXIT_USAGE: u8 = 2;
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(message) => return print(&message),
+        Err(message) => return cli::print(&message, "ringback-load", EXIT_USAGE),
     };
     match log::start() {
         Ok(_log) => cli.execute().unwrap_or_else(|error| error.report()),
@@ -24,17 +24,6 @@ fn main() -> ExitCode {
                 io::stderr(),
                 "ringback-load: cannot start a thread: {error}; raise ulimit -u"
             );
-            ExitCode::from(EXIT_NOTHING)
-        }
-    }
-}
-
-fn print(message: &clap::Error) -> ExitCode {
-    match cli::print(message) {
-        _ if message.use_stderr() => ExitCode::from(EXIT_USAGE),
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            let _ = writeln!(io::stderr(), "ringback-load: cannot write to stdout: {error}");
             ExitCode::from(EXIT_NOTHING)
         }
     }

@@ -18,7 +18,6 @@ use ringback::{log, say};
 /// Exit codes of `sysexits.h`, and 1 for a shutdown with losses.
 mod exit {
     pub(super) const LOSSES: u8 = 1;
-    pub(super) const UNWRITTEN: u8 = 1;
     pub(super) const USAGE: u8 = 64;
     pub(super) const UNAVAILABLE: u8 = 69;
     pub(super) const INTERNAL: u8 = 70;
@@ -34,19 +33,7 @@ fn main() -> ExitCode {
             let _ = writeln!(io::stderr(), "ringback: {error}");
             ExitCode::from(exit_code_of(&error))
         }),
-        Err(message) => print(&message),
-    }
-}
-
-fn print(message: &clap::Error) -> ExitCode {
-    match cli::print(message) {
-        // Nobody is left to be told when the terminal is gone.
-        _ if message.use_stderr() => ExitCode::from(exit::USAGE),
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            let _ = writeln!(io::stderr(), "ringback: cannot write to stdout: {error}");
-            ExitCode::from(exit::UNWRITTEN)
-        }
+        Err(message) => cli::print(&message, "ringback", exit::USAGE),
     }
 }
 

@@ -25,15 +25,19 @@ pub mod serve;
 pub mod signals;
 
 use std::io::{self, ErrorKind, Write};
+use std::process::ExitCode;
 
-/// Prints help, the version, or what is wrong with a command line.
-///
-/// # Errors
-///
-/// When it could not be written, unless its reader is gone: that one has what it wanted.
-pub fn print(message: &clap::Error) -> io::Result<()> {
-    match message.print().and_then(|()| io::stdout().flush()) {
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
-        outcome => outcome,
+/// Prints help, the version, or what is wrong with a command line of this program; returns how it
+/// ends: with 0, with `usage`, or with 1 when what was asked for could not be written. Whoever closes
+/// the pipe has what it wanted.
+pub fn print(message: &clap::Error, program: &str, usage: u8) -> ExitCode {
+    let written = message.print().and_then(|()| io::stdout().flush());
+    match written {
+        _ if message.use_stderr() => ExitCode::from(usage),
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            let _ = writeln!(io::stderr(), "{program}: cannot write to stdout: {error}");
+            ExitCode::FAILURE
+        }
+        _ => ExitCode::SUCCESS,
     }
 }

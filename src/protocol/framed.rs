@@ -28,6 +28,15 @@ impl Protocol for Framed {
         FramedConnection::new(*self)
     }
 
+    fn check(&self) -> Result<(), String> {
+        match self.max_frame {
+            1..=MAX_FRAME_CEILING => Ok(()),
+            limit => {
+                Err(format!("a frame limit of {limit} bytes is outside 1 to {MAX_FRAME_CEILING}"))
+            }
+        }
+    }
+
     fn max_undecided(&self) -> usize {
         HEADER_LEN + self.max_frame.min(MAX_FRAME_CEILING) as usize
     }

@@ -71,6 +71,15 @@ pub trait Protocol: Clone + Debug + Send + Sync + 'static {
     /// A connection that has received nothing.
     fn connection(&self) -> Self::Connection;
 
+    /// Checks the limits before a server starts.
+    ///
+    /// # Errors
+    ///
+    /// Names the limit that is not possible, and what would be.
+    fn check(&self) -> Result<(), String> {
+        Ok(())
+    }
+
     /// Most bytes of the stream that a connection leaves undecided, such as a frame that is judged
     /// when it is complete. A server's least memory depends on it.
     fn max_undecided(&self) -> usize {

@@ -114,6 +114,9 @@ pub enum ConfigError {
          {MAX_KEEPALIVE:?}, or turn it off"
     )]
     Keepalive(Duration),
+    /// The protocol's limits are not possible.
+    #[error("{0}")]
+    Protocol(String),
 }
 
 /// A hundred years: longer times would not fit the clock.
@@ -209,6 +212,7 @@ impl<P: Protocol> Config<P> {
         if !self.ring.is_possible() {
             return Err(ConfigError::Ring(self.ring));
         }
+        self.protocol.check().map_err(ConfigError::Protocol)?;
         if let Some(time) = self.keepalive
             && (time.is_zero() || time > MAX_KEEPALIVE)
         {
@@ -435,7 +439,7 @@ impl fmt::Display for MemoryBound {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::Framed;
+    use crate::protocol::{Framed, MAX_FRAME_CEILING};
 
     fn framed(max_frame: u32, memory: usize) -> Config<Framed> {
         let framed = Framed { max_frame, ..Framed::default() };
@@ -453,6 +457,15 @@ mod tests {
         assert!(enough > 2 * 2 * (1 << 20));
         assert!(error.to_string().contains(&format!("at least {enough} bytes")), "{error}");
         assert_eq!(framed(1 << 20, enough).check(), Ok(()));
+    }
+
+    #[test]
+    fn a_frame_limit_outside_the_wire_format_is_refused() {
+        for limit in [0, MAX_FRAME_CEILING + 1] {
+            let error = framed(limit, usize::MAX >> 1).check().expect_err("it is not possible");
+            let text = format!("a frame limit of {limit} bytes is outside 1 to 16777216");
+            assert_eq!(error, ConfigError::Protocol(text));
+        }
     }
 
     #[test]

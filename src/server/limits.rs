@@ -25,14 +25,14 @@ pub(super) fn descriptor_limit() -> io::Result<usize> {
     Ok(usize::try_from(hard).unwrap_or(usize::MAX))
 }
 
-/// Raises the soft limit of descriptors to the hard one.
+/// Raises the soft limit of descriptors to the hard one, unless it cannot be read: that is for
+/// whoever asks for the [`descriptor_limit`].
 ///
 /// # Errors
 ///
-/// As [`descriptor_limit`].
+/// When the kernel or a security module refuses it.
 pub(super) fn raise_descriptor_limit() -> io::Result<()> {
-    let (_, hard) = Resource::NOFILE.get()?;
-    Resource::NOFILE.set(hard, hard)
+    Resource::NOFILE.get().map_or(Ok(()), |(_, hard)| Resource::NOFILE.set(hard, hard))
 }
 
 /// How many connections leave room for everything else that needs a descriptor: standard streams,

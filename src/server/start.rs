@@ -32,9 +32,12 @@ impl fmt::Display for Notice {
 
 pub(super) fn start<P: Protocol>(config: &Config<P>) -> Result<Server, StartError> {
     config.check()?;
-    // Where that is refused, `Config::warnings` says what it means.
-    let _ = limits::raise_descriptor_limit();
     let mut notices = Vec::new();
+    if let Err(error) = limits::raise_descriptor_limit() {
+        notices.push(Notice::Warning(format!(
+            "the descriptor limit cannot be raised: {error}; raise it before the start: ulimit -n"
+        )));
+    }
     let driver = match try_out(config.driver, &mut notices) {
         Err(refusal) if config.may_fall_back => fall_back(config, &refusal, &mut notices)?,
         result => result?,

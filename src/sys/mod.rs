@@ -50,24 +50,17 @@ pub(crate) mod sockopt;
 mod token;
 
 #[cfg(feature = "server")]
-pub(crate) use descriptor::{Watched, descriptor_of};
-#[cfg(feature = "server")]
-pub(crate) use kernel::Release;
-#[cfg(feature = "server")]
-pub(crate) use lease::{Lease, LeaseTable};
-#[cfg(feature = "server")]
-pub(crate) use owned::Owned;
-#[cfg(feature = "server")]
-pub(crate) use parts::{Part, Parts, Stretch};
-#[cfg(feature = "server")]
-pub(crate) use probe::{Feature, Need, examine, try_native_ring, try_plain_ring, try_rings};
-#[cfg(feature = "server")]
-pub(crate) use refusal::{Refusal, explain_resources, explain_ring};
-#[cfg(feature = "server")]
-pub(crate) use ring::{Completion, Outcome, Ring, Wait, limit_kernel_workers};
+pub(crate) use self::{
+    descriptor::{Watched, descriptor_of},
+    kernel::Release,
+    lease::{Lease, LeaseTable},
+    owned::Owned,
+    parts::{Part, Parts, Stretch},
+    probe::{Feature, Need, examine, try_native_ring, try_plain_ring, try_rings},
+    refusal::{Refusal, explain_resources, explain_ring},
+    ring::{Completion, Outcome, Ring, Wait, limit_kernel_workers},
+    setup::{Mode, RingError},
+    token::{GENERATION_BITS, Operation, Token},
+};
 #[cfg(feature = "server")]
 pub use setup::RingSize;
-#[cfg(feature = "server")]
-pub(crate) use setup::{Mode, RingError};
-#[cfg(feature = "server")]
-pub(crate) use token::{GENERATION_BITS, Operation, Token};

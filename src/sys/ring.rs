@@ -6,7 +6,6 @@ use std::io;
 use std::mem::ManuallyDrop;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::ptr;
-use std::slice;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -74,8 +73,8 @@ pub(crate) struct Ring {
     watched: Vec<Arc<OwnedFd>>,
     /// Freed only when the kernel can no longer use it, see `drop`.
     memory: ManuallyDrop<Memory>,
-    /// Those that found the queue full.
-    deferred: VecDeque<Submission>,
+    /// Submissions that found the queue full.
+    deferred: VecDeque<Box<[squeue::Entry]>>,
     completed: VecDeque<cqueue::Entry>,
     in_flight: usize,
 }
@@ -89,13 +88,6 @@ struct Memory {
 struct Descriptor {
     fd: OwnedFd,
     in_flight: u32,
-}
-
-/// Entries of the submission queue of which one completes.
-enum Submission {
-    Single(squeue::Entry),
-    /// The second begins when the first has ended. They must reach the kernel together.
-    Linked([squeue::Entry; 2]),
 }
 
 const BUFFER_GROUP: u16 = 0;
@@ -205,7 +197,7 @@ impl Ring {
     pub(crate) fn accept(&mut self, token: Token) {
         let listener = Fd(self.listener(token.slot).as_raw_fd());
         let entry = opcode::AcceptMulti::new(listener).flags(libc::SOCK_CLOEXEC);
-        self.push(token, Operation::Accept, entry.build().into());
+        self.push(token, Operation::Accept, [entry.build()]);
     }
 
     /// Receives once, into a buffer of the ring. Spurious completions report `AGAIN`.
@@ -225,14 +217,14 @@ impl Ring {
             .buf_group(BUFFER_GROUP)
             .build()
             .flags(squeue::Flags::BUFFER_SELECT);
-        self.push(token, Operation::Receive, Submission::Linked([poll, receive]));
+        self.push(token, Operation::Receive, [poll, receive]);
     }
 
     /// Receives into buffers of the ring until cancelled, the peer's FIN, or an error: `CANCELED`,
     /// unasked, where a kernel thread would have to go on.
     pub(crate) fn receive_many(&mut self, token: Token) {
         let entry = opcode::RecvMulti::new(self.fd(token), BUFFER_GROUP);
-        self.push(token, Operation::Receive, entry.build().into());
+        self.push(token, Operation::Receive, [entry.build()]);
     }
 
     /// Sends what the socket takes at once. Completes before the submit that follows returns.
@@ -245,27 +237,27 @@ impl Ring {
         let socket = self.fd(token);
         let Memory { buffers, sends } = &mut *self.memory;
         let entry = sends.begin(token.slot, socket, parts, buffers);
-        self.push(token, Operation::Send, entry.into());
+        self.push(token, Operation::Send, [entry]);
     }
 
     /// Completes whenever the socket may have become writable, until cancelled: with each edge, so
     /// that a peer's FIN, which stays, does not complete it again and again.
     pub(crate) fn watch_writable(&mut self, token: Token) {
         let entry = opcode::PollAdd::new(self.fd(token), libc::POLLOUT as u32).multi(true);
-        self.push(token, Operation::Writable, entry.build().into());
+        self.push(token, Operation::Writable, [entry.build()]);
     }
 
     /// Completes once, when the descriptor can be read.
     pub(crate) fn watch_readable(&mut self, token: Token, descriptor: Arc<OwnedFd>) {
         let entry = opcode::PollAdd::new(Fd(descriptor.as_raw_fd()), libc::POLLIN as u32);
         self.watched.push(descriptor);
-        self.push(token, Operation::Readable, entry.build().into());
+        self.push(token, Operation::Readable, [entry.build()]);
     }
 
     /// Asks for the end of the operation with this token. See [`Outcome::Cancelled`].
     pub(crate) fn cancel(&mut self, target: Token) {
         let entry = opcode::AsyncCancel::new(target.to_user_data()).build();
-        self.enqueue(Submission::Single(entry).with_user_data(target.to_cancellation()));
+        self.enqueue(&[entry.user_data(target.to_cancellation())]);
     }
 
     /// Hands what was pushed to the kernel, lets it do deferred work, and waits.
@@ -341,12 +333,18 @@ impl Ring {
         Fd(self.socket(token.slot).as_raw_fd())
     }
 
-    fn push(&mut self, token: Token, operation: Operation, submission: Submission) {
+    /// Submits entries of which one completes.
+    fn push<const N: usize>(
+        &mut self,
+        token: Token,
+        operation: Operation,
+        entries: [squeue::Entry; N],
+    ) {
         assert_eq!(token.operation, operation, "a token names the operation it is used for");
         if let Some(descriptor) = self.descriptor(token) {
             descriptor.in_flight += 1;
         }
-        self.enqueue(submission.with_user_data(token.to_user_data()));
+        self.enqueue(&entries.map(|entry| entry.user_data(token.to_user_data())));
     }
 
     /// The descriptor that an operation names, of those that can be closed.
@@ -361,26 +359,27 @@ impl Ring {
         }
     }
 
-    fn enqueue(&mut self, submission: Submission) {
+    fn enqueue(&mut self, entries: &[squeue::Entry]) {
         self.in_flight += 1;
-        if !self.deferred.is_empty() || !self.offer(&submission) {
-            self.deferred.push_back(submission);
+        if !self.deferred.is_empty() || !self.offer(entries) {
+            self.deferred.push_back(entries.into());
         }
     }
 
-    /// Puts all entries of a submission into the queue, unless that is too full.
-    fn offer(&mut self, submission: &Submission) -> bool {
+    /// Puts all of these entries into the submission queue, since those that are linked must reach the
+    /// kernel together, unless it is too full.
+    fn offer(&mut self, entries: &[squeue::Entry]) -> bool {
         // SAFETY: what an entry points to stays valid and unmoved until its completion: receive
         // buffers and parts of sends are owned by `memory`, scatter lists are boxed there, and
         // nothing else here points anywhere.
-        unsafe { self.uring.submission().push_multiple(submission.entries()) }.is_ok()
+        unsafe { self.uring.submission().push_multiple(entries) }.is_ok()
     }
 
     /// Moves what was deferred into the queue as far as it goes; returns whether some is left.
     fn has_deferred(&mut self) -> bool {
-        while let Some(submission) = self.deferred.pop_front() {
-            if !self.offer(&submission) {
-                self.deferred.push_front(submission);
+        while let Some(entries) = self.deferred.pop_front() {
+            if !self.offer(&entries) {
+                self.deferred.push_front(entries);
                 return true;
             }
         }
@@ -502,29 +501,6 @@ impl Drop for Ring {
             // touched again.
             unsafe { ManuallyDrop::drop(&mut self.memory) };
         }
-    }
-}
-
-impl Submission {
-    fn entries(&self) -> &[squeue::Entry] {
-        match self {
-            Self::Single(entry) => slice::from_ref(entry),
-            Self::Linked(entries) => entries,
-        }
-    }
-
-    /// All entries carry the same: one of them completes.
-    fn with_user_data(self, user_data: u64) -> Self {
-        match self {
-            Self::Single(entry) => Self::Single(entry.user_data(user_data)),
-            Self::Linked(entries) => Self::Linked(entries.map(|entry| entry.user_data(user_data))),
-        }
-    }
-}
-
-impl From<squeue::Entry> for Submission {
-    fn from(entry: squeue::Entry) -> Self {
-        Self::Single(entry)
     }
 }
 

@@ -1,7 +1,7 @@
 //! The life of a client as a list of operations, and the checker that leads it.
 
 use super::client_oracle::{ClientOracle, Heard};
-use super::model::pieces;
+use super::model::recut;
 use super::wire::{ECHO, HEADER, PING, frame};
 use crate::protocol::{ErrorCode, FramedClient, Reply, Request};
 
@@ -31,18 +31,11 @@ impl ClientScript {
     /// The script with everything that arrives between two other operations cut into pieces of this
     /// length.
     pub fn recut(&self, piece: usize) -> Self {
-        let (mut left, mut arriving) = (self.stream.len(), 0);
-        let mut ops = Vec::new();
-        for op in &self.ops {
-            if let ClientOp::Receive(length) = *op {
-                arriving += length.min(left);
-                left -= length.min(left);
-            } else {
-                ops.extend(pieces(std::mem::take(&mut arriving), piece).map(ClientOp::Receive));
-                ops.push(op.clone());
-            }
-        }
-        ops.extend(pieces(arriving, piece).map(ClientOp::Receive));
+        let received = |op: &ClientOp| match op {
+            ClientOp::Receive(length) => Some(*length),
+            _ => None,
+        };
+        let ops = recut(&self.ops, self.stream.len(), piece, received, ClientOp::Receive);
         Self { ops, ..self.clone() }
     }
 }

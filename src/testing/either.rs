@@ -36,6 +36,13 @@ impl Protocol for Either {
         }
     }
 
+    fn check(&self) -> Result<(), String> {
+        match self {
+            Self::Raw => Raw.check(),
+            Self::Framed(framed) => framed.check(),
+        }
+    }
+
     fn max_undecided(&self) -> usize {
         match self {
             Self::Raw => Raw.max_undecided(),

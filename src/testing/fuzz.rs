@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use super::client_model::{self, ClientOp, ClientScript};
 use super::either::Either;
-use super::model::{Op, Script, check_cut};
+use super::model::{Op, Script, check_cuts};
 use super::simulation::{self, Options, Size};
 use super::wire::repair_checksums;
 use crate::protocol::{Framed, Request};
@@ -30,7 +30,7 @@ const FRAME_TIMEOUT: Duration = Duration::from_millis(100);
 pub fn raw(data: &[u8]) {
     let Some(program) = Program::read(data) else { return };
     let piece = program.piece;
-    check_cut(&program.server_script(Either::Raw), piece);
+    check_cuts(&program.server_script(Either::Raw), &[piece]);
 }
 
 /// The server's `framed` core.
@@ -43,7 +43,7 @@ pub fn framed(data: &[u8]) {
     let max_frame = [65_536, 0, 1, 64, 100, 1000, 16 << 20, u32::MAX][program.choice(8)];
     let framed = Framed { max_frame, frame_timeout: FRAME_TIMEOUT };
     let piece = program.piece;
-    check_cut(&program.server_script(Either::Framed(framed)), piece);
+    check_cuts(&program.server_script(Either::Framed(framed)), &[piece]);
 }
 
 /// The native driver over the simulation's kernel: every two bytes are one decision of the

@@ -47,25 +47,38 @@ impl Script {
     /// The script with everything that arrives between two other operations cut into pieces of this
     /// length.
     pub fn recut(&self, piece: usize) -> Self {
-        let (mut left, mut arriving) = (self.stream.len(), 0);
-        let mut ops = Vec::new();
-        for op in &self.ops {
-            if let Op::Receive(length) = *op {
-                arriving += length.min(left);
-                left -= length.min(left);
-            } else {
-                ops.extend(pieces(std::mem::take(&mut arriving), piece).map(Op::Receive));
-                ops.push(*op);
-            }
-        }
-        ops.extend(pieces(arriving, piece).map(Op::Receive));
+        let received = |op: &Op| if let Op::Receive(length) = *op { Some(length) } else { None };
+        let ops = recut(&self.ops, self.stream.len(), piece, received, Op::Receive);
         Self { ops, ..self.clone() }
     }
 }
 
-/// The lengths into which so many bytes are cut.
-pub(super) fn pieces(bytes: usize, piece: usize) -> impl Iterator<Item = usize> {
-    (0..bytes).step_by(piece).map(move |start| piece.min(bytes - start))
+/// Replaces the operations that receive, of a stream of so many bytes, by others: everything that
+/// arrives between two other operations comes in pieces of this length.
+pub(super) fn recut<Op: Clone>(
+    ops: &[Op],
+    bytes: usize,
+    piece: usize,
+    received: impl Fn(&Op) -> Option<usize>,
+    receive: impl Fn(usize) -> Op,
+) -> Vec<Op> {
+    let (mut left, mut arriving) = (bytes, 0);
+    let mut recut = Vec::new();
+    let cut = |arrived: usize| {
+        let starts = (0..arrived).step_by(piece);
+        starts.map(|start| receive(piece.min(arrived - start))).collect::<Vec<Op>>()
+    };
+    for op in ops {
+        if let Some(length) = received(op) {
+            arriving += length.min(left);
+            left -= length.min(left);
+        } else {
+            recut.extend(cut(std::mem::take(&mut arriving)));
+            recut.push(op.clone());
+        }
+    }
+    recut.extend(cut(arriving));
+    recut
 }
 
 /// Runs a script and returns how it came out.
@@ -111,20 +124,22 @@ pub fn check(script: &Script) -> Outcome {
 ///
 /// # Panics
 ///
-/// As [`check_cut`].
+/// As [`check_cuts`].
 pub fn check_any_cut(script: &Script) -> Outcome {
-    check_cut(script, usize::MAX);
-    check_cut(script, 1)
+    check_cuts(script, &[usize::MAX, 1])
 }
 
-/// Runs a script as it is and cut into pieces of this length.
+/// Runs a script as it is and cut into pieces of each of these lengths.
 ///
 /// # Panics
 ///
-/// As [`check`], and when the two come out differently.
-pub fn check_cut(script: &Script, piece: usize) -> Outcome {
+/// As [`check`], and when two come out differently.
+pub fn check_cuts(script: &Script, pieces: &[usize]) -> Outcome {
     let outcome = check(script);
-    assert_eq!(outcome, check(&script.recut(piece)), "the result depends on the cuts ({piece})");
+    for &piece in pieces {
+        let cut = check(&script.recut(piece));
+        assert_eq!(outcome, cut, "the result depends on the cuts ({piece})");
+    }
     outcome
 }
 
