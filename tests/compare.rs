@@ -101,9 +101,13 @@ fn compare(a: &str, b: &str, options: &[&str]) -> Output {
 /// valid runs; `None` where it is all the time.
 fn compare_in_peace(a: &str, b: &str, options: &[&str]) -> Option<Output> {
     const TRIES: usize = 3;
-    (0..TRIES)
+    let output = (0..TRIES)
         .map(|_| compare(a, b, options))
-        .find(|output| !is_host_too_busy(&String::from_utf8_lossy(&output.stdout)))
+        .find(|output| !is_host_too_busy(&String::from_utf8_lossy(&output.stdout)));
+    if output.is_none() {
+        eprintln!("skipped: other load on this host made each of {TRIES} comparisons invalid");
+    }
+    output
 }
 
 /// Returns whether a run of a comparison is not valid since its host did something else.
@@ -159,7 +163,8 @@ fn a_server_against_itself_is_inconclusive() {
 fn a_server_slowed_on_purpose_is_found_worse() {
     let scene = Scene::new();
     let (plain, slow) = (scene.server(""), scene.server("slow"));
-    let options = ["--blocks", "3", "--quiet", "--format", "json"];
+    // With three, one block beside other tests makes an interval that covers everything.
+    let options = ["--blocks", "5", "--quiet", "--format", "json"];
     let Some(output) = compare_in_peace(&plain, &slow, &options) else { return };
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     assert!(output.stderr.is_empty(), "{output:?}");

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use crate::address::{Address, AddressError};
 
 /// A bound on what a list can name.
-const MOST_ADDRESSES: usize = 65_536;
+const MAX_ADDRESSES: usize = 65_536;
 
 /// Why a text is not a list of addresses.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -30,7 +30,7 @@ pub enum AddressesError {
         last: Address,
     },
     /// There are too many of them.
-    #[error("these are more than {MOST_ADDRESSES} addresses: use fewer")]
+    #[error("these are more than {MAX_ADDRESSES} addresses: use fewer")]
     TooMany,
 }
 
@@ -44,10 +44,10 @@ pub fn parse_addresses(text: &str) -> Result<Vec<Address>, AddressesError> {
     for part in text.split(',') {
         let (first, last) = split_range(part).unwrap_or((part, part));
         let (first, last) = (parse_address(first)?, parse_address(last)?);
-        let room = MOST_ADDRESSES - addresses.len();
+        let room = MAX_ADDRESSES - addresses.len();
         let range = range(first, last).ok_or(AddressesError::NotARange { first, last })?;
         addresses.extend(range.take(room + 1));
-        if addresses.len() > MOST_ADDRESSES {
+        if addresses.len() > MAX_ADDRESSES {
             return Err(AddressesError::TooMany);
         }
     }
@@ -109,7 +109,7 @@ mod tests {
         assert_eq!(parsed("127.0.0.1"), ["127.0.0.1"]);
         assert_eq!(parsed("10.0.0.255-10.0.1.1"), ["10.0.0.255", "10.0.1.0", "10.0.1.1"]);
         assert_eq!(parsed("::ffff-::1:1, 127.0.0.9"), ["::ffff", "::1:0", "::1:1", "127.0.0.9"]);
-        assert_eq!(parsed("127.0.0.1-127.1.0.0").len(), MOST_ADDRESSES);
+        assert_eq!(parsed("127.0.0.1-127.1.0.0").len(), MAX_ADDRESSES);
     }
 
     #[test]

@@ -1,11 +1,10 @@
 //! Lists of rates, as they are written on command lines: `10k,20k,40k` or `10k..100k:10k`.
 
+use crate::load::MAX_RATE;
 use crate::units::{UnitError, format_count, parse_count};
 
 /// More take too long and are not told apart in a picture.
 const MAX_RATES: usize = 200;
-/// The most messages a second that can be asked for.
-const MAX_RATE: u64 = 1_000_000_000;
 
 /// Rates in ascending order, each once.
 #[derive(Debug, Clone, PartialEq, Eq)]

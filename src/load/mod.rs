@@ -43,7 +43,7 @@ pub use config::assertion::{
 };
 pub use config::quantile::Quantile;
 pub use config::sizes::{Sizes, SizesError, SizesTextError};
-pub use config::{Arrival, Config, Load, MAX_MESSAGE_SIZE, Protocol, Server, Target};
+pub use config::{Arrival, Config, Load, MAX_MESSAGE_SIZE, MAX_RATE, Protocol, Server, Target};
 pub use engine::dial::{SourceError, check_sources};
 pub use error::RunError;
 pub use interrupt::Interrupt;

@@ -16,7 +16,8 @@ pub enum Outcome {
     GeneratorLimited,
     /// Not valid since the host kept the server or the generator from running.
     HostAtFault,
-    /// Not valid for nothing but assertions on percentiles that too few samples support.
+    /// Not valid since too few samples support an asserted percentile; the generator may have been
+    /// late as well.
     TooFewSamples,
     /// Not valid: the server failed, fell behind, or missed an assertion in a run that has other
     /// flaws.

@@ -107,7 +107,7 @@ pub enum LoadError {
 }
 
 impl LoadError {
-    /// Logs the error in one line; returns the exit code.
+    /// Logs the error; returns the exit code.
     pub fn report(&self) -> ExitCode {
         // Messages name files and quote what is in them.
         let message = self.to_string();

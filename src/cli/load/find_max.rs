@@ -11,19 +11,19 @@ use super::one_server::OneServer;
 use crate::load::draw::search_picture;
 use crate::load::study::find_max::Bounds;
 use crate::load::study::{find_max, probe_time};
-use crate::load::{Assertion, Config, Metric};
+use crate::load::{Assertion, Config, MAX_RATE, Metric};
 use crate::units::{format_count, parse_count, parse_percent};
 
 /// Where the search starts, unless told otherwise or too low for the assertions.
 const START: u64 = 1_000;
-const MAX_RATE: u64 = 1_000_000_000;
 
 /// Finds the highest rate at which the assertions hold
 ///
 /// Doubles the rate until a probe fails, halves the distance until the resolution is reached, and
 /// asks the best rate once more: one that does not pass twice has failed. A probe fails when an
-/// assertion is missed or the run is not valid; one that is not valid although the server did
-/// everything right is made once more first. Each drains before the next.
+/// assertion is missed or the run is not valid, unless that is for generator lag only and the
+/// assertions hold all the same; one that is not valid although the server did everything right is
+/// made once more first. Each drains before the next.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

@@ -13,8 +13,8 @@ use super::target;
 use crate::address::Address;
 use crate::cpus::{self, CpusError, PinningRefusal};
 use crate::load::{
-    self, Arrival, Assertion, Config, Interrupt, Load, Server, Sizes, Target, allow_descriptors,
-    check_sources, server_cpus,
+    self, Arrival, Assertion, Config, Interrupt, Load, MAX_RATE, Server, Sizes, Target,
+    allow_descriptors, check_sources, server_cpus,
 };
 use crate::say;
 use crate::units::{parse_count, parse_duration};
@@ -80,8 +80,8 @@ pub struct Measuring {
     seed: u64,
     /// Assertion on the measurement, as in 'p99<200us' or 'throughput>=100k'; may be repeated.
     /// Latencies are response times with --rate, else service times
-    #[arg(long = "assert", value_name = "CLAIM", value_parser = Assertion::from_str)]
-    #[arg(help_heading = CLAIMS)]
+    #[arg(long = "assert", value_name = "ASSERTION", value_parser = Assertion::from_str)]
+    #[arg(help_heading = ASSERTIONS)]
     assertions: Vec<Assertion>,
     /// Generator threads [default: 1, or one for each of --cpus]
     #[arg(short, long, value_name = "N", value_parser = parse_count, help_heading = GENERATOR)]
@@ -97,7 +97,7 @@ pub struct Measuring {
 
 const LOAD: &str = "Load";
 const MESSAGES: &str = "Messages";
-const CLAIMS: &str = "Assertions";
+const ASSERTIONS: &str = "Assertions";
 const GENERATOR: &str = "Generator";
 
 /// The checked wishes of a command line.
@@ -256,7 +256,7 @@ impl Measuring {
                 )),
             };
         };
-        within("--rate", rate, 1, 1_000_000_000)?;
+        within("--rate", rate, 1, MAX_RATE)?;
         let arrival = self.arrival.map_or(Arrival::Uniform, Arrival::from);
         Ok(Load::Open { rate, arrival })
     }

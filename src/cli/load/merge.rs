@@ -44,7 +44,7 @@ pub struct Merge {
     #[arg(long, value_name = "FILE")]
     hlog: Option<PathBuf>,
     /// Write the percentile distribution into this file (.hgrm): in milliseconds, of the response
-    /// if it was logged, else of the service
+    /// if it was logged, else of the service, else of all tags together
     #[arg(long, value_name = "FILE")]
     hgrm: Option<PathBuf>,
 }

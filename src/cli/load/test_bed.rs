@@ -1,7 +1,6 @@
 //! A setup in place: signals are heard, and the server is there.
 //!
-//! The library's instrument never starts a server; it is told the address, and for the report
-//! whose threads those are.
+//! A run never starts a server; it is given the address, and for the report the server's threads.
 
 use super::super::interrupt::on_signals;
 use super::embedded::Embedded;

@@ -18,6 +18,8 @@ use crate::protocol::MAX_FRAME_CEILING;
 
 /// Longest message in bytes: 16 MiB, the ceiling of the framed protocol.
 pub const MAX_MESSAGE_SIZE: usize = MAX_FRAME_CEILING as usize;
+/// The most messages a second that can be offered: a message each nanosecond.
+pub const MAX_RATE: u64 = 1_000_000_000;
 
 /// A measurement's target, load and length.
 #[derive(Debug, Clone)]

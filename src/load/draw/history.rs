@@ -89,12 +89,12 @@ impl History {
     }
 
     /// The timeline, and the time that a point stands for if that is more than an interval.
-    pub(super) fn into_timeline(mut self, name: &str) -> (Option<TimelineRun>, Option<Duration>) {
+    pub(super) fn into_timeline(mut self) -> (Option<TimelineRun>, Option<Duration>) {
         self.decide_tails(None);
         self.close();
         let (intervals, width) = self.intervals.finish();
         let timeline = (!intervals.is_empty()).then(|| TimelineRun {
-            name: name.to_owned(),
+            name: String::new(),
             intervals,
             steps: self.rates.finish().finish().0,
             stalls: self.stalls.finish().0,
@@ -192,7 +192,7 @@ mod tests {
     }
 
     fn timeline(history: History) -> TimelineRun {
-        history.into_timeline("a").0.unwrap()
+        history.into_timeline().0.unwrap()
     }
 
     /// Starts, ends and rates.
@@ -211,9 +211,9 @@ mod tests {
         history.record(at(2.0), SECOND, &histogram([]));
         history.record_stalls(at(1.0), SECOND, &histogram([50_000, 4_000_000]));
         history.record_stalls(at(2.0), SECOND, &histogram([50_000]));
-        let (timeline, per_point) = history.into_timeline("a");
+        let (timeline, per_point) = history.into_timeline();
         let timeline = timeline.unwrap();
-        assert_eq!((timeline.name.as_str(), per_point), ("a", None));
+        assert_eq!(per_point, None);
         assert_eq!(steps(&timeline), [(0.0, 1.0, 2_000.0), (1.0, 2.0, 1.0), (2.0, 3.0, 0.0)]);
         let [first, second, third] = timeline.intervals.as_slice() else { panic!("{timeline:?}") };
         assert_eq!((first.span.start_s(), first.span.end_s()), (0.0, 1.0));
@@ -300,7 +300,7 @@ mod tests {
             history.record(at(second as f64), SECOND, &histogram([1, slowest]));
             history.record_stalls(at(second as f64), SECOND, &histogram([1, 2_000_000 + second]));
         }
-        let (timeline, per_point) = history.into_timeline("a");
+        let (timeline, per_point) = history.into_timeline();
         let TimelineRun { intervals, steps, stalls, .. } = timeline.unwrap();
         assert_eq!(per_point, Some(16 * SECOND));
         for number in [intervals.len(), steps.len(), stalls.len()] {
@@ -332,6 +332,6 @@ mod tests {
 
     #[test]
     fn nothing_is_no_timeline() {
-        assert_eq!(History::default().into_timeline("a"), (None, None));
+        assert_eq!(History::default().into_timeline(), (None, None));
     }
 }

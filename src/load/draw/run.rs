@@ -31,7 +31,7 @@ pub struct Run {
 
 impl Run {
     pub(super) fn add_history(&mut self, history: History) {
-        let (timeline, per_point) = history.into_timeline("");
+        let (timeline, per_point) = history.into_timeline();
         self.timeline = timeline;
         if let Some(per_point) = per_point {
             let per_point = label::latency(per_point.as_nanos() as f64);

@@ -54,7 +54,7 @@ pub(super) trait Stretch: Copy {
 }
 
 /// More points could not be told apart, and would make a picture heavy.
-pub(super) const MAX_POINTS: usize = 1200;
+const MAX_POINTS: usize = 1200;
 
 /// The points of a run, in the order of time. When they become too many, those that started within
 /// the same few seconds are joined, so that a gap that can be seen stays one.

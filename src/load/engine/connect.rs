@@ -23,10 +23,10 @@ const MAX_IN_PROGRESS: usize = 64;
 /// A handshake that takes so many times as long as the first did is started anew: its SYN was
 /// dropped because the server's backlog is full, and the kernel waits a second before it repeats
 /// one.
-const PATIENCE: u32 = 4;
+const REDIAL_FACTOR: u32 = 4;
 /// Bounds of that time: a server's pause on a busy machine, and the kernel's own patience.
-const MIN_PATIENCE: Duration = Duration::from_millis(20);
-const MAX_PATIENCE: Duration = Duration::from_secs(1);
+const MIN_REDIAL_TIMEOUT: Duration = Duration::from_millis(20);
+const MAX_REDIAL_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The connections that were made, and why others were not.
 pub(crate) struct Connected {
@@ -73,7 +73,7 @@ struct Connecting {
     start: Instant,
     last_success: Instant,
     /// How long a SYN may stay unanswered before there is another.
-    patience: Duration,
+    redial_timeout: Duration,
 }
 
 struct Attempt {
@@ -105,7 +105,7 @@ impl Connecting {
             ),
             start: Instant::now(),
             last_success: Instant::now(),
-            patience: (took * PATIENCE).clamp(MIN_PATIENCE, MAX_PATIENCE),
+            redial_timeout: (took * REDIAL_FACTOR).clamp(MIN_REDIAL_TIMEOUT, MAX_REDIAL_TIMEOUT),
         })
     }
 
@@ -117,7 +117,7 @@ impl Connecting {
     fn start_due(&mut self) {
         while self.started < self.count
             && self.in_progress.len() < MAX_IN_PROGRESS
-            && self.start.elapsed() >= self.until_next()
+            && self.start.elapsed() >= self.next_due()
         {
             match Attempt::begin(&self.connected.dialer, self.started) {
                 Ok(attempt) => self.in_progress.push(attempt),
@@ -128,7 +128,7 @@ impl Connecting {
     }
 
     /// When the next attempt is due, since the beginning.
-    fn until_next(&self) -> Duration {
+    fn next_due(&self) -> Duration {
         self.interval.saturating_mul(u32::try_from(self.started).unwrap_or(u32::MAX))
     }
 
@@ -145,13 +145,14 @@ impl Connecting {
 
     fn take_decided(&mut self) -> io::Result<()> {
         let until_next = if self.started < self.count && self.in_progress.len() < MAX_IN_PROGRESS {
-            self.until_next().saturating_sub(self.start.elapsed())
+            self.next_due().saturating_sub(self.start.elapsed())
         } else {
-            self.patience
+            self.redial_timeout
         };
-        for attempt in
-            take_decided(&mut self.in_progress, until_next.min(self.patience).min(POLL_INTERVAL))?
-        {
+        for attempt in take_decided(
+            &mut self.in_progress,
+            until_next.min(self.redial_timeout).min(POLL_INTERVAL),
+        )? {
             match finish(attempt.socket) {
                 Ok(socket) => {
                     self.connected.sockets.push(socket);
@@ -168,7 +169,7 @@ impl Connecting {
         let mut failed = Vec::new();
         let mut redialed = 0;
         self.in_progress.retain_mut(|attempt| {
-            if attempt.dialed.elapsed() < self.patience || !is_unanswered(&attempt.socket) {
+            if attempt.dialed.elapsed() < self.redial_timeout || !is_unanswered(&attempt.socket) {
                 return true;
             }
             redialed += 1;

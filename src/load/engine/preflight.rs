@@ -107,6 +107,13 @@ impl Exchange {
         };
         let timeout = deadline.saturating_duration_since(Instant::now()).min(INTERRUPT_INTERVAL);
         wait_for(&self.socket, wanted, timeout)?;
+        if self.sent < self.message.len() {
+            self.send()?;
+        }
+        self.receive()
+    }
+
+    fn send(&mut self) -> Result<(), Fault> {
         match send(&self.socket, &self.message[self.sent..], SendFlags::NOSIGNAL) {
             Ok(sent) => self.sent += sent,
             Err(Errno::AGAIN) => {}
@@ -114,7 +121,7 @@ impl Exchange {
             Err(Errno::PIPE | Errno::CONNRESET) => self.sent = self.message.len(),
             Err(error) => return Err(Fault::Socket(error)),
         }
-        self.receive()
+        Ok(())
     }
 
     fn receive(&mut self) -> Result<(), Fault> {

@@ -60,7 +60,7 @@ impl Verdict {
         };
         if known.iter().any(|(assertion, _)| !would_hold(assertion)) {
             self.outcome = match self.outcome {
-                Outcome::Passed | Outcome::Missed => Outcome::Missed,
+                Outcome::Passed => Outcome::Missed,
                 Outcome::Incomplete => Outcome::Incomplete,
                 Outcome::HostAtFault => Outcome::HostAtFault,
                 _ => Outcome::ServerAtFault,
@@ -76,7 +76,7 @@ impl Verdict {
              longer",
             assertion.name,
         ));
-        if matches!(self.outcome, Outcome::Passed | Outcome::Missed | Outcome::GeneratorLimited) {
+        if matches!(self.outcome, Outcome::Passed | Outcome::GeneratorLimited) {
             self.outcome = Outcome::TooFewSamples;
         }
     }

@@ -5,8 +5,8 @@
 //! scheduler with more threads than CPUs) will have kept others waiting: what a latency
 //! distribution shows at that size may be the machine's, not the server's.
 //!
-//! There is a thread on each CPU that the server or the generator uses: beside them all would be
-//! calm. A thousand wake-ups a second of a few microseconds each are the price.
+//! There is a thread on each CPU that the server or the generator uses, or on up to eight spread over
+//! them: beside them all would be calm. A thousand wake-ups a second of a few microseconds each are the price.
 
 use std::io;
 use std::num::NonZeroU64;
@@ -84,11 +84,12 @@ fn record_stall(histogram: &mut Histogram<u64>, late_ns: u64) {
         .expect("the value is within the histogram's bounds");
 }
 
-/// Where a thread each is to look: on the CPUs in use, on so many as tell of all.
+/// Where a thread each is to look: on the CPUs in use, or on so many, spread over them.
 pub(crate) fn sampled(in_use: &[usize]) -> Vec<Option<usize>> {
     /// Each costs some 5 µs in every millisecond.
     const MAX_SAMPLED: usize = 8;
-    in_use.iter().copied().map(Some).take(MAX_SAMPLED).collect()
+    let step = in_use.len().div_ceil(MAX_SAMPLED).max(1);
+    in_use.iter().copied().map(Some).step_by(step).collect()
 }
 
 /// The thread may run elsewhere and with coarser timers; it tells more than none.
@@ -123,7 +124,7 @@ mod tests {
 
     #[test]
     fn the_thread_measures_the_window_only() {
-        const WINDOW_NS: u64 = 20_000_000;
+        const WINDOW_NS: u64 = 200_000_000;
         let mut collector = Collector::new(Window { start_ns: WINDOW_NS, end_ns: 2 * WINDOW_NS });
         let control = RunControl::new(2 * WINDOW_NS);
         let (start_thread, started) = mpsc::channel();
@@ -138,7 +139,8 @@ mod tests {
         let total = collector.into_total();
         assert!(total.service.is_empty());
         // It sleeps once in each millisecond of the window, and stalls count for their length.
-        assert!(total.hiccup.len() <= 1 + total.hiccup.max() / 1_000_000 + 20);
+        assert!(!total.hiccup.is_empty());
+        assert!(total.hiccup.len() <= 1 + total.hiccup.max() / 1_000_000 + 200);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use hdrhistogram::Histogram;
 
 use super::latencies::Latencies;
 use super::recorder::Window;
-use super::seconds::{Collector, SECOND_NS};
+use super::seconds::Collector;
 use super::watch::{Interval, Tag, Watch};
 use crate::load::config::quantile::Quantile;
 use crate::load::config::{Config, Load};
@@ -19,15 +19,14 @@ pub(crate) struct Intervals {
     replaces_connections: bool,
     /// When the run's clock started.
     run_start: SystemTime,
-    /// The end of the second that the threads are recording.
-    due_ns: u64,
+    /// The second that the threads are recording.
+    second: u64,
     p99_ns: Option<u64>,
 }
 
 impl Intervals {
     /// The run's clock begins now.
     pub(crate) fn new(collector: Collector, window: Window, config: &Config) -> Self {
-        let due_ns = window.start_ns.saturating_add(SECOND_NS);
         let run_start = SystemTime::now();
         Self {
             collector,
@@ -35,18 +34,15 @@ impl Intervals {
             is_open_loop: config.load != Load::Closed,
             replaces_connections: config.reconnect.is_some(),
             run_start,
-            due_ns,
+            second: 0,
             p99_ns: None,
         }
     }
 
     /// Returns whether one more second is over.
     pub(crate) fn is_due(&mut self, now_ns: u64) -> bool {
-        let is_due = now_ns >= self.due_ns;
-        while now_ns >= self.due_ns {
-            self.due_ns += SECOND_NS;
-        }
-        is_due
+        let second = self.collector.second_at(now_ns);
+        std::mem::replace(&mut self.second, second) < second
     }
 
     /// The measured window ends at this time, earlier than was planned.

@@ -127,10 +127,10 @@ pub(crate) struct Recorder {
     pub(crate) window_intended: u64,
     /// Of those, the ones answered, whenever the reply came.
     pub(crate) window_received: u64,
-    /// Payload bytes of the replies that came in the window.
-    pub(crate) answered_bytes: u64,
     /// Of those, the ones answered after the window.
     pub(crate) late: u64,
+    /// Payload bytes of the replies that came in the window.
+    pub(crate) answered_bytes: u64,
     /// Messages intended before the window and answered in it.
     pub(crate) early: u64,
     /// Messages that the window began with.
@@ -142,7 +142,7 @@ pub(crate) struct Recorder {
     pub(crate) fastest_ns: u64,
     /// Time in the window in which the thread had nothing to do.
     pub(crate) idle_ns: u64,
-    /// Of those, the ones that were not handed over; after merging all.
+    /// Latencies that were not handed over to the collector; after merging all.
     pub(crate) latencies: Box<Latencies>,
     pub(crate) transport: Transport,
     /// Why connections ended before the run did.

@@ -61,6 +61,8 @@ pub(crate) struct IntervalSender {
     grid: Grid,
     /// The second that is being recorded.
     second: u64,
+    /// Its end, which is looked at for every reply.
+    next_ns: u64,
     full: SyncSender<Batch>,
     empty: Receiver<Box<Latencies>>,
 }
@@ -75,7 +77,7 @@ struct Batch {
 impl IntervalSender {
     /// When the second is over that is being recorded.
     pub(crate) fn next_ns(&self) -> u64 {
-        self.grid.start_ns(self.second + 1)
+        self.next_ns
     }
 
     /// The time is past `next_ns`: sends what was recorded and puts an empty set in its place.
@@ -85,6 +87,7 @@ impl IntervalSender {
         let latencies = mem::replace(latencies, empty);
         self.send(Batch { second: self.second, next_second, latencies });
         self.second = next_second;
+        self.next_ns = self.grid.start_ns(next_second + 1);
     }
 
     /// Nothing more will be recorded.
@@ -144,7 +147,8 @@ impl Collector {
             empty: empty_sender,
             next_second: 0,
         });
-        IntervalSender { grid: self.grid, second: 0, full, empty }
+        let next_ns = self.grid.start_ns(1);
+        IntervalSender { grid: self.grid, second: 0, next_ns, full, empty }
     }
 
     /// Takes what was sent, and shows every second that is now complete: when it started and ended,
@@ -160,6 +164,11 @@ impl Collector {
             self.total.add(latencies);
             self.next += 1;
         }
+    }
+
+    /// The second that threads record at this time.
+    pub(crate) fn second_at(&self, now_ns: u64) -> u64 {
+        self.grid.second_at(now_ns)
     }
 
     /// Everything that was shown.

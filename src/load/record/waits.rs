@@ -8,7 +8,8 @@ use std::path::PathBuf;
 use crate::load::record::cpu::{CpuTime, ServerThreads};
 
 /// Of more threads than this the counters are read only every [`SELDOM`] times: a read costs some
-/// 10 µs on a CPU that the run may need.
+/// 10 µs on a CPU that the run may need. New threads are looked for as seldom, since for a process
+/// group that reads a file of every process of the host.
 const MAX_READ_OFTEN: usize = 64;
 const SELDOM: u32 = 20;
 /// A thread that has its CPU to itself waits so long whenever it is woken: 1.3 to 4.8 µs were
@@ -23,7 +24,7 @@ pub(crate) struct Waits<'run> {
     threads: HashMap<PathBuf, Thread>,
     started_ns: u64,
     read_ns: u64,
-    skipped: u32,
+    looks: u32,
 }
 
 /// Times that the server's threads waited, and ran.
@@ -57,13 +58,9 @@ struct Thread {
 impl<'run> Waits<'run> {
     /// The window begins.
     pub(crate) fn start(server: &'run ServerThreads, now_ns: u64) -> Self {
-        let mut waits = Self {
-            server,
-            threads: HashMap::new(),
-            started_ns: now_ns,
-            read_ns: now_ns,
-            skipped: 0,
-        };
+        let mut waits =
+            Self { server, threads: HashMap::new(), started_ns: now_ns, read_ns: now_ns, looks: 0 };
+        waits.find_threads(now_ns);
         waits.read(now_ns);
         for thread in waits.threads.values_mut() {
             thread.first = thread.last;
@@ -74,14 +71,19 @@ impl<'run> Waits<'run> {
 
     /// Looks at the counters, unless that would cost too much.
     pub(crate) fn look(&mut self, now_ns: u64) {
-        self.skipped += 1;
-        if self.threads.len() <= MAX_READ_OFTEN || self.skipped == SELDOM {
+        self.looks += 1;
+        let is_thorough = self.looks.is_multiple_of(SELDOM);
+        if is_thorough {
+            self.find_threads(now_ns);
+        }
+        if is_thorough || self.threads.len() <= MAX_READ_OFTEN {
             self.read(now_ns);
         }
     }
 
     /// The window is over; `None` where no counter could be read.
     pub(crate) fn finish(mut self, now_ns: u64) -> Option<Waited> {
+        self.find_threads(now_ns);
         self.read(now_ns);
         let window_ns = now_ns.saturating_sub(self.started_ns) as f64;
         let mut all = Waited::default();
@@ -96,16 +98,21 @@ impl<'run> Waits<'run> {
         (!self.threads.is_empty()).then_some(all)
     }
 
-    fn read(&mut self, now_ns: u64) {
-        let interval_ns = now_ns.saturating_sub(self.read_ns);
+    fn find_threads(&mut self, now_ns: u64) {
         for directory in self.server.directories() {
-            let Some(time) = CpuTime::read(&directory.join("schedstat")) else { continue };
-            let thread = self.threads.entry(directory).or_insert_with(|| Thread {
+            self.threads.entry(directory).or_insert_with(|| Thread {
                 first: CpuTime::default(),
                 last: CpuTime::default(),
                 since_ns: now_ns,
                 longest_ns: 0,
             });
+        }
+    }
+
+    fn read(&mut self, now_ns: u64) {
+        let interval_ns = now_ns.saturating_sub(self.read_ns);
+        for (directory, thread) in &mut self.threads {
+            let Some(time) = CpuTime::read(&directory.join("schedstat")) else { continue };
             let wait_ns = longest_wait_ns(thread.last, time, interval_ns);
             thread.longest_ns = thread.longest_ns.max(wait_ns);
             if time != thread.last {
@@ -114,7 +121,6 @@ impl<'run> Waits<'run> {
             }
         }
         self.read_ns = now_ns;
-        self.skipped = 0;
     }
 }
 

@@ -71,7 +71,7 @@ pub struct Bracket {
 pub struct SearchProbe {
     /// Why this rate was tried.
     pub purpose: Purpose,
-    /// True if it met every assertion, in a valid measurement.
+    /// True if it met every assertion, in a measurement that is valid or flawed by generator lag alone.
     pub passed: bool,
     /// It was not valid and made again.
     pub repeated: bool,

@@ -6,6 +6,7 @@ use hdrhistogram::Histogram;
 
 use super::document::Percentiles;
 use super::histogram::draw;
+use crate::load::config::quantile::Quantile;
 use crate::load::format::nanos;
 
 /// The names of the columns.
@@ -33,7 +34,7 @@ pub(super) fn write_picture(
     title: &str,
     histogram: &Histogram<u64>,
 ) -> fmt::Result {
-    if Percentiles::from(histogram).p99_99.is_none() {
+    if Quantile::P99_99.of(histogram).is_none() {
         writeln!(out, "  - : fewer than ten samples beyond, too few to say")?;
     }
     write!(out, "\n{title}\n{}", draw(histogram))

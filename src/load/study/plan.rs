@@ -1,5 +1,7 @@
 //! At which rates a sweep measures. Pure: what was reached comes in, rates come out.
 
+use crate::load::config::MAX_RATE;
+
 /// At which rates to measure.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Rates {
@@ -22,8 +24,6 @@ impl Rates {
 }
 
 const FIRST: u64 = 1_000;
-/// No server of one host answers more.
-const MAX_RATE: u64 = 1_000_000_000;
 /// The last octave is divided into this many parts.
 const PARTS: u64 = 4;
 

@@ -1,9 +1,7 @@
 //! Which rate to try next. Pure: what passed and what failed comes in, rates come out.
 
+use crate::load::config::MAX_RATE;
 use crate::load::report::search::Purpose;
-
-/// No server of one host answers more.
-const MAX_RATE: u64 = 1_000_000_000;
 
 /// Where a search begins, and how close it comes.
 #[derive(Debug, Clone, Copy, PartialEq)]

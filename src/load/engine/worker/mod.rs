@@ -188,6 +188,8 @@ impl<'run> Worker<'run> {
         self.is_aborted = self.control.is_aborted();
         self.recorder.end_window_at(self.end_ns);
         self.now_ns = self.clock.now_ns();
+        // What came before belongs to the second that ends.
+        self.record();
         self.send_second(self.now_ns);
     }
 

@@ -75,7 +75,6 @@ impl Worker<'_> {
     fn dial(&mut self, index: usize) {
         let Some(reconnect) = &self.reconnect else { return };
         self.now_ns = self.clock.now_ns();
-        self.slots[index].state = State::Backoff;
         if self.is_all_sent() && self.slots[index].backlog.is_empty() {
             return;
         }

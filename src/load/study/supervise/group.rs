@@ -11,7 +11,7 @@ use crate::load::record::process_table::{self, Process};
 /// end at once.
 const KILL_TIMEOUT: Duration = Duration::from_secs(5);
 /// How often the table of processes is read meanwhile.
-const POLL_INTERVAL: Duration = Duration::from_millis(2);
+pub(super) const POLL_INTERVAL: Duration = Duration::from_millis(2);
 
 /// A process group, by the process that leads it. The leader is our child and stays in the table,
 /// be it as a zombie, until its status is taken: so its number can be no other group's.

@@ -28,14 +28,12 @@ use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, waitid};
 pub use self::command::{CommandError, ServerCommand};
 pub use self::error::ServerError;
 use self::error::{Failure, Fault};
-use self::group::Group;
+use self::group::{Group, POLL_INTERVAL};
 use self::output::Output;
 use crate::load::interrupt::Interrupt;
 use crate::sockets::Listeners;
 use crate::sys;
 
-/// How often a server that starts or stops is looked at.
-const POLL_INTERVAL: Duration = Duration::from_millis(2);
 /// How long children may outlive a server that ended: it told them so, and they need a moment.
 const CHILDREN_TIMEOUT: Duration = Duration::from_secs(1);
 /// A port that was free when it was chosen may be taken when the server comes.

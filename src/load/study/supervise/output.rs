@@ -6,6 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use crate::load::format::printable;
+
 /// How much is kept: enough for a message and its surroundings, whatever is written.
 const KEPT_BYTES: usize = 4096;
 const KEPT_LINES: usize = 10;
@@ -33,8 +35,8 @@ impl Output {
     /// The last lines, fit for a terminal, when nobody is left who could write any.
     pub(super) fn last_lines(&self) -> Vec<String> {
         /// Whoever could not be killed may write for ever.
-        const PATIENCE: Duration = Duration::from_millis(500);
-        let deadline = Instant::now() + PATIENCE;
+        const LAST_LINES_TIMEOUT: Duration = Duration::from_millis(500);
+        let deadline = Instant::now() + LAST_LINES_TIMEOUT;
         while !self.reader.is_finished() && Instant::now() < deadline {
             thread::sleep(Duration::from_millis(1));
         }
@@ -69,15 +71,13 @@ impl Tail {
     fn lines(&self) -> Vec<String> {
         let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let text = String::from_utf8_lossy(&kept);
-        let lines: Vec<String> =
-            text.lines().map(printable).filter(|line| !line.is_empty()).collect();
+        let lines: Vec<String> = text
+            .lines()
+            .map(|line| printable(line.trim_end()))
+            .filter(|line| !line.is_empty())
+            .collect();
         lines[lines.len().saturating_sub(KEPT_LINES)..].to_vec()
     }
-}
-
-/// Without what would move the cursor or change its colour.
-fn printable(line: &str) -> String {
-    line.trim_end().chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
 #[cfg(test)]
@@ -98,6 +98,6 @@ mod tests {
     fn nothing_in_them_moves_the_cursor() {
         let output = Tail::default();
         output.keep(b"\x1b[2Jgone\r\n\n\xff\ttab");
-        assert_eq!(output.lines(), ["\u{fffd}[2Jgone", "\u{fffd}\u{fffd}tab"]);
+        assert_eq!(output.lines(), ["\\u{1b}[2Jgone", "\u{fffd}\\ttab"]);
     }
 }
