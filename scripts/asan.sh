@@ -27,7 +27,7 @@ main() {
         run "${@/#/--test=}"
     else
         run --lib
-        run --test=conformance -- "${SUBSET[@]}"
+        run --test=server -- "${SUBSET[@]}"
     fi
 }
 

@@ -82,7 +82,7 @@ check_format() {
 
 # `cargo fmt` does not find the modules that a macro of this suite includes.
 check_hidden_format() {
-    rustfmt --edition 2024 --check tests/conformance/*.rs
+    rustfmt --edition 2024 --check tests/server/conformance/*.rs
 }
 
 # One target directory for all packages, so that what they share is checked once.

@@ -40,7 +40,7 @@ main() {
 
 # RINGBACK_SOAK makes the tests use their full sizes.
 over_sockets() {
-    RINGBACK_SOAK=1 cargo test --release --no-fail-fast --test conformance
+    RINGBACK_SOAK=1 cargo test --release --no-fail-fast --test server conformance
 }
 
 simulate() {

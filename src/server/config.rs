@@ -395,7 +395,7 @@ impl MemoryBound {
     const STACK: usize = 2 << 20;
     /// Memory that an allocator takes for what waits, in times of its size: peers can see to it that
     /// what one gives up leaves gaps in which the next does not fit. They were seen to bring about
-    /// 1.83 (`pieces_that_leave_gaps` in `tests/conformance/memory.rs`, at full size).
+    /// 1.83 (`pieces_that_leave_gaps` in `tests/server/conformance/memory.rs`, at full size).
     const FRAGMENTATION: usize = 2;
 
     /// With how many connections the bound would be this many bytes at most; 0 if with none.

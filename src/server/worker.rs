@@ -12,9 +12,10 @@ use super::{ServeError, StartError, limits};
 use crate::cpus;
 use crate::driver::{DriverKind, Serve, Settings, ShutdownSignal, Urgency, Worker};
 use crate::lifecycle::Admission;
+use crate::log;
 use crate::metrics::Counters;
 use crate::protocol::Protocol;
-use crate::{log, say};
+use crate::say;
 
 /// State that all workers of a server have in common.
 #[derive(Clone)]

@@ -2,14 +2,12 @@
 //! do not, and against the real one.
 
 mod accounting;
+mod compare_panic;
 mod connect;
 mod faults;
 mod intervals;
-mod layers;
 mod reconnect;
 mod ringback;
 mod service;
 mod sizes;
-#[path = "../support/sources.rs"]
-mod sources;
 mod support;

@@ -8,9 +8,10 @@ use std::path::{Path, PathBuf};
 use rustix::process::Pid;
 
 use super::process_table;
+use crate::cpus;
 use crate::load::clock::nanos;
 use crate::sockets::{Listeners, numbers_in};
-use crate::{cpus, sys};
+use crate::sys;
 
 /// Threads of this process, by kernel thread id.
 #[derive(Debug, Clone, PartialEq, Eq)]

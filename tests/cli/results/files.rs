@@ -6,7 +6,7 @@ use std::net::TcpListener;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::process::{Command, Stdio};
 
-use crate::support::{Directory, assert_fails, measure, ringback_load};
+use super::support::{Directory, assert_fails, measure, ringback_load};
 
 /// An address at which nobody listens.
 fn nobody() -> String {
@@ -101,7 +101,7 @@ fn a_series_whose_files_take_nothing_shows_its_report_all_the_same() {
 fn stdout_may_be_full_or_gone() {
     let load = |stdout: Stdio| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_ringback-load"));
-        command.args(["-c", "2", "-d", "100ms", "--warmup", "0s"]);
+        command.args(["-c", "2", "-d", "500ms", "--warmup", "0s"]);
         command.stdout(stdout).stderr(Stdio::piped()).spawn().unwrap().wait_with_output().unwrap()
     };
     let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();

@@ -8,8 +8,8 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use crate::python;
-use crate::support::{Directory, measure_for, ringback_load};
+use super::python;
+use super::support::{Directory, measure_for, ringback_load};
 
 /// Reads a log with the package of PyPI.
 fn read(log: &str) -> Value {

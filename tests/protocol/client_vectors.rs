@@ -4,13 +4,11 @@ use std::collections::VecDeque;
 
 use ringback::protocol::{FramedClient, Reply, ReplyError, Request, RequestError};
 
-use self::vectors::{Case, bytes, cases};
-
-mod vectors;
+use crate::vectors::{Case, bytes, cases};
 
 #[test]
 fn the_client_understands_as_written() {
-    let cases = cases(include_str!("vectors/framed-client.txt"));
+    let cases = cases(include_str!("../vectors/framed-client.txt"));
     assert_eq!(cases.len(), 45, "every case of the table is found");
     for mut case in cases {
         let in_flight = case.setting("in_flight").unwrap_or(64) as usize;

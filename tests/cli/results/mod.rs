@@ -7,7 +7,4 @@ mod progress;
 mod python;
 mod schema;
 mod support;
-#[path = "../support/tools.rs"]
-#[expect(dead_code, unreachable_pub, reason = "other tests need the rest")]
-mod tools;
 mod writers;

@@ -4,8 +4,8 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use crate::python;
-use crate::support::{Directory, measure, ringback_load};
+use super::python;
+use super::support::{Directory, measure, ringback_load};
 
 /// Problems that the schema finds in each of these documents.
 fn problems(of: &str, documents: &[&str]) -> Vec<Vec<String>> {

@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 
 use serde_json::{Value, json};
 
-use crate::support::{Directory, assert_fails, measure, ringback_load};
+use super::support::{Directory, assert_fails, measure, ringback_load};
 
 /// One sample of 100 ns, with two significant digits.
 const COARSE: &str = "HISTEwAAAAMAAAAAAAAAAgAAAAAAAAABAAADRjC4oAA/8AAAAAAAAMcBAg==";

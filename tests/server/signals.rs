@@ -1,7 +1,5 @@
 //! Signals to the `ringback` program, from before it listens to its end.
 
-mod support;
-
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::os::unix::process::ExitStatusExt;
@@ -9,9 +7,9 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::support::{Program, TEST_TIMEOUT, connect, exchange, tools};
 use ringback::server::DriverKind;
 use rustix::process::{Pid, Signal, kill_process};
-use support::{Program, TEST_TIMEOUT, connect, exchange, tools};
 
 const ENDING: [Signal; 3] = [Signal::HUP, Signal::INT, Signal::TERM];
 /// A repetition of a signal within this time is one request.

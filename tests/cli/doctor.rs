@@ -1,12 +1,10 @@
 //! `ringback doctor`: what it says of hosts that lack something, and how it ends.
 
-mod support;
-
 use std::io::Read;
 use std::process::{Command, Stdio};
 
+use crate::support::refusal::{ANSWERS, Call, filtered, refused, with_memlock};
 use serde_json::Value;
-use support::refusal::{ANSWERS, Call, filtered, refused, with_memlock};
 
 /// Facts that every diagnosis reports, whatever the host.
 const ALWAYS: [&str; 17] = [
@@ -206,7 +204,7 @@ fn a_reader_that_has_read_enough_does_no_harm() {
 
 #[test]
 fn an_unknown_format_is_a_usage_error() {
-    let (code, text) = support::run(&["doctor", "--format", "xml"]);
+    let (code, text) = crate::support::run(&["doctor", "--format", "xml"]);
     assert_eq!(code, Some(64), "{text}");
     assert!(text.contains("invalid value 'xml'"), "{text}");
 }

@@ -1,7 +1,7 @@
 //! The progress line: one that is rewritten where somebody looks at it, and none elsewhere.
 
-use crate::python;
-use crate::support::measure;
+use super::python;
+use super::support::measure;
 
 const LOAD: &str = env!("CARGO_BIN_EXE_ringback-load");
 

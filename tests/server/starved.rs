@@ -1,11 +1,9 @@
 //! A server with next to nothing: everything still arrives, only later.
 
-mod support;
-
 use std::thread;
 
+use crate::support::{connect, exchange, noise};
 use ringback::server::{Config, RingSize, Server};
-use support::{connect, exchange, noise};
 
 fn config() -> Config {
     let mut config = Config::new(vec!["127.0.0.1:0".parse().expect("an address")]);

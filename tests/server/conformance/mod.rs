@@ -2,9 +2,6 @@
 
 #![allow(clippy::duplicate_mod, reason = "each driver has modules of its own from the same files")]
 
-#[path = "../support/mod.rs"]
-mod support;
-
 mod differential;
 
 /// The whole suite once more, for this driver.

@@ -1,14 +1,12 @@
 //! Which CPUs the workers of the `ringback` program run on.
 
-mod support;
-
 use std::collections::BTreeMap;
 use std::fs;
 use std::process::Command;
 
+use crate::support::{Program, connect, exchange, tools};
 use ringback::server::DriverKind;
 use serde_json::Value;
-use support::{Program, connect, exchange, tools};
 
 /// A program of ours where the kernel, or a sandbox, answers this call so. Detached, so that the
 /// child of the test is the program.

@@ -1,12 +1,9 @@
 //! Documentation comments name their subject first.
 
-#[path = "support/sources.rs"]
-mod sources;
-
 use std::fs;
 use std::path::Path;
 
-use sources::sources;
+use crate::sources::sources;
 
 const FOLDERS: [&str; 4] = ["src", "tests", "examples", "benches"];
 /// Words after which the subject comes late or never.

@@ -5,13 +5,11 @@ use std::time::Instant;
 use ringback::protocol::{Connection, Framed, FramedConnection, Input, Output, Protocol};
 use ringback::testing::wire::{ERROR, Fields, HEADER};
 
-use self::vectors::{Case, bytes, cases};
-
-mod vectors;
+use crate::vectors::{Case, bytes, cases};
 
 #[test]
 fn the_server_speaks_as_written() {
-    let cases = cases(include_str!("vectors/framed-server.txt"));
+    let cases = cases(include_str!("../vectors/framed-server.txt"));
     assert_eq!(cases.len(), 64, "every case of the table is found");
     for mut case in cases {
         let max_frame = case.setting("max_frame").unwrap_or(65_536);

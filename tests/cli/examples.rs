@@ -1,12 +1,10 @@
 //! The examples do what they say, with peers that are not ours.
 
-mod support;
-
 use std::path::Path;
 use std::process::Command;
 
-use support::tools::has_tool;
-use support::{Program, connect, exchange};
+use crate::support::tools::has_tool;
+use crate::support::{Program, connect, exchange};
 
 /// An example; `cargo test` has built it, unless it was told which tests to build.
 fn example(name: &str) -> Command {

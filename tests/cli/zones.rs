@@ -1,12 +1,10 @@
 //! Link-local addresses, which name their interface: between two ends of a cable in a network
 //! namespace of their own.
 
-mod support;
-
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Output, Stdio};
 
-use support::tools::{has_tool, is_root, runs};
+use crate::support::tools::{has_tool, is_root, runs};
 
 /// A cable whose ends have hyphens in their names, as bridges and virtual machines have. Without
 /// duplicate address detection their addresses can be used at once.

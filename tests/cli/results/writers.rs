@@ -13,9 +13,9 @@ use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 use serde_json::Value;
 
-use crate::python;
-use crate::support::{Directory, ringback_load};
-use crate::tools::{has_file, has_tool};
+use super::python;
+use super::support::{Directory, ringback_load};
+use crate::support::tools::{has_file, has_tool};
 
 /// Logs that one start of an interpreter writes.
 const LOGS: usize = 16;
@@ -206,7 +206,7 @@ fn logs_of_python_are_added_up() {
 
 #[test]
 fn logs_of_javascript_are_added_up() {
-    const SCRIPTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/results/javascript");
+    const SCRIPTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cli/results/javascript");
     const PACKAGES: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/javascript");
     if !has_tool("node") || !has_tool("npm") {
         return;
@@ -230,7 +230,7 @@ fn logs_of_java_are_added_up() {
     if !has_tool("javac") || !has_file(PACKAGE) {
         return;
     }
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/results/java/WriteHlog.java");
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cli/results/java/WriteHlog.java");
     assert_sums(|files| {
         must(Command::new("java").args(["-cp", PACKAGE, script]).args(files));
     });

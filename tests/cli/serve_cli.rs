@@ -1,14 +1,12 @@
 //! The `ringback` program: its lines, signals and exit codes.
 
-mod support;
-
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::process::Command;
 
+use crate::support::tools::has_tool;
+use crate::support::{Program, connect, exchange, noise, run};
 use rustix::process::Signal;
-use support::tools::has_tool;
-use support::{Program, connect, exchange, noise, run};
 
 #[test]
 fn port_zero_is_resolved_for_every_address() {

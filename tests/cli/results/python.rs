@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
 
-const SCRIPTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/results/python");
+const SCRIPTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cli/results/python");
 const ENVIRONMENT: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/python");
 
 /// Runs one of the scripts beside this file; returns what it prints.

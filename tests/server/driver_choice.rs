@@ -1,13 +1,11 @@
 //! Servers where the kernel refuses io_uring.
 
-mod support;
-
 use std::net::SocketAddr;
 use std::process::Command;
 
+use crate::support::refusal::{ANSWERS, Call, filtered, injected, refused, with_memlock};
+use crate::support::{Program, connect, exchange};
 use ringback::server::{Config, DriverKind, Notice, RingSize, Server};
-use support::refusal::{ANSWERS, Call, filtered, injected, refused, with_memlock};
-use support::{Program, connect, exchange};
 
 /// Drivers that cannot do without a ring.
 const RINGS: [&str; 2] = ["uring", "tokio-uring"];

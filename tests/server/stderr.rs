@@ -1,7 +1,5 @@
 //! Nobody reads what the programs say on standard error: they work and end all the same.
 
-mod support;
-
 use std::fs::{self, File, OpenOptions};
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::SocketAddr;
@@ -11,11 +9,11 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::support::{Program, TEST_TIMEOUT, connect, exchange};
 use ringback::server::DriverKind;
 use rustix::fs::OFlags;
 use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-use support::{Program, TEST_TIMEOUT, connect, exchange};
 
 const CTRL_S: &[u8] = b"\x13";
 

@@ -33,7 +33,7 @@ impl Scene {
 
     /// The command of a server that behaves like this.
     fn server(&self, behaviour: &str) -> String {
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/compare/server.py");
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cli/compare/server.py");
         format!(
             "'{}' -IS {script} {{addr}} '{}' {behaviour}",
             python(),

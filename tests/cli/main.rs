@@ -1,0 +1,15 @@
+//! Both programs as their users see them: options, output, exit codes, and the files they leave.
+
+mod compare;
+mod doctor;
+mod examples;
+mod load_assert;
+mod load_cli;
+mod load_interrupt;
+mod pictures;
+mod rates;
+mod results;
+mod serve_cli;
+#[path = "../support/mod.rs"]
+mod support;
+mod zones;

@@ -1,0 +1,11 @@
+//! The server, in this process and as the program, against peers that behave and peers that do not.
+
+mod conformance;
+mod driver_choice;
+mod placement;
+mod ports;
+mod signals;
+mod starved;
+mod stderr;
+#[path = "../support/mod.rs"]
+mod support;
