@@ -34,7 +34,7 @@ use super::slab::Key;
 use super::spill::{Holding, Spill};
 use super::{Settings, failure};
 use crate::lifecycle::{self, Alarm, Cause, Lifecycle, OnReceive, Permit, Probe};
-use crate::protocol::{self, Input, Output};
+use crate::protocol::{self, Input, Output, Tally};
 use crate::sys::{Owned, Part, Parts, Stretch};
 
 /// A connection. `C` is its protocol core, `L` a lease of the driver's buffers, `T` what the driver
@@ -138,6 +138,11 @@ impl<C: protocol::Connection, L: Stretch, T> Connection<C, L, T> {
 
     pub(super) fn lifecycle(&self) -> &Lifecycle {
         &self.lifecycle
+    }
+
+    /// Frames and errors that the core has seen since it was last asked.
+    pub(super) fn take_tally(&mut self) -> Tally {
+        self.core.take_tally()
     }
 
     /// Received bytes that were to be sent back and were not, once the connection is over.
@@ -291,21 +296,19 @@ impl<C: protocol::Connection, L: Stretch, T> Connection<C, L, T> {
     }
 
     /// Ends the connection for want of memory: with a word, unless its peer would not read that
-    /// either, or had it. Says whether it is the first time.
+    /// either, or had it.
     pub(super) fn evict(
         &mut self,
         now: Instant,
         settings: &Settings,
         buffers: &mut impl Buffers<Lease = L>,
-    ) -> bool {
-        let is_first = self.lifecycle.cause() != Some(Cause::Evicted);
+    ) {
         if self.lifecycle.is_open() && self.lifecycle.unsent() == 0 {
             self.refuse(now, Cause::Evicted, settings, buffers);
         } else {
             self.lifecycle.close(Cause::Evicted);
             self.give_up(buffers);
         }
-        is_first
     }
 
     /// Acts on the deadlines that have passed.

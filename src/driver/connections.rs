@@ -155,9 +155,9 @@ impl<P: Protocol, L: Stretch, T> Connections<P, L, T> {
         transport: T,
         buffers: &mut impl Buffers<Lease = L>,
     ) -> Option<Key> {
-        let permit = self.admission.admit(address);
-        self.counters.count_accepted(permit);
-        let (permit, settings) = (permit?, self.settings);
+        let decision = self.admission.admit(address);
+        self.counters.count_accepted(decision);
+        let (permit, settings) = (decision.permit?, self.settings);
         let core = self.protocol.connection();
         let key = self.slab.insert_with(|_| Connection::new(transport, permit, core, now));
         let connection = self.slab.get_mut(key).expect("just inserted");
@@ -302,6 +302,7 @@ impl<P: Protocol, L: Stretch, T> Connections<P, L, T> {
 
     /// A turn begins: those that were left over have theirs.
     pub(super) fn begin_turn(&mut self) {
+        self.counters.ticks += 1;
         for key in std::mem::take(&mut self.next_turn) {
             self.mark(key);
         }
@@ -343,6 +344,7 @@ impl<P: Protocol, L: Stretch, T> Connections<P, L, T> {
     ) {
         let Some(connection) = self.slab.get_mut(key) else { return };
         connection.end_turn(now, is_reading, buffers);
+        self.counters.count_frames(connection.take_tally());
         let deadline = connection.deadline(&self.settings);
         self.timers.schedule(&mut connection.alarm, key, deadline);
         connection.account(&mut self.spill, now, key);
@@ -362,6 +364,7 @@ impl<P: Protocol, L: Stretch, T> Connections<P, L, T> {
         self.admission.release(connection.permit());
         let in_kernel = connection.lifecycle().echo_among(unacknowledged);
         let undelivered = connection.unsent_at_end() + in_kernel;
+        self.counters.count_frames(connection.take_tally());
         self.counters.count_end(connection.lifecycle(), undelivered);
         self.accepting.resume();
         connection.transport
@@ -382,8 +385,7 @@ impl<P: Protocol, L: Stretch, T> Connections<P, L, T> {
         while self.spill.is_over_budget() {
             let Some(key) = self.spill.worst(now) else { return };
             let connection = self.slab.get_mut(key).expect("who keeps bytes is there");
-            let is_first = connection.evict(now, &self.settings, buffers);
-            self.counters.evicted += u64::from(is_first);
+            connection.evict(now, &self.settings, buffers);
             connection.account(&mut self.spill, now, key);
             self.mark(key);
         }

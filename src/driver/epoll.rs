@@ -21,9 +21,9 @@ use super::listeners::Listeners;
 use super::shared_buffer::{SharedBuffer, Span};
 use super::slab::Key;
 use super::spin::Spinner;
-use super::{Urgency, Worker, connections, peer};
+use super::{MAX_WAIT, Urgency, Worker, connections, peer};
 use crate::lifecycle::Admission;
-use crate::metrics::Counters;
+use crate::metrics::{Counters, Gauges};
 use crate::protocol::Protocol;
 use crate::sys::{Operation, Token};
 
@@ -104,6 +104,7 @@ impl<P: Protocol> Driver<P> {
         let mut events = Events::with_capacity(EVENTS_PER_TURN);
         self.settle(Instant::now());
         while !self.connections.is_finished() {
+            self.publish();
             self.wait(&mut events)?;
             let now = Instant::now();
             self.handle_events(now, &events);
@@ -111,6 +112,12 @@ impl<P: Protocol> Driver<P> {
             self.settle(now);
         }
         Ok(self.connections.counters())
+    }
+
+    /// Shows others what was counted.
+    fn publish(&self) {
+        let gauges = Gauges { spilled_bytes: self.connections.spilled_bytes(), buffers_free: 0 };
+        self.worker.published.store(&self.connections.counters(), gauges);
     }
 
     /// Waits for events: polling first, where that pays.
@@ -152,7 +159,9 @@ impl<P: Protocol> Driver<P> {
         if self.connections.has_work() || self.listeners.has_more(self.connections.accepting()) {
             return Some(Duration::ZERO);
         }
-        Some(self.connections.deadline()?.saturating_duration_since(Instant::now()))
+        let deadline = self.connections.deadline();
+        let wait = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        Some(wait.map_or(MAX_WAIT, |wait| wait.min(MAX_WAIT)))
     }
 
     fn handle_events(&mut self, now: Instant, events: &Events) {

@@ -27,9 +27,10 @@ pub(super) fn stops_accepting(error: Errno) -> bool {
 pub(super) fn cause_of(error: Errno) -> Option<Cause> {
     match error {
         Errno::CANCELED | Errno::INTR | Errno::AGAIN => None,
+        // Of keepalive probes: bytes that are not acknowledged stall a connection much sooner.
+        Errno::TIMEDOUT => Some(Cause::Unanswered),
         Errno::CONNRESET
         | Errno::PIPE
-        | Errno::TIMEDOUT
         | Errno::CONNABORTED
         | Errno::HOSTUNREACH
         | Errno::NETUNREACH

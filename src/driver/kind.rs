@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::sync::Arc;
 
 use super::{Worker, epoll, tokio_uring, uring};
 use crate::metrics::Counters;
@@ -47,8 +48,9 @@ impl DriverKind {
     pub(crate) fn prepare<P: Protocol>(self, worker: Worker<P>) -> Result<Serve, String> {
         Ok(match self {
             Self::Uring => {
+                let published = Arc::clone(&worker.published);
                 let driver = uring::on_this_host(worker).map_err(|error| error.to_string())?;
-                Box::new(|| driver.run())
+                Box::new(move || driver.run(&published))
             }
             Self::TokioUring => {
                 let driver =

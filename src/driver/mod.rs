@@ -30,6 +30,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::lifecycle::{Admission, DrainLimits, Limits};
+use crate::metrics::Published;
 use crate::sys::RingSize;
 
 pub(crate) use buffers::Buffers;
@@ -48,7 +49,12 @@ pub(crate) struct Worker<P> {
     pub(crate) settings: Settings,
     pub(crate) admission: Arc<Admission>,
     pub(crate) shutdown: Arc<ShutdownSignal>,
+    /// Where others read what it counts.
+    pub(crate) published: Arc<Published>,
 }
+
+/// The longest wait of a worker: its turns are its sign of life.
+const MAX_WAIT: Duration = Duration::from_secs(1);
 
 /// How a worker treats its connections.
 #[derive(Debug, Clone, Copy)]

@@ -33,6 +33,22 @@ pub(crate) enum Permit {
     Overflow,
 }
 
+/// Answer to a connection that was accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Decision {
+    /// None: it is to be closed at once.
+    pub(crate) permit: Option<Permit>,
+    /// The limit for which it is refused.
+    pub(crate) exceeded: Option<Exceeded>,
+}
+
+/// A limit of [`AdmissionLimits`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Exceeded {
+    InAll,
+    OfAddress,
+}
+
 /// Whom the limit per address counts as one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Peer(IpAddr);
@@ -54,19 +70,21 @@ impl Admission {
         self.limits.max_per_peer.is_some()
     }
 
-    /// Permits a connection that was accepted from this address; `None` if it is to be closed at
-    /// once.
-    pub(crate) fn admit(&self, address: Option<IpAddr>) -> Option<Permit> {
+    /// Decides on a connection that was accepted from this address.
+    pub(crate) fn admit(&self, address: Option<IpAddr>) -> Decision {
         let peer = address.filter(|_| self.asks_for_address()).map(Peer::at);
         let mut admitted = self.admitted();
-        if admitted.has_room(&self.limits, peer) {
+        let exceeded = admitted.exceeded(&self.limits, peer);
+        let permit = if exceeded.is_none() {
             admitted.add(peer);
-            return Some(Permit::Admitted(peer));
-        }
-        (admitted.overflow < self.limits.max_overflow).then(|| {
+            Some(Permit::Admitted(peer))
+        } else if admitted.overflow < self.limits.max_overflow {
             admitted.overflow += 1;
-            Permit::Overflow
-        })
+            Some(Permit::Overflow)
+        } else {
+            None
+        };
+        Decision { permit, exceeded }
     }
 
     /// A connection is gone: another may come in its place.
@@ -90,10 +108,17 @@ impl Admission {
 }
 
 impl Admitted {
-    fn has_room(&self, limits: &AdmissionLimits, peer: Option<Peer>) -> bool {
+    /// The limit that has no room for one more of this peer.
+    fn exceeded(&self, limits: &AdmissionLimits, peer: Option<Peer>) -> Option<Exceeded> {
         let of_peer = peer.and_then(|peer| self.by_peer.get(&peer)).copied().unwrap_or(0);
         let max_of_peer = limits.max_per_peer.map_or(usize::MAX, NonZero::get);
-        self.total < limits.max_connections && of_peer < max_of_peer
+        if self.total >= limits.max_connections {
+            Some(Exceeded::InAll)
+        } else if of_peer >= max_of_peer {
+            Some(Exceeded::OfAddress)
+        } else {
+            None
+        }
     }
 
     fn add(&mut self, peer: Option<Peer>) {
@@ -140,8 +165,13 @@ mod tests {
         Some(address.parse().expect("an address"))
     }
 
-    fn admitted(permit: Option<Permit>) -> Permit {
-        permit.filter(|permit| *permit != Permit::Overflow).expect("there is room")
+    fn admitted(decision: Decision) -> Permit {
+        assert_eq!(decision.exceeded, None);
+        decision.permit.expect("there is room")
+    }
+
+    fn refused(exceeded: Exceeded, permit: Option<Permit>) -> Decision {
+        Decision { permit, exceeded: Some(exceeded) }
     }
 
     #[test]
@@ -149,11 +179,13 @@ mod tests {
         let admission = Admission::new(LIMITS);
         let (a, b) = (at("127.0.0.1"), at("127.0.0.2"));
         let mut permits = vec![admitted(admission.admit(a)), admitted(admission.admit(a))];
-        assert_eq!(admission.admit(a), Some(Permit::Overflow), "two from one address");
+        let told = refused(Exceeded::OfAddress, Some(Permit::Overflow));
+        assert_eq!(admission.admit(a), told, "two from one address");
         permits.push(admitted(admission.admit(b)));
-        assert_eq!(admission.admit(b), None, "three in all, and one is told so already");
+        let untold = refused(Exceeded::InAll, None);
+        assert_eq!(admission.admit(b), untold, "three in all, and one is told so already");
         admission.release(Permit::Overflow);
-        assert_eq!(admission.admit(b), Some(Permit::Overflow));
+        assert_eq!(admission.admit(b), refused(Exceeded::InAll, Some(Permit::Overflow)));
         admission.release(permits.remove(0));
         permits.push(admitted(admission.admit(b)));
         permits.into_iter().chain([Permit::Overflow]).for_each(|permit| admission.release(permit));
@@ -167,7 +199,8 @@ mod tests {
         for address in ["2001:db8::1", "2001:db8::ffff:ffff:ffff:ffff"] {
             admitted(admission.admit(at(address)));
         }
-        assert_eq!(admission.admit(at("2001:db8::2")), Some(Permit::Overflow));
+        let told = refused(Exceeded::OfAddress, Some(Permit::Overflow));
+        assert_eq!(admission.admit(at("2001:db8::2")), told);
         admitted(admission.admit(at("2001:db8:0:1::1")));
     }
 

@@ -53,6 +53,8 @@ pub(crate) enum Cause {
     Busy,
     /// The peer reset it, or became unreachable.
     Reset,
+    /// It did not answer keepalive probes.
+    Unanswered,
     /// The kernel failed it for want of memory or another reason of this host's.
     Failed,
     /// Nothing happened for the idle timeout.
@@ -72,6 +74,7 @@ pub(crate) enum Cause {
 pub(crate) struct Lifecycle {
     phase: Phase,
     cause: Option<Cause>,
+    has_received: bool,
     peer_finished: bool,
     has_sent_fin: bool,
     /// The peer took nothing until our patience or memory ended.
@@ -171,6 +174,7 @@ impl Lifecycle {
         Self {
             phase: Phase::Open,
             cause: None,
+            has_received: false,
             peer_finished: false,
             has_sent_fin: false,
             is_cut: false,
@@ -222,13 +226,21 @@ impl Lifecycle {
     /// down will not be there to see it delivered.
     pub(crate) fn answers_for_delivery(&self) -> bool {
         self.drain.is_some()
-            && !matches!(self.cause, Some(Cause::Reset | Cause::Refused | Cause::Busy))
+            && !matches!(
+                self.cause,
+                Some(Cause::Reset | Cause::Unanswered | Cause::Refused | Cause::Busy)
+            )
     }
 
     /// Returns whether the peer is to be reset, so that what it does not take costs the kernel
     /// nothing.
     pub(crate) fn is_cut(&self) -> bool {
         self.is_cut
+    }
+
+    /// Returns whether the peer sent anything.
+    pub(crate) fn has_received(&self) -> bool {
+        self.has_received
     }
 
     /// Returns whether our FIN went out.
@@ -307,6 +319,7 @@ impl Lifecycle {
     /// Bytes arrived.
     pub(crate) fn received(&mut self, now: Instant, length: usize) -> OnReceive {
         self.last_activity = now;
+        self.has_received = true;
         match &mut self.phase {
             Phase::Open => {
                 self.undecided += length;

@@ -10,7 +10,7 @@ mod limits;
 mod timers;
 
 pub(crate) use accepting::{AcceptMode, Accepting};
-pub(crate) use admission::{Admission, AdmissionLimits, Permit};
+pub(crate) use admission::{Admission, AdmissionLimits, Decision, Exceeded, Permit};
 pub(crate) use connection::{Action, Cause, Lifecycle, OnReceive, Probe};
 pub(crate) use limits::{DrainLimits, Limits};
 pub(crate) use timers::{Alarm, Timers};

@@ -10,7 +10,7 @@ use super::frame::{
 };
 use super::output::{CloseReason, InlineBytes, Output, OutputQueue};
 use super::reader::{FrameReader, Progress};
-use super::{Connection, Input, Protocol, StreamOffset};
+use super::{Connection, Input, Protocol, StreamOffset, Tally};
 
 /// The `framed` protocol: frames with sequence and checksum.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,6 +61,7 @@ pub struct FramedConnection {
     queue: OutputQueue,
     goaway: GoAway,
     ending: Ending,
+    tally: Tally,
 }
 
 /// Frames answered in one call, so that a driver can share its time among connections whatever the
@@ -89,6 +90,10 @@ impl Connection for FramedConnection {
     /// The frame that is arriving must be complete by then.
     fn deadline(&self) -> Option<Instant> {
         self.frame_deadline
+    }
+
+    fn take_tally(&mut self) -> Tally {
+        std::mem::take(&mut self.tally)
     }
 
     fn postpone_deadline(&mut self, by: Duration) {
@@ -155,6 +160,7 @@ impl FramedConnection {
             queue: OutputQueue::default(),
             goaway: GoAway::Unasked,
             ending: Ending::Open,
+            tally: Tally::default(),
         }
     }
 
@@ -190,8 +196,10 @@ impl FramedConnection {
         if header.kind == Kind::Ping {
             self.queue.discard(frame);
             self.queue.pong(header.sequence, self.reader.captured(header));
+            self.tally.ping_frames += 1;
         } else {
             self.queue.forward(frame);
+            self.tally.echo_frames += 1;
         }
     }
 
@@ -204,6 +212,9 @@ impl FramedConnection {
         self.frame_start = self.accepted;
         self.frame_deadline = None;
         self.ending = Ending::Error(error);
+        if error.code != ErrorCode::Busy {
+            self.tally.error = Some(error.code);
+        }
         error
     }
 }

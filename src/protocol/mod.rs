@@ -51,6 +51,7 @@ mod framed;
 mod output;
 mod raw;
 mod reader;
+mod tally;
 
 pub use client::{ErrorReply, FramedClient, Reply, ReplyError, Request, RequestError};
 pub use error::{ErrorCode, ProtocolError};
@@ -58,6 +59,7 @@ pub use frame::{HEADER_LEN, Header, Kind, MAX_ERROR_TEXT, MAX_FRAME_CEILING, MAX
 pub use framed::{Framed, FramedConnection};
 pub use output::{CloseReason, InlineBytes, Output};
 pub use raw::{Raw, RawConnection};
+pub use tally::Tally;
 
 /// Position of a byte in the stream received from the peer; the first byte after accept is 0.
 pub type StreamOffset = u64;
@@ -113,6 +115,12 @@ pub trait Connection: Debug + 'static {
     /// When [`Input::Timeout`] is due, if nothing else happens before.
     fn deadline(&self) -> Option<Instant> {
         None
+    }
+
+    /// What was seen since the last call, for a server's metrics; nothing where a protocol has no
+    /// frames.
+    fn take_tally(&mut self) -> Tally {
+        Tally::default()
     }
 
     /// Moves the deadline: for this long the peer could not go on, because nobody read it.

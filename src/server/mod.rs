@@ -30,7 +30,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::driver::{ShutdownSignal, Urgency};
-use crate::metrics::Counters;
+use crate::metrics::{Counters, Metrics};
 use crate::protocol::Protocol;
 
 pub(crate) use crate::driver::BACKLOG;
@@ -178,6 +178,11 @@ impl Server {
     /// The kernel's ids of the worker threads, for accounting from outside.
     pub fn thread_ids(&self) -> Vec<i32> {
         self.workers.thread_ids()
+    }
+
+    /// What its workers count, to be read from any thread while they serve and after.
+    pub fn metrics(&self) -> Metrics {
+        self.workers.metrics()
     }
 
     /// A way to end this server from elsewhere.

@@ -13,7 +13,7 @@ use crate::cpus;
 use crate::driver::{DriverKind, Serve, Settings, ShutdownSignal, Urgency, Worker};
 use crate::lifecycle::Admission;
 use crate::log;
-use crate::metrics::Counters;
+use crate::metrics::{Counters, Metrics, Published};
 use crate::protocol::Protocol;
 use crate::say;
 
@@ -34,6 +34,7 @@ pub(super) struct Shared<P> {
 pub(super) struct Workers {
     threads: Vec<JoinHandle<()>>,
     thread_ids: Vec<i32>,
+    published: Vec<Arc<Published>>,
     exits: Receiver<Exit>,
 }
 
@@ -62,7 +63,12 @@ impl Workers {
         shared: &Shared<P>,
     ) -> Result<Self, StartError> {
         let (exit_sender, exits) = channel();
-        let mut workers = Self { threads: Vec::new(), thread_ids: vec![0; cpus.len()], exits };
+        let mut workers = Self {
+            threads: Vec::new(),
+            thread_ids: vec![0; cpus.len()],
+            published: cpus.iter().map(|_| Arc::default()).collect(),
+            exits,
+        };
         let prepared = workers.prepare(cpus, listeners, shared, &exit_sender).and_then(|waiting| {
             // Only now, since drivers open some of theirs when they are prepared.
             let own = shared.shutdown.descriptor(Urgency::Drain);
@@ -97,8 +103,9 @@ impl Workers {
         for (index, (&cpu, listeners)) in cpus.iter().zip(listeners).enumerate() {
             let (start, started) = channel();
             let (shared, ready, exit) = (shared.clone(), ready_sender.clone(), exit.clone());
-            let body =
-                move || run(index, || begin(cpu, listeners, shared), &ready, &started, &exit);
+            let published = Arc::clone(&self.published[index]);
+            let begin = move || begin(cpu, listeners, shared, published);
+            let body = move || run(index, begin, &ready, &started, &exit);
             let thread = thread::Builder::new().name(format!("worker-{index}")).spawn(body)?;
             self.threads.push(thread);
             waiting.push(start);
@@ -119,6 +126,10 @@ impl Workers {
 
     pub(super) fn thread_ids(&self) -> Vec<i32> {
         self.thread_ids.clone()
+    }
+
+    pub(super) fn metrics(&self) -> Metrics {
+        Metrics(self.published.clone())
     }
 
     /// Waits for every worker. The first that fails ends the others.
@@ -177,13 +188,14 @@ fn begin<P: Protocol>(
     cpu: usize,
     listeners: Vec<TcpListener>,
     shared: Shared<P>,
+    published: Arc<Published>,
 ) -> Result<Serve, Obstacle> {
     let Shared { protocol, driver, is_pinned, settings, admission, shutdown } = shared;
     if is_pinned {
         cpus::pin(cpu).map_err(Obstacle::Pin)?;
     }
     driver
-        .prepare(Worker { protocol, listeners, settings, admission, shutdown })
+        .prepare(Worker { protocol, listeners, settings, admission, shutdown, published })
         .map_err(Obstacle::Driver)
 }
 

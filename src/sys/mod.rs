@@ -58,7 +58,7 @@ pub(crate) use self::{
     parts::{Part, Parts, Stretch},
     probe::{Feature, Need, examine, try_native_ring, try_plain_ring, try_rings},
     refusal::{Refusal, explain_resources, explain_ring},
-    ring::{Completion, Outcome, Ring, Wait, limit_kernel_workers},
+    ring::{Activity, Completion, Outcome, Ring, Wait, limit_kernel_workers},
     setup::{Mode, RingError},
     token::{GENERATION_BITS, Operation, Token},
 };

@@ -77,6 +77,20 @@ pub(crate) struct Ring {
     deferred: VecDeque<Box<[squeue::Entry]>>,
     completed: VecDeque<cqueue::Entry>,
     in_flight: usize,
+    /// True while waits are to end at least once in a [`TICK`].
+    ticks: bool,
+    activity: Activity,
+}
+
+/// Work of a ring since it was made.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Activity {
+    pub(crate) submissions: u64,
+    pub(crate) completions: u64,
+    /// Calls of `io_uring_enter(2)`.
+    pub(crate) enters: u64,
+    /// Times that completions had found their queue full.
+    pub(crate) overflows: u64,
 }
 
 struct Memory {
@@ -92,6 +106,8 @@ struct Descriptor {
 
 const BUFFER_GROUP: u16 = 0;
 const ENTER_GETEVENTS: u32 = 1;
+/// The longest wait of a ring that ticks: one timeout in flight is cheaper than one in every wait.
+static TICK: Timespec = Timespec::new().sec(1);
 
 impl Ring {
     /// Most parts of one send.
@@ -136,7 +152,25 @@ impl Ring {
             deferred: VecDeque::new(),
             completed: VecDeque::with_capacity(size.completions as usize),
             in_flight: 0,
+            ticks: false,
+            activity: Activity::default(),
         })
+    }
+
+    /// From now on no wait is longer than a second.
+    pub(crate) fn start_ticking(&mut self) {
+        self.ticks = true;
+        self.tick();
+    }
+
+    fn tick(&mut self) {
+        let token = Token::new(Operation::Tick, 0, 0);
+        self.push(token, Operation::Tick, [opcode::Timeout::new(&TICK).build()]);
+    }
+
+    /// Work done so far.
+    pub(crate) fn activity(&self) -> Activity {
+        self.activity
     }
 
     /// When completions are handled.
@@ -276,13 +310,13 @@ impl Ring {
                 return Ok(());
             }
         }
-        let submitter = self.uring.submitter();
         let entered = match if self.completed.is_empty() { wait } else { Wait::Poll } {
             Wait::Poll => self.enter_without_waiting(),
-            Wait::Forever => submitter.submit_and_wait(1),
+            Wait::Forever => self.uring.submitter().submit_and_wait(1),
             Wait::AtMost(limit) => {
                 let limit = Timespec::from(limit);
-                submitter.submit_with_args(1, &SubmitArgs::new().timespec(&limit))
+                let arguments = SubmitArgs::new().timespec(&limit);
+                self.uring.submitter().submit_with_args(1, &arguments)
             }
         };
         self.handle_entered(entered)
@@ -306,7 +340,17 @@ impl Ring {
         if self.completed.is_empty() {
             self.reap();
         }
-        self.completed.pop_front().map(|entry| self.interpret(&entry))
+        while let Some(entry) = self.completed.pop_front() {
+            self.activity.completions += 1;
+            let completion = self.interpret(&entry);
+            if completion.is_some() {
+                return completion;
+            }
+            if self.ticks {
+                self.tick();
+            }
+        }
+        None
     }
 
     /// The bytes of a lease of this ring.
@@ -355,7 +399,7 @@ impl Ring {
             Operation::Receive | Operation::Send | Operation::Writable => {
                 self.sockets[slot].as_mut()
             }
-            Operation::Readable => None,
+            Operation::Readable | Operation::Tick => None,
         }
     }
 
@@ -395,8 +439,16 @@ impl Ring {
     /// waited for, unless there are completions whose memory comes back.
     fn handle_entered(&mut self, entered: io::Result<usize>) -> io::Result<()> {
         const MEMORY_RETRY_INTERVAL: Duration = Duration::from_millis(1);
+        self.activity.enters += 1;
+        self.activity.overflows += u64::from(self.uring.submission().cq_overflow());
         self.reap();
-        let Err(error) = entered else { return Ok(()) };
+        let error = match entered {
+            Ok(submitted) => {
+                self.activity.submissions += submitted as u64;
+                return Ok(());
+            }
+            Err(error) => error,
+        };
         match error.raw_os_error() {
             Some(libc::EINTR | libc::ETIME | libc::EBUSY) => Ok(()),
             Some(libc::EAGAIN) => {
@@ -423,7 +475,8 @@ impl Ring {
         unsafe { submitter.enter::<libc::sigset_t>(waiting, 0, ENTER_GETEVENTS, None) }
     }
 
-    fn interpret(&mut self, entry: &cqueue::Entry) -> Completion {
+    /// The completion that an entry is; a tick is none.
+    fn interpret(&mut self, entry: &cqueue::Entry) -> Option<Completion> {
         let (token, subject) = Token::of_completion(entry.user_data());
         let more = cqueue::more(entry.flags());
         if !more {
@@ -451,8 +504,9 @@ impl Ring {
             }
             (_, Operation::Writable) => Outcome::Writable(result.map(can_be_sent_on)),
             (_, Operation::Readable) => Outcome::Readable(result.map(drop)),
+            (_, Operation::Tick) => return None,
         };
-        Completion { token, more, outcome }
+        Some(Completion { token, more, outcome })
     }
 
     fn received(
@@ -478,6 +532,7 @@ impl Ring {
     fn quiesce(&mut self) {
         const PASSES: usize = 100;
         const PASS: Duration = Duration::from_millis(10);
+        self.ticks = false;
         self.in_flight -= self.deferred.drain(..).count();
         let _ = self.submit(Wait::Poll);
         let limit = Timespec::new().sec(1);

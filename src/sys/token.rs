@@ -21,6 +21,7 @@ pub(crate) enum Operation {
     Send = 3,
     Writable = 4,
     Readable = 5,
+    Tick = 6,
 }
 
 /// Subject of a completion: an operation itself, or the request to cancel it.
@@ -36,8 +37,8 @@ pub(crate) const GENERATION_BITS: u32 = 24;
 const CANCELLATION: u64 = 1 << 63;
 
 impl Operation {
-    const ALL: [Self; 5] =
-        [Self::Accept, Self::Receive, Self::Send, Self::Writable, Self::Readable];
+    const ALL: [Self; 6] =
+        [Self::Accept, Self::Receive, Self::Send, Self::Writable, Self::Readable, Self::Tick];
 }
 
 impl Token {

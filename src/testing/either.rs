@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::protocol::{
     Connection, Framed, FramedConnection, Input, Output, Protocol, ProtocolError, Raw,
-    RawConnection,
+    RawConnection, Tally,
 };
 
 /// Either protocol.
@@ -75,6 +75,13 @@ impl Connection for EitherConnection {
         match self {
             Self::Raw(connection) => connection.deadline(),
             Self::Framed(connection) => connection.deadline(),
+        }
+    }
+
+    fn take_tally(&mut self) -> Tally {
+        match self {
+            Self::Raw(connection) => connection.take_tally(),
+            Self::Framed(connection) => connection.take_tally(),
         }
     }
 

@@ -18,7 +18,7 @@ const MODULES: [(&str, &[&str]); 16] = [
     ("sys", &[]),
     ("protocol", &[]),
     ("lifecycle", &["protocol"]),
-    ("metrics", &["lifecycle"]),
+    ("metrics", &["lifecycle", "protocol"]),
     ("driver", &["lifecycle", "log", "metrics", "protocol", "sys"]),
     (
         "server",

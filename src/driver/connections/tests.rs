@@ -103,7 +103,11 @@ impl World {
         self.connections.shut_down(self.start, urgency, &mut self.buffers);
     }
 
+    /// A connection is over: because its peer went, unless it had another end.
     fn remove(&mut self, key: Key, unacknowledged: usize) -> &'static str {
+        if self.cause(key).is_none() {
+            self.connections.handle_failure(key, Errno::PIPE);
+        }
         self.connections.remove(self.start, key, unacknowledged)
     }
 
@@ -143,8 +147,9 @@ fn every_permit_comes_back() {
         assert!(world.connections.get(key).is_none());
     }
     assert_eq!((world.connections.len(), world.admission.permits()), (0, 0));
-    let Counters { accepted, refused, closed, .. } = world.connections.counters();
-    assert_eq!((accepted, refused, closed), (4, 2, 4));
+    let counters = world.connections.counters();
+    let Counters { accepted, refused, refused_in_all, .. } = counters;
+    assert_eq!((accepted, refused, refused_in_all, counters.closed()), (4, 2, 2, 4));
 }
 
 #[test]
@@ -252,8 +257,9 @@ fn who_keeps_most_is_evicted_and_has_its_error_in_the_same_turn() {
     assert!(world.send(large) > 20, "an ERROR");
     world.receive(0, large, b"more");
     world.turn(0);
-    assert_eq!(world.connections.counters().evicted, 1);
     assert_eq!(world.connections.spilled_bytes(), 2 + Owned::OVERHEAD);
+    world.remove(large, 0);
+    assert_eq!(world.connections.counters().evicted, 1);
 }
 
 #[test]
@@ -377,8 +383,9 @@ fn a_worker_is_finished_when_its_listeners_and_connections_are_gone() {
     world.turn(0);
     world.remove(key, 20 + 1);
     assert!(world.connections.is_finished());
-    let Counters { lost_bytes, abandoned, closed, .. } = world.connections.counters();
-    assert_eq!((lost_bytes, abandoned, closed), (0, 0, 1), "a GOAWAY and our FIN are no echo");
+    let Counters { lost_bytes, abandoned, finished, .. } = world.connections.counters();
+    assert_eq!((lost_bytes, abandoned, finished), (0, 0, 0), "a GOAWAY and our FIN are no echo");
+    assert_eq!(world.connections.counters().probes, 1, "it sent nothing");
 }
 
 #[test]
@@ -410,8 +417,8 @@ fn a_stop_ends_everybody_and_whoever_comes_later() {
         assert_eq!(world.advance(0, key), Some(Action::Close(CloseMode::Accounting)));
         world.remove(key, unacknowledged);
     }
-    let Counters { lost_bytes, abandoned, closed, .. } = world.connections.counters();
-    assert_eq!((lost_bytes, abandoned, closed), (4 + 6, 1, 2));
+    let Counters { lost_bytes, abandoned, ended_by_shutdown, .. } = world.connections.counters();
+    assert_eq!((lost_bytes, abandoned, ended_by_shutdown), (4 + 6, 1, 2));
 }
 
 #[test]

@@ -17,7 +17,7 @@ use super::connection::Connection;
 use super::{Connections, Shared, Worker};
 use crate::driver::listeners::Listeners;
 use crate::driver::shared_buffer::SharedBuffer;
-use crate::driver::{Urgency, peer};
+use crate::driver::{MAX_WAIT, Urgency, peer};
 use crate::lifecycle::Admission;
 use crate::metrics::Counters;
 use crate::protocol::Protocol;
@@ -65,7 +65,7 @@ impl<P: Protocol> AcceptTask<P> {
         while !self.shared.connections.borrow().is_finished() {
             self.act_on_deadlines().await?;
             self.turn();
-            self.shared.wake_others();
+            self.shared.end_turn();
             if self.shared.connections.borrow().is_finished() {
                 break;
             }
@@ -118,10 +118,10 @@ impl<P: Protocol> AcceptTask<P> {
 
     fn poll_alarm(&mut self, context: &mut Context<'_>) -> Poll<()> {
         let connections = self.shared.connections.borrow();
-        let resubmission = (connections.len() > 0).then(|| Instant::now() + RESUBMISSION_INTERVAL);
-        let deadline = connections.deadline().into_iter().chain(resubmission).min();
-        self.shared.alarm.set(deadline);
-        let Some(deadline) = deadline else { return Poll::Pending };
+        let wait = if connections.len() > 0 { RESUBMISSION_INTERVAL } else { MAX_WAIT };
+        let latest = Instant::now() + wait;
+        let deadline = connections.deadline().map_or(latest, |deadline| deadline.min(latest));
+        self.shared.alarm.set(Some(deadline));
         if self.alarm.deadline() != deadline.into() {
             self.alarm.as_mut().reset(deadline.into());
         }

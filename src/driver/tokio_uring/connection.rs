@@ -64,10 +64,10 @@ impl<P: Protocol> Connection<P> {
     pub(super) async fn serve(mut self) {
         while let Some(interest) = self.advance() {
             self.start_receive(interest);
-            self.shared.wake_others();
+            self.shared.end_turn();
             poll_fn(|context| self.poll_event(context)).await;
         }
-        self.shared.wake_others();
+        self.shared.end_turn();
         // There is room for another, or the last connection is gone.
         self.shared.accept_task.wake();
     }

@@ -27,7 +27,7 @@ pub(crate) use self::receive_buffer::{LARGE as BUFFER_SIZE, LARGE_BUFFERS_MEMORY
 use self::waker::Waker;
 use super::shared_buffer::Span;
 use super::{Worker, connections};
-use crate::metrics::Counters;
+use crate::metrics::{Counters, Gauges, Published};
 use crate::protocol::Protocol;
 use crate::sys;
 
@@ -106,6 +106,7 @@ struct Shared<P: Protocol> {
     /// When the accept task wakes by itself.
     alarm: Cell<Option<Instant>>,
     large_buffers: Rc<Cell<usize>>,
+    published: Arc<Published>,
 }
 
 impl<P: Protocol> Shared<P> {
@@ -122,12 +123,14 @@ impl<P: Protocol> Shared<P> {
             next_turn: NextTurn::new()?,
             alarm: Cell::new(None),
             large_buffers: Rc::default(),
+            published: Arc::clone(&worker.published),
         })
     }
 
-    /// Wakes the tasks of those that something happened to, and the accept task if it would sleep
-    /// too long. Those that used their turn up have another when the runtime has.
-    fn wake_others(&self) {
+    /// Before a task sleeps: wakes those of others that something happened to, and the accept task if
+    /// it would sleep too long. Those that used their turn up have another when the runtime has. Shows
+    /// what was counted.
+    fn end_turn(&self) {
         let mut connections = self.connections.borrow_mut();
         while let Some(key) = connections.next_dirty() {
             connections.get(key).expect("who is dirty is there").transport.wake();
@@ -139,5 +142,7 @@ impl<P: Protocol> Shared<P> {
         if connections.has_work() {
             self.next_turn.want().expect("a counter far from its limit takes an increment");
         }
+        let gauges = Gauges { spilled_bytes: connections.spilled_bytes(), buffers_free: 0 };
+        self.published.store(&connections.counters(), gauges);
     }
 }

@@ -14,7 +14,7 @@ use crate::driver::buffers::Buffers;
 use crate::driver::connection::CloseMode;
 use crate::driver::{ShutdownSignal, Urgency, handshake, peer};
 use crate::lifecycle::{Admission, Probe};
-use crate::sys::{Completion, Lease, Parts, Ring, Token, Wait, sockopt};
+use crate::sys::{Activity, Completion, Lease, Parts, Ring, Token, Wait, sockopt};
 
 /// A kernel with a ring and sockets: the real one here, a fake one in the simulation.
 ///
@@ -29,6 +29,11 @@ pub(crate) trait Kernel: Buffers<Lease = Lease> {
 
     /// Receive buffers that no lease keeps from the kernel.
     fn free_buffers(&self) -> usize;
+
+    /// Work of the ring so far; none where nobody counts it.
+    fn activity(&self) -> Activity {
+        Activity::default()
+    }
 
     /// Accepts on the listener in the token's slot until cancelled; a completion for each.
     fn accept(&mut self, token: Token);
@@ -95,7 +100,8 @@ pub(crate) trait Kernel: Buffers<Lease = Lease> {
     fn close_listener(&mut self, listener: u32) -> usize;
 }
 
-/// The kernel that this process runs on.
+/// The kernel that this process runs on. No wait is longer than a second, so that a turn of a worker
+/// is a sign of life.
 pub(super) struct Host {
     ring: Ring,
     admission: Arc<Admission>,
@@ -104,10 +110,11 @@ pub(super) struct Host {
 
 impl Host {
     pub(super) fn new(
-        ring: Ring,
+        mut ring: Ring,
         admission: Arc<Admission>,
         shutdown: Arc<ShutdownSignal>,
     ) -> Self {
+        ring.start_ticking();
         Self { ring, admission, shutdown }
     }
 }
@@ -145,6 +152,10 @@ impl Kernel for Host {
 
     fn free_buffers(&self) -> usize {
         self.ring.free_buffers().0
+    }
+
+    fn activity(&self) -> Activity {
+        self.ring.activity()
     }
 
     fn accept(&mut self, token: Token) {

@@ -29,9 +29,11 @@ use super::slab::Key;
 use super::spin::Spinner;
 use super::{Settings, Urgency, Worker};
 use crate::lifecycle::Admission;
-use crate::metrics::Counters;
+use crate::metrics::{Counters, Gauges, Published};
 use crate::protocol::Protocol;
-use crate::sys::{Completion, Lease, Operation, Outcome, Parts, Ring, RingError, Token, Wait};
+use crate::sys::{
+    Activity, Completion, Lease, Operation, Outcome, Parts, Ring, RingError, Token, Wait,
+};
 
 /// Buffers that one multishot receive can fill before anybody looks: 33 while it is submitted or
 /// polled, and as many from task work (`MULTISHOT_MAX_RETRY` in the kernel's `io_uring/net.c`; seen
@@ -112,11 +114,12 @@ impl<P: Protocol, K: Kernel> Driver<P, K> {
     ///
     /// When the kernel refuses the ring's work as a whole; single operations that fail are the
     /// business of their connection.
-    pub(crate) fn run(mut self) -> io::Result<Counters> {
+    pub(crate) fn run(mut self, published: &Published) -> io::Result<Counters> {
         while !self.is_finished() {
+            published.store(&self.counters(), self.gauges());
             self.turn()?;
         }
-        Ok(self.connections.counters())
+        Ok(self.counters())
     }
 
     /// Returns whether the worker was shut down and nothing is left of it.
@@ -147,7 +150,17 @@ impl<P: Protocol, K: Kernel> Driver<P, K> {
     }
 
     pub(crate) fn counters(&self) -> Counters {
-        self.connections.counters()
+        let Activity { submissions, completions, enters, overflows } = self.kernel.activity();
+        let mut counters = self.connections.counters();
+        counters.ring_submissions = submissions;
+        counters.ring_completions = completions;
+        counters.ring_enters = enters;
+        counters.ring_overflows = overflows;
+        counters
+    }
+
+    fn gauges(&self) -> Gauges {
+        Gauges { spilled_bytes: self.spilled_bytes(), buffers_free: self.kernel.free_buffers() }
     }
 
     pub(crate) fn connection_count(&self) -> usize {

@@ -24,11 +24,12 @@ const DRAIN: DrainLimits = DrainLimits {
 
 const REFUSED: CloseReason = CloseReason::Refused;
 
-const CAUSES: [Cause; 10] = [
+const CAUSES: [Cause; 11] = [
     Cause::Finished,
     Cause::Refused,
     Cause::Busy,
     Cause::Reset,
+    Cause::Unanswered,
     Cause::Failed,
     Cause::Idle,
     Cause::Stalled,

@@ -348,7 +348,7 @@ fn a_drain_sleeps_while_it_waits_for_a_reader() {
     drop(peer);
     let counters = server.wait().expect("it ends well");
     assert!(drained.elapsed() < config.drain_timeout / 2, "it took {:?}", drained.elapsed());
-    assert_eq!((counters.closed, counters.lost_bytes), (1, 0));
+    assert_eq!((counters.closed(), counters.lost_bytes), (1, 0));
 }
 
 /// Processor time of the workers.
