@@ -22,7 +22,7 @@ main() {
     # Freed memory is kept for a while to catch late use: what the server takes grows by that.
     export ASAN_OPTIONS='detect_stack_use_after_return=1:quarantine_size_mb=16'
     # The sanitizer takes memory of its own, beyond what --check prints.
-    export RINGBACK_MEMORY_UNBOUND=1
+    export RBTEST_MEMORY_UNBOUND=1
     if (($#)); then
         run "${@/#/--test=}"
     else

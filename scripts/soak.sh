@@ -38,13 +38,13 @@ main() {
     ((failures == 0))
 }
 
-# RINGBACK_SOAK makes the tests use their full sizes.
+# RBTEST_SOAK makes the tests use their full sizes.
 over_sockets() {
-    RINGBACK_SOAK=1 cargo test --release --no-fail-fast --test server conformance
+    RBTEST_SOAK=1 cargo test --release --no-fail-fast --test server conformance
 }
 
 simulate() {
-    RINGBACK_SIM_SEEDS="$SEEDS" cargo test --release --test simulation
+    RBTEST_SIM_SEEDS="$SEEDS" cargo test --release --test simulation
 }
 
 step() {

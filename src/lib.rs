@@ -139,5 +139,3 @@ mod sys;
 #[cfg(feature = "server")]
 pub mod testing;
 pub mod units;
-
-pub use log::say;

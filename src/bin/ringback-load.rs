@@ -17,7 +17,7 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(message) => return cli::print(&message, "ringback-load", EXIT_USAGE),
     };
-    match log::start() {
+    match log::start(log::Options::text("ringback-load")) {
         Ok(_log) => cli.execute().unwrap_or_else(|error| error.report()),
         Err(error) => {
             let _ = writeln!(

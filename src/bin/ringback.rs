@@ -3,31 +3,37 @@
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{ArgMatches, CommandFactory};
 use ringback::address::format_socket_address;
-use ringback::cli;
 use ringback::cli::doctor::Doctor;
-use ringback::cli::requests::EndRequests;
+use ringback::cli::health::Health;
+use ringback::cli::requests::{MORE_SIGNALS, on_signals};
 use ringback::cli::serve::{Cli, Command, Protocol, Serve};
+use ringback::cli::settings::{self, Settings, SettingsError};
 use ringback::cli::signals::EndSignals;
+use ringback::cli::supervisor::{Facts, Options, Stages, SuperviseError, Supervisor};
+use ringback::cli::{self, log_notice};
 use ringback::doctor::Diagnosis;
+use ringback::log;
 use ringback::protocol::{self, Raw};
 use ringback::server::{Config, Server, StartError};
-use ringback::{log, say};
+use tracing::{error, info, warn};
 
 /// Exit codes of `sysexits.h`, and 1 for a shutdown with losses.
 mod exit {
     pub(super) const LOSSES: u8 = 1;
+    pub(super) const NOT_READY: u8 = 1;
     pub(super) const USAGE: u8 = 64;
     pub(super) const UNAVAILABLE: u8 = 69;
     pub(super) const INTERNAL: u8 = 70;
+    pub(super) const CONFIG: u8 = 78;
 }
 
 fn main() -> ExitCode {
     // Before anything else: until then a signal kills the process, or is lost where it is PID 1.
-    let signals = EndSignals::catch(&[]);
-    match Cli::try_parse() {
-        Ok(cli) => execute(&cli.command, signals).unwrap_or_else(|error| {
+    let signals = EndSignals::catch(&MORE_SIGNALS);
+    match settings::parse(std::env::args_os()) {
+        Ok((command, matches)) => execute(&command, &matches, signals).unwrap_or_else(|error| {
             let error = StartError::System(error);
             // There may be no log to say it in.
             let _ = writeln!(io::stderr(), "ringback: {error}");
@@ -37,84 +43,150 @@ fn main() -> ExitCode {
     }
 }
 
-/// Fails when the kernel refuses what every command needs: signal handlers and two threads.
-fn execute(command: &Command, signals: io::Result<EndSignals>) -> io::Result<ExitCode> {
+/// Fails when the kernel refuses what a command needs: signal handlers and threads.
+fn execute(
+    command: &Command,
+    matches: &ArgMatches,
+    signals: io::Result<EndSignals>,
+) -> io::Result<ExitCode> {
     let signals = signals?;
-    let _log = log::start()?;
+    if let Command::Serve(_) = command {
+        return serve(matches, signals);
+    }
+    let _log = log::start(log::Options::text("ringback"))?;
+    signals.leave()?;
     Ok(match command {
-        Command::Serve(options) => serve(options, &EndRequests::carried_by(signals)?),
-        Command::Doctor(options) => {
-            signals.leave()?;
-            examine(options)
-        }
+        Command::Serve(_) => unreachable!("it was started above"),
+        Command::Doctor(options) => examine(options),
+        Command::ExampleConfig => print(&settings::example()),
+        Command::Health(options) => probe(options),
+        Command::Manual(manual) => match manual.execute(Cli::command()) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => fail(&error.to_string(), exit::INTERNAL),
+        },
     })
 }
 
-fn serve(options: &Serve, requests: &EndRequests) -> ExitCode {
-    match options.protocol {
-        Protocol::Raw => serve_in(Raw, options, requests),
-        Protocol::Framed => serve_in(options.framed(), options, requests),
-    }
+fn serve(matches: &ArgMatches, signals: EndSignals) -> io::Result<ExitCode> {
+    let resolved = Settings::resolve(matches, std::env::vars_os());
+    let options = resolved.as_ref().map(|settings| settings.options.log_options());
+    let _log = log::start(options.unwrap_or_else(|_| log::Options::text("ringback")))?;
+    let settings = match resolved {
+        Ok(settings) => settings,
+        Err(error) => return Ok(refuse(&error)),
+    };
+    settings.notes.iter().for_each(|note| info!("note: {note}"));
+    let stages = Stages::default();
+    on_signals(signals, stages.clone(), settings.options.drain_delay)?;
+    Ok(match settings.options.protocol {
+        Protocol::Raw => serve_in(Raw, "raw", &settings, stages),
+        Protocol::Framed => serve_in(settings.options.framed(), "framed", &settings, stages),
+    })
 }
 
 fn serve_in(
     protocol: impl protocol::Protocol,
-    options: &Serve,
-    requests: &EndRequests,
+    name: &'static str,
+    settings: &Settings,
+    stages: Stages,
 ) -> ExitCode {
-    let (config, warnings) = options.resolve(protocol);
-    for warning in warnings {
-        say(format_args!("warning: {warning}"));
+    let (config, warnings) = settings.options.resolve(protocol);
+    warnings.iter().for_each(|warning| warn!("{warning}"));
+    if let Err(error) = config.check() {
+        return refuse(&settings.blame(error.option(), &error.to_string()));
     }
-    if options.check {
-        return check(&config);
+    if settings.options.check {
+        return check(settings, &config);
     }
-    if requests.have_come() {
-        say("ended by a signal before it listened");
+    if stages.is_ending() {
+        info!("ended by a signal before it listened");
         return ExitCode::SUCCESS;
     }
-    let server = match Server::start(&config) {
+    let options = Options {
+        admin: settings.options.admin(),
+        hang_timeout: settings.options.hang_timeout(),
+        facts: Facts {
+            driver: config.driver,
+            protocol: name,
+            workers: config.cpus.len(),
+            max_connections: config.max_connections,
+            memory_bound: config.memory_bound().bytes(),
+        },
+    };
+    match Supervisor::start(options, stages) {
+        Ok(supervisor) => run(&config, &supervisor),
+        Err(error @ (SuperviseError::Listen { .. } | SuperviseError::System(_))) => {
+            fail(&error.to_string(), exit::UNAVAILABLE)
+        }
+    }
+}
+
+fn run(config: &Config<impl protocol::Protocol>, supervisor: &Supervisor) -> ExitCode {
+    let server = match Server::start(config) {
         Ok(server) => server,
         Err(error) => return fail(&error.to_string(), exit_code_of(&error)),
     };
-    server.notices().iter().for_each(say);
-    say(server.description());
-    for address in server.local_addresses() {
-        say(format_args!("listening on {}", format_socket_address(*address)));
+    server.notices().iter().for_each(log_notice);
+    info!("{}", server.description());
+    if let Some(address) = supervisor.admin() {
+        info!(address = %address, "admin on http://{address}");
     }
-    requests.end(server.shutdown());
+    for address in server.local_addresses() {
+        let address = format_socket_address(*address);
+        info!(address, "listening on {address}");
+    }
+    if let Err(error) = supervisor.serve(&server) {
+        return fail(&format!("cannot see the workers: {error}"), exit::UNAVAILABLE);
+    }
     match server.wait() {
         Ok(counters) => {
-            say(counters);
+            info!("{counters}");
             ExitCode::from(if counters.has_losses() { exit::LOSSES } else { 0 })
         }
         Err(error) => {
-            say(&error.counters);
+            info!("{}", error.counters);
             fail(&error.to_string(), exit::INTERNAL)
         }
     }
 }
 
-fn check(config: &Config<impl protocol::Protocol>) -> ExitCode {
-    match config.check() {
-        Ok(()) => {
-            say(format_args!("the configuration is valid; {}", config.memory_bound()));
-            ExitCode::SUCCESS
-        }
-        Err(error) => fail(&error.to_string(), exit::USAGE),
-    }
+fn check(settings: &Settings, config: &Config<impl protocol::Protocol>) -> ExitCode {
+    info!("the configuration is valid; {}", config.memory_bound());
+    print(&settings.to_toml(&Serve::resolved(config)))
 }
 
 fn examine(options: &Doctor) -> ExitCode {
     let diagnosis = Diagnosis::of_this_host();
-    match io::stdout().write_all(options.report(&diagnosis).as_bytes()) {
-        // Whoever closes the pipe has read enough.
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            fail(&format!("cannot write the report: {error}"), exit::INTERNAL)
-        }
-        _ if diagnosis.is_ok() => ExitCode::SUCCESS,
-        _ => ExitCode::from(exit::UNAVAILABLE),
+    let printed = print(&options.report(&diagnosis));
+    if printed == ExitCode::SUCCESS && !diagnosis.is_ok() {
+        return ExitCode::from(exit::UNAVAILABLE);
     }
+    printed
+}
+
+fn probe(options: &Health) -> ExitCode {
+    match options.ask(std::env::var_os("RINGBACK_ADMIN")) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&error.to_string(), exit::NOT_READY),
+    }
+}
+
+/// Whoever closes the pipe has read enough.
+fn print(text: &str) -> ExitCode {
+    match io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            fail(&format!("cannot write to stdout: {error}"), exit::INTERNAL)
+        }
+        _ => ExitCode::SUCCESS,
+    }
+}
+
+fn refuse(error: &SettingsError) -> ExitCode {
+    let code = match error {
+        SettingsError::Usage(_) => exit::USAGE,
+        SettingsError::Invalid { .. } | SettingsError::Unreadable { .. } => exit::CONFIG,
+    };
+    fail(&error.to_string(), code)
 }
 
 fn exit_code_of(error: &StartError) -> u8 {
@@ -130,6 +202,6 @@ fn exit_code_of(error: &StartError) -> u8 {
 }
 
 fn fail(message: &str, code: u8) -> ExitCode {
-    say(format_args!("ringback: {message}"));
+    error!("{message}");
     ExitCode::from(code)
 }

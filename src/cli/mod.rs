@@ -8,10 +8,13 @@ pub mod addresses;
 pub mod doctor;
 #[cfg(feature = "load")]
 mod gate;
+#[cfg(feature = "server")]
+pub mod health;
 #[cfg(feature = "load")]
 mod interrupt;
 #[cfg(feature = "load")]
 pub mod load;
+pub mod manual;
 #[cfg(feature = "load")]
 mod placement;
 #[cfg(feature = "load")]
@@ -22,7 +25,11 @@ mod rates;
 pub mod requests;
 #[cfg(feature = "server")]
 pub mod serve;
+#[cfg(feature = "server")]
+pub mod settings;
 pub mod signals;
+#[cfg(feature = "server")]
+pub mod supervisor;
 
 use std::io::{self, ErrorKind, Write};
 use std::process::ExitCode;
@@ -39,5 +46,14 @@ pub fn print(message: &clap::Error, program: &str, usage: u8) -> ExitCode {
             ExitCode::FAILURE
         }
         _ => ExitCode::SUCCESS,
+    }
+}
+
+/// Logs a notice of a server that serves.
+#[cfg(feature = "server")]
+pub fn log_notice(notice: &crate::server::Notice) {
+    match notice {
+        crate::server::Notice::Note(text) => tracing::info!("note: {text}"),
+        crate::server::Notice::Warning(text) => tracing::warn!("{text}"),
     }
 }

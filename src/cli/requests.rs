@@ -2,67 +2,44 @@
 //! it.
 
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use signal_hook::consts::{SIGTERM, SIGUSR1};
+use tracing::info;
 
 use super::signals::EndSignals;
-use crate::say;
-use crate::server::Shutdown;
+use super::supervisor::{Ending, Stages};
 
-/// The requests to end that have come. Clones are one.
-#[derive(Debug, Clone, Default)]
-pub struct EndRequests(Arc<Mutex<State>>);
+/// Signals that a server takes beside those that end it.
+pub const MORE_SIGNALS: [i32; 1] = [SIGUSR1];
 
-#[derive(Debug, Default)]
-struct State {
-    count: usize,
-    /// Of the server, once there is one.
-    shutdown: Option<Shutdown>,
+/// From now on the signals are requests to the server of these stages.
+///
+/// # Errors
+///
+/// When there can be no thread that waits for them.
+pub fn on_signals(signals: EndSignals, stages: Stages, drain_delay: Duration) -> io::Result<()> {
+    signals.watch(move |signal| match signal {
+        SIGUSR1 => match stages.counters() {
+            Some(counters) => info!("{counters}"),
+            None => info!("nothing was counted yet"),
+        },
+        SIGTERM => end(&stages, Ending::After(drain_delay)),
+        _ => end(&stages, Ending::Now),
+    })
 }
 
-impl EndRequests {
-    /// Those that these signals carry, from when they were caught.
-    ///
-    /// # Errors
-    ///
-    /// When there can be no thread that waits for them.
-    pub fn carried_by(signals: EndSignals) -> io::Result<Self> {
-        let requests = Self::default();
-        let added = requests.clone();
-        signals.watch(move |_| added.add())?;
-        Ok(requests)
-    }
-
-    /// Returns whether one has come.
-    pub fn have_come(&self) -> bool {
-        self.lock().count > 0
-    }
-
-    /// From now on they end this server, and those that have come do so at once.
-    pub fn end(&self, shutdown: Shutdown) {
-        let mut state = self.lock();
-        (1..=state.count).for_each(|number| carry_out(number, &shutdown));
-        state.shutdown = Some(shutdown);
-    }
-
-    fn add(&self) {
-        let mut state = self.lock();
-        state.count += 1;
-        if let Some(shutdown) = &state.shutdown {
-            carry_out(state.count, shutdown);
+fn end(stages: &Stages, ending: Ending) {
+    // First: what workers have to say of it follows.
+    if !stages.is_ending() {
+        match ending {
+            Ending::After(delay) if !delay.is_zero() => {
+                info!(
+                    "leaving: serving on for {delay:?}, then draining; signal again to stop at once"
+                );
+            }
+            _ => info!("shutting down: finishing what was received; signal again to stop at once"),
         }
     }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-fn carry_out(number: usize, shutdown: &Shutdown) {
-    if number == 1 {
-        // First: what workers have to say of it follows.
-        say("shutting down: finishing what was received; signal again to stop at once");
-        shutdown.drain();
-    } else {
-        shutdown.stop();
-    }
+    stages.end(Instant::now(), ending);
 }

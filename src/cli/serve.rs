@@ -1,14 +1,21 @@
 //! The command line of `ringback`.
 
+use std::fmt::Display;
 use std::net::SocketAddr;
 use std::num::NonZero;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::builder::{NonEmptyStringValueParser, TypedValueParser};
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use tracing::level_filters::LevelFilter;
 
 use super::doctor::Doctor;
+use super::health::Health;
+use super::manual::Manual;
+use super::supervisor;
 use crate::address::{AddressError, parse_socket_address};
 use crate::cpus::{self, CpusError};
+use crate::log;
 use crate::protocol::{self, Framed, MAX_FRAME_CEILING};
 use crate::server::{Choice, Config, DriverKind, default_cpus, workers_on};
 use crate::units::{parse_count, parse_duration, parse_size};
@@ -29,6 +36,13 @@ pub enum Command {
     Serve(Box<Serve>),
     /// Say what this host offers a server, what it lacks, and what mends it
     Doctor(Doctor),
+    /// Print a configuration file with every setting, its default and what it does
+    ExampleConfig,
+    /// Ask a server's admin endpoint whether it is ready; exit code 0 if it is, else 1
+    Health(Health),
+    #[command(flatten)]
+    /// Completions and man pages
+    Manual(Manual),
 }
 
 /// Options of `ringback serve`.
@@ -40,9 +54,16 @@ Examples:
   ringback serve --protocol framed --max-frame 1MiB
 
 Units: sizes KiB, MiB, GiB; durations ns, us, ms, s, m, h.
-Signals: the first SIGTERM, SIGINT or SIGHUP drains, the second stops at once.
-Exit codes: 0 clean, 1 drained with losses, 64 usage, 69 unavailable, 70 internal.")]
+Settings: flags over RINGBACK_* variables over the file of --config over defaults; off takes back
+what has no other value.
+Signals: the first SIGTERM, SIGINT or SIGHUP drains, the second stops at once; SIGUSR1 logs counters.
+Exit codes: 0 clean, 1 drained with losses, 64 usage, 69 unavailable, 70 internal, 78 configuration.")]
 pub struct Serve {
+    /// Read this TOML file; flags and RINGBACK_* variables have precedence (see ringback
+    /// example-config)
+    #[arg(long, value_name = "FILE", value_parser = NonEmptyStringValueParser::new())]
+    config: Option<String>,
+
     /// Addresses to listen on, IPv4 or IPv6 in brackets, each with a port; port 0 takes a free one. A
     /// link-local one names its interface: [fe80::1%eth0]:7
     #[arg(value_name = "ADDR", default_value = Config::DEFAULT_ADDRESS, value_parser = parse_address)]
@@ -62,40 +83,57 @@ pub struct Serve {
 
     /// CPUs to run workers on, such as 0-3,8 [default: all this process may use, within the
     /// container's CPU quota]
-    #[arg(long, value_name = "LIST", value_parser = parse_cpus)]
-    cpus: Option<CpuList>,
+    #[arg(long, value_name = "LIST|off", value_parser = or_off(parse_cpus))]
+    cpus: Option<OrOff<CpuList>>,
 
     /// Number of workers, spread over the CPUs in turn [default: one for each CPU]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
-    workers: Option<u16>,
+    #[arg(long, value_name = "N|off", value_parser = or_off(parse_workers))]
+    workers: Option<OrOff<u16>>,
+
+    /// Keep each worker on its CPU; off can have the better tail where others use the CPUs too
+    #[arg(long, value_enum, default_value_t = Switch::On)]
+    pin: Switch,
 
     /// Share the port with another process of this user that listens on it, for overlapping
     /// restarts
-    #[arg(long)]
+    #[arg(
+        long,
+        value_name = "BOOL",
+        num_args = 0..=1,
+        require_equals = true,
+        default_value = "false",
+        default_missing_value = "true",
+        action = ArgAction::Set
+    )]
     share_port: bool,
 
     /// Memory for what waits while receive buffers are scarce, over all workers
     /// [default: 256MiB, more for many workers]
-    #[arg(long, value_name = "BYTES", value_parser = parse_size)]
-    memory: Option<u64>,
+    #[arg(long, value_name = "BYTES|off", value_parser = or_off(parse_size))]
+    memory: Option<OrOff<u64>>,
 
     /// Connections at the same time [default: what the descriptor limit allows]
-    #[arg(long, value_name = "N", value_parser = parse_positive)]
-    max_connections: Option<u64>,
+    #[arg(long, value_name = "N|off", value_parser = or_off(parse_positive))]
+    max_connections: Option<OrOff<u64>>,
 
     /// Connections at the same time from one IPv4 address or one IPv6 /64 network [default: no
     /// limit]
-    #[arg(long, value_name = "N", value_parser = parse_positive_usize)]
-    max_connections_per_ip: Option<NonZero<usize>>,
+    #[arg(long, value_name = "N|off", value_parser = or_off(parse_positive_usize))]
+    max_connections_per_ip: Option<OrOff<NonZero<usize>>>,
 
     /// Ask a peer that says nothing for this long whether it is still there, then four times more, a
     /// quarter of it apart; end its connection if it never answers
-    #[arg(long, value_name = "TIME|off", default_value = "60s", value_parser = parse_time_or_off)]
-    keepalive: TimeOrOff,
+    #[arg(
+        long,
+        value_name = "TIME|off",
+        default_value = "60s",
+        value_parser = or_off(parse_positive_duration)
+    )]
+    keepalive: OrOff<Duration>,
 
     /// End a connection on which nothing happens for this long [default: never]
-    #[arg(long, value_name = "TIME", value_parser = parse_positive_duration)]
-    idle_timeout: Option<Duration>,
+    #[arg(long, value_name = "TIME|off", value_parser = or_off(parse_positive_duration))]
+    idle_timeout: Option<OrOff<Duration>>,
 
     /// How long a frame may take from its first byte to its last
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse_positive_duration)]
@@ -117,9 +155,60 @@ pub struct Serve {
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = parse_duration)]
     drain_quiet: Duration,
 
-    /// Check the configuration, print what it costs, and exit
+    /// How long to serve on after SIGTERM, not ready any more, before the drain begins
+    #[arg(long, value_name = "TIME", default_value = "0s", value_parser = parse_duration)]
+    pub drain_delay: Duration,
+
+    /// Answer HTTP at this address: /livez, /readyz, /metrics [default: off]
+    #[arg(long, value_name = "ADDR|off", value_parser = or_off(parse_address))]
+    admin: Option<OrOff<SocketAddr>>,
+
+    /// Abort when a worker does not come back to its loop for this long
+    #[arg(
+        long,
+        value_name = "TIME|off",
+        default_value = "10s",
+        value_parser = or_off(parse_hang_timeout)
+    )]
+    hang_timeout: OrOff<Duration>,
+
+    /// Form of what is logged to standard error
+    #[arg(long, value_enum, default_value_t = LogFormat::Text)]
+    log_format: LogFormat,
+
+    /// The least important lines to log
+    #[arg(long, value_enum, default_value_t = LogLevel::Info)]
+    log_level: LogLevel,
+
+    /// Check the configuration, print it to standard output and what it costs, and exit
     #[arg(long)]
     pub check: bool,
+}
+
+/// On or off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Switch {
+    On,
+    Off,
+}
+
+/// Forms of log lines as they are named on the command line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum LogFormat {
+    /// For people
+    Text,
+    /// An object a line
+    Json,
+}
+
+/// Levels of log lines as they are named on the command line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum LogLevel {
+    Error,
+    Warn,
+    Info,
+    /// Each connection too
+    Debug,
 }
 
 /// Protocols as they are named on the command line.
@@ -145,8 +234,8 @@ enum Driver {
 }
 
 /// One value to clap, which would take a plain option for one that may be left out.
-#[derive(Debug, Clone, Copy)]
-struct TimeOrOff(Option<Duration>);
+#[derive(Debug, Clone)]
+struct OrOff<T>(Option<T>);
 
 /// One value to clap, which would take a plain vector for many.
 #[derive(Debug, Clone)]
@@ -160,15 +249,17 @@ impl Serve {
         config.cpus = self.place_workers();
         let choice = self.choose_driver(&mut config);
         config.spin = self.spin;
+        config.pin = self.pin == Switch::On;
         config.share_port = self.share_port;
-        config.max_connections = self
-            .max_connections
+        config.spare_descriptors =
+            supervisor::descriptors(self.admin().is_some(), config.cpus.len());
+        config.max_connections = value(&self.max_connections)
             .map_or_else(|| config.connections_within_descriptors().max(1), to_usize);
-        config.max_connections_per_ip = self.max_connections_per_ip;
+        config.max_connections_per_ip = value(&self.max_connections_per_ip);
         let least = config.least_memory().max(Config::DEFAULT_MEMORY);
-        config.memory = self.memory.map_or(least, to_usize);
+        config.memory = value(&self.memory).map_or(least, to_usize);
         config.keepalive = self.keepalive.0;
-        config.idle_timeout = self.idle_timeout;
+        config.idle_timeout = value(&self.idle_timeout);
         config.stall_timeout = self.stall_timeout;
         config.drain_quiet = self.drain_quiet;
         config.drain_timeout = self.drain_timeout;
@@ -189,11 +280,48 @@ impl Serve {
 
     /// The quota limits the default only: whoever says how many gets as many.
     fn place_workers(&self) -> Vec<usize> {
-        match (&self.cpus, self.workers) {
+        match (value(&self.cpus), value(&self.workers)) {
             (None, None) => default_cpus(),
             (None, Some(workers)) => workers_on(&cpus::allowed(), workers.into()),
-            (Some(CpuList(cpus)), None) => cpus.clone(),
-            (Some(CpuList(cpus)), Some(workers)) => workers_on(cpus, workers.into()),
+            (Some(CpuList(cpus)), None) => cpus,
+            (Some(CpuList(cpus)), Some(workers)) => workers_on(&cpus, workers.into()),
+        }
+    }
+
+    /// The values that options without one of their own came to in a configuration.
+    pub fn resolved<P>(config: &Config<P>) -> Vec<(&'static str, String)> {
+        vec![
+            ("cpus", cpus::format_list(&config.cpus)),
+            ("workers", config.cpus.len().to_string()),
+            ("memory", config.memory.to_string()),
+            ("max-connections", config.max_connections.to_string()),
+        ]
+    }
+
+    /// Where to answer HTTP.
+    pub fn admin(&self) -> Option<SocketAddr> {
+        value(&self.admin)
+    }
+
+    /// How long a worker may stay away from its loop.
+    pub fn hang_timeout(&self) -> Option<Duration> {
+        self.hang_timeout.0
+    }
+
+    /// Lines to log.
+    pub fn log_options(&self) -> log::Options {
+        log::Options {
+            program: "ringback",
+            format: match self.log_format {
+                LogFormat::Text => log::Format::Text,
+                LogFormat::Json => log::Format::Json,
+            },
+            level: match self.log_level {
+                LogLevel::Error => LevelFilter::ERROR,
+                LogLevel::Warn => LevelFilter::WARN,
+                LogLevel::Info => LevelFilter::INFO,
+                LogLevel::Debug => LevelFilter::DEBUG,
+            },
         }
     }
 
@@ -203,7 +331,7 @@ impl Serve {
     }
 }
 
-fn parse_address(text: &str) -> Result<SocketAddr, String> {
+pub(super) fn parse_address(text: &str) -> Result<SocketAddr, String> {
     parse_socket_address(text).map_err(|error| match error {
         AddressError::Malformed => "it is not IP:PORT with a port up to 65535: write it as \
                                     127.0.0.1:65432, [::1]:65432 or [fe80::1%eth0]:65432; names \
@@ -244,13 +372,40 @@ fn parse_positive_duration(text: &str) -> Result<Duration, String> {
     }
 }
 
-fn parse_time_or_off(text: &str) -> Result<TimeOrOff, String> {
-    match text {
-        "off" => Ok(TimeOrOff(None)),
-        time => match parse_positive_duration(time) {
-            Ok(time) => Ok(TimeOrOff(Some(time))),
+/// The parser of a value that can be taken back.
+fn or_off<T: Clone + Send + Sync + 'static, E: Display + 'static>(
+    parse: fn(&str) -> Result<T, E>,
+) -> impl TypedValueParser<Value = OrOff<T>> {
+    move |text: &str| match text {
+        "off" => Ok(OrOff(None)),
+        value => match parse(value) {
+            Ok(value) => Ok(OrOff(Some(value))),
             Err(error) => Err(format!("{error}, or write off")),
         },
+    }
+}
+
+/// The value of an option that was given and not taken back.
+fn value<T: Clone>(option: &Option<OrOff<T>>) -> Option<T> {
+    option.clone().and_then(|OrOff(value)| value)
+}
+
+fn parse_workers(text: &str) -> Result<u16, String> {
+    const MAX_WORKERS: u64 = 1024;
+    match parse_count(text).map_err(|error| error.to_string())? {
+        workers @ 1..=MAX_WORKERS => Ok(workers as u16),
+        _ => Err("it must be from 1 to 1024".to_owned()),
+    }
+}
+
+/// A worker's longest wait is a second.
+fn parse_hang_timeout(text: &str) -> Result<Duration, String> {
+    const LEAST: Duration = Duration::from_secs(2);
+    match parse_duration(text).map_err(|error| error.to_string())? {
+        time if time < LEAST => {
+            Err("a worker may rest for a second, so it must be at least 2s".to_owned())
+        }
+        time => Ok(time),
     }
 }
 

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
+use tracing::debug;
 
 use super::buffers::Buffers;
 use super::connection::{Action, Connection};
@@ -170,6 +171,7 @@ impl<P: Protocol, L: Stretch, T> Connections<P, L, T> {
         if permit == Permit::Overflow {
             connection.refuse(now, Cause::Busy, &settings, buffers);
         }
+        debug!(slot = key.slot, "connection {} accepted", key.slot);
         self.mark(key);
         Some(key)
     }
@@ -367,6 +369,9 @@ impl<P: Protocol, L: Stretch, T> Connections<P, L, T> {
         self.counters.count_frames(connection.take_tally());
         self.counters.count_end(connection.lifecycle(), undelivered);
         self.accepting.resume();
+        if let Some(cause) = connection.lifecycle().cause() {
+            debug!(slot = key.slot, ?cause, "connection {} closed: {cause:?}", key.slot);
+        }
         connection.transport
     }
 

@@ -116,7 +116,8 @@ impl<P: Protocol> Driver<P> {
 
     /// Shows others what was counted.
     fn publish(&self) {
-        let gauges = Gauges { spilled_bytes: self.connections.spilled_bytes(), buffers_free: 0 };
+        let spilled_bytes = self.connections.spilled_bytes();
+        let gauges = Gauges { spilled_bytes, ..Gauges::default() };
         self.worker.published.store(&self.connections.counters(), gauges);
     }
 

@@ -1,12 +1,13 @@
 //! How a listener goes without resetting anybody.
 
 use std::os::fd::BorrowedFd;
+use std::sync::Once;
 
 use rustix::io::Errno;
 use socket2::{SockFilter, SockRef};
+use tracing::warn;
 
 use super::failure;
-use crate::say;
 
 /// Connections that a listener lets wait to be accepted; the kernel lowers it to
 /// `net.core.somaxconn`.
@@ -31,7 +32,15 @@ pub(crate) fn hold_off(listener: BorrowedFd<'_>) {
     let filter = DROP_BARE_SYNS
         .map(|(code, on_true, on_false, value)| SockFilter::new(code, on_true, on_false, value));
     if let Err(error) = SockRef::from(&listener).attach_filter(&filter) {
-        say(format_args!("warning: new connections cannot be held off while draining: {error}"));
+        static TOLD: Once = Once::new();
+        TOLD.call_once(|| {
+            warn!(
+                "new connections cannot be held off while draining: {error}: SO_ATTACH_FILTER is \
+                 refused to this user; what is queued is accepted, who comes in the last moment may be \
+                 reset: run as root, or restart behind a listener that outlives the server (a \
+                 systemd socket unit)"
+            );
+        });
     }
 }
 

@@ -5,19 +5,28 @@
 //! it takes. Standard error is not made non-blocking instead: its open file description is shared
 //! with whoever started the program.
 //!
-//! A program that wants lines calls [`start`]. A library that is embedded elsewhere prints nothing.
+//! The library says what it has to say through `tracing`, and prints nothing. A program that wants
+//! the lines calls [`start`], which makes this module the subscriber.
 
+mod journal;
 mod queue;
+mod style;
+mod subscriber;
 
 use std::backtrace::{Backtrace, BacktraceStatus};
-use std::fmt;
 use std::io::{self, Write};
 use std::panic::{self, PanicHookInfo};
 use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use self::queue::{Queue, Text};
+use tracing::Level;
+use tracing::level_filters::LevelFilter;
+
+use self::queue::Queue;
+pub use self::style::Format;
+use self::style::{Record, Style};
+use self::subscriber::Subscriber;
 
 /// How long the end of a program waits for lines to be written. Longer than a busy or throttled
 /// host keeps a thread from running, so that only lines that nobody reads are lost.
@@ -25,9 +34,22 @@ const FLUSH_TIMEOUT: Duration = Duration::from_millis(500);
 
 static LOG: OnceLock<Log> = OnceLock::new();
 
-/// Queues one line; never waits. Where no log was started there is nobody to read it.
-pub fn say(line: impl fmt::Display) {
-    write(format!("{line}\n"));
+/// Lines of a program: which, and in what form.
+#[derive(Debug, Clone, Copy)]
+pub struct Options {
+    /// Name of the program, before its errors.
+    pub program: &'static str,
+    /// Format of lines.
+    pub format: Format,
+    /// The least important lines that are written.
+    pub level: LevelFilter,
+}
+
+impl Options {
+    /// What is worth knowing, for people.
+    pub fn text(program: &'static str) -> Self {
+        Self { program, format: Format::Text, level: LevelFilter::INFO }
+    }
 }
 
 /// Queues text without ending the line.
@@ -44,8 +66,13 @@ pub(crate) fn flush() {
     }
 }
 
-/// Starts the thread that writes. From now on panics are reported by it as well: they too must not
-/// wait for a reader.
+/// Lines that were dropped because nobody read them, or nobody could be given them.
+pub fn dropped() -> u64 {
+    LOG.get().map_or(0, |log| log.lock().queue.dropped_in_all())
+}
+
+/// Starts the thread that writes, and takes what the process says through `tracing`. From now on
+/// panics are reported by it as well: they too must not wait for a reader.
 ///
 /// # Errors
 ///
@@ -54,11 +81,15 @@ pub(crate) fn flush() {
 /// # Panics
 ///
 /// When the log was started before.
-pub fn start() -> io::Result<FlushOnDrop> {
-    assert!(LOG.set(Log::default()).is_ok(), "the log is started once");
+pub fn start(options: Options) -> io::Result<FlushOnDrop> {
+    let Options { program, format, level } = options;
+    let style = Style { program, format, is_journal: journal::is_stderr() };
+    assert!(LOG.set(Log { style, ..Log::default() }).is_ok(), "the log is started once");
     let log = LOG.get().expect("it was set");
     thread::Builder::new().name("log".to_owned()).spawn(|| log.write_to(&mut io::stderr()))?;
     panic::set_hook(Box::new(report_panic));
+    tracing::subscriber::set_global_default(Subscriber::new(log, level))
+        .expect("nobody else subscribes in our programs");
     Ok(FlushOnDrop(()))
 }
 
@@ -76,16 +107,21 @@ impl Drop for FlushOnDrop {
 /// As the standard library does, and flushed since the process may abort next.
 fn report_panic(panic: &PanicHookInfo<'_>) {
     let thread = thread::current();
-    say(format_args!("thread '{}' {panic}", thread.name().unwrap_or("<unnamed>")));
+    let mut message = format!("thread '{}' {panic}", thread.name().unwrap_or("<unnamed>"));
     let backtrace = Backtrace::capture();
     if backtrace.status() == BacktraceStatus::Captured {
-        say(backtrace);
+        message += &format!("\n{backtrace}");
+    }
+    // Not through `tracing`: the panic may have been inside it.
+    if let Some(log) = LOG.get() {
+        log.record(Level::ERROR, Record { message, ..Record::default() });
     }
     flush();
 }
 
 #[derive(Debug, Default)]
 struct Log {
+    style: Style,
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -97,6 +133,10 @@ struct State {
 }
 
 impl Log {
+    fn record(&self, level: Level, record: Record) {
+        self.push(self.style.render(level, record));
+    }
+
     fn push(&self, text: String) {
         self.lock().queue.push(text);
         self.changed.notify_all();
@@ -112,27 +152,31 @@ impl Log {
     fn write_to(&self, out: &mut dyn Write) {
         loop {
             let text = self.take();
-            let result = out.write_all(text.as_str().as_bytes());
+            let result = out.write_all(text.as_bytes());
             let mut state = self.lock();
             state.is_writing = false;
             if result.is_err() {
-                state.queue.handle_refused(&text);
+                state.queue.handle_refused();
             }
             drop(state);
             self.changed.notify_all();
         }
     }
 
-    /// The next text; waits for one.
-    fn take(&self) -> Text {
+    /// The next text, or the count of what was dropped; waits for one.
+    fn take(&self) -> String {
         let mut state = self.lock();
         loop {
-            if let Some(text) = state.queue.pop() {
+            if let Some(text) = state.queue.pop(|message| self.notice(message)) {
                 state.is_writing = true;
                 return text;
             }
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
+    }
+
+    fn notice(&self, message: String) -> String {
+        self.style.render(Level::WARN, Record { message, ..Record::default() })
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

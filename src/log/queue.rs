@@ -9,20 +9,13 @@ pub(super) const MAX_TEXTS: usize = 1024;
 #[derive(Debug, Default)]
 pub(super) struct Queue {
     texts: VecDeque<String>,
+    /// Those of which nobody was told.
     dropped: u64,
+    dropped_in_all: u64,
+    /// Those that the notice which was taken last told of; 0 if that was no notice.
+    told: u64,
     /// The last write failed, so that a notice is not tried again before there is another text.
     is_refused: bool,
-}
-
-/// Something to write.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Text {
-    Queued(String),
-    /// That so many texts were dropped.
-    Notice {
-        dropped: u64,
-        text: String,
-    },
 }
 
 impl Queue {
@@ -32,39 +25,51 @@ impl Queue {
         if self.texts.len() < MAX_TEXTS {
             self.texts.push_back(text);
         } else {
-            self.dropped += 1;
+            self.drop(1);
         }
     }
 
-    /// The next text; after the last, the count of what was dropped.
-    pub(super) fn pop(&mut self) -> Option<Text> {
-        self.texts.pop_front().map(Text::Queued).or_else(|| self.notice())
+    /// The next text; after the last, a notice of what was dropped, as a line of the log.
+    pub(super) fn pop(&mut self, render: impl FnOnce(String) -> String) -> Option<String> {
+        self.told = 0;
+        self.texts.pop_front().or_else(|| self.notice().map(render))
+    }
+
+    /// Lines that nobody saw, since the start.
+    pub(super) fn dropped_in_all(&self) -> u64 {
+        self.dropped_in_all
     }
 
     pub(super) fn is_empty(&self) -> bool {
         self.texts.is_empty() && !self.has_notice()
     }
 
-    /// A text that was taken could not be written.
-    pub(super) fn handle_refused(&mut self, text: &Text) {
+    /// The text that was taken last could not be written.
+    pub(super) fn handle_refused(&mut self) {
         self.is_refused = true;
-        self.dropped += match text {
-            Text::Queued(_) => 1,
-            Text::Notice { dropped, .. } => *dropped,
-        };
+        if self.told > 0 {
+            self.dropped += self.told;
+        } else {
+            self.drop(1);
+        }
     }
 
-    fn notice(&mut self) -> Option<Text> {
+    fn drop(&mut self, texts: u64) {
+        self.dropped += texts;
+        self.dropped_in_all += texts;
+    }
+
+    fn notice(&mut self) -> Option<String> {
         if !self.has_notice() {
             return None;
         }
-        let dropped = std::mem::take(&mut self.dropped);
-        let lines = if dropped == 1 { "line was" } else { "lines were" };
-        let text = format!(
-            "warning: {dropped} log {lines} dropped: standard error was not read, or refused \
-             them; read it, or send it to a file with room\n"
-        );
-        Some(Text::Notice { dropped, text })
+        self.told = std::mem::take(&mut self.dropped);
+        let lines = if self.told == 1 { "line was" } else { "lines were" };
+        Some(format!(
+            "{} log {lines} dropped: standard error was not read, or refused them; read it, or send \
+             it to a file with room",
+            self.told
+        ))
     }
 
     fn has_notice(&self) -> bool {
@@ -72,20 +77,12 @@ impl Queue {
     }
 }
 
-impl Text {
-    pub(super) fn as_str(&self) -> &str {
-        match self {
-            Self::Queued(text) | Self::Notice { text, .. } => text,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn text(text: &str) -> Option<Text> {
-        Some(Text::Queued(text.to_owned()))
+    fn pop(queue: &mut Queue) -> Option<String> {
+        queue.pop(|notice| format!("notice: {notice}"))
     }
 
     #[test]
@@ -93,30 +90,32 @@ mod tests {
         let mut queue = Queue::default();
         (0..MAX_TEXTS + 2).for_each(|number| queue.push(number.to_string()));
         for number in 0..MAX_TEXTS {
-            assert_eq!(queue.pop(), text(&number.to_string()));
+            assert_eq!(pop(&mut queue), Some(number.to_string()));
         }
-        let notice = queue.pop().expect("two were dropped");
-        assert!(notice.as_str().starts_with("warning: 2 log lines were dropped: "));
+        let notice = pop(&mut queue).expect("two were dropped");
+        assert!(notice.starts_with("notice: 2 log lines were dropped: "));
         assert!(queue.is_empty());
-        assert_eq!(queue.pop(), None);
+        assert_eq!(pop(&mut queue), None);
+        assert_eq!(queue.dropped_in_all(), 2);
     }
 
     #[test]
     fn what_is_refused_is_told_with_the_next_text_and_not_tried_for_ever() {
         let mut queue = Queue::default();
         queue.push("lost".to_owned());
-        let lost = queue.pop().expect("it is there");
-        queue.handle_refused(&lost);
+        pop(&mut queue).expect("it is there");
+        queue.handle_refused();
         assert!(queue.is_empty());
-        assert_eq!(queue.pop(), None);
+        assert_eq!(pop(&mut queue), None);
         queue.push("again".to_owned());
-        assert_eq!(queue.pop(), text("again"));
-        let notice = queue.pop().expect("one was lost");
-        assert!(notice.as_str().starts_with("warning: 1 log line was dropped: "));
-        queue.handle_refused(&notice);
-        assert_eq!(queue.pop(), None);
+        assert_eq!(pop(&mut queue), Some("again".to_owned()));
+        let notice = pop(&mut queue).expect("one was lost");
+        assert!(notice.starts_with("notice: 1 log line was dropped: "));
+        queue.handle_refused();
+        assert_eq!(pop(&mut queue), None);
         queue.push("once more".to_owned());
-        queue.pop();
-        assert!(queue.pop().expect("still told").as_str().starts_with("warning: 1 log line was"));
+        pop(&mut queue);
+        assert!(pop(&mut queue).expect("still told").starts_with("notice: 1 log line was"));
+        assert_eq!(queue.dropped_in_all(), 1);
     }
 }

@@ -15,6 +15,8 @@ pub struct Snapshot {
     pub spilled_bytes: u64,
     /// Receive buffers that hold nothing; 0 where the driver has no pool of them.
     pub buffers_free: u64,
+    /// True once the worker has ended: it does not tick any more.
+    pub has_ended: bool,
 }
 
 impl Snapshot {
@@ -40,6 +42,7 @@ impl Metrics {
 pub(crate) struct Gauges {
     pub(crate) spilled_bytes: usize,
     pub(crate) buffers_free: usize,
+    pub(crate) has_ended: bool,
 }
 
 /// The last snapshot of one worker.
@@ -55,7 +58,7 @@ pub(crate) struct Published {
 }
 
 /// The counters, then the gauges.
-const WORDS: usize = Counters::WORDS + 2;
+const WORDS: usize = Counters::WORDS + 3;
 
 impl Default for Published {
     fn default() -> Self {
@@ -69,7 +72,8 @@ impl Published {
         let sequence = self.sequence.load(Ordering::Relaxed);
         self.sequence.store(sequence + 1, Ordering::Relaxed);
         fence(Ordering::Release);
-        let gauges = [gauges.spilled_bytes as u64, gauges.buffers_free as u64];
+        let Gauges { spilled_bytes, buffers_free, has_ended } = gauges;
+        let gauges = [spilled_bytes as u64, buffers_free as u64, u64::from(has_ended)];
         let values = counters.words().into_iter().chain(gauges);
         for (word, value) in self.words.iter().zip(values) {
             word.store(value, Ordering::Relaxed);
@@ -85,9 +89,10 @@ impl Published {
                 std::array::from_fn(|index| self.words[index].load(Ordering::Relaxed));
             fence(Ordering::Acquire);
             if before.is_multiple_of(2) && self.sequence.load(Ordering::Relaxed) == before {
-                let [counters @ .., spilled_bytes, buffers_free] = words;
+                let [counters @ .., spilled_bytes, buffers_free, has_ended] = words;
                 let counters = Counters::of_words(&counters);
-                return Snapshot { counters, spilled_bytes, buffers_free };
+                let has_ended = has_ended == 1;
+                return Snapshot { counters, spilled_bytes, buffers_free, has_ended };
             }
             // The writer may have lost its CPU in the middle.
             thread::yield_now();
@@ -110,7 +115,8 @@ mod tests {
                 for number in 0..200_000 {
                     counters.accepted = number;
                     counters.ticks = number;
-                    let gauges = Gauges { spilled_bytes: number as usize, buffers_free: 7 };
+                    let gauges =
+                        Gauges { spilled_bytes: number as usize, buffers_free: 7, has_ended: true };
                     published.store(&counters, gauges);
                 }
                 is_over.store(true, Ordering::Release);
@@ -124,6 +130,6 @@ mod tests {
             }
         });
         assert_eq!(published.load().counters.accepted, 199_999);
-        assert_eq!(published.load().buffers_free, 7);
+        assert_eq!((published.load().buffers_free, published.load().has_ended), (7, true));
     }
 }

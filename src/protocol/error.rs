@@ -50,6 +50,21 @@ impl ErrorCode {
         self as u16
     }
 
+    /// The name for programs, such as a label of a metric.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::BadMagic => "bad_magic",
+            Self::UnsupportedVersion => "unsupported_version",
+            Self::UnknownKind => "unknown_kind",
+            Self::FrameTooLarge => "frame_too_large",
+            Self::ChecksumMismatch => "checksum_mismatch",
+            Self::Truncated => "truncated",
+            Self::FrameTimeout => "frame_timeout",
+            Self::UnexpectedKind => "unexpected_kind",
+            Self::Busy => "busy",
+        }
+    }
+
     /// The text of the ERROR frame: cause and fix for the person who debugs the peer. Every text
     /// is shorter than [`MAX_ERROR_TEXT`](super::MAX_ERROR_TEXT).
     pub fn text(self) -> &'static str {

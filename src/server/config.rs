@@ -32,6 +32,11 @@ pub struct Config<P = Raw> {
     /// One worker for each entry, pinned to that CPU unless a sandbox forbids pinning; a CPU may be
     /// named again.
     pub cpus: Vec<usize>,
+    /// True if each worker is to stay on its CPU.
+    pub pin: bool,
+    /// Descriptors that the server leaves to the rest of the process, such as an endpoint for its
+    /// metrics.
+    pub spare_descriptors: usize,
     /// Connections there may be at the same time.
     pub max_connections: usize,
     /// Connections there may be at the same time from one IPv4 address or one IPv6 /64; `None` is
@@ -119,6 +124,22 @@ pub enum ConfigError {
     Protocol(String),
 }
 
+impl ConfigError {
+    /// The option of `ringback serve` that is to be changed.
+    pub fn option(&self) -> &'static str {
+        match self {
+            Self::NoAddress | Self::Overlap(..) | Self::MappedAddress(..) | Self::NotUnicast(_) => {
+                "addresses"
+            }
+            Self::Cpu(_) | Self::NoWorker => "cpus",
+            Self::MemoryTooSmall { .. } => "memory",
+            Self::Ring(_) => "ring",
+            Self::Keepalive(_) => "keepalive",
+            Self::Protocol(_) => "max-frame",
+        }
+    }
+}
+
 /// A hundred years: longer times would not fit the clock.
 const NEVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 /// A descriptor limit that leaves room for fewer is worth a warning.
@@ -151,6 +172,8 @@ impl<P: Protocol> Config<P> {
             may_fall_back: false,
             protocol,
             cpus: placement::default_cpus(),
+            pin: true,
+            spare_descriptors: 0,
             max_connections: 0,
             max_connections_per_ip: None,
             memory: Config::DEFAULT_MEMORY,
@@ -183,7 +206,8 @@ impl<P: Protocol> Config<P> {
     pub fn connections_within_descriptors(&self) -> usize {
         // And one for a connection that is accepted and has no place yet.
         let of_worker = self.driver.worker_descriptors() + self.addresses.len() + 1;
-        limits::connections_within(descriptors(), self.cpus.len() * of_worker)
+        let descriptors = descriptors().saturating_sub(self.spare_descriptors);
+        limits::connections_within(descriptors, self.cpus.len() * of_worker)
     }
 
     pub(super) fn admission_limits(&self) -> AdmissionLimits {

@@ -160,6 +160,11 @@ impl Server {
         &self.notices
     }
 
+    /// The driver that moves its bytes.
+    pub fn driver(&self) -> DriverKind {
+        self.driver
+    }
+
     /// The CPU of each worker; none if a sandbox forbids to pin them.
     pub fn cpus(&self) -> &[usize] {
         if self.is_pinned { &self.cpus } else { &[] }

@@ -68,7 +68,7 @@ fn share<P: Protocol>(config: &Config<P>, driver: DriverKind) -> Result<Shared<P
     Ok(Shared {
         protocol: config.protocol.clone(),
         driver,
-        is_pinned: PinningRefusal::detect().is_none(),
+        is_pinned: config.pin && PinningRefusal::detect().is_none(),
         settings: config.settings(),
         admission: Arc::new(Admission::new(config.admission_limits())),
         shutdown: Arc::new(ShutdownSignal::new()?),

@@ -13,9 +13,8 @@ use crate::cpus;
 use crate::driver::{DriverKind, Serve, Settings, ShutdownSignal, Urgency, Worker};
 use crate::lifecycle::Admission;
 use crate::log;
-use crate::metrics::{Counters, Metrics, Published};
+use crate::metrics::{Counters, Gauges, Metrics, Published};
 use crate::protocol::Protocol;
-use crate::say;
 
 /// State that all workers of a server have in common.
 #[derive(Clone)]
@@ -104,8 +103,11 @@ impl Workers {
             let (start, started) = channel();
             let (shared, ready, exit) = (shared.clone(), ready_sender.clone(), exit.clone());
             let published = Arc::clone(&self.published[index]);
-            let begin = move || begin(cpu, listeners, shared, published);
-            let body = move || run(index, begin, &ready, &started, &exit);
+            let begin = {
+                let published = Arc::clone(&published);
+                move || begin(cpu, listeners, shared, published)
+            };
+            let body = move || run(index, begin, &published, &ready, &started, &exit);
             let thread = thread::Builder::new().name(format!("worker-{index}")).spawn(body)?;
             self.threads.push(thread);
             waiting.push(start);
@@ -163,6 +165,7 @@ impl Workers {
 fn run(
     index: usize,
     begin: impl FnOnce() -> Result<Serve, Obstacle>,
+    published: &Published,
     ready: &Sender<Ready>,
     started: &Receiver<()>,
     exit: &Sender<Exit>,
@@ -181,6 +184,9 @@ fn run(
         return;
     }
     let result = serve().map_err(|error| error.to_string());
+    if let Ok(counters) = &result {
+        published.store(counters, Gauges { has_ended: true, ..Gauges::default() });
+    }
     let _ = exit.send(Exit { worker: index, result });
 }
 
@@ -208,7 +214,7 @@ struct AbortOnPanic {
 impl Drop for AbortOnPanic {
     fn drop(&mut self) {
         if thread::panicking() {
-            say(format_args!("worker {} panicked: aborting", self.worker));
+            tracing::error!(worker = self.worker, "worker {} panicked: aborting", self.worker);
             log::flush();
             process::abort();
         }
@@ -224,12 +230,13 @@ mod tests {
     use super::*;
 
     /// Set in the process that is to panic.
-    const VICTIM: &str = "RINGBACK_TEST_PANIC";
+    const VICTIM: &str = "RBTEST_PANIC";
 
     #[test]
     fn a_panic_aborts_the_process_and_names_the_worker() {
         if std::env::var_os(VICTIM).is_some() {
-            let _log = log::start().expect("a thread can be had");
+            let options = log::Options::text("ringback");
+            let _log = log::start(options).expect("a thread can be had");
             let _abort = AbortOnPanic { worker: 3 };
             panic!("planted");
         }

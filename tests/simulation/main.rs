@@ -1,6 +1,6 @@
 //! The native driver over a fake kernel: see `ringback::testing::simulation`.
 //!
-//! `RINGBACK_SIM_SEED=N` replays one seed, `RINGBACK_SIM_SEEDS=N` tries that many.
+//! `RINGBACK_SIM_SEED=N` replays one seed, `RBTEST_SIM_SEEDS=N` tries that many.
 
 use std::panic::catch_unwind;
 
@@ -24,7 +24,7 @@ fn every_seed_ends_well() {
         eprintln!("{:?}", try_seed(seed, None));
         return;
     }
-    let seeds = from_environment("RINGBACK_SIM_SEEDS").unwrap_or(SEEDS);
+    let seeds = from_environment("RBTEST_SIM_SEEDS").unwrap_or(SEEDS);
     let reports: Vec<Report> = (0..seeds).map(|seed| try_seed(seed, None)).collect();
     let reached = |what: fn(&Report) -> bool| reports.iter().filter(|report| what(report)).count();
     assert!(reached(|report| report.counters.buffer_waits > 0) > 0, "no seed ran out of buffers");

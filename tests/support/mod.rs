@@ -22,9 +22,9 @@ use rustix::process::{Pid, Signal, kill_process};
 /// Long enough for any machine: reaching it means that something hangs.
 pub const TEST_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// How much of a thing a test does: a little, or with `RINGBACK_SOAK=1` (scripts/soak.sh) all.
+/// How much of a thing a test does: a little, or with `RBTEST_SOAK=1` (scripts/soak.sh) all.
 pub fn scale(little: usize, all: usize) -> usize {
-    if std::env::var_os("RINGBACK_SOAK").is_some_and(|value| value == "1") { all } else { little }
+    if std::env::var_os("RBTEST_SOAK").is_some_and(|value| value == "1") { all } else { little }
 }
 
 /// A server on a free loopback port with two workers.

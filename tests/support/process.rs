@@ -89,7 +89,7 @@ pub fn connection_bound(arguments: &[&str]) -> usize {
 }
 
 fn is_unbound() -> bool {
-    std::env::var_os("RINGBACK_MEMORY_UNBOUND").is_some()
+    std::env::var_os("RBTEST_MEMORY_UNBOUND").is_some()
 }
 
 fn check(arguments: &[&str]) -> String {

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+use tracing::{error, info};
 
 use super::super::gate::parse_gate;
 use super::super::interrupt::on_signals;
@@ -17,7 +18,6 @@ use crate::cpus::{self, PinningRefusal};
 use crate::load::format::counted;
 use crate::load::study::compare::{Comparison, Gate, Metric, ServerCommand, compare};
 use crate::load::{Load, RunError};
-use crate::say;
 use crate::units::{parse_count, parse_duration, parse_percent};
 
 /// Each block adds four runs; a thousand are more than anybody waits for.
@@ -106,12 +106,12 @@ impl Compare {
         let outputs = self.reporting.form.open()?;
         on_signals(comparison.config.interrupt.clone()).map_err(RunError::System)?;
         if !self.reporting.quiet {
-            say(format_args!(
+            info!(
                 "comparing: {} runs in {}, about {}",
                 comparison.runs(),
                 counted(comparison.blocks as u64, "block"),
                 rough_time(comparison.estimated_time()),
-            ));
+            );
         }
         let line = ProgressLine::new(self.reporting.quiet);
         let report = compare(&comparison, &mut |step| line.show_step(step));
@@ -119,7 +119,7 @@ impl Compare {
         let report = report?;
         outputs.deliver_report(&report)?;
         if !report.valid {
-            report.reasons.iter().for_each(|reason| say(format_args!("ringback-load: {reason}")));
+            report.reasons.iter().for_each(|reason| error!("{reason}"));
         }
         Ok(exit_code(report.outcome()))
     }

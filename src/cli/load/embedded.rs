@@ -2,11 +2,12 @@
 
 use std::error::Error;
 use std::net::{Ipv4Addr, SocketAddr};
+use tracing::warn;
 
+use super::super::log_notice;
 use super::error::LoadError;
 use crate::load::{self, Config, Target};
 use crate::protocol::{Framed, Protocol, Raw};
-use crate::say;
 use crate::server::{self, Server, StartError};
 
 #[derive(Debug)]
@@ -43,10 +44,10 @@ fn start(protocol: impl Protocol, cpu: usize) -> Result<Server, StartError> {
     let mut settings = server::Config::with_protocol(vec![address], protocol);
     settings.cpus = vec![cpu];
     if let Some(warning) = settings.choose_driver().warning() {
-        say(format_args!("warning: {warning}"));
+        warn!("{warning}");
     }
     let server = Server::start(&settings)?;
-    server.notices().iter().for_each(say);
+    server.notices().iter().for_each(log_notice);
     Ok(server)
 }
 

@@ -3,12 +3,12 @@
 use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use tracing::error;
 
 use crate::load::draw::ReadError;
 use crate::load::format::printable;
 use crate::load::study::compare::CompareError;
 use crate::load::{DescriptorLimitError, Outcome, RunError};
-use crate::say;
 
 /// Nothing could be measured, or not be written.
 const EXIT_NOTHING: u8 = 1;
@@ -112,7 +112,7 @@ impl LoadError {
         // Messages name files and quote what is in them.
         let message = self.to_string();
         let lines: Vec<String> = message.lines().map(printable).collect();
-        say(format_args!("ringback-load: {}", lines.join("\n")));
+        error!("{}", lines.join("\n"));
         ExitCode::from(match self {
             Self::Usage(_) | Self::Output { .. } => EXIT_USAGE,
             Self::Write { .. }

@@ -4,6 +4,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+use tracing::warn;
 
 use super::super::addresses::{AddressesError, parse_addresses};
 use super::super::placement::{Placement, ServerPlace};
@@ -16,7 +17,6 @@ use crate::load::{
     self, Arrival, Assertion, Config, Interrupt, Load, MAX_RATE, Server, Sizes, Target,
     allow_descriptors, check_sources, server_cpus,
 };
-use crate::say;
 use crate::units::{parse_count, parse_duration};
 
 /// Descriptors for everything but connections: standard streams, an event loop, logs, rings.
@@ -282,7 +282,7 @@ impl Measuring {
         if let Some(refusal) = PinningRefusal::detect()
             && !place.generator.is_empty()
         {
-            say(format_args!("warning: {}", refusal.warning()));
+            warn!("{}", refusal.warning());
             place.generator.clear();
         }
         Ok(place)

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
+use tracing::warn;
 
 use super::destination::Destination;
 use super::error::{LoadError, exit_code};
@@ -14,7 +15,6 @@ use crate::load::format::printable;
 use crate::load::report::form::Form;
 use crate::load::report::hlog::{self, Merged, Problem, merge};
 use crate::load::report::{MergedReport, hgrm};
-use crate::say;
 
 /// Adds the logs of many generators up, without loss
 ///
@@ -106,7 +106,7 @@ impl Merge {
             return Err(unreadable(first, nothing_logged(&empty, !logs.is_empty())));
         }
         for file in empty {
-            say(printable(&format!("warning: {} holds no interval: left out", file.display())));
+            warn!("{}", printable(&format!("{} holds no interval: left out", file.display())));
         }
         Ok((files, logs))
     }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use serde::Serialize;
+use tracing::info;
 
 use super::super::progress::ProgressLine;
 use super::destination::Destination;
@@ -14,7 +15,6 @@ use super::output::{Outputs, Reporting, open};
 use super::test_bed::TestBed;
 use crate::load::study::Step;
 use crate::load::{Config, RunError};
-use crate::say;
 
 /// Options of a command that measures one server and can draw the result.
 #[derive(Debug, Args)]
@@ -67,7 +67,7 @@ impl OneServer {
         let outputs = self.open()?;
         let bed = TestBed::start(setup)?;
         if !self.reporting.quiet {
-            say(announcement(bed.config()));
+            info!("{}", announcement(bed.config()));
         }
         let line = self.progress_line();
         let measured = measure(bed.config(), &mut |step| line.show_probe(step));

@@ -142,7 +142,8 @@ impl<P: Protocol> Shared<P> {
         if connections.has_work() {
             self.next_turn.want().expect("a counter far from its limit takes an increment");
         }
-        let gauges = Gauges { spilled_bytes: connections.spilled_bytes(), buffers_free: 0 };
+        let spilled_bytes = connections.spilled_bytes();
+        let gauges = Gauges { spilled_bytes, ..Gauges::default() };
         self.published.store(&connections.counters(), gauges);
     }
 }

@@ -160,7 +160,11 @@ impl<P: Protocol, K: Kernel> Driver<P, K> {
     }
 
     fn gauges(&self) -> Gauges {
-        Gauges { spilled_bytes: self.spilled_bytes(), buffers_free: self.kernel.free_buffers() }
+        Gauges {
+            spilled_bytes: self.spilled_bytes(),
+            buffers_free: self.kernel.free_buffers(),
+            has_ended: false,
+        }
     }
 
     pub(crate) fn connection_count(&self) -> usize {

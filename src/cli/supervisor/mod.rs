@@ -1,0 +1,138 @@
+//! The thread beside the workers: it answers HTTP, looks whether workers are alive, and sums up for
+//! the log what they count.
+//!
+//! It opens what it needs when it starts, and never waits for a worker.
+
+mod admin;
+mod exposition;
+mod process;
+mod stage;
+mod summary;
+mod watchdog;
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tokio::runtime;
+use tokio::task::{LocalSet, spawn_local};
+use tokio::time::{MissedTickBehavior, interval};
+
+use self::admin::Admin;
+pub use self::exposition::Facts;
+pub use self::stage::{Ending, Stage, Stages};
+use self::summary::Summary;
+use self::watchdog::Watchdog;
+use crate::log;
+use crate::server::Server;
+
+/// How often the supervisor looks at the workers, as a part of a second.
+const TICK: Duration = Duration::from_millis(250);
+/// Visitors of the admin endpoint at the same time; one more takes the place of who came first.
+const MAX_VISITORS: usize = 16;
+
+/// Descriptors that a supervisor takes: its runtime's three, and with an endpoint those of the
+/// listener, of visitors, and of what it reads about the process and its workers.
+pub(super) fn descriptors(has_admin: bool, workers: usize) -> usize {
+    const RUNTIME: usize = 3;
+    const LISTENER_AND_PROCESS: usize = 4;
+    RUNTIME + if has_admin { LISTENER_AND_PROCESS + MAX_VISITORS + workers } else { 0 }
+}
+
+/// A supervisor that has started, and goes on until the process ends.
+#[derive(Debug)]
+pub struct Supervisor {
+    stages: Stages,
+    admin: Option<SocketAddr>,
+}
+
+/// Why there is no supervisor.
+#[derive(Debug, thiserror::Error)]
+pub enum SuperviseError {
+    /// The admin address cannot be listened on.
+    #[error("--admin {address}: {source}: give another address, or port 0 for a free one")]
+    Listen {
+        /// The address as asked for.
+        address: SocketAddr,
+        /// The kernel's error.
+        source: io::Error,
+    },
+    /// The kernel refuses a descriptor or a thread.
+    #[error("the supervisor cannot start: {0}")]
+    System(#[from] io::Error),
+}
+
+/// How to supervise.
+#[derive(Debug, Clone, Copy)]
+pub struct Options {
+    /// Where to answer HTTP.
+    pub admin: Option<SocketAddr>,
+    /// How long a worker may stay away from its loop.
+    pub hang_timeout: Option<Duration>,
+    /// Facts about the server that metrics carry.
+    pub facts: Facts,
+}
+
+impl Supervisor {
+    /// Starts the thread. It answers that the server is starting until one is
+    /// [given](Stages::serve).
+    ///
+    /// # Errors
+    ///
+    /// When the admin address cannot be had, or there can be no thread.
+    pub fn start(options: Options, stages: Stages) -> Result<Self, SuperviseError> {
+        let admin = options.admin.map(Admin::bind).transpose()?;
+        let address = admin.as_ref().map(Admin::local_address).transpose()?;
+        let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
+        let shared = stages.clone();
+        thread::Builder::new().name("supervisor".to_owned()).spawn(move || {
+            LocalSet::new().block_on(&runtime, supervise(options, shared, admin));
+        })?;
+        Ok(Self { stages, admin: address })
+    }
+
+    /// Where it answers HTTP, the port resolved.
+    pub fn admin(&self) -> Option<SocketAddr> {
+        self.admin
+    }
+
+    /// The server serves.
+    ///
+    /// # Errors
+    ///
+    /// When what is known of its threads cannot be read.
+    pub fn serve(&self, server: &Server) -> io::Result<()> {
+        self.stages.serve(server)
+    }
+}
+
+async fn supervise(options: Options, stages: Stages, admin: Option<Admin>) {
+    if let Some(admin) = admin {
+        let exposition = Arc::new(exposition::Exposition::new(options.facts, stages.clone()));
+        spawn_local(admin.serve(stages.clone(), exposition));
+    }
+    let mut watchdog = options.hang_timeout.map(Watchdog::new);
+    let mut summary = Summary::default();
+    let mut ticks = interval(TICK);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        let now = Instant::now();
+        stages.act(now);
+        let Some(snapshots) = stages.snapshots() else { continue };
+        stages.observe(now, &snapshots);
+        summary.log(now, &snapshots);
+        if let Some(hang) = watchdog.as_mut().and_then(|dog| dog.look(now, &snapshots)) {
+            abort(&hang.describe(stages.cpu_of(hang.worker)));
+        }
+    }
+}
+
+/// Ends the process as a panic of a worker does: whoever restarts it does so at once.
+fn abort(why: &str) -> ! {
+    tracing::error!("{why}");
+    log::flush();
+    std::process::abort()
+}

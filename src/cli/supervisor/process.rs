@@ -1,0 +1,99 @@
+//! Facts about this process, from files that are opened once.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use rlimit::Resource;
+use rustix::fs::fstat;
+use rustix::time::{ClockId, clock_gettime};
+
+/// Files about the process, and when it started.
+#[derive(Debug)]
+pub(super) struct Process {
+    memory: Option<File>,
+    descriptors: Option<File>,
+    /// Seconds since 1970.
+    pub(super) start_time: f64,
+}
+
+impl Process {
+    /// Opens the files; where there are none (`/proc` is not mounted) their facts are 0.
+    pub(super) fn open() -> Self {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Self {
+            memory: File::open("/proc/self/statm").ok(),
+            descriptors: File::open("/proc/self/fd").ok(),
+            start_time: now.as_secs_f64(),
+        }
+    }
+
+    /// CPU time of all threads, in seconds.
+    pub(super) fn cpu_seconds(&self) -> f64 {
+        let time = clock_gettime(ClockId::ProcessCPUTime);
+        time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
+    }
+
+    /// Memory of this process that is in RAM, in bytes: the second number of `statm` (`proc(5)`).
+    pub(super) fn resident_bytes(&self) -> u64 {
+        let text = self.memory.as_ref().map(read).unwrap_or_default();
+        let pages = text.split(' ').nth(1).and_then(|pages| pages.parse().ok());
+        pages.unwrap_or(0) * rustix::param::page_size() as u64
+    }
+
+    /// Open descriptors: the size of the directory since Linux 6.2, 0 before.
+    pub(super) fn open_descriptors(&self) -> u64 {
+        let stat = self.descriptors.as_ref().and_then(|directory| fstat(directory).ok());
+        stat.map_or(0, |stat| stat.st_size as u64)
+    }
+
+    /// Descriptors that the process may open.
+    pub(super) fn max_descriptors(&self) -> u64 {
+        Resource::NOFILE.get_soft().unwrap_or(0)
+    }
+}
+
+/// Opens the file with the CPU time of a thread of this process.
+pub(super) fn cpu_time_of(thread: i32) -> io::Result<File> {
+    File::open(format!("/proc/self/task/{thread}/schedstat"))
+}
+
+/// CPU time in seconds: the first number of `schedstat`, in nanoseconds.
+pub(super) fn seconds_run(file: &File) -> f64 {
+    let text = read(file);
+    let nanoseconds = text.split(' ').next().and_then(|number| number.parse::<u64>().ok());
+    nanoseconds.unwrap_or(0) as f64 / 1e9
+}
+
+/// The text of a file that the kernel makes anew for each read.
+fn read(file: &File) -> String {
+    let mut buffer = [0; 256];
+    // A thread that has ended has no account any more.
+    let length = file.read_at(&mut buffer, 0).unwrap_or(0);
+    String::from_utf8_lossy(&buffer[..length]).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_process_has_memory_descriptors_and_time() {
+        let process = Process::open();
+        assert!(process.resident_bytes() > 1 << 20);
+        let before = process.open_descriptors();
+        let _one_more = File::open("/dev/null").expect("it is there");
+        // Other tests open and close some.
+        assert!(before >= 3, "{before}");
+        assert!(process.max_descriptors() > before);
+        let own = cpu_time_of(rustix::thread::gettid().as_raw_nonzero().get()).expect("our own");
+        // The kernel brings the account of a thread up to date when it is scheduled.
+        while seconds_run(&own) == 0.0 {
+            std::thread::yield_now();
+        }
+        let (seconds, all) = (seconds_run(&own), process.cpu_seconds());
+        assert!(seconds <= all, "{seconds} of {all}");
+        assert!(process.start_time > 1e9);
+    }
+}

@@ -1,0 +1,223 @@
+//! How far a server has come in its life, and what it serves with.
+
+use std::fs::File;
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::process::cpu_time_of;
+use crate::metrics::{Counters, Metrics, Snapshot};
+use crate::server::{DriverKind, Server, Shutdown};
+
+/// A stage in the life of a server; each follows the one before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Stage {
+    /// Not every worker listens yet.
+    Starting,
+    /// It serves.
+    Serving,
+    /// It serves on, but is not to be sent anybody any more: the drain is about to begin.
+    Leaving,
+    /// It finishes what it received.
+    Draining,
+}
+
+impl Stage {
+    /// All of them.
+    pub(super) const ALL: [Self; 4] =
+        [Self::Starting, Self::Serving, Self::Leaving, Self::Draining];
+
+    /// The name as metrics and probes have it.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Serving => "serving",
+            Self::Leaving => "leaving",
+            Self::Draining => "draining",
+        }
+    }
+}
+
+/// The life of the server, shared by the main thread, the one of signals and the supervisor.
+#[derive(Debug, Clone, Default)]
+pub struct Stages(Arc<Mutex<Life>>);
+
+#[derive(Debug, Default)]
+struct Life {
+    /// Requests to end that have come.
+    requests: usize,
+    /// When the drain begins, while the server leaves.
+    drain_at: Option<Instant>,
+    is_draining: bool,
+    serving: Option<Serving>,
+}
+
+/// A server that serves.
+#[derive(Debug)]
+struct Serving {
+    shutdown: Shutdown,
+    metrics: Metrics,
+    driver: DriverKind,
+    cpus: Vec<usize>,
+    /// `schedstat` of each worker, opened before a sandbox could forbid it.
+    schedules: Vec<File>,
+    /// What each worker had counted when it last did, and when that was.
+    ticks: Vec<(u64, Instant)>,
+}
+
+/// How soon a request to end takes effect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// After the time that balancers need to look elsewhere.
+    After(Duration),
+    /// At once.
+    Now,
+}
+
+/// A worker that rested for longer is not ready: it wakes once a second.
+const MAX_REST: Duration = Duration::from_secs(2);
+
+impl Stages {
+    /// Returns whether somebody asked the server to end.
+    pub fn is_ending(&self) -> bool {
+        self.lock().requests > 0
+    }
+
+    /// The server serves; whatever was asked of it before is done now.
+    ///
+    /// # Errors
+    ///
+    /// When what is known of its threads cannot be read.
+    pub(super) fn serve(&self, server: &Server) -> io::Result<()> {
+        let schedules = server.thread_ids().into_iter().map(cpu_time_of);
+        let schedules = schedules.collect::<io::Result<Vec<_>>>()?;
+        let serving = Serving {
+            shutdown: server.shutdown(),
+            metrics: server.metrics(),
+            driver: server.driver(),
+            cpus: server.cpus().to_vec(),
+            schedules,
+            ticks: server.metrics().snapshots().iter().map(|_| (0, Instant::now())).collect(),
+        };
+        let mut life = self.lock();
+        life.serving = Some(serving);
+        if life.requests > 0 {
+            life.drain();
+        }
+        if life.requests > 1 {
+            life.stop();
+        }
+        Ok(())
+    }
+
+    /// Somebody asks the server to end: the first time it drains, soon or at once, then it stops.
+    /// Returns whether it is the first.
+    pub fn end(&self, now: Instant, ending: Ending) -> bool {
+        let mut life = self.lock();
+        life.requests += 1;
+        match (life.requests, ending) {
+            (1, Ending::After(delay)) if !delay.is_zero() => life.drain_at = Some(now + delay),
+            (1, _) => life.drain(),
+            _ => life.stop(),
+        }
+        life.requests == 1
+    }
+
+    /// Begins the drain when it is time.
+    pub(super) fn act(&self, now: Instant) {
+        let mut life = self.lock();
+        if life.drain_at.is_some_and(|time| time <= now) && !life.is_draining {
+            tracing::info!("the drain delay is over: draining");
+            life.drain();
+        }
+    }
+
+    pub(super) fn stage(&self) -> Stage {
+        self.lock().stage()
+    }
+
+    /// What each worker counted, once there are any.
+    pub(super) fn snapshots(&self) -> Option<Vec<Snapshot>> {
+        self.lock().serving.as_ref().map(|serving| serving.metrics.snapshots())
+    }
+
+    /// Counters of all workers, once there are any.
+    pub fn counters(&self) -> Option<Counters> {
+        let snapshots = self.snapshots()?;
+        let mut total = Counters::default();
+        snapshots.iter().for_each(|snapshot| total += snapshot.counters);
+        Some(total)
+    }
+
+    /// Remembers which workers have ticked by now.
+    pub(super) fn observe(&self, now: Instant, snapshots: &[Snapshot]) {
+        let mut life = self.lock();
+        let Some(serving) = &mut life.serving else { return };
+        for (seen, snapshot) in serving.ticks.iter_mut().zip(snapshots) {
+            if seen.0 != snapshot.counters.ticks {
+                *seen = (snapshot.counters.ticks, now);
+            }
+        }
+    }
+
+    /// Returns whether somebody may be sent to the server, or why not.
+    pub(super) fn readiness(&self, now: Instant) -> Result<(), String> {
+        let life = self.lock();
+        match (life.stage(), &life.serving) {
+            (Stage::Serving, Some(serving)) => {
+                let rested = |seen: &(u64, Instant)| now.saturating_duration_since(seen.1);
+                match serving.ticks.iter().position(|seen| rested(seen) > MAX_REST) {
+                    Some(worker) => Err(format!("worker {worker} does not come back to its loop")),
+                    None => Ok(()),
+                }
+            }
+            (stage, _) => Err(stage.name().to_owned()),
+        }
+    }
+
+    /// The driver that serves, which may be another than was configured.
+    pub(super) fn driver(&self) -> Option<DriverKind> {
+        self.lock().serving.as_ref().map(|serving| serving.driver)
+    }
+
+    /// The CPU that a worker is pinned to.
+    pub(super) fn cpu_of(&self, worker: usize) -> Option<usize> {
+        self.lock().serving.as_ref()?.cpus.get(worker).copied()
+    }
+
+    /// The CPU time of each worker in seconds, as the kernel accounts for it.
+    pub(super) fn cpu_seconds(&self) -> Vec<f64> {
+        let life = self.lock();
+        let schedules = life.serving.iter().flat_map(|serving| &serving.schedules);
+        schedules.map(|file| super::process::seconds_run(file)).collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Life> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Life {
+    fn stage(&self) -> Stage {
+        match () {
+            () if self.is_draining => Stage::Draining,
+            () if self.requests > 0 => Stage::Leaving,
+            () if self.serving.is_some() => Stage::Serving,
+            () => Stage::Starting,
+        }
+    }
+
+    fn drain(&mut self) {
+        if let Some(serving) = &self.serving {
+            self.is_draining = true;
+            serving.shutdown.drain();
+        }
+    }
+
+    fn stop(&mut self) {
+        if let Some(serving) = &self.serving {
+            self.is_draining = true;
+            serving.shutdown.stop();
+        }
+    }
+}
