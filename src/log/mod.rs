@@ -46,7 +46,7 @@ pub struct Options {
 }
 
 impl Options {
-    /// What is worth knowing, for people.
+    /// Lines worth knowing, for people.
     pub fn text(program: &'static str) -> Self {
         Self { program, format: Format::Text, level: LevelFilter::INFO }
     }

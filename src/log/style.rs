@@ -16,7 +16,7 @@ pub enum Format {
     Json,
 }
 
-/// What every line of a program has in common.
+/// Traits that every line of a program shares.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Style {
     /// Name of the program, before its errors.

@@ -185,7 +185,7 @@ fn a_report_that_cannot_be_written_is_not_a_success() {
     let output = ringback(&["doctor"]).stdout(full).output().expect("the program starts");
     let text = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(70), "{text}");
-    assert!(text.contains("cannot write the report: No space left on device"), "{text}");
+    assert!(text.contains("cannot write to stdout: No space left on device"), "{text}");
 }
 
 #[test]

@@ -38,7 +38,13 @@ const MODULES: [(&str, &[&str]); 16] = [
     ("doctor", &["cgroup", "cpus", "server", "sys"]),
     ("load", &["address", "cgroup", "cpus", "protocol", "sockets", "sys", "units"]),
     ("testing", &["driver", "lifecycle", "metrics", "protocol", "sys"]),
-    ("cli", &["address", "cpus", "doctor", "load", "log", "protocol", "server", "sys", "units"]),
+    (
+        "cli",
+        &[
+            "address", "cpus", "doctor", "load", "log", "metrics", "protocol", "server", "sys",
+            "units",
+        ],
+    ),
 ];
 /// The folders of `load`, from the lowest layer up. A folder imports those before its own and the
 /// files beside them, which import [`FOUNDATION`] alone.

@@ -4,6 +4,7 @@
 #![allow(dead_code, unreachable_pub, reason = "each test program uses its own part")]
 
 pub mod framed;
+pub mod http;
 pub mod peers;
 pub mod process;
 pub mod refusal;

@@ -174,6 +174,7 @@ impl Source {
 }
 
 /// A number of each worker, for each value of a label if it has one.
+#[derive(Clone, Copy)]
 struct PerWorker {
     name: &'static str,
     help: &'static str,

@@ -5,7 +5,7 @@ use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::process::cpu_time_of;
+use super::process::{cpu_time_of, seconds_run};
 use crate::metrics::{Counters, Metrics, Snapshot};
 use crate::server::{DriverKind, Server, Shutdown};
 
@@ -189,7 +189,7 @@ impl Stages {
     pub(super) fn cpu_seconds(&self) -> Vec<f64> {
         let life = self.lock();
         let schedules = life.serving.iter().flat_map(|serving| &serving.schedules);
-        schedules.map(|file| super::process::seconds_run(file)).collect()
+        schedules.map(seconds_run).collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, Life> {

@@ -4,7 +4,7 @@ mod files;
 mod hlog;
 mod merge;
 mod progress;
-mod python;
+pub(crate) mod python;
 mod schema;
 mod support;
 mod writers;

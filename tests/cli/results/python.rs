@@ -31,7 +31,9 @@ fn interpreter() -> &'static Path {
 }
 
 fn has_packages(interpreter: &Path) -> bool {
-    let output = Command::new(interpreter).args(["-c", "import hdrh.log, jsonschema"]).output();
+    let output = Command::new(interpreter)
+        .args(["-c", "import hdrh.log, jsonschema, prometheus_client"])
+        .output();
     output.is_ok_and(|output| output.status.success())
 }
 
