@@ -6,7 +6,7 @@ use std::thread;
 
 use super::Counters;
 
-/// What a worker had counted, and what it had, at the end of one of its turns.
+/// Counts and state of a worker at the end of one of its turns.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Snapshot {
     /// Totals since the worker started.

@@ -185,7 +185,7 @@ impl Server {
         self.workers.thread_ids()
     }
 
-    /// What its workers count, to be read from any thread while they serve and after.
+    /// Counts of its workers, to be read from any thread while they serve and after.
     pub fn metrics(&self) -> Metrics {
         self.workers.metrics()
     }
