@@ -1,6 +1,7 @@
 //! The echo server.
 
 use std::io::{self, Write};
+use std::net::TcpListener;
 use std::process::ExitCode;
 
 use clap::{ArgMatches, CommandFactory};
@@ -12,6 +13,7 @@ use ringback::cli::serve::{Cli, Command, Protocol, Serve};
 use ringback::cli::settings::{self, Settings, SettingsError};
 use ringback::cli::signals::EndSignals;
 use ringback::cli::supervisor::{Facts, Options, Stages, SuperviseError, Supervisor};
+use ringback::cli::systemd::{Notifier, inherited_listeners};
 use ringback::cli::{self, log_notice};
 use ringback::doctor::Diagnosis;
 use ringback::log;
@@ -30,15 +32,19 @@ mod exit {
 }
 
 fn main() -> ExitCode {
-    // Before anything else: until then a signal kills the process, or is lost where it is PID 1.
+    // Before anything is opened, whose number could be theirs.
+    let inherited = inherited_listeners();
+    // Before all else: until then a signal kills the process, or is lost where it is PID 1.
     let signals = EndSignals::catch(&MORE_SIGNALS);
     match settings::parse(std::env::args_os()) {
-        Ok((command, matches)) => execute(&command, &matches, signals).unwrap_or_else(|error| {
-            let error = StartError::System(error);
-            // There may be no log to say it in.
-            let _ = writeln!(io::stderr(), "ringback: {error}");
-            ExitCode::from(exit_code_of(&error))
-        }),
+        Ok((command, matches)) => {
+            execute(&command, &matches, signals, inherited).unwrap_or_else(|error| {
+                let error = StartError::System(error);
+                // There may be no log to say it in.
+                let _ = writeln!(io::stderr(), "ringback: {error}");
+                ExitCode::from(exit_code_of(&error))
+            })
+        }
         Err(message) => cli::print(&message, "ringback", exit::USAGE),
     }
 }
@@ -48,10 +54,11 @@ fn execute(
     command: &Command,
     matches: &ArgMatches,
     signals: io::Result<EndSignals>,
+    inherited: io::Result<Vec<TcpListener>>,
 ) -> io::Result<ExitCode> {
     let signals = signals?;
     if let Command::Serve(_) = command {
-        return serve(matches, signals);
+        return serve(matches, signals, inherited?);
     }
     let _log = log::start(log::Options::text("ringback"))?;
     signals.leave()?;
@@ -67,7 +74,11 @@ fn execute(
     })
 }
 
-fn serve(matches: &ArgMatches, signals: EndSignals) -> io::Result<ExitCode> {
+fn serve(
+    matches: &ArgMatches,
+    signals: EndSignals,
+    inherited: Vec<TcpListener>,
+) -> io::Result<ExitCode> {
     let resolved = Settings::resolve(matches, std::env::vars_os());
     let options = resolved.as_ref().map(|settings| settings.options.log_options());
     let _log = log::start(options.unwrap_or_else(|_| log::Options::text("ringback")))?;
@@ -79,8 +90,10 @@ fn serve(matches: &ArgMatches, signals: EndSignals) -> io::Result<ExitCode> {
     let stages = Stages::default();
     on_signals(signals, stages.clone(), settings.options.drain_delay)?;
     Ok(match settings.options.protocol {
-        Protocol::Raw => serve_in(Raw, "raw", &settings, stages),
-        Protocol::Framed => serve_in(settings.options.framed(), "framed", &settings, stages),
+        Protocol::Raw => serve_in(Raw, "raw", &settings, stages, inherited),
+        Protocol::Framed => {
+            serve_in(settings.options.framed(), "framed", &settings, stages, inherited)
+        }
     })
 }
 
@@ -89,6 +102,7 @@ fn serve_in(
     name: &'static str,
     settings: &Settings,
     stages: Stages,
+    inherited: Vec<TcpListener>,
 ) -> ExitCode {
     let (config, warnings) = settings.options.resolve(protocol);
     warnings.iter().for_each(|warning| warn!("{warning}"));
@@ -102,7 +116,13 @@ fn serve_in(
         info!("ended by a signal before it listened");
         return ExitCode::SUCCESS;
     }
+    let notifier = match Notifier::connect() {
+        Ok(notifier) => notifier,
+        Err(error) => return fail(&error.to_string(), exit::UNAVAILABLE),
+    };
     let options = Options {
+        notifier,
+        patience: settings.options.drain_delay + config.longest_drain(),
         admin: settings.options.admin(),
         hang_timeout: settings.options.hang_timeout(),
         facts: Facts {
@@ -114,15 +134,26 @@ fn serve_in(
         },
     };
     match Supervisor::start(options, stages) {
-        Ok(supervisor) => run(&config, &supervisor),
+        Ok(supervisor) => run(&config, inherited, &supervisor),
         Err(error @ (SuperviseError::Listen { .. } | SuperviseError::System(_))) => {
             fail(&error.to_string(), exit::UNAVAILABLE)
         }
     }
 }
 
-fn run(config: &Config<impl protocol::Protocol>, supervisor: &Supervisor) -> ExitCode {
-    let server = match Server::start(config) {
+fn run(
+    config: &Config<impl protocol::Protocol>,
+    inherited: Vec<TcpListener>,
+    supervisor: &Supervisor,
+) -> ExitCode {
+    if !inherited.is_empty() {
+        let sockets = inherited.len();
+        info!(
+            sockets,
+            "note: {sockets} inherited sockets (LISTEN_FDS) take the place of the configured addresses"
+        );
+    }
+    let server = match Server::start_on(config, inherited) {
         Ok(server) => server,
         Err(error) => return fail(&error.to_string(), exit_code_of(&error)),
     };
@@ -194,6 +225,7 @@ fn exit_code_of(error: &StartError) -> u8 {
         StartError::Config(_) => exit::USAGE,
         StartError::Driver { .. }
         | StartError::Listen { .. }
+        | StartError::Inherited { .. }
         | StartError::Pin { .. }
         | StartError::Worker { .. }
         | StartError::NoDescriptor(_)

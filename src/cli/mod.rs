@@ -30,6 +30,8 @@ pub mod settings;
 pub mod signals;
 #[cfg(feature = "server")]
 pub mod supervisor;
+#[cfg(feature = "server")]
+pub mod systemd;
 
 use std::io::{self, ErrorKind, Write};
 use std::process::ExitCode;

@@ -77,7 +77,7 @@ impl<P: Protocol, L: Stretch, T> Connections<P, L, T> {
             protocol,
             settings,
             admission,
-            accepting: Accepting::default(),
+            accepting: Accepting::new(settings.inherits_listeners),
             slab: Slab::new(),
             dirty: VecDeque::new(),
             next_turn: Vec::new(),

@@ -58,7 +58,7 @@ impl<W: HasListener> Listeners<W> {
         let mut open = self.places.iter().flatten();
         match accepting.accept_mode() {
             AcceptMode::Open => open.any(|listener| listener.may_accept),
-            AcceptMode::Closing { .. } => open.next().is_some(),
+            AcceptMode::Closing { .. } | AcceptMode::Leaving => open.next().is_some(),
             AcceptMode::Paused | AcceptMode::ClosingPaused => false,
         }
     }
@@ -99,6 +99,7 @@ impl<W: HasListener> Listeners<W> {
                         *place = None;
                     }
                 }
+                AcceptMode::Leaving => *place = None,
                 AcceptMode::Paused | AcceptMode::ClosingPaused => {}
             }
         }

@@ -66,4 +66,6 @@ pub(crate) struct Settings {
     pub(crate) spin: Duration,
     /// Most bytes of a worker's memory for what waits while receive buffers are scarce.
     pub(crate) spill_budget: usize,
+    /// The listeners outlive the server: whoever started it keeps them.
+    pub(crate) inherits_listeners: bool,
 }

@@ -17,13 +17,14 @@ use crate::sys::{Parts, Stretch, sockopt};
 /// Most parts of one [`send`]: far below IOV_MAX (1024).
 pub(super) const MAX_PARTS: usize = 64;
 
-/// The peer's address, where somebody counts by it.
+/// The peer's address, where somebody counts by it: an IPv4 one as such, also where an IPv6 listener
+/// took it.
 pub(super) fn address_of(socket: BorrowedFd<'_>, admission: &Admission) -> Option<IpAddr> {
     if !admission.asks_for_address() {
         return None;
     }
     let address = rustix::net::getpeername(socket).ok()??;
-    SocketAddr::try_from(address).ok().map(|address| address.ip())
+    SocketAddr::try_from(address).ok().map(|address| address.ip().to_canonical())
 }
 
 /// A socket that cannot be asked has failed: receiving from it will say so.

@@ -28,6 +28,7 @@ fn settings() -> Settings {
         ring: RingSize::default(),
         spin: Duration::ZERO,
         spill_budget: 1 << 20,
+        inherits_listeners: false,
     }
 }
 

@@ -9,6 +9,8 @@ pub(crate) struct Accepting {
     paused_until: Option<Instant>,
     closing: Option<Closing>,
     is_finished: bool,
+    /// The listeners outlive the server.
+    is_inherited: bool,
 }
 
 /// Mode of a listener.
@@ -23,6 +25,8 @@ pub(crate) enum AcceptMode {
     Closing { at_any_rate: bool },
     /// Close, but there may be no descriptor for those who wait: try again later.
     ClosingPaused,
+    /// Stop at once: the queue is somebody else's too, who accepts from it later.
+    Leaving,
 }
 
 /// No new handshake begins; those under way have until `at` to reach the accept queue.
@@ -40,10 +44,16 @@ struct Closing {
 const PAUSE: Duration = Duration::from_millis(100);
 
 impl Accepting {
+    /// Listeners that the process owns, or that whoever started it keeps.
+    pub(crate) fn new(is_inherited: bool) -> Self {
+        Self { is_inherited, ..Self::default() }
+    }
+
     /// The mode of every listener that is not closed yet.
     pub(crate) fn accept_mode(&self) -> AcceptMode {
         let is_paused = self.paused_until.is_some();
         match self.closing {
+            Some(_) if self.is_inherited => AcceptMode::Leaving,
             Some(Closing { is_due: true, is_overdue, .. }) if is_overdue || !is_paused => {
                 AcceptMode::Closing { at_any_rate: is_overdue }
             }
@@ -99,9 +109,12 @@ impl Accepting {
         self.is_finished
     }
 
-    /// Returns whether new handshakes are to be held off from now on: true once.
+    /// Returns whether new handshakes are to be held off from now on: true once. Never on a listener
+    /// that outlives the server, since its filter would too.
     pub(crate) fn take_hold_off(&mut self) -> bool {
-        let Some(closing) = &mut self.closing else { return false };
+        let Some(closing) = self.closing.as_mut().filter(|_| !self.is_inherited) else {
+            return false;
+        };
         !std::mem::replace(&mut closing.is_held_off, true)
     }
 
@@ -155,6 +168,18 @@ mod tests {
         accepting.pause(start + limit);
         accepting.handle_timeout(start + limit);
         assert_eq!(accepting.accept_mode(), AcceptMode::Closing { at_any_rate: true });
+    }
+
+    #[test]
+    fn who_waits_at_an_inherited_listener_is_left_to_whoever_keeps_it() {
+        let start = Instant::now();
+        let mut accepting = Accepting::new(true);
+        assert_eq!(accepting.accept_mode(), AcceptMode::Open);
+        accepting.close(start, Duration::from_millis(200), Duration::from_secs(1));
+        assert!(!accepting.take_hold_off());
+        assert_eq!(accepting.accept_mode(), AcceptMode::Leaving);
+        accepting.pause(start);
+        assert_eq!(accepting.accept_mode(), AcceptMode::Leaving);
     }
 
     #[test]

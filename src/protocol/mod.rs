@@ -117,8 +117,8 @@ pub trait Connection: Debug + 'static {
         None
     }
 
-    /// What was seen since the last call, for a server's metrics; nothing where a protocol has no
-    /// frames.
+    /// Frames and errors seen since the last call, for a server's metrics; nothing where a protocol
+    /// has no frames.
     fn take_tally(&mut self) -> Tally {
         Tally::default()
     }

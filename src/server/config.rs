@@ -322,6 +322,12 @@ impl<P: Protocol> Config<P> {
         }
     }
 
+    /// How long a drain takes at most, from the request to the end of the last connection.
+    pub fn longest_drain(&self) -> Duration {
+        let DrainLimits { timeout, flush, .. } = self.settings().drain;
+        timeout + flush
+    }
+
     /// The most memory that a server with this configuration takes.
     pub fn memory_bound(&self) -> MemoryBound {
         MemoryBound {
@@ -348,6 +354,7 @@ impl<P: Protocol> Config<P> {
             ring: self.ring,
             spin: self.spin,
             spill_budget: self.memory / self.cpus.len().max(1),
+            inherits_listeners: false,
         }
     }
 }

@@ -6,7 +6,7 @@ use std::os::fd::AsFd;
 use std::thread;
 use std::time::Duration;
 
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 use super::keepalive::Keepalive;
 use super::refusal::explain_listen;
@@ -21,6 +21,22 @@ pub(super) struct SocketOptions {
     pub(super) share_port: bool,
     pub(super) send_buffer: Option<usize>,
     pub(super) keepalive: Option<Keepalive>,
+}
+
+impl SocketOptions {
+    /// Sets them on a listener: the sockets that it accepts inherit them.
+    pub(super) fn apply(self, listener: &SockRef<'_>) -> io::Result<()> {
+        listener.set_tcp_nodelay(true)?;
+        // Every byte comes back, urgent ones too.
+        listener.set_out_of_band_inline(true)?;
+        if let Some(keepalive) = self.keepalive {
+            listener.set_tcp_keepalive(&keepalive.option())?;
+        }
+        if let Some(bytes) = self.send_buffer {
+            listener.set_send_buffer_size(bytes)?;
+        }
+        Ok(())
+    }
 }
 
 pub(super) struct Listeners {
@@ -135,20 +151,11 @@ fn open_group(
     Ok(group)
 }
 
-/// Accepted sockets inherit the options.
 fn socket_for(address: SocketAddr, options: SocketOptions) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     // Over our own connections in TIME_WAIT a restart must succeed.
     socket.set_reuse_address(true)?;
-    socket.set_tcp_nodelay(true)?;
-    // Every byte comes back, urgent ones too.
-    socket.set_out_of_band_inline(true)?;
-    if let Some(keepalive) = options.keepalive {
-        socket.set_tcp_keepalive(&keepalive.option())?;
-    }
-    if let Some(bytes) = options.send_buffer {
-        socket.set_send_buffer_size(bytes)?;
-    }
+    options.apply(&SockRef::from(&socket))?;
     if address.is_ipv6() {
         socket.set_only_v6(true)?;
     }

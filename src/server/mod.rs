@@ -17,6 +17,7 @@
 //! ```
 
 mod config;
+mod inherited;
 mod keepalive;
 mod limits;
 mod listener;
@@ -26,7 +27,7 @@ mod start;
 mod worker;
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 
 use crate::driver::{ShutdownSignal, Urgency};
@@ -60,6 +61,18 @@ pub enum StartError {
         reason: String,
         /// The kernel's error.
         source: io::Error,
+    },
+    /// A listener that the server was given is none.
+    #[error(
+        "inherited descriptor {descriptor} is no TCP listener{}: a socket unit needs \
+         ListenStream= with an address and a port, and Accept=no",
+        source.as_ref().map_or_else(String::new, |source| format!(" ({source})"))
+    )]
+    Inherited {
+        /// Its number in this process.
+        descriptor: i32,
+        /// The kernel's error, if it cannot even be asked.
+        source: Option<io::Error>,
     },
     /// The driver that was asked for cannot work on this host.
     #[error("the {driver} driver cannot run here: {obstacle}")]
@@ -152,7 +165,22 @@ impl Server {
     ///
     /// When anything that was asked for cannot be had.
     pub fn start<P: Protocol>(config: &Config<P>) -> Result<Self, StartError> {
-        start::start(config)
+        start::start(config, Vec::new())
+    }
+
+    /// As [`start`](Self::start), on listeners that somebody else keeps, such as those of socket
+    /// activation, instead of the configured addresses. Several on one address are dealt to the
+    /// workers in turn; workers share one where there are fewer. A shutdown leaves who waits in their
+    /// queues to whoever listens there next.
+    ///
+    /// # Errors
+    ///
+    /// When one of them is no TCP listener, or anything else that was asked for cannot be had.
+    pub fn start_on<P: Protocol>(
+        config: &Config<P>,
+        listeners: Vec<TcpListener>,
+    ) -> Result<Self, StartError> {
+        start::start(config, listeners)
     }
 
     /// Notices to an operator of how it serves.

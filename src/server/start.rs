@@ -1,12 +1,13 @@
 //! How a server starts: a driver that works, listeners, workers.
 
 use std::fmt;
+use std::net::TcpListener;
 use std::sync::Arc;
 
 use super::keepalive::Keepalive;
 use super::listener::{self, Listeners, SocketOptions};
 use super::worker::{Shared, Workers};
-use super::{Config, Server, StartError, limits};
+use super::{Config, Server, StartError, inherited, limits};
 use crate::cpus::PinningRefusal;
 use crate::driver::{DriverKind, ShutdownSignal, fallback_warning};
 use crate::lifecycle::Admission;
@@ -30,7 +31,12 @@ impl fmt::Display for Notice {
     }
 }
 
-pub(super) fn start<P: Protocol>(config: &Config<P>) -> Result<Server, StartError> {
+/// Starts on these listeners that outlive the server, or on listeners of its own where there are
+/// none.
+pub(super) fn start<P: Protocol>(
+    config: &Config<P>,
+    inherited: Vec<TcpListener>,
+) -> Result<Server, StartError> {
     config.check()?;
     let mut notices = Vec::new();
     if let Err(error) = limits::raise_descriptor_limit() {
@@ -47,9 +53,14 @@ pub(super) fn start<P: Protocol>(config: &Config<P>) -> Result<Server, StartErro
         send_buffer: config.send_buffer,
         keepalive: config.keepalive.map(Keepalive::after),
     };
-    let listeners = listener::listen(&config.addresses, config.cpus.len(), options, &mut notices)?;
-    let local_addresses = listeners.local_addresses.clone();
     let mut shared = share(config, driver)?;
+    shared.settings.inherits_listeners = !inherited.is_empty();
+    let listeners = if inherited.is_empty() {
+        listener::listen(&config.addresses, config.cpus.len(), options, &mut notices)?
+    } else {
+        inherited::deal(inherited, config.cpus.len(), options)?
+    };
+    let local_addresses = listeners.local_addresses.clone();
     let workers = start_workers(config, listeners, &mut shared, &mut notices)?;
     let Shared { driver, is_pinned, shutdown, .. } = shared;
     let cpus = config.cpus.clone();

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::TcpListener;
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
@@ -15,6 +15,19 @@ pub(crate) fn descriptor_of(stream: &TcpStream) -> BorrowedFd<'_> {
     // SAFETY: the stream owns its descriptor and closes it when it is dropped, so it is open as
     // long as the stream is borrowed.
     unsafe { BorrowedFd::borrow_raw(stream.as_raw_fd()) }
+}
+
+/// A descriptor that this process was started with.
+///
+/// # Panics
+///
+/// When it is one of the standard streams, which have owners.
+pub(crate) fn take_inherited(descriptor: RawFd) -> OwnedFd {
+    assert!(descriptor > 2, "standard streams have owners");
+    // SAFETY: whoever started the process opened it for us (`sd_listen_fds(3)`), and this is called
+    // once, before anything else could take or close it; were it not open, it could only be mistaken
+    // for one of ours that is opened later, and none was yet.
+    unsafe { OwnedFd::from_raw_fd(descriptor) }
 }
 
 /// Something that owns a descriptor, and the runtime's watch on whether it can be read.

@@ -51,7 +51,7 @@ mod token;
 
 #[cfg(feature = "server")]
 pub(crate) use self::{
-    descriptor::{Watched, descriptor_of},
+    descriptor::{Watched, descriptor_of, take_inherited},
     kernel::Release,
     lease::{Lease, LeaseTable},
     owned::Owned,

@@ -12,7 +12,7 @@ use crate::support::tools::{has_tool, is_root};
 use crate::support::{Program, TEST_TIMEOUT, connect, exchange};
 
 /// The kernel's number of a worker's thread.
-fn thread_of(program: &Program, worker: &str) -> String {
+pub(crate) fn thread_of(program: &Program, worker: &str) -> String {
     let tasks = fs::read_dir(format!("/proc/{}/task", program.id())).expect("it runs").flatten();
     let is_worker = |task: &fs::DirEntry| {
         fs::read_to_string(task.path().join("comm")).is_ok_and(|name| name.trim_end() == worker)
@@ -22,7 +22,7 @@ fn thread_of(program: &Program, worker: &str) -> String {
 }
 
 /// Holds a thread in its next wait for a minute.
-fn hold(thread: &str, call: &str) -> Child {
+pub(crate) fn hold(thread: &str, call: &str) -> Child {
     Command::new("strace")
         .args(["-qq", "-p", thread, "-e", &format!("trace={call}")])
         .args(["-e", &format!("inject={call}:delay_enter=60s")])

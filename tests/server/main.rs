@@ -12,3 +12,4 @@ mod starved;
 mod stderr;
 #[path = "../support/mod.rs"]
 mod support;
+mod systemd;

@@ -203,7 +203,7 @@ fn one(value: u64) -> Vec<(&'static str, u64)> {
     vec![("", value)]
 }
 
-/// What each worker counts.
+/// Metrics of each worker.
 const PER_WORKER: [PerWorker; 18] = [
     counter("ringback_connections_accepted", "Connections accepted", |s| one(s.counters.accepted)),
     falling(counter("ringback_connections_active", "Connections that are open", |s| {

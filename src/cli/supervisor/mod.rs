@@ -5,6 +5,7 @@
 
 mod admin;
 mod exposition;
+mod notices;
 mod process;
 mod stage;
 mod summary;
@@ -17,14 +18,17 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use tokio::runtime;
-use tokio::task::{LocalSet, spawn_local};
+use tokio::task::LocalSet;
 use tokio::time::{MissedTickBehavior, interval};
 
 use self::admin::Admin;
+use self::exposition::Exposition;
 pub use self::exposition::Facts;
+use self::notices::Notices;
 pub use self::stage::{Ending, Stage, Stages};
 use self::summary::Summary;
 use self::watchdog::Watchdog;
+use super::systemd::Notifier;
 use crate::log;
 use crate::server::Server;
 
@@ -46,6 +50,7 @@ pub(super) fn descriptors(has_admin: bool, workers: usize) -> usize {
 pub struct Supervisor {
     stages: Stages,
     admin: Option<SocketAddr>,
+    notifier: Option<Arc<Notifier>>,
 }
 
 /// Why there is no supervisor.
@@ -65,8 +70,12 @@ pub enum SuperviseError {
 }
 
 /// How to supervise.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub struct Options {
+    /// Whom to notify.
+    pub notifier: Option<Notifier>,
+    /// How long the server may take from the first signal to its end.
+    pub patience: Duration,
     /// Where to answer HTTP.
     pub admin: Option<SocketAddr>,
     /// How long a worker may stay away from its loop.
@@ -85,12 +94,20 @@ impl Supervisor {
     pub fn start(options: Options, stages: Stages) -> Result<Self, SuperviseError> {
         let admin = options.admin.map(Admin::bind).transpose()?;
         let address = admin.as_ref().map(Admin::local_address).transpose()?;
+        let notifier = options.notifier.map(Arc::new);
+        let notices = notifier.clone().map(|notifier| Notices::new(notifier, options.patience));
         let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
         let shared = stages.clone();
         thread::Builder::new().name("supervisor".to_owned()).spawn(move || {
-            LocalSet::new().block_on(&runtime, supervise(options, shared, admin));
+            let local = LocalSet::new();
+            if let Some(admin) = admin {
+                let exposition = Exposition::new(options.facts, shared.clone());
+                local.spawn_local(admin.serve(shared.clone(), Arc::new(exposition)));
+            }
+            let watchdog = options.hang_timeout.map(Watchdog::new);
+            local.block_on(&runtime, supervise(shared, watchdog, notices));
         })?;
-        Ok(Self { stages, admin: address })
+        Ok(Self { stages, admin: address, notifier })
     }
 
     /// Where it answers HTTP, the port resolved.
@@ -104,16 +121,15 @@ impl Supervisor {
     ///
     /// When what is known of its threads cannot be read.
     pub fn serve(&self, server: &Server) -> io::Result<()> {
-        self.stages.serve(server)
+        self.stages.serve(server)?;
+        if let Some(notifier) = &self.notifier {
+            notifier.send(&["READY=1"]);
+        }
+        Ok(())
     }
 }
 
-async fn supervise(options: Options, stages: Stages, admin: Option<Admin>) {
-    if let Some(admin) = admin {
-        let exposition = Arc::new(exposition::Exposition::new(options.facts, stages.clone()));
-        spawn_local(admin.serve(stages.clone(), exposition));
-    }
-    let mut watchdog = options.hang_timeout.map(Watchdog::new);
+async fn supervise(stages: Stages, mut watchdog: Option<Watchdog>, mut notices: Option<Notices>) {
     let mut summary = Summary::default();
     let mut ticks = interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -124,6 +140,9 @@ async fn supervise(options: Options, stages: Stages, admin: Option<Admin>) {
         let Some(snapshots) = stages.snapshots() else { continue };
         stages.observe(now, &snapshots);
         summary.log(now, &snapshots);
+        if let Some(notices) = &mut notices {
+            notices.send(now, &stages, &snapshots);
+        }
         if let Some(hang) = watchdog.as_mut().and_then(|dog| dog.look(now, &snapshots)) {
             abort(&hang.describe(stages.cpu_of(hang.worker)));
         }

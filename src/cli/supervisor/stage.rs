@@ -61,7 +61,7 @@ struct Serving {
     cpus: Vec<usize>,
     /// `schedstat` of each worker, opened before a sandbox could forbid it.
     schedules: Vec<File>,
-    /// What each worker had counted when it last did, and when that was.
+    /// Ticks of each worker when it last ticked, and when that was.
     ticks: Vec<(u64, Instant)>,
 }
 
@@ -154,7 +154,7 @@ impl Stages {
         let mut life = self.lock();
         let Some(serving) = &mut life.serving else { return };
         for (seen, snapshot) in serving.ticks.iter_mut().zip(snapshots) {
-            if seen.0 != snapshot.counters.ticks {
+            if seen.0 != snapshot.counters.ticks || snapshot.has_ended {
                 *seen = (snapshot.counters.ticks, now);
             }
         }
@@ -164,13 +164,10 @@ impl Stages {
     pub(super) fn readiness(&self, now: Instant) -> Result<(), String> {
         let life = self.lock();
         match (life.stage(), &life.serving) {
-            (Stage::Serving, Some(serving)) => {
-                let rested = |seen: &(u64, Instant)| now.saturating_duration_since(seen.1);
-                match serving.ticks.iter().position(|seen| rested(seen) > MAX_REST) {
-                    Some(worker) => Err(format!("worker {worker} does not come back to its loop")),
-                    None => Ok(()),
-                }
-            }
+            (Stage::Serving, Some(serving)) => match serving.resting_worker(now) {
+                Some(worker) => Err(format!("worker {worker} does not come back to its loop")),
+                None => Ok(()),
+            },
             (stage, _) => Err(stage.name().to_owned()),
         }
     }
@@ -178,6 +175,11 @@ impl Stages {
     /// The driver that serves, which may be another than was configured.
     pub(super) fn driver(&self) -> Option<DriverKind> {
         self.lock().serving.as_ref().map(|serving| serving.driver)
+    }
+
+    /// A worker that has not ticked for so long that something is wrong.
+    pub(super) fn resting_worker(&self, now: Instant) -> Option<usize> {
+        self.lock().serving.as_ref()?.resting_worker(now)
     }
 
     /// The CPU that a worker is pinned to.
@@ -194,6 +196,13 @@ impl Stages {
 
     fn lock(&self) -> MutexGuard<'_, Life> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Serving {
+    /// One that has ended rests no more.
+    fn resting_worker(&self, now: Instant) -> Option<usize> {
+        self.ticks.iter().position(|seen| now.saturating_duration_since(seen.1) > MAX_REST)
     }
 }
 

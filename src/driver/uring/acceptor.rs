@@ -25,6 +25,8 @@ pub(super) enum Request {
     Close {
         at_any_rate: bool,
     },
+    /// Leave who waits in the queue to others.
+    Leave,
 }
 
 impl Acceptor {
@@ -69,7 +71,11 @@ impl Acceptor {
             (Accept::Idle, AcceptMode::Closing { at_any_rate }) => {
                 Some(Request::Close { at_any_rate })
             }
-            (Accept::Armed, AcceptMode::Closing { .. } | AcceptMode::ClosingPaused) => {
+            (Accept::Idle, AcceptMode::Leaving) => Some(Request::Leave),
+            (
+                Accept::Armed,
+                AcceptMode::Closing { .. } | AcceptMode::ClosingPaused | AcceptMode::Leaving,
+            ) => {
                 *accept = Accept::Cancelling;
                 Some(Request::Cancel)
             }
@@ -101,5 +107,16 @@ mod tests {
         assert_eq!(acceptor.advance(0, &accepting), close);
         acceptor.closed(0);
         assert!(acceptor.is_closed() && acceptor.advance(0, &accepting).is_none());
+    }
+
+    #[test]
+    fn an_inherited_listener_is_left_once_its_accept_has_ended() {
+        let now = Instant::now();
+        let (mut acceptor, mut accepting) = (Acceptor::new(1), Accepting::new(true));
+        assert_eq!(acceptor.advance(0, &accepting), Some(Request::Accept));
+        accepting.close(now, Duration::from_secs(1), Duration::from_secs(1));
+        assert_eq!(acceptor.advance(0, &accepting), Some(Request::Cancel));
+        acceptor.ended(0);
+        assert_eq!(acceptor.advance(0, &accepting), Some(Request::Leave));
     }
 }

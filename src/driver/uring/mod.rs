@@ -441,6 +441,10 @@ impl<P: Protocol, K: Kernel> Driver<P, K> {
                 Some(ListenerRequest::Close { at_any_rate }) => {
                     self.close_listener(now, number, at_any_rate);
                 }
+                Some(ListenerRequest::Leave) => {
+                    self.kernel.close_listener(number);
+                    self.acceptor.closed(number);
+                }
                 None => {}
             }
         }

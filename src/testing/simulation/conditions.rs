@@ -99,5 +99,6 @@ pub(super) fn settings(rng: &mut Rng, scarcity: Scarcity) -> Settings {
         drain: DRAIN,
         ring: RingSize::default(),
         spill_budget: scarcity.memory,
+        inherits_listeners: false,
     }
 }
