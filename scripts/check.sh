@@ -159,6 +159,7 @@ list_missing_packages() {
     command -v strace >/dev/null || missing+=(strace)
     command -v redis-benchmark >/dev/null || missing+=(redis-tools)
     command -v shellcheck >/dev/null || missing+=(shellcheck)
+    command -v systemd-analyze >/dev/null || missing+=(systemd)
 }
 
 install_debian_packages() {

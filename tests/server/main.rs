@@ -13,3 +13,4 @@ mod stderr;
 #[path = "../support/mod.rs"]
 mod support;
 mod systemd;
+mod units;
