@@ -9,6 +9,7 @@ use ringback::address::format_socket_address;
 use ringback::cli::doctor::Doctor;
 use ringback::cli::health::Health;
 use ringback::cli::requests::{MORE_SIGNALS, on_signals};
+use ringback::cli::sandbox::{Closed, Sandbox};
 use ringback::cli::serve::{Cli, Command, Protocol, Serve};
 use ringback::cli::settings::{self, Settings, SettingsError};
 use ringback::cli::signals::EndSignals;
@@ -134,7 +135,7 @@ fn serve_in(
         },
     };
     match Supervisor::start(options, stages) {
-        Ok(supervisor) => run(&config, inherited, &supervisor),
+        Ok(supervisor) => run(&config, inherited, settings.options.sandbox, &supervisor),
         Err(error @ (SuperviseError::Listen { .. } | SuperviseError::System(_))) => {
             fail(&error.to_string(), exit::UNAVAILABLE)
         }
@@ -144,6 +145,7 @@ fn serve_in(
 fn run(
     config: &Config<impl protocol::Protocol>,
     inherited: Vec<TcpListener>,
+    sandbox: Sandbox,
     supervisor: &Supervisor,
 ) -> ExitCode {
     if !inherited.is_empty() {
@@ -162,13 +164,19 @@ fn run(
     if let Some(address) = supervisor.admin() {
         info!(address = %address, "admin on http://{address}");
     }
+    if let Err(error) = supervisor.watch(&server) {
+        return fail(&format!("cannot see the workers: {error}"), exit::UNAVAILABLE);
+    }
+    match sandbox.close(&server) {
+        Ok(Closed::Yes(line)) => info!("{line}"),
+        Ok(Closed::No(warning)) => warn!("{warning}"),
+        Err(error) => return fail(&error.to_string(), exit::UNAVAILABLE),
+    }
     for address in server.local_addresses() {
         let address = format_socket_address(*address);
         info!(address, "listening on {address}");
     }
-    if let Err(error) = supervisor.serve(&server) {
-        return fail(&format!("cannot see the workers: {error}"), exit::UNAVAILABLE);
-    }
+    supervisor.announce();
     match server.wait() {
         Ok(counters) => {
             info!("{counters}");

@@ -24,6 +24,8 @@ mod rates;
 #[cfg(feature = "server")]
 pub mod requests;
 #[cfg(feature = "server")]
+pub mod sandbox;
+#[cfg(feature = "server")]
 pub mod serve;
 #[cfg(feature = "server")]
 pub mod settings;

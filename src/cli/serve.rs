@@ -12,6 +12,7 @@ use tracing::level_filters::LevelFilter;
 use super::doctor::Doctor;
 use super::health::Health;
 use super::manual::Manual;
+use super::sandbox::Sandbox;
 use super::supervisor;
 use crate::address::{AddressError, parse_socket_address};
 use crate::cpus::{self, CpusError};
@@ -171,6 +172,10 @@ pub struct Serve {
         value_parser = or_off(parse_hang_timeout)
     )]
     hang_timeout: OrOff<Duration>,
+
+    /// Filter the system calls of a server that serves, so that it can do nothing else
+    #[arg(long, value_enum, default_value_t = Sandbox::Auto)]
+    pub sandbox: Sandbox,
 
     /// Form of what is logged to standard error
     #[arg(long, value_enum, default_value_t = LogFormat::Text)]

@@ -18,9 +18,9 @@ use super::buffers::Buffers;
 use super::connection::{Action, Connection};
 use super::slab::{Key, Slab};
 use super::spill::Spill;
-use super::{Settings, Urgency, failure};
+use super::{Settings, Urgency, Worker, failure};
 use crate::lifecycle::{Accepting, Admission, Cause, Permit, Probe, Timers};
-use crate::metrics::Counters;
+use crate::metrics::{Counters, Gauges, Published};
 use crate::protocol::Protocol;
 use crate::sys::{Parts, Stretch};
 
@@ -40,6 +40,7 @@ pub(super) struct Connections<P: Protocol, L, T> {
     spill: Spill,
     shutdown: Option<Shutdown>,
     counters: Counters,
+    published: Arc<Published>,
 }
 
 /// A shutdown, once the worker knows of it.
@@ -85,7 +86,27 @@ impl<P: Protocol, L: Stretch, T> Connections<P, L, T> {
             spill: Spill::new(settings.spill_budget),
             shutdown: None,
             counters: Counters::default(),
+            published: Arc::default(),
         }
+    }
+
+    /// The connections of a worker that begins.
+    pub(super) fn of(worker: &Worker<P>) -> Self {
+        let (protocol, admission) = (worker.protocol.clone(), Arc::clone(&worker.admission));
+        let mut connections = Self::new(protocol, worker.settings, admission);
+        connections.publish_to(Arc::clone(&worker.published));
+        connections
+    }
+
+    /// From now on others read counts and signs of life here.
+    pub(super) fn publish_to(&mut self, published: Arc<Published>) {
+        self.published = published;
+    }
+
+    /// Shows others these counts, which are its own or hold them.
+    pub(super) fn publish(&self, counters: &Counters, buffers_free: usize) {
+        let spilled_bytes = self.spilled_bytes();
+        self.published.store(counters, Gauges { spilled_bytes, buffers_free, has_ended: false });
     }
 
     /// Number of connections.
@@ -304,7 +325,8 @@ impl<P: Protocol, L: Stretch, T> Connections<P, L, T> {
 
     /// A turn begins: those that were left over have theirs.
     pub(super) fn begin_turn(&mut self) {
-        self.counters.ticks += 1;
+        self.counters.turns += 1;
+        self.published.beat();
         for key in std::mem::take(&mut self.next_turn) {
             self.mark(key);
         }
@@ -316,6 +338,8 @@ impl<P: Protocol, L: Stretch, T> Connections<P, L, T> {
             if let Some(connection) = self.slab.get_mut(key)
                 && std::mem::take(&mut connection.is_dirty)
             {
+                // A turn through thousands of busy connections takes a while.
+                self.published.beat();
                 return Some(key);
             }
         }

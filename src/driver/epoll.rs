@@ -7,7 +7,6 @@
 use std::io;
 use std::net::TcpListener;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use mio::event::Event;
@@ -23,7 +22,7 @@ use super::slab::Key;
 use super::spin::Spinner;
 use super::{MAX_WAIT, Urgency, Worker, connections, peer};
 use crate::lifecycle::Admission;
-use crate::metrics::{Counters, Gauges};
+use crate::metrics::Counters;
 use crate::protocol::Protocol;
 use crate::sys::{Operation, Token};
 
@@ -83,11 +82,7 @@ impl<P: Protocol> Driver<P> {
         );
         Ok(Self {
             poll,
-            connections: Connections::new(
-                worker.protocol.clone(),
-                worker.settings,
-                Arc::clone(&worker.admission),
-            ),
+            connections: Connections::of(&worker),
             listeners,
             buffer: SharedBuffer::new(vec![0; BUFFER_SIZE]),
             spinner: Spinner::new(worker.settings.spin),
@@ -104,7 +99,7 @@ impl<P: Protocol> Driver<P> {
         let mut events = Events::with_capacity(EVENTS_PER_TURN);
         self.settle(Instant::now());
         while !self.connections.is_finished() {
-            self.publish();
+            self.connections.publish(&self.connections.counters(), 0);
             self.wait(&mut events)?;
             let now = Instant::now();
             self.handle_events(now, &events);
@@ -112,13 +107,6 @@ impl<P: Protocol> Driver<P> {
             self.settle(now);
         }
         Ok(self.connections.counters())
-    }
-
-    /// Shows others what was counted.
-    fn publish(&self) {
-        let spilled_bytes = self.connections.spilled_bytes();
-        let gauges = Gauges { spilled_bytes, ..Gauges::default() };
-        self.worker.published.store(&self.connections.counters(), gauges);
     }
 
     /// Waits for events: polling first, where that pays.

@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::io;
-use std::sync::Arc;
 
 use super::{Worker, epoll, tokio_uring, uring};
 use crate::metrics::Counters;
@@ -48,9 +47,8 @@ impl DriverKind {
     pub(crate) fn prepare<P: Protocol>(self, worker: Worker<P>) -> Result<Serve, String> {
         Ok(match self {
             Self::Uring => {
-                let published = Arc::clone(&worker.published);
                 let driver = uring::on_this_host(worker).map_err(|error| error.to_string())?;
-                Box::new(move || driver.run(&published))
+                Box::new(|| driver.run())
             }
             Self::TokioUring => {
                 let driver =

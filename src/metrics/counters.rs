@@ -125,8 +125,8 @@ counters! {
     accept_pauses: u64,
     /// Times that a receive found no free buffer and its connection had to wait for one.
     buffer_waits: u64,
-    /// Times that the worker came back to its loop: at least once a second.
-    ticks: u64,
+    /// Turns of the worker's loop: at least one a second.
+    turns: u64,
     /// Entries submitted to the ring; native driver only, as the three that follow.
     ring_submissions: u64,
     /// Completions that the ring delivered.

@@ -15,8 +15,10 @@ pub struct Snapshot {
     pub spilled_bytes: u64,
     /// Receive buffers that hold nothing; 0 where the driver has no pool of them.
     pub buffers_free: u64,
-    /// True once the worker has ended: it does not tick any more.
+    /// True once the worker has ended: it shows no more signs of life.
     pub has_ended: bool,
+    /// Signs of life, counted within turns as well: of a moment of its own.
+    pub beats: u64,
 }
 
 impl Snapshot {
@@ -53,6 +55,7 @@ pub(crate) struct Gauges {
 #[derive(Debug)]
 #[repr(align(128))]
 pub(crate) struct Published {
+    beats: AtomicU64,
     sequence: AtomicU64,
     words: [AtomicU64; WORDS],
 }
@@ -62,11 +65,20 @@ const WORDS: usize = Counters::WORDS + 3;
 
 impl Default for Published {
     fn default() -> Self {
-        Self { sequence: AtomicU64::new(0), words: [const { AtomicU64::new(0) }; WORDS] }
+        Self {
+            beats: AtomicU64::new(0),
+            sequence: AtomicU64::new(0),
+            words: [const { AtomicU64::new(0) }; WORDS],
+        }
     }
 }
 
 impl Published {
+    /// A sign of life, to be given by the thread that stores.
+    pub(crate) fn beat(&self) {
+        self.beats.store(self.beats.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+    }
+
     /// To be called by one thread only.
     pub(crate) fn store(&self, counters: &Counters, gauges: Gauges) {
         let sequence = self.sequence.load(Ordering::Relaxed);
@@ -91,8 +103,8 @@ impl Published {
             if before.is_multiple_of(2) && self.sequence.load(Ordering::Relaxed) == before {
                 let [counters @ .., spilled_bytes, buffers_free, has_ended] = words;
                 let counters = Counters::of_words(&counters);
-                let has_ended = has_ended == 1;
-                return Snapshot { counters, spilled_bytes, buffers_free, has_ended };
+                let (has_ended, beats) = (has_ended == 1, self.beats.load(Ordering::Relaxed));
+                return Snapshot { counters, spilled_bytes, buffers_free, has_ended, beats };
             }
             // The writer may have lost its CPU in the middle.
             thread::yield_now();
@@ -114,7 +126,7 @@ mod tests {
                 let mut counters = Counters::default();
                 for number in 0..200_000 {
                     counters.accepted = number;
-                    counters.ticks = number;
+                    counters.turns = number;
                     let gauges =
                         Gauges { spilled_bytes: number as usize, buffers_free: 7, has_ended: true };
                     published.store(&counters, gauges);
@@ -124,7 +136,7 @@ mod tests {
             let mut last = 0;
             while !is_over.load(Ordering::Acquire) {
                 let Snapshot { counters, spilled_bytes, .. } = published.load();
-                assert_eq!((counters.ticks, spilled_bytes), (counters.accepted, counters.accepted));
+                assert_eq!((counters.turns, spilled_bytes), (counters.accepted, counters.accepted));
                 assert!(counters.accepted >= last, "a counter fell");
                 last = counters.accepted;
             }

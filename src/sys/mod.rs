@@ -43,6 +43,8 @@ mod refusal;
 #[cfg(feature = "server")]
 mod ring;
 #[cfg(feature = "server")]
+mod sandbox;
+#[cfg(feature = "server")]
 mod setup;
 pub(crate) mod signal;
 pub(crate) mod sockopt;
@@ -59,6 +61,7 @@ pub(crate) use self::{
     probe::{Feature, Need, examine, try_native_ring, try_plain_ring, try_rings},
     refusal::{Refusal, explain_resources, explain_ring},
     ring::{Activity, Completion, Outcome, Ring, Wait, limit_kernel_workers},
+    sandbox::filter_system_calls,
     setup::{Mode, RingError},
     token::{GENERATION_BITS, Operation, Token},
 };

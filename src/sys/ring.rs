@@ -18,6 +18,7 @@ use super::buf_ring::BufRing;
 use super::in_flight::Sends;
 use super::lease::Lease;
 use super::parts::Parts;
+use super::sandbox;
 use super::setup::{Mode, RingError, RingSize, build, errno_of};
 use super::token::{Operation, Subject, Token};
 
@@ -142,6 +143,8 @@ impl Ring {
         let buffers =
             BufRing::register(&uring.submitter(), BUFFER_GROUP, size.buffers, size.buffer_size)
                 .map_err(|error| RingError::Buffers { errno: errno_of(error) })?;
+        sandbox::restrict(&uring)
+            .map_err(|error| RingError::Restrictions { errno: errno_of(error) })?;
         Ok(Self {
             uring,
             mode,

@@ -73,13 +73,17 @@ pub(crate) enum RingError {
     Lacks(&'static str),
     #[error("receive buffers: {errno}: {}", explain(*errno))]
     Buffers { errno: Errno },
+    #[error("the ring cannot be restricted: {errno}: {}", explain(*errno))]
+    Restrictions { errno: Errno },
 }
 
 impl RingError {
     /// The error that the kernel answered, or would have.
     pub(super) fn errno(&self) -> Errno {
         match self {
-            Self::Setup { errno } | Self::Buffers { errno } => *errno,
+            Self::Setup { errno } | Self::Buffers { errno } | Self::Restrictions { errno } => {
+                *errno
+            }
             Self::Lacks(_) => Errno::INVAL,
         }
     }
@@ -99,12 +103,13 @@ pub(crate) enum Mode {
 }
 
 /// Tries the cheapest mode first. Both need SINGLE_ISSUER, which came with 6.0 as multishot receive
-/// did.
+/// did. The ring is to be [restricted](super::sandbox::restrict), which enables it.
 pub(super) fn build(size: RingSize) -> Result<(IoUring, Mode), RingError> {
     let mut builder = IoUring::builder();
     builder.setup_submit_all().setup_single_issuer().setup_cqsize(size.completions);
     // Lets a worker that polls see in memory when there is something to enter the kernel for.
     builder.setup_taskrun_flag();
+    builder.setup_r_disabled();
     let mut cooperative = builder.clone();
     cooperative.setup_coop_taskrun();
     builder.setup_defer_taskrun();

@@ -7,6 +7,7 @@ mod hang;
 mod logs;
 mod placement;
 mod ports;
+mod sandbox;
 mod signals;
 mod starved;
 mod stderr;

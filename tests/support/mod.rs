@@ -160,7 +160,11 @@ impl Program {
 impl Drop for Program {
     fn drop(&mut self) {
         let _ = self.child.kill();
-        let _ = self.child.wait();
+        let status = self.child.wait();
+        if thread::panicking() {
+            while self.next_line().is_some() {}
+            eprintln!("the program ended with {status:?} and said:\n{}", self.lines.join("\n"));
+        }
     }
 }
 

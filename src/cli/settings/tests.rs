@@ -35,7 +35,7 @@ fn printed(settings: &Settings, name: &str) -> (String, String) {
 }
 
 /// Values of every setting that are not its default.
-const VALUES: [(&str, &str, &str, &str); 24] = [
+const VALUES: [(&str, &str, &str, &str); 25] = [
     ("addresses", "127.0.0.1:1", "127.0.0.1:2", "127.0.0.1:3"),
     ("protocol", "framed", "raw", "framed"),
     ("driver", "epoll", "uring", "tokio-uring"),
@@ -57,6 +57,7 @@ const VALUES: [(&str, &str, &str, &str); 24] = [
     ("drain-delay", "1s", "2s", "3s"),
     ("admin", "127.0.0.1:1", "127.0.0.1:2", "127.0.0.1:3"),
     ("hang-timeout", "2s", "3s", "4s"),
+    ("sandbox", "on", "off", "auto"),
     ("log-format", "json", "text", "json"),
     ("log-level", "debug", "warn", "error"),
     ("config", "", "", ""),
@@ -220,7 +221,7 @@ proptest! {
     /// What `--check` prints resolves to itself, whatever was given where.
     #[test]
     fn what_is_printed_resolves_to_itself(
-        given in vec((select(&VALUES[..23]), 0..3_usize, 0..3_usize), 0..8),
+        given in vec((select(&VALUES[..24]), 0..3_usize, 0..3_usize), 0..8),
     ) {
         let (mut flags, mut variables, mut lines) = (Vec::new(), Vec::new(), Vec::new());
         let mut named = Vec::new();

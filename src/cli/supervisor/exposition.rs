@@ -259,7 +259,7 @@ const PER_WORKER: [PerWorker; 18] = [
         one(s.buffers_free)
     })),
     counter("ringback_turns", "Turns of the worker's loop, at least one a second", |s| {
-        one(s.counters.ticks)
+        one(s.counters.turns)
     }),
     counter("ringback_ring_submissions", "Entries submitted to the ring", |s| {
         one(s.counters.ring_submissions)

@@ -98,10 +98,11 @@ impl Supervisor {
         let notices = notifier.clone().map(|notifier| Notices::new(notifier, options.patience));
         let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
         let shared = stages.clone();
+        // Its files are opened here, before a sandbox could forbid it.
+        let exposition = Exposition::new(options.facts, stages.clone());
         thread::Builder::new().name("supervisor".to_owned()).spawn(move || {
             let local = LocalSet::new();
             if let Some(admin) = admin {
-                let exposition = Exposition::new(options.facts, shared.clone());
                 local.spawn_local(admin.serve(shared.clone(), Arc::new(exposition)));
             }
             let watchdog = options.hang_timeout.map(Watchdog::new);
@@ -115,17 +116,20 @@ impl Supervisor {
         self.admin
     }
 
-    /// The server serves.
+    /// The server serves: opens what is needed to watch its workers.
     ///
     /// # Errors
     ///
     /// When what is known of its threads cannot be read.
-    pub fn serve(&self, server: &Server) -> io::Result<()> {
-        self.stages.serve(server)?;
+    pub fn watch(&self, server: &Server) -> io::Result<()> {
+        self.stages.serve(server)
+    }
+
+    /// Tells the service manager that the server is ready.
+    pub fn announce(&self) {
         if let Some(notifier) = &self.notifier {
             notifier.send(&["READY=1"]);
         }
-        Ok(())
     }
 }
 

@@ -14,6 +14,7 @@ use rustix::time::{ClockId, clock_gettime};
 pub(super) struct Process {
     memory: Option<File>,
     descriptors: Option<File>,
+    page_size: u64,
     /// Seconds since 1970.
     pub(super) start_time: f64,
 }
@@ -22,7 +23,11 @@ impl Process {
     /// Opens the files; where there are none (`/proc` is not mounted) their facts are 0.
     pub(super) fn open() -> Self {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        // Both look at files when they are asked first.
+        let page_size = rustix::param::page_size() as u64;
+        let _ = clock_gettime(ClockId::ProcessCPUTime);
         Self {
+            page_size,
             memory: File::open("/proc/self/statm").ok(),
             descriptors: File::open("/proc/self/fd").ok(),
             start_time: now.as_secs_f64(),
@@ -39,7 +44,7 @@ impl Process {
     pub(super) fn resident_bytes(&self) -> u64 {
         let text = self.memory.as_ref().map(read).unwrap_or_default();
         let pages = text.split(' ').nth(1).and_then(|pages| pages.parse().ok());
-        pages.unwrap_or(0) * rustix::param::page_size() as u64
+        pages.unwrap_or(0) * self.page_size
     }
 
     /// Open descriptors: the size of the directory since Linux 6.2, 0 before.

@@ -61,8 +61,8 @@ struct Serving {
     cpus: Vec<usize>,
     /// `schedstat` of each worker, opened before a sandbox could forbid it.
     schedules: Vec<File>,
-    /// Ticks of each worker when it last ticked, and when that was.
-    ticks: Vec<(u64, Instant)>,
+    /// Signs of life of each worker when it gave the last one, and when that was.
+    beats: Vec<(u64, Instant)>,
 }
 
 /// How soon a request to end takes effect.
@@ -97,7 +97,7 @@ impl Stages {
             driver: server.driver(),
             cpus: server.cpus().to_vec(),
             schedules,
-            ticks: server.metrics().snapshots().iter().map(|_| (0, Instant::now())).collect(),
+            beats: server.metrics().snapshots().iter().map(|_| (0, Instant::now())).collect(),
         };
         let mut life = self.lock();
         life.serving = Some(serving);
@@ -149,13 +149,13 @@ impl Stages {
         Some(total)
     }
 
-    /// Remembers which workers have ticked by now.
+    /// Remembers which workers have shown that they live.
     pub(super) fn observe(&self, now: Instant, snapshots: &[Snapshot]) {
         let mut life = self.lock();
         let Some(serving) = &mut life.serving else { return };
-        for (seen, snapshot) in serving.ticks.iter_mut().zip(snapshots) {
-            if seen.0 != snapshot.counters.ticks || snapshot.has_ended {
-                *seen = (snapshot.counters.ticks, now);
+        for (seen, snapshot) in serving.beats.iter_mut().zip(snapshots) {
+            if seen.0 != snapshot.beats || snapshot.has_ended {
+                *seen = (snapshot.beats, now);
             }
         }
     }
@@ -177,7 +177,7 @@ impl Stages {
         self.lock().serving.as_ref().map(|serving| serving.driver)
     }
 
-    /// A worker that has not ticked for so long that something is wrong.
+    /// A worker that has given no sign of life for so long that something is wrong.
     pub(super) fn resting_worker(&self, now: Instant) -> Option<usize> {
         self.lock().serving.as_ref()?.resting_worker(now)
     }
@@ -202,7 +202,7 @@ impl Stages {
 impl Serving {
     /// One that has ended rests no more.
     fn resting_worker(&self, now: Instant) -> Option<usize> {
-        self.ticks.iter().position(|seen| now.saturating_duration_since(seen.1) > MAX_REST)
+        self.beats.iter().position(|seen| now.saturating_duration_since(seen.1) > MAX_REST)
     }
 }
 

@@ -15,7 +15,7 @@ pub(super) struct Watchdog {
 
 #[derive(Debug, Clone, Copy, Default)]
 struct Worker {
-    ticks: u64,
+    beats: u64,
     away: Duration,
 }
 
@@ -40,10 +40,10 @@ impl Watchdog {
         let passed = now.saturating_duration_since(since).min(2 * TICK);
         self.workers.resize(snapshots.len(), Worker::default());
         for (worker, snapshot) in self.workers.iter_mut().zip(snapshots) {
-            let ticks = snapshot.counters.ticks;
-            let is_back = snapshot.has_ended || ticks != worker.ticks;
+            let beats = snapshot.beats;
+            let is_back = snapshot.has_ended || beats != worker.beats;
             let away = if is_back { Duration::ZERO } else { worker.away + passed };
-            *worker = Worker { ticks, away };
+            *worker = Worker { beats, away };
         }
         let worker = self.workers.iter().position(|worker| worker.away >= self.limit)?;
         Some(Hang { worker, away: self.workers[worker].away })
@@ -65,14 +65,12 @@ impl Hang {
 mod tests {
     use super::*;
 
-    fn at(ticks: u64) -> Snapshot {
-        let mut snapshot = Snapshot::default();
-        snapshot.counters.ticks = ticks;
-        snapshot
+    fn at(beats: u64) -> Snapshot {
+        Snapshot { beats, ..Snapshot::default() }
     }
 
     #[test]
-    fn a_worker_that_stays_away_is_found_and_one_that_ticks_or_has_ended_is_not() {
+    fn a_worker_that_stays_away_is_found_and_one_that_lives_or_has_ended_is_not() {
         let (start, limit) = (Instant::now(), Duration::from_secs(2));
         let mut watchdog = Watchdog::new(limit);
         let ended = Snapshot { has_ended: true, ..at(3) };

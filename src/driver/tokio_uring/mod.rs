@@ -15,7 +15,6 @@ mod waker;
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::Instant;
 
 use ::tokio_uring::Runtime;
@@ -27,7 +26,7 @@ pub(crate) use self::receive_buffer::{LARGE as BUFFER_SIZE, LARGE_BUFFERS_MEMORY
 use self::waker::Waker;
 use super::shared_buffer::Span;
 use super::{Worker, connections};
-use crate::metrics::{Counters, Gauges, Published};
+use crate::metrics::Counters;
 use crate::protocol::Protocol;
 use crate::sys;
 
@@ -106,24 +105,17 @@ struct Shared<P: Protocol> {
     /// When the accept task wakes by itself.
     alarm: Cell<Option<Instant>>,
     large_buffers: Rc<Cell<usize>>,
-    published: Arc<Published>,
 }
 
 impl<P: Protocol> Shared<P> {
     /// To be called inside the runtime.
     fn new(worker: &Worker<P>) -> io::Result<Self> {
-        let connections = Connections::new(
-            worker.protocol.clone(),
-            worker.settings,
-            Arc::clone(&worker.admission),
-        );
         Ok(Self {
-            connections: RefCell::new(connections),
+            connections: RefCell::new(Connections::of(worker)),
             accept_task: Waker::default(),
             next_turn: NextTurn::new()?,
             alarm: Cell::new(None),
             large_buffers: Rc::default(),
-            published: Arc::clone(&worker.published),
         })
     }
 
@@ -142,8 +134,6 @@ impl<P: Protocol> Shared<P> {
         if connections.has_work() {
             self.next_turn.want().expect("a counter far from its limit takes an increment");
         }
-        let spilled_bytes = connections.spilled_bytes();
-        let gauges = Gauges { spilled_bytes, ..Gauges::default() };
-        self.published.store(&connections.counters(), gauges);
+        connections.publish(&connections.counters(), 0);
     }
 }

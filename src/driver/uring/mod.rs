@@ -29,7 +29,7 @@ use super::slab::Key;
 use super::spin::Spinner;
 use super::{Settings, Urgency, Worker};
 use crate::lifecycle::Admission;
-use crate::metrics::{Counters, Gauges, Published};
+use crate::metrics::Counters;
 use crate::protocol::Protocol;
 use crate::sys::{
     Activity, Completion, Lease, Operation, Outcome, Parts, Ring, RingError, Token, Wait,
@@ -80,7 +80,9 @@ pub(crate) fn on_this_host<P: Protocol>(
     let count = listeners.len();
     listeners.into_iter().for_each(|listener| ring.attach_listener(listener.into()));
     let host = Host::new(ring, Arc::clone(&worker.admission), worker.shutdown);
-    Ok(Driver::new(host, count, worker.protocol, worker.settings, worker.admission))
+    let mut driver = Driver::new(host, count, worker.protocol, worker.settings, worker.admission);
+    driver.connections.publish_to(worker.published);
+    Ok(driver)
 }
 
 impl<P: Protocol, K: Kernel> Driver<P, K> {
@@ -114,9 +116,9 @@ impl<P: Protocol, K: Kernel> Driver<P, K> {
     ///
     /// When the kernel refuses the ring's work as a whole; single operations that fail are the
     /// business of their connection.
-    pub(crate) fn run(mut self, published: &Published) -> io::Result<Counters> {
+    pub(crate) fn run(mut self) -> io::Result<Counters> {
         while !self.is_finished() {
-            published.store(&self.counters(), self.gauges());
+            self.connections.publish(&self.counters(), self.kernel.free_buffers());
             self.turn()?;
         }
         Ok(self.counters())
@@ -157,14 +159,6 @@ impl<P: Protocol, K: Kernel> Driver<P, K> {
         counters.ring_enters = enters;
         counters.ring_overflows = overflows;
         counters
-    }
-
-    fn gauges(&self) -> Gauges {
-        Gauges {
-            spilled_bytes: self.spilled_bytes(),
-            buffers_free: self.kernel.free_buffers(),
-            has_ended: false,
-        }
     }
 
     pub(crate) fn connection_count(&self) -> usize {
