@@ -63,6 +63,11 @@
 //!
 //! [`guide::measuring`] says what the verdicts promise, and each cause of an invalid measurement.
 //!
+//! # To operate
+//!
+//! [`guide::operating`] is for whoever runs the server: settings, probes and metrics, restarts, the
+//! sandbox.
+//!
 //! # Words
 //!
 //! | word | idea |

@@ -86,7 +86,7 @@ mod tests {
 
     use super::*;
 
-    /// What is made of an answer.
+    /// The result of an answer.
     fn ask(answer: &'static str) -> Result<(), HealthError> {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
         let address = listener.local_addr().expect("bound");

@@ -7,7 +7,7 @@ use clap::ValueEnum;
 use crate::server::{DriverKind, Server};
 use crate::sys;
 
-/// Whether to close the process in, as it is named on the command line.
+/// Choices of closing the process in, as they are named on the command line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Sandbox {
     /// Where the kernel can, else with a warning

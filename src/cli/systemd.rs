@@ -1,4 +1,4 @@
-//! What systemd tells a service, and what a service tells systemd.
+//! Systemd: the sockets it gives a service, and the notifications it takes.
 
 use std::io;
 use std::net::TcpListener;

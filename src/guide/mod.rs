@@ -3,3 +3,7 @@
 pub mod measuring {
     #![doc = include_str!("measuring.md")]
 }
+
+pub mod operating {
+    #![doc = include_str!("operating.md")]
+}

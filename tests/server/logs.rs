@@ -1,4 +1,4 @@
-//! What a server logs: in which form, how much, and that it never holds up a worker.
+//! The log of a server: in which form, how much, and that it never holds up a worker.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -59,7 +59,7 @@ fn levels_are_the_least_that_is_written() {
     assert!(text.starts_with("ringback: cannot listen on 203.0.113.1:1"), "{text}");
 }
 
-/// What `serve --check` writes to a pipe that the journal's variable names so.
+/// Lines that `serve --check` writes to a pipe that the journal's variable names so.
 fn checked_with(journal: impl Fn(&OwnedFd) -> Option<String>) -> String {
     let (mut reader, writer) = std::io::pipe().expect("a pipe can be had");
     let writer = OwnedFd::from(writer);

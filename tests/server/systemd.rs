@@ -187,7 +187,7 @@ fn real_socket_activation_works() {
     drop(program);
 }
 
-/// What a notification socket received until a text came.
+/// Notifications that a socket received until a text came.
 fn received_until(socket: &UnixDatagram, text: &str) -> Vec<String> {
     socket.set_read_timeout(Some(TEST_TIMEOUT)).expect("an option can be set");
     let mut received = Vec::new();

@@ -104,7 +104,7 @@ pub fn parse(
     Ok((command, matches))
 }
 
-/// What was given on the command line.
+/// Settings given on the command line.
 fn flags(matches: &ArgMatches) -> Layer {
     let matches = matches.subcommand_matches("serve").expect("the settings are those of serve");
     let given = schema::settings()

@@ -6,7 +6,7 @@ use proptest::sample::select;
 
 use super::*;
 
-/// What `ringback serve` makes of flags, variables and the lines of a file.
+/// Settings that `ringback serve` makes of flags, variables and the lines of a file.
 fn resolve(
     flags: &[&str],
     variables: &[(&str, &str)],
@@ -218,7 +218,7 @@ fn the_example_holds_every_setting_and_its_default() {
 }
 
 proptest! {
-    /// What `--check` prints resolves to itself, whatever was given where.
+    /// The output of `--check` resolves to itself, whatever was given where.
     #[test]
     fn what_is_printed_resolves_to_itself(
         given in vec((select(&VALUES[..24]), 0..3_usize, 0..3_usize), 0..8),

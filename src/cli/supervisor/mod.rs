@@ -86,7 +86,7 @@ pub struct Options {
 
 impl Supervisor {
     /// Starts the thread. It answers that the server is starting until one is
-    /// [given](Stages::serve).
+    /// [watched](Supervisor::watch).
     ///
     /// # Errors
     ///

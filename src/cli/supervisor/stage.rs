@@ -136,7 +136,7 @@ impl Stages {
         self.lock().stage()
     }
 
-    /// What each worker counted, once there are any.
+    /// Snapshots of the workers, once there are any.
     pub(super) fn snapshots(&self) -> Option<Vec<Snapshot>> {
         self.lock().serving.as_ref().map(|serving| serving.metrics.snapshots())
     }
