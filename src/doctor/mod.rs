@@ -51,7 +51,11 @@ impl Diagnosis {
             checks::cpu::governor(&host),
         ]);
         checks.extend(checks::network::all(&host, address.port()));
-        checks.push(checks::memory::bound(&host, &config));
+        checks.extend([
+            checks::sandbox::seccomp(),
+            checks::sandbox::hold_off(),
+            checks::memory::bound(&host, &config),
+        ]);
         Self { checks, driver: choice.driver }
     }
 

@@ -1,5 +1,6 @@
 //! How a listener goes without resetting anybody.
 
+use std::io;
 use std::os::fd::BorrowedFd;
 use std::sync::Once;
 
@@ -29,9 +30,7 @@ const DROP_BARE_SYNS: [(u16, u8, u8, u32); 5] = [
 ///
 /// A kernel that refuses the filter leaves a narrower window: what is queued is still accepted.
 pub(crate) fn hold_off(listener: BorrowedFd<'_>) {
-    let filter = DROP_BARE_SYNS
-        .map(|(code, on_true, on_false, value)| SockFilter::new(code, on_true, on_false, value));
-    if let Err(error) = SockRef::from(&listener).attach_filter(&filter) {
+    if let Err(error) = try_hold_off(listener) {
         static TOLD: Once = Once::new();
         TOLD.call_once(|| {
             warn!(
@@ -42,6 +41,17 @@ pub(crate) fn hold_off(listener: BorrowedFd<'_>) {
             );
         });
     }
+}
+
+/// As [`hold_off`].
+///
+/// # Errors
+///
+/// When the kernel refuses the filter.
+pub(crate) fn try_hold_off(listener: BorrowedFd<'_>) -> io::Result<()> {
+    let filter = DROP_BARE_SYNS
+        .map(|(code, on_true, on_false, value)| SockFilter::new(code, on_true, on_false, value));
+    SockRef::from(&listener).attach_filter(&filter)
 }
 
 /// Connections left in the queue of a listener that is to close.

@@ -37,7 +37,7 @@ pub(crate) use buffers::Buffers;
 pub use choice::Choice;
 pub(crate) use choice::fallback_warning;
 pub(crate) use connection::CloseMode;
-pub(crate) use handshake::BACKLOG;
+pub(crate) use handshake::{BACKLOG, try_hold_off};
 pub use kind::DriverKind;
 pub(crate) use kind::Serve;
 pub(crate) use shutdown::{ShutdownSignal, Urgency};

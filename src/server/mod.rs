@@ -34,7 +34,7 @@ use crate::driver::{ShutdownSignal, Urgency};
 use crate::metrics::{Counters, Metrics};
 use crate::protocol::Protocol;
 
-pub(crate) use crate::driver::BACKLOG;
+pub(crate) use crate::driver::{BACKLOG, try_hold_off};
 pub(crate) use config::FEW_CONNECTIONS;
 pub use placement::{default_cpus, workers_on};
 pub use start::Notice;

@@ -199,6 +199,21 @@ pub(crate) fn filter_system_calls() -> Result<(), SandboxError> {
     seccompiler::apply_filter_all_threads(&filter).map_err(|e| error(&e))
 }
 
+/// Returns whether the kernel has filters that refuse calls with an error (`seccomp(2)`,
+/// SECCOMP_GET_ACTION_AVAIL).
+///
+/// # Errors
+///
+/// The kernel's, where it has none.
+pub(crate) fn try_filters() -> io::Result<()> {
+    let action = libc::SECCOMP_RET_ERRNO;
+    // SAFETY: the kernel reads a `u32` where the pointer points, and writes nothing.
+    let result = unsafe {
+        libc::syscall(libc::SYS_seccomp, libc::SECCOMP_GET_ACTION_AVAIL, 0, &raw const action)
+    };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
 const FILTER: &str = "serving";
 
 /// The filter as `seccompiler` reads it.

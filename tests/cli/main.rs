@@ -6,6 +6,7 @@ mod examples;
 mod load_assert;
 mod load_cli;
 mod load_interrupt;
+mod manual;
 mod openmetrics;
 mod pictures;
 mod rates;

@@ -98,6 +98,9 @@ pub enum LoadError {
     /// The embedded server does not start.
     #[error("cannot start the embedded server: {0}; or name a TARGET to measure")]
     Server(String),
+    /// Completions or man pages cannot be written.
+    #[error("{0}")]
+    Manual(std::io::Error),
     /// Nothing could be measured.
     #[error(transparent)]
     Run(#[from] RunError),
@@ -122,6 +125,7 @@ impl LoadError {
             | Self::Descriptors(_)
             | Self::DescriptorsOfBoth(_)
             | Self::Server(_)
+            | Self::Manual(_)
             | Self::Run(_)
             | Self::Compare(_) => EXIT_NOTHING,
         })

@@ -27,7 +27,7 @@ mod test_bed;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use self::compare::Compare;
 use self::error::LoadError;
@@ -37,6 +37,7 @@ use self::plot::Plot;
 use self::run::Run;
 use self::schema::Schema;
 use self::sweep::SweepCommand;
+use super::manual::Manual;
 
 /// Measures a TCP echo server: rate, latency, CPU, and whether the numbers can be trusted.
 #[derive(Debug, Parser)]
@@ -78,6 +79,8 @@ enum Command {
     Merge(Merge),
     Plot(Plot),
     Schema(Schema),
+    #[command(flatten)]
+    Manual(Manual),
 }
 
 impl Cli {
@@ -95,6 +98,10 @@ impl Cli {
             Some(Command::Merge(merge)) => merge.execute(),
             Some(Command::Plot(plot)) => plot.execute(),
             Some(Command::Schema(schema)) => schema.execute(),
+            Some(Command::Manual(manual)) => {
+                manual.execute(Self::command()).map_err(LoadError::Manual)?;
+                Ok(ExitCode::SUCCESS)
+            }
         }
     }
 }

@@ -1,0 +1,47 @@
+//! Completions and man pages of both programs.
+
+use std::fs;
+use std::process::Command;
+
+const PROGRAMS: [(&str, &str); 2] = [
+    (env!("CARGO_BIN_EXE_ringback"), "ringback"),
+    (env!("CARGO_BIN_EXE_ringback-load"), "ringback-load"),
+];
+
+#[test]
+fn every_shell_has_completions() {
+    for (program, name) in PROGRAMS {
+        for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+            let output = Command::new(program).args(["completions", shell]).output();
+            let output = output.expect("it starts");
+            assert!(output.status.success(), "{output:?}");
+            assert!(String::from_utf8_lossy(&output.stdout).contains(name), "{shell}");
+        }
+    }
+}
+
+#[test]
+fn every_command_has_a_page() {
+    let directory = tempfile::tempdir().expect("there is room");
+    let pages = directory.path().join("new/man1");
+    for (program, name) in PROGRAMS {
+        let output = Command::new(program).arg("man").arg(&pages).output().expect("it starts");
+        assert!(output.status.success(), "{output:?}");
+        let page = fs::read_to_string(pages.join(format!("{name}.1"))).expect("it is there");
+        assert!(page.contains(".TH"), "{page}");
+    }
+    let serve = fs::read_to_string(pages.join("ringback-serve.1")).expect("it is there");
+    assert!(serve.contains("drain\\-timeout"), "{serve}");
+}
+
+#[test]
+fn a_directory_that_cannot_be_written_is_named() {
+    for (program, _) in PROGRAMS {
+        let output = Command::new(program).args(["man", "/proc/none"]).output().expect("it starts");
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert!(
+            !output.status.success() && text.contains("cannot write to /proc/none: "),
+            "{text}"
+        );
+    }
+}
