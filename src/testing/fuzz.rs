@@ -5,7 +5,7 @@
 //!
 //! | byte | meaning |
 //! | --- | --- |
-//! | 0 | flags: bit 0 repairs the checksums, bit 1 ends the stream, bits 2 and up choose `max_frame` or the in-flight limit |
+//! | 0 | flags: bit 0 ends the stream, bits 1 and up choose `max_frame` or the in-flight limit |
 //! | 1 | bits 0 to 4: `n`, number of operations; bits 5 to 7 choose the second cut of the stream |
 //! | 2 .. 2 + n | the operations, one byte each, see the functions below |
 //! | then | the stream; what the operations leave of it arrives at their end |
@@ -16,7 +16,6 @@ use super::client_model::{self, ClientOp, ClientScript};
 use super::either::Either;
 use super::model::{Op, Script, check_cuts};
 use super::simulation::{self, Options, Size};
-use super::wire::repair_checksums;
 use crate::protocol::{Framed, Request};
 
 /// Hostile time of a small simulation.
@@ -38,8 +37,7 @@ pub fn raw(data: &[u8]) {
 /// Operations: 0 to 199 receive that many bytes; 200 to 239 let 5 ms pass for every one above 200,
 /// of a frame timeout of 100 ms; 240 to 247 drain; 248 to 251 end of stream; above that busy.
 pub fn framed(data: &[u8]) {
-    let Some(mut program) = Program::read(data) else { return };
-    program.repair_if_asked();
+    let Some(program) = Program::read(data) else { return };
     let max_frame = [65_536, 0, 1, 64, 100, 1000, 16 << 20, u32::MAX][program.choice(8)];
     let framed = Framed { max_frame, frame_timeout: FRAME_TIMEOUT };
     let piece = program.piece;
@@ -67,8 +65,7 @@ fn simulate(size: Size, steps: usize, data: &[u8]) {
 /// for every one above 128; 196 to 255 send a PING with two bytes for every one above 196, so that
 /// some are too long. Sequences count from 1, every payload byte is its request's sequence.
 pub fn client(data: &[u8]) {
-    let Some(mut program) = Program::read(data) else { return };
-    program.repair_if_asked();
+    let Some(program) = Program::read(data) else { return };
     let mut sequence = 0;
     let mut request = |kind, length: u8| {
         sequence += 1;
@@ -88,7 +85,7 @@ pub fn client(data: &[u8]) {
         ops.push(ClientOp::Eof);
     }
     let max_in_flight = [64, 0, 1, 2][program.choice(4)];
-    let script = ClientScript { max_in_flight, stream: program.stream, ops };
+    let script = ClientScript { max_in_flight, stream: program.stream.to_vec(), ops };
     client_model::check_cut(&script, program.piece);
 }
 
@@ -98,31 +95,30 @@ struct Program<'a> {
     ops: &'a [u8],
     /// Bytes of each piece when the same is delivered for the second time.
     piece: usize,
-    stream: Vec<u8>,
+    stream: &'a [u8],
 }
 
 const PIECES: [usize; 8] = [1, 2, 7, 19, 20, 21, 64, usize::MAX];
+
+/// Where the stream begins in an input of [`framed`] or [`client`], if that has one.
+pub(super) fn start_of_stream(data: &[u8]) -> Option<usize> {
+    Some(data.len() - Program::read(data)?.stream.len())
+}
 
 impl<'a> Program<'a> {
     fn read(data: &'a [u8]) -> Option<Self> {
         let ([flags, count], rest) = data.split_first_chunk()?;
         let (ops, stream) = rest.split_at_checked(usize::from(*count & 31))?;
         let piece = PIECES[usize::from(*count >> 5)];
-        Some(Self { flags: *flags, ops, piece, stream: stream.to_vec() })
-    }
-
-    fn repair_if_asked(&mut self) {
-        if self.flags & 1 != 0 {
-            repair_checksums(&mut self.stream);
-        }
+        Some(Self { flags: *flags, ops, piece, stream })
     }
 
     fn ends_stream(&self) -> bool {
-        self.flags & 2 != 0
+        self.flags & 1 != 0
     }
 
     fn choice(&self, of: usize) -> usize {
-        usize::from(self.flags >> 2) % of
+        usize::from(self.flags >> 1) % of
     }
 
     fn server_script(self, protocol: Either) -> Script {
@@ -135,6 +131,6 @@ impl<'a> Program<'a> {
             252..=255 => Op::Busy,
         });
         let ops = ops.chain([Op::Receive(usize::MAX)]).chain(ends_stream.then_some(Op::Eof));
-        Script { protocol, ops: ops.collect(), stream: self.stream }
+        Script { protocol, ops: ops.collect(), stream: self.stream.to_vec() }
     }
 }

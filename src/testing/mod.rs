@@ -10,6 +10,8 @@ pub mod client_oracle;
 pub mod either;
 pub mod fuzz;
 pub mod model;
+pub mod mutator;
 pub mod oracle;
+mod rng;
 pub mod simulation;
 pub mod wire;

@@ -22,12 +22,12 @@ use super::conditions::Hostility;
 use super::mutation::Mutation;
 use super::peer::Peer;
 use super::plan::Plan;
-use super::rng::Rng;
 use crate::driver::uring::kernel::{Kernel, may_stay};
 use crate::driver::uring::receiving::Amount;
 use crate::driver::{Buffers, CloseMode, Urgency};
 use crate::lifecycle::Probe;
 use crate::sys::{Completion, Lease, LeaseTable, Operation, Outcome, Part, Parts, Token, Wait};
+use crate::testing::rng::Rng;
 
 /// The kernel of one simulated world.
 #[derive(Debug)]

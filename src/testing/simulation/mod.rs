@@ -14,7 +14,6 @@ mod kernel;
 mod mutation;
 mod peer;
 mod plan;
-mod rng;
 
 use std::sync::Arc;
 
@@ -22,8 +21,9 @@ use self::conditions::{Hostility, Scarcity, protocol, settings};
 use self::kernel::FakeKernel;
 pub use self::mutation::Mutation;
 use self::plan::Plan;
-use self::rng::Rng;
+
 use super::either::Either;
+use super::rng::Rng;
 use crate::driver::uring::Driver;
 use crate::lifecycle::{Admission, AdmissionLimits};
 use crate::metrics::Counters;

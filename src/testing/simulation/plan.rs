@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use super::Size;
 use super::conditions::{DRAIN, Scarcity};
 use super::peer::Peer;
-use super::rng::Rng;
 use crate::driver::Urgency;
+use crate::testing::rng::Rng;
 
 #[derive(Debug)]
 pub(super) struct Plan {
