@@ -66,6 +66,11 @@ impl Plan {
         }
     }
 
+    /// Peers send a few kilobytes each, at most.
+    pub(super) fn shorten_scripts(&mut self) {
+        self.size = Size::Small;
+    }
+
     /// Events of this step. In the end everything calms down, every peer finishes, and the server
     /// is ordered to drain.
     pub(super) fn events(&mut self, rng: &mut Rng, step: usize, is_served: bool) -> Vec<Event> {
