@@ -252,6 +252,8 @@ impl Run {
     /// Looks at the last of what was seen: the rest was the last before, and is looked at once more
     /// at the end.
     fn compare(&self, op: &Op) {
+        let undecided = self.seen.accepted - self.seen.covered();
+        assert!(undecided <= self.protocol.max_undecided() as u64, "{undecided} undecided bytes");
         assert_eq!(self.seen.last(), self.oracle.outcome().last(), "after {op:?}");
         let deadline = self.connection.deadline().map(|deadline| deadline - self.start);
         assert_eq!(deadline, self.oracle.deadline(), "deadline after {op:?}");

@@ -13,7 +13,7 @@ mod world;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -397,7 +397,11 @@ impl Kernel for FakeKernel {
 
     fn address_of(&self, socket: &Accepted) -> Option<IpAddr> {
         let number = socket.peer.expect("an accepted socket is of a peer");
-        Some(IpAddr::V4(Ipv4Addr::new(127, 0, 0, 1 + (number % 3) as u8)))
+        // Two hosts, of which the second takes another address of its network each time.
+        Some(match number % 2 {
+            0 => Ipv4Addr::LOCALHOST.into(),
+            _ => Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, number as u16).into(),
+        })
     }
 
     fn adopt(&mut self, slot: u32, mut accepted: Accepted) {
