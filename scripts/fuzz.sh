@@ -67,10 +67,12 @@ fuzz() {
         -dict=fuzz/frames.dict -timeout=10 -print_final_stats=1 >"$LOGS/$target" 2>&1
 }
 
-# Longer inputs are slower and reach nothing new: a program, and a few dozen frames.
+# Longer inputs are slower and reach nothing new: a program and a dozen frames, a dozen intervals of
+# a log, a report with two of its rates.
 max_input_bytes() {
     case "$1" in
-        raw | framed | client) echo 1024 ;;
+        raw | framed | client | differential | lifecycle) echo 512 ;;
+        report) echo 8192 ;;
         *) echo 2048 ;;
     esac
 }
