@@ -282,7 +282,8 @@ fn read_error(payload: &[u8]) -> u16 {
     let (code, text) = payload.split_first_chunk().expect("an ERROR begins with its code");
     let text = std::str::from_utf8(text).expect("the text of an ERROR is UTF-8");
     assert!(!text.is_empty() && text.len() <= MAX_ERROR_TEXT, "text of {} bytes", text.len());
-    let code = u16::from_be_bytes(*code);
-    assert!((1..=ErrorCode::ALL.len() as u16).contains(&code), "code {code}");
-    code
+    let code = ErrorCode::from_wire(u16::from_be_bytes(*code)).expect("a code of the table");
+    let is_of_label = |byte: u8| byte.is_ascii_lowercase() || byte == b'_';
+    assert!(code.name().bytes().all(is_of_label), "{code:?} cannot be a label");
+    code.to_wire()
 }

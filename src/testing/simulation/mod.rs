@@ -105,7 +105,7 @@ impl World {
         let admission = Arc::new(Admission::new(AdmissionLimits {
             max_connections: plan.scarcity.places,
             max_per_peer: plan.scarcity.places_per_peer,
-            max_overflow: 64,
+            max_overflow: plan.scarcity.places.min(64),
         }));
         let kernel = FakeKernel::new(rng, hostility, options.mutation, plan, listeners);
         let driver = Driver::new(kernel, listeners, protocol, settings, Arc::clone(&admission));
