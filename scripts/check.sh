@@ -106,7 +106,7 @@ check_documentation() {
 
 check_scripts() {
     is_installed shellcheck || return 0
-    shellcheck -x scripts/*.sh .ci/run
+    shellcheck -x scripts/*.sh .ci/run .clusterfuzzlite/build.sh
 }
 
 check_dependencies() {

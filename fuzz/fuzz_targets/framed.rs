@@ -1,3 +1,9 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| ringback::testing::fuzz::framed(data));
+use ringback::testing::{fuzz, mutator};
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzz::framed(data));
+
+libfuzzer_sys::fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
+    mutator::mutate(data, size, max_size, seed, libfuzzer_sys::fuzzer_mutate)
+});

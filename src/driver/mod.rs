@@ -8,6 +8,7 @@ mod buffers;
 mod choice;
 mod connection;
 mod connections;
+pub(crate) mod differential;
 mod epoll;
 mod failure;
 mod handshake;

@@ -9,7 +9,12 @@ pub mod client_model;
 pub mod client_oracle;
 pub mod either;
 pub mod fuzz;
+pub mod lifecycle_model;
 pub mod model;
+pub mod mutator;
 pub mod oracle;
+mod rng;
+#[cfg(feature = "load")]
+pub mod saved;
 pub mod simulation;
 pub mod wire;

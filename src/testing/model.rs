@@ -63,21 +63,21 @@ pub(super) fn recut<Op: Clone>(
     receive: impl Fn(usize) -> Op,
 ) -> Vec<Op> {
     let (mut left, mut arriving) = (bytes, 0);
-    let mut recut = Vec::new();
-    let cut = |arrived: usize| {
+    let mut recut = Vec::with_capacity(ops.len() + bytes.div_ceil(piece));
+    let cut = |arrived: usize, recut: &mut Vec<Op>| {
         let starts = (0..arrived).step_by(piece);
-        starts.map(|start| receive(piece.min(arrived - start))).collect::<Vec<Op>>()
+        recut.extend(starts.map(|start| receive(piece.min(arrived - start))));
     };
     for op in ops {
         if let Some(length) = received(op) {
             arriving += length.min(left);
             left -= length.min(left);
         } else {
-            recut.extend(cut(std::mem::take(&mut arriving)));
+            cut(std::mem::take(&mut arriving), &mut recut);
             recut.push(op.clone());
         }
     }
-    recut.extend(cut(arriving));
+    cut(arriving, &mut recut);
     recut
 }
 
@@ -117,6 +117,7 @@ pub fn check(script: &Script) -> Outcome {
         }
         run.compare(op);
     }
+    assert_eq!(&run.seen, run.oracle.outcome(), "at the end");
     run.seen
 }
 
@@ -248,8 +249,12 @@ impl Run {
         assert!(range.end <= limit, "range {range:?} runs ahead of the stream at {limit}");
     }
 
+    /// Looks at the last of what was seen: the rest was the last before, and is looked at once more
+    /// at the end.
     fn compare(&self, op: &Op) {
-        assert_eq!(&self.seen, self.oracle.outcome(), "after {op:?}");
+        let undecided = self.seen.accepted - self.seen.covered();
+        assert!(undecided <= self.protocol.max_undecided() as u64, "{undecided} undecided bytes");
+        assert_eq!(self.seen.last(), self.oracle.outcome().last(), "after {op:?}");
         let deadline = self.connection.deadline().map(|deadline| deadline - self.start);
         assert_eq!(deadline, self.oracle.deadline(), "deadline after {op:?}");
     }
@@ -277,7 +282,8 @@ fn read_error(payload: &[u8]) -> u16 {
     let (code, text) = payload.split_first_chunk().expect("an ERROR begins with its code");
     let text = std::str::from_utf8(text).expect("the text of an ERROR is UTF-8");
     assert!(!text.is_empty() && text.len() <= MAX_ERROR_TEXT, "text of {} bytes", text.len());
-    let code = u16::from_be_bytes(*code);
-    assert!((1..=ErrorCode::ALL.len() as u16).contains(&code), "code {code}");
-    code
+    let code = ErrorCode::from_wire(u16::from_be_bytes(*code)).expect("a code of the table");
+    let is_of_label = |byte: u8| byte.is_ascii_lowercase() || byte == b'_';
+    assert!(code.name().bytes().all(is_of_label), "{code:?} cannot be a label");
+    code.to_wire()
 }

@@ -26,6 +26,16 @@ pub struct Outcome {
     pub close: Option<CloseReason>,
 }
 
+/// The end of an [`Outcome`], which grows there alone.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Last<'a> {
+    accepted: StreamOffset,
+    fates: (usize, Option<&'a Fate>),
+    sent: (usize, Option<&'a Sent>),
+    error: Option<ProtocolError>,
+    close: Option<CloseReason>,
+}
+
 /// Fate of a stretch of the received stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fate {
@@ -69,6 +79,17 @@ impl Outcome {
         }
     }
 
+    /// The last of everything, and how much of it there is.
+    pub fn last(&self) -> Last<'_> {
+        Last {
+            accepted: self.accepted,
+            fates: (self.fates.len(), self.fates.last()),
+            sent: (self.sent.len(), self.sent.last()),
+            error: self.error,
+            close: self.close,
+        }
+    }
+
     /// How much of the stream has met its fate.
     pub fn covered(&self) -> StreamOffset {
         match self.fates.last() {
@@ -87,7 +108,7 @@ pub struct Oracle {
     protocol: Either,
     now: Duration,
     stream: Vec<u8>,
-    /// Time at which the stream had grown to this length, for every piece that came.
+    /// How long the stream had grown by each time at which something came.
     arrivals: Vec<(usize, Duration)>,
     last_verified: u64,
     asked_to_drain: bool,
@@ -128,7 +149,10 @@ impl Oracle {
             return;
         }
         self.stream.extend(bytes);
-        self.arrivals.push((self.stream.len(), self.now));
+        match self.arrivals.last_mut() {
+            Some((length, time)) if *time == self.now => *length = self.stream.len(),
+            _ => self.arrivals.push((self.stream.len(), self.now)),
+        }
         self.outcome.accepted = self.stream.len() as u64;
         match self.protocol {
             Either::Raw if bytes.is_empty() => {}

@@ -30,6 +30,26 @@ fn session_corpus_passes() {
 }
 
 #[test]
+fn differential_corpus_passes() {
+    replay("differential", fuzz::differential);
+}
+
+#[test]
+fn lifecycle_corpus_passes() {
+    replay("lifecycle", fuzz::lifecycle);
+}
+
+#[test]
+fn hlog_corpus_passes() {
+    replay("hlog", fuzz::hlog);
+}
+
+#[test]
+fn report_corpus_passes() {
+    replay("report", fuzz::report);
+}
+
+#[test]
 fn the_corpus_is_packaged_with_its_test() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     if root.join("Cargo.toml.orig").exists() {

@@ -210,7 +210,7 @@ fn wrong_frame() -> impl Strategy<Value = Vec<u8>> {
             if sums {
                 fields.checksum = fields.right_checksum(&payload);
             }
-            [fields.write(), payload].concat()
+            [&fields.write()[..], &payload].concat()
         },
     )
 }

@@ -2,7 +2,9 @@
 //!
 //! `RINGBACK_SIM_SEED=N` replays one seed, `RBTEST_SIM_SEEDS=N` tries that many.
 
+use std::num::NonZero;
 use std::panic::catch_unwind;
+use std::thread;
 
 use ringback::testing::simulation::{Mutation, Options, Report, Size, run};
 
@@ -18,6 +20,20 @@ fn try_seed(seed: u64, mutation: Option<Mutation>) -> Report {
     run(Options { seed, size: Size::Large, steps: STEPS, mutation })
 }
 
+/// Tries every seed below `seeds`, on all CPUs.
+fn try_all(seeds: u64) -> Vec<Report> {
+    let threads = thread::available_parallelism().map_or(1, NonZero::get);
+    let try_every_nth = |first| {
+        let seeds = (first as u64..seeds).step_by(threads);
+        seeds.map(|seed| try_seed(seed, None)).collect::<Vec<_>>()
+    };
+    thread::scope(|scope| {
+        let tries: Vec<_> =
+            (0..threads).map(|first| scope.spawn(move || try_every_nth(first))).collect();
+        tries.into_iter().flat_map(|part| part.join().expect("every seed ends well")).collect()
+    })
+}
+
 #[test]
 fn every_seed_ends_well() {
     if let Some(seed) = from_environment("RINGBACK_SIM_SEED") {
@@ -25,7 +41,7 @@ fn every_seed_ends_well() {
         return;
     }
     let seeds = from_environment("RBTEST_SIM_SEEDS").unwrap_or(SEEDS);
-    let reports: Vec<Report> = (0..seeds).map(|seed| try_seed(seed, None)).collect();
+    let reports = try_all(seeds);
     let reached = |what: fn(&Report) -> bool| reports.iter().filter(|report| what(report)).count();
     assert!(reached(|report| report.counters.buffer_waits > 0) > 0, "no seed ran out of buffers");
     assert!(reached(|report| report.counters.accept_pauses > 0) > 0, "no seed paused accepting");
@@ -43,10 +59,16 @@ fn every_seed_ends_well() {
 #[test]
 fn planted_bugs_are_caught_for_what_they_are() {
     for mutation in Mutation::ALL {
-        let failures: Vec<String> = (0..60).filter_map(|seed| failure(seed, mutation)).collect();
         let is_symptom =
             |failure: &String| mutation.symptoms().iter().any(|symptom| failure.contains(symptom));
-        assert!(failures.iter().any(is_symptom), "{mutation:?} went unnoticed: {failures:#?}");
+        let mut failures = Vec::new();
+        for seed in 0..60 {
+            failures.extend(failure(seed, mutation));
+            if failures.last().is_some_and(is_symptom) {
+                break;
+            }
+        }
+        assert!(failures.last().is_some_and(is_symptom), "{mutation:?} unnoticed: {failures:#?}");
     }
 }
 

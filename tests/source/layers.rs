@@ -37,7 +37,7 @@ const MODULES: [(&str, &[&str]); 16] = [
     ),
     ("doctor", &["cgroup", "cpus", "server", "sys"]),
     ("load", &["address", "cgroup", "cpus", "protocol", "sockets", "sys", "units"]),
-    ("testing", &["driver", "lifecycle", "metrics", "protocol", "sys"]),
+    ("testing", &["driver", "lifecycle", "load", "metrics", "protocol", "sys"]),
     (
         "cli",
         &[

@@ -70,6 +70,8 @@ fn rows(histogram: &Histogram<u64>) -> Vec<Row> {
 /// a ratio where it is wide.
 fn bounds(low_ns: u64, high_ns: u64) -> Vec<u64> {
     let low_ns = low_ns.max(1);
+    // Other tools log values of 0.
+    let high_ns = high_ns.max(low_ns);
     if high_ns / low_ns < 8 { even_bounds(low_ns, high_ns) } else { ratio_bounds(low_ns, high_ns) }
 }
 
@@ -155,6 +157,7 @@ mod tests {
     fn bounds_are_round() {
         assert_eq!(bounds(281, 339), [285, 290, 295, 300, 305, 310, 315, 320, 325, 330, 335, 340]);
         assert_eq!(bounds(5, 5), [6]);
+        assert_eq!(bounds(0, 0), [2]);
         assert_eq!(
             bounds(900, 90_000),
             [1000, 1600, 2500, 4000, 6300, 10_000, 16_000, 25_000, 40_000, 63_000, 100_000]

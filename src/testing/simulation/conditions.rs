@@ -3,12 +3,12 @@
 use std::num::NonZero;
 use std::time::Duration;
 
-use super::rng::Rng;
 use crate::driver::Settings;
 use crate::lifecycle::{DrainLimits, Limits};
 use crate::protocol::Framed;
 use crate::sys::RingSize;
 use crate::testing::either::Either;
+use crate::testing::rng::Rng;
 
 /// Short enough for every deadline to pass in the hostile time of some seeds.
 pub(super) const DRAIN: DrainLimits = DrainLimits {

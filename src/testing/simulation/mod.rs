@@ -14,7 +14,6 @@ mod kernel;
 mod mutation;
 mod peer;
 mod plan;
-mod rng;
 
 use std::sync::Arc;
 
@@ -22,8 +21,9 @@ use self::conditions::{Hostility, Scarcity, protocol, settings};
 use self::kernel::FakeKernel;
 pub use self::mutation::Mutation;
 use self::plan::Plan;
-use self::rng::Rng;
+
 use super::either::Either;
+use super::rng::Rng;
 use crate::driver::uring::Driver;
 use crate::lifecycle::{Admission, AdmissionLimits};
 use crate::metrics::Counters;
@@ -105,7 +105,7 @@ impl World {
         let admission = Arc::new(Admission::new(AdmissionLimits {
             max_connections: plan.scarcity.places,
             max_per_peer: plan.scarcity.places_per_peer,
-            max_overflow: 64,
+            max_overflow: plan.scarcity.places.min(64),
         }));
         let kernel = FakeKernel::new(rng, hostility, options.mutation, plan, listeners);
         let driver = Driver::new(kernel, listeners, protocol, settings, Arc::clone(&admission));

@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 
 use super::Size;
-use super::rng::Rng;
 use crate::protocol::{ErrorCode, FramedClient, Reply, Request};
+use crate::testing::rng::Rng;
 
 /// One client, from connect to the end of its connection.
 #[derive(Debug)]

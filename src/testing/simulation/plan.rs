@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use super::Size;
 use super::conditions::{DRAIN, Scarcity};
 use super::peer::Peer;
-use super::rng::Rng;
 use crate::driver::Urgency;
+use crate::testing::rng::Rng;
 
 #[derive(Debug)]
 pub(super) struct Plan {
@@ -64,6 +64,11 @@ impl Plan {
             ordered: None,
             shutdown: None,
         }
+    }
+
+    /// Peers send a few kilobytes each, at most.
+    pub(super) fn shorten_scripts(&mut self) {
+        self.size = Size::Small;
     }
 
     /// Events of this step. In the end everything calms down, every peer finishes, and the server

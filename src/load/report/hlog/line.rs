@@ -82,7 +82,9 @@ fn interval(line: &str) -> Option<IntervalLine<'_>> {
 /// nanosecond.
 fn seconds(text: &str) -> Option<Nanos> {
     if text.contains(['e', 'E']) {
-        let seconds = text.parse::<f64>().ok().filter(|seconds| seconds.is_finite())?;
+        // As many as digits alone can say.
+        let is_possible = |seconds: &f64| seconds.abs() <= u64::MAX as f64;
+        let seconds = text.parse::<f64>().ok().filter(is_possible)?;
         return Some((seconds * NS_PER_S as f64).round() as Nanos);
     }
     let (sign, digits) = match text.strip_prefix('-') {
@@ -117,9 +119,19 @@ mod tests {
         for (text, nanos) in cases {
             assert_eq!(seconds(text), Some(nanos), "{text}");
         }
-        for text in
-            ["", "-", ".5", "1e", "1e999", "+1", "NaN", "1.5.0", "1,5", "99999999999999999999"]
-        {
+        for text in [
+            "",
+            "-",
+            ".5",
+            "1e",
+            "1e168",
+            "1e999",
+            "+1",
+            "NaN",
+            "1.5.0",
+            "1,5",
+            "99999999999999999999",
+        ] {
             assert_eq!(seconds(text), None, "{text}");
         }
     }

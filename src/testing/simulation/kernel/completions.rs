@@ -34,7 +34,7 @@ impl FakeKernel {
             }
             return found;
         }
-        let Some(socket) = self.sockets.get_mut(&target.slot) else { return false };
+        let Some(socket) = self.sockets.get_mut(target.slot) else { return false };
         match target.operation {
             Operation::Receive if socket.receive.is_some_and(|(token, _)| token == target) => {
                 socket.receive = None;

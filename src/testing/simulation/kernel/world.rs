@@ -1,6 +1,7 @@
 //! Events that come by themselves: time, peers, the network, and requests that make progress.
 
 use std::collections::VecDeque;
+use std::io::Read;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -22,11 +23,13 @@ impl FakeKernel {
         for event in self.plan.events(&mut self.rng, self.step, is_served) {
             self.happen(event);
         }
-        for slot in self.sockets.keys().copied().collect::<Vec<_>>() {
-            self.let_peer_act(slot);
-            self.deliver(slot);
-            self.progress_receive(slot);
-            self.progress_watch(slot);
+        for slot in self.sockets.slots() {
+            if self.sockets.get(slot).is_some() {
+                self.let_peer_act(slot);
+                self.deliver(slot);
+                self.progress_receive(slot);
+                self.progress_watch(slot);
+            }
         }
         for number in 0..self.listeners.len() {
             self.progress_accept(number);
@@ -77,7 +80,7 @@ impl FakeKernel {
 
     fn let_peer_act(&mut self, slot: u32) {
         let calm = self.is_calm();
-        let socket = self.sockets.get_mut(&slot).expect("the slot was just listed");
+        let socket = self.sockets.get_mut(slot).expect("its socket is open");
         let peer = &mut self.peers[socket.peer];
         if self.rng.chance(60) {
             let room = 2_000_usize.saturating_sub(socket.arrived.len());
@@ -103,7 +106,7 @@ impl FakeKernel {
 
     /// Moves what was sent to the peer, as far as that takes it.
     fn deliver(&mut self, slot: u32) {
-        let socket = self.sockets.get_mut(&slot).expect("the slot was just listed");
+        let socket = self.sockets.get_mut(slot).expect("its socket is open");
         let peer = &mut self.peers[socket.peer];
         if peer.is_reset {
             socket.queue.clear();
@@ -178,7 +181,7 @@ impl FakeKernel {
     /// Says whether the operation goes on.
     fn receive_once(&mut self, slot: u32) -> bool {
         let fault = self.hostility.fault;
-        let socket = self.sockets.get_mut(&slot).expect("the slot was just listed");
+        let socket = self.sockets.get_mut(slot).expect("its socket is open");
         let Some((token, amount)) = socket.receive else { return false };
         let peer = &self.peers[socket.peer];
         let is_empty = socket.arrived.is_empty();
@@ -213,15 +216,14 @@ impl FakeKernel {
     }
 
     fn fill_buffer(&mut self, slot: u32) -> Lease {
-        let socket = self.sockets.get_mut(&slot).expect("the caller has it");
+        let socket = self.sockets.get_mut(slot).expect("the caller has it");
         let buffer = self.free_buffers.pop_front().expect("the caller saw one");
         let memory = &mut self.buffers[usize::from(buffer)];
         let longest = memory.len().min(socket.arrived.len());
         let is_short = self.rng.chance(self.hostility.short);
         let length = if is_short { self.rng.between(1, longest) } else { longest };
-        for byte in &mut memory[..length] {
-            *byte = socket.arrived.pop_front().expect("no more is received than arrived");
-        }
+        let received = socket.arrived.read_exact(&mut memory[..length]);
+        received.expect("no more is received than arrived");
         self.last_progress = self.step;
         self.leases.grant(buffer, length as u32)
     }
@@ -229,7 +231,7 @@ impl FakeKernel {
     /// Reports room to whoever watches, and now and then nothing at all.
     fn progress_watch(&mut self, slot: u32) {
         let fault = self.hostility.fault;
-        let socket = self.sockets.get_mut(&slot).expect("the slot was just listed");
+        let socket = self.sockets.get_mut(slot).expect("its socket is open");
         let Some(token) = socket.watch else { return };
         let is_reset = self.peers[socket.peer].is_reset;
         let has_room = socket.queue.len() < socket.queue_capacity;
@@ -267,7 +269,7 @@ impl FakeKernel {
             && self.completed.is_empty()
             && self.cancels.is_empty()
             && self.backlogs_are_empty()
-            && !self.sockets.values().any(may_go_on)
+            && !self.sockets.iter().any(may_go_on)
             && !self.plan.is_frozen()
     }
 }
