@@ -1,6 +1,6 @@
 //! The native driver over a fake kernel: see `ringback::testing::simulation`.
 //!
-//! `RINGBACK_SIM_SEED=N` replays one seed, `RBTEST_SIM_SEEDS=N` tries that many.
+//! `RBTEST_SIM_SEED=N` replays one seed, `RBTEST_SIM_SEEDS=N` tries that many.
 
 use std::num::NonZero;
 use std::panic::catch_unwind;
@@ -36,7 +36,7 @@ fn try_all(seeds: u64) -> Vec<Report> {
 
 #[test]
 fn every_seed_ends_well() {
-    if let Some(seed) = from_environment("RINGBACK_SIM_SEED") {
+    if let Some(seed) = from_environment("RBTEST_SIM_SEED") {
         eprintln!("{:?}", try_seed(seed, None));
         return;
     }

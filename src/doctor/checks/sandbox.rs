@@ -4,7 +4,8 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::os::fd::AsFd;
 
 use crate::doctor::check::Check;
-use crate::{server, sys};
+use crate::server;
+use crate::sys;
 
 pub(crate) fn seccomp() -> Check {
     const NAME: &str = "seccomp";
