@@ -130,10 +130,15 @@ fn read_log(path: &Path) -> Result<Option<hlog::Log>, LoadError> {
             path,
             match Form::of(&bytes) {
                 Form::Log | Form::Unknown => error.to_string(),
-                other => format!("it is {other}: logs of histograms (--hlog) can be merged"),
+                Form::Json => not_a_log("a JSON document"),
+                Form::Other(form) => not_a_log(form),
             },
         )),
     }
+}
+
+fn not_a_log(form: &str) -> String {
+    format!("it is {form}: logs of histograms (--hlog) can be merged")
 }
 
 /// Why logs without an interval cannot be read, with others or alone.

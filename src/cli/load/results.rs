@@ -62,7 +62,7 @@ impl Results {
             log.write(&interval.into());
         }
         if let Some(history) = &mut self.history {
-            history.follow(interval);
+            history.follow(&interval.into());
         }
     }
 

@@ -12,6 +12,11 @@ impl Quantile {
     pub(in crate::load) const P99: Self = Self(99_000_000);
     pub(in crate::load) const P99_9: Self = Self(99_900_000);
     pub(in crate::load) const P99_99: Self = Self(99_990_000);
+    /// Those that every report shows, in ascending order.
+    pub(in crate::load) const SHOWN: [Self; 5] =
+        [Self::P50, Self::P90, Self::P99, Self::P99_9, Self::P99_99];
+    /// Fewer samples beyond a percentile make it a matter of chance.
+    pub(in crate::load) const SAMPLES_BEYOND: u64 = 10;
     const ALL: u64 = 100_000_000;
 
     /// The share of so many millionths of a percent, if it is above 0 and below 1.
@@ -21,8 +26,7 @@ impl Quantile {
 
     /// Samples of which ten are beyond this quantile.
     pub fn samples_needed(self) -> u64 {
-        const SAMPLES_BEYOND: u64 = 10;
-        (SAMPLES_BEYOND * Self::ALL).div_ceil(Self::ALL - self.0)
+        (Self::SAMPLES_BEYOND * Self::ALL).div_ceil(Self::ALL - self.0)
     }
 
     /// The share, from 0 to 1.

@@ -8,76 +8,72 @@ const LARGEST: f64 = 1e21;
 /// Between what an axis may be asked to tell apart at least, and [`LARGEST`].
 const MAX_DECADES: i32 = 32;
 
-/// Where a value lies on a line of pixels. Values outside are drawn at the end that they lie
+/// The place of a value between two others. Values outside are drawn at the end that they lie
 /// beyond, so a place is always finite and inside.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Scale {
     low: f64,
     high: f64,
     is_log: bool,
-    from_px: f64,
-    to_px: f64,
 }
 
 impl Scale {
-    /// Equal differences take equal room. `low` lies at `from_px`.
-    pub(super) fn linear(low: f64, high: f64, from_px: f64, to_px: f64) -> Self {
-        Self { low, high, is_log: false, from_px, to_px }
+    /// Equal differences take equal room.
+    pub(super) fn linear(low: f64, high: f64) -> Self {
+        Self { low, high, is_log: false }
     }
 
     /// Equal ratios take equal room. Bounds are above 0.
-    pub(super) fn log(low: f64, high: f64, from_px: f64, to_px: f64) -> Self {
-        Self { low: low.log10(), high: high.log10(), is_log: true, from_px, to_px }
+    fn log(low: f64, high: f64) -> Self {
+        Self { low: low.log10(), high: high.log10(), is_log: true }
     }
 
-    /// The place of a value, in pixels.
-    pub(super) fn px(&self, value: f64) -> f64 {
+    /// The place of a value, from 0 to 1.
+    pub(super) fn share(&self, value: f64) -> f64 {
         let value = if self.is_log { value.max(f64::MIN_POSITIVE).log10() } else { value };
         let share = (value - self.low) / (self.high - self.low);
         // Not `clamp`, which would let pass what is not a number.
-        let share = if share > 0.0 { share.min(1.0) } else { 0.0 };
-        self.from_px + share * (self.to_px - self.from_px)
+        if share > 0.0 { share.min(1.0) } else { 0.0 }
     }
 }
 
-/// A scale with round values at both ends and in between.
+/// A scale with named values.
 #[derive(Debug, Clone)]
 pub(super) struct Axis {
     pub(super) scale: Scale,
-    /// Ascending, at least two, the first and the last at the ends.
-    pub(super) ticks: Vec<f64>,
+    pub(super) ticks: Vec<(f64, String)>,
 }
 
-impl Axis {
-    /// An axis of ratios where the values' range is wide, of differences where it is narrow.
-    /// Nothing below `least`, which is above 0, is told apart.
-    pub(super) fn fitting(range: Range, least: f64, px: (f64, f64), most_ticks: usize) -> Self {
-        const WIDE: f64 = 3.0;
-        let (low, high) = (range.low.max(least), range.high.max(least));
-        if high == low {
-            // One value alone stands in the middle of its surroundings.
-            return Self::of_ratios(Range { low: low / 2.0, high: high * 2.0 }, px, most_ticks);
-        }
-        let range = Range { low, high };
-        if high / low < WIDE {
-            Self::of_differences(range, px, most_ticks)
-        } else {
-            Self::of_ratios(range, px, most_ticks)
-        }
+/// An axis with round values at both ends and in between, each named: of ratios where the values'
+/// range is wide, of differences where it is narrow. Nothing below `least`, which is above 0, is
+/// told apart.
+pub(super) fn fitting(range: Range, least: f64, most: usize, name: fn(f64) -> String) -> Axis {
+    const WIDE: f64 = 3.0;
+    let (low, high) = (range.low.max(least), range.high.max(least));
+    if high == low {
+        // One value alone stands in the middle of its surroundings.
+        of_ratios(Range { low: low / 2.0, high: high * 2.0 }, most, name)
+    } else if high / low < WIDE {
+        of_differences(Range { low, high }, most, name)
+    } else {
+        of_ratios(Range { low, high }, most, name)
     }
+}
 
-    fn of_ratios(range: Range, px: (f64, f64), most_ticks: usize) -> Self {
-        let ticks = log_ticks(range.low, range.high, most_ticks.max(MIN_TICKS));
-        let (first, last) = (ticks[0], ticks[ticks.len() - 1]);
-        Self { scale: Scale::log(first, last, px.0, px.1), ticks }
-    }
+fn of_ratios(range: Range, most: usize, name: fn(f64) -> String) -> Axis {
+    let ticks = log_ticks(range.low, range.high, most.max(MIN_TICKS));
+    named(ticks, Scale::log, name)
+}
 
-    /// An axis on which equal differences take equal room.
-    pub(super) fn of_differences(range: Range, px: (f64, f64), most_ticks: usize) -> Self {
-        let ticks = linear_ticks(range.low, range.high, most_ticks.max(MIN_TICKS));
-        let (first, last) = (ticks[0], ticks[ticks.len() - 1]);
-        Self { scale: Scale::linear(first, last, px.0, px.1), ticks }
-    }
+/// Such an axis on which equal differences take equal room.
+pub(super) fn of_differences(range: Range, most: usize, name: fn(f64) -> String) -> Axis {
+    let ticks = linear_ticks(range.low, range.high, most.max(MIN_TICKS));
+    named(ticks, Scale::linear, name)
+}
+
+fn named(ticks: Vec<f64>, scale: fn(f64, f64) -> Scale, name: fn(f64) -> String) -> Axis {
+    let scale = scale(ticks[0], ticks[ticks.len() - 1]);
+    Axis { scale, ticks: ticks.into_iter().map(|tick| (tick, name(tick))).collect() }
 }
 
 /// Times that are round for people, from 0 to `end_s`, all `step` apart: at most `most` of them,
@@ -197,13 +193,12 @@ mod tests {
 
     #[test]
     fn a_scale_stays_in_its_span() {
-        let scale = Scale::log(1.0, 1e6, 100.0, 700.0);
-        assert_eq!([1.0, 1e3, 1e6].map(|value| scale.px(value)), [100.0, 400.0, 700.0]);
+        let scale = Scale::log(1.0, 1e6);
+        assert_eq!([1.0, 1e3, 1e6].map(|value| scale.share(value)), [0.0, 0.5, 1.0]);
         let odd = [f64::NAN, f64::NEG_INFINITY, -1.0, 0.0];
-        assert_eq!(odd.map(|value| scale.px(value)), [100.0; 4]);
-        assert_eq!(scale.px(f64::INFINITY), 700.0);
-        let scale = Scale::linear(5.0, 5.0, 100.0, 700.0);
-        assert!(scale.px(5.0).is_finite());
+        assert_eq!(odd.map(|value| scale.share(value)), [0.0; 4]);
+        assert_eq!(scale.share(f64::INFINITY), 1.0);
+        assert!(Scale::linear(5.0, 5.0).share(5.0).is_finite());
     }
 
     #[test]
@@ -222,35 +217,28 @@ mod tests {
         }
 
         #[test]
-        fn linear_ticks_are_round_cover_the_range_and_are_few(
+        fn ticks_are_round_cover_the_range_and_are_few(
             low in -1e12..1e12_f64,
             span in prop_oneof![0.0..1.0, 0.0..1e12_f64],
+            exponent in -10.0..18.0_f64,
+            decades in 0.0..12.0_f64,
             most in 3_usize..20,
         ) {
-            let ticks = linear_ticks(low, low + span, most);
-            prop_assert!((2..=most).contains(&ticks.len()), "{ticks:?}");
-            prop_assert!(ticks[0] <= low && ticks[ticks.len() - 1] >= low + span, "{ticks:?}");
-            prop_assert!(ticks.windows(2).all(|pair| pair[0] < pair[1]), "{ticks:?}");
-            let step = ticks[1] - ticks[0];
-            let digit = step / 10_f64.powf(step.log10().floor());
-            let is_round = [1.0, 2.0, 5.0, 10.0].iter().any(|round| (digit - round).abs() < 0.05);
-            prop_assert!(is_round, "{ticks:?}");
-        }
-
-        #[test]
-        fn log_ticks_are_round_cover_the_range_and_are_few(
-            low in -10.0..18.0_f64, decades in 0.0..12.0_f64, most in 3_usize..20,
-        ) {
-            let (low, high) = (10_f64.powf(low), 10_f64.powf(low + decades));
-            let ticks = log_ticks(low, high, most);
-            prop_assert!((2..=most).contains(&ticks.len()), "{ticks:?}");
-            prop_assert!(ticks[0] <= low && ticks[ticks.len() - 1] >= high, "{ticks:?}");
-            prop_assert!(ticks.windows(2).all(|pair| pair[0] < pair[1]), "{ticks:?}");
-            for tick in ticks {
-                let digit = tick / 10_f64.powf((tick.log10() + 1e-9).floor());
-                let is_round = [1.0, 2.0, 5.0].iter().any(|round| (digit - round).abs() < 1e-6);
-                prop_assert!(is_round, "{tick}");
-            }
+            let is_round = |value: f64| {
+                let digit = value / 10_f64.powf((value.log10() + 1e-9).floor());
+                [1.0, 2.0, 5.0, 10.0].iter().any(|round| (digit - round).abs() < 0.05)
+            };
+            let check = |ticks: &[f64], low: f64, high: f64| {
+                (2..=most).contains(&ticks.len())
+                    && ticks[0] <= low
+                    && ticks[ticks.len() - 1] >= high
+                    && ticks.windows(2).all(|pair| pair[0] < pair[1])
+            };
+            let linear = linear_ticks(low, low + span, most);
+            prop_assert!(check(&linear, low, low + span) && is_round(linear[1] - linear[0]));
+            let (low, high) = (10_f64.powf(exponent), 10_f64.powf(exponent + decades));
+            let log = log_ticks(low, high, most);
+            prop_assert!(check(&log, low, high) && log.iter().all(|tick| is_round(*tick)));
         }
 
         #[test]
@@ -258,13 +246,11 @@ mod tests {
             low: f64, high: f64, value: f64, least in 1e-6..1e6_f64, most in 0_usize..20,
         ) {
             let Some(range) = Range::of([low, high].into_iter()) else { return Ok(()) };
-            for axis in [
-                Axis::fitting(range, least, (500.0, 100.0), most),
-                Axis::of_differences(range, (500.0, 100.0), most),
-            ] {
-                prop_assert!((100.0..=500.0).contains(&axis.scale.px(value)));
-                let is_inside = |tick: &f64| (100.0..=500.0).contains(&axis.scale.px(*tick));
-                prop_assert!(axis.ticks.iter().all(is_inside));
+            let name = |value: f64| value.to_string();
+            for axis in [fitting(range, least, most, name), of_differences(range, most, name)] {
+                let is_inside = |value: f64| (0.0..=1.0).contains(&axis.scale.share(value));
+                prop_assert!(is_inside(value));
+                prop_assert!(axis.ticks.iter().all(|(tick, _)| is_inside(*tick)));
             }
         }
     }

@@ -8,34 +8,19 @@
 //! Numbers that are not finite are not drawn; what is less certain is drawn dashed or hollow.
 
 use super::canvas::{Anchor, Canvas};
-use super::frame::{BOLD, FONT, INNER, MARGIN, WIDTH};
-use super::load_curve::LoadCurve;
-use super::percentiles::PercentileCurve;
-use super::timeline::Timeline;
+use super::chart::{BOLD, Chart, FONT, INNER, MARGIN, WIDTH};
 use super::words;
 
-/// A picture: what was measured, in words, and panels below each other.
-#[derive(Debug, Clone, PartialEq)]
+/// A picture: what was measured, in words, and charts below each other.
+#[derive(Debug, Default)]
 pub(super) struct Figure {
-    /// Title of the picture.
     pub(super) title: String,
     /// Facts that a reader needs to trust it, each in a few words: target, load, machine, date.
     pub(super) facts: Vec<String>,
     /// Why it should not be trusted, each a sentence.
     pub(super) warnings: Vec<String>,
     /// From top to bottom.
-    pub(super) panels: Vec<Panel>,
-}
-
-/// One kind of picture.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) enum Panel {
-    /// Latency against percentile.
-    Percentiles(PercentileCurve),
-    /// Latency and throughput over time.
-    Timeline(Timeline),
-    /// Latency against throughput.
-    Load(LoadCurve),
+    pub(super) charts: Vec<Chart>,
 }
 
 impl Figure {
@@ -43,8 +28,9 @@ impl Figure {
     pub(super) fn svg(&self) -> String {
         let mut canvas = Canvas::default();
         let mut top = self.draw_caption(&mut canvas);
-        for panel in &self.panels {
-            top = panel.draw(&mut canvas, top + 14.0);
+        let labels_px = self.charts.iter().map(Chart::labels_px).fold(0.0, f64::max);
+        for chart in &self.charts {
+            top = chart.draw(&mut canvas, top + 14.0, labels_px);
         }
         canvas.into_document((WIDTH, top + 10.0), &self.title, &self.description())
     }
@@ -70,27 +56,10 @@ impl Figure {
     }
 
     fn description(&self) -> String {
-        let facts = self.facts.iter().chain(&self.warnings).cloned();
-        facts.chain(self.panels.iter().map(Panel::describe)).collect::<Vec<_>>().join(". ")
-    }
-}
-
-impl Panel {
-    fn draw(&self, canvas: &mut Canvas, top: f64) -> f64 {
-        match self {
-            Self::Percentiles(curve) => curve.draw(canvas, top),
-            Self::Timeline(timeline) => timeline.draw(canvas, top),
-            Self::Load(curve) => curve.draw(canvas, top),
-        }
-    }
-
-    /// The panel in words.
-    fn describe(&self) -> String {
-        match self {
-            Self::Percentiles(curve) => curve.describe(),
-            Self::Timeline(timeline) => timeline.describe(),
-            Self::Load(curve) => curve.describe(),
-        }
+        let charts = self.charts.iter().map(|chart| &chart.description);
+        let all = self.facts.iter().chain(&self.warnings).chain(charts);
+        let said = all.filter(|text| !text.is_empty()).map(String::as_str);
+        said.collect::<Vec<_>>().join(". ")
     }
 }
 

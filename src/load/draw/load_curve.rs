@@ -1,38 +1,18 @@
 //! Latency against throughput: how a server's latency grows with what is asked of it.
 
-use super::axis::{Axis, Range, Scale};
-use super::canvas::Canvas;
-use super::curve::{Curve, CurvePoint};
-use super::frame::{Key, Plot, Sign, colour, draw_heading, draw_legend};
+use super::axis::{self, Axis, Range};
+use super::chart::{Chart, Content, Curve, CurvePoint, Key, Mark, Sign, colour};
 use super::label;
 
-const HEIGHT: f64 = 320.0;
-
-/// Latency against throughput, of one or several sweeps over the rate.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub(super) struct LoadCurve {
-    /// One alone has a colour for each percentile, several have one each.
-    pub(super) sweeps: Vec<LoadSweep>,
-}
-
-/// One sweep.
+/// Latencies at several rates, of one sweep or search.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct LoadSweep {
+pub(super) struct LoadCurve {
     /// For the legend.
     pub(super) name: String,
     /// Ascending by the rate that was asked for; joined in this order.
     pub(super) points: Vec<LoadPoint>,
-    /// The point that the sweep was made for, if it was found.
-    pub(super) mark: Option<Mark>,
-}
-
-/// A point that is marked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Mark {
-    /// Its place among the points.
-    pub(super) point: usize,
-    /// Its name, as in `knee`.
-    pub(super) name: &'static str,
+    /// The place of the point that it was made for, and its name, as in `knee`.
+    pub(super) marked: Option<(usize, &'static str)>,
 }
 
 /// The latencies at one rate.
@@ -40,128 +20,85 @@ pub(super) struct Mark {
 pub(super) struct LoadPoint {
     /// Messages a second that were answered.
     pub(super) achieved_per_s: f64,
-    /// Half of them were no slower, in nanoseconds; `None` if there were too few to say.
+    /// In nanoseconds; `None` if there were too few to say.
     pub(super) p50_ns: Option<u64>,
-    /// 99 of 100 were no slower.
     pub(super) p99_ns: Option<u64>,
     /// True if the measurement is valid; what is not is drawn hollow, and dashed.
     pub(super) is_valid: bool,
 }
 
+impl LoadPoint {
+    fn rate(&self) -> String {
+        label::measured_rate(self.achieved_per_s)
+    }
+}
+
 impl LoadCurve {
-    /// Draws it below `top`; returns where what follows begins.
-    pub(super) fn draw(&self, canvas: &mut Canvas, top: f64) -> f64 {
-        let top = draw_heading(canvas, top, "Latency against throughput");
-        let points = || self.sweeps.iter().flat_map(|sweep| &sweep.points);
-        // A rate at which nothing was received has no place and must not stretch the axis.
-        let drawn = points().filter(|point| point.p50_ns.or(point.p99_ns).is_some());
-        let rates = Range::of(drawn.map(|point| point.achieved_per_s));
-        let latencies = points().flat_map(|point| [point.p50_ns, point.p99_ns]).flatten();
-        let latencies = Range::of(latencies.map(|ns| ns as f64));
-        let (Some(rates), Some(latencies)) = (rates, latencies) else {
-            return Plot::draw_nothing(canvas, top, "no latency was measured at any rate");
-        };
-        let curves = self.curves();
-        let top = draw_legend(canvas, top, &self.legend(&curves)) + 12.0;
-        let rows = Axis::fitting(latencies, 1.0, Plot::upwards(top, HEIGHT), 9);
-        let labels: Vec<String> = rows.ticks.iter().map(|ns| label::latency(*ns)).collect();
-        let plot = Plot::beside(labels.iter(), top, HEIGHT);
-        let columns = rate_axis(rates, plot.across());
-        let ticks: Vec<_> = columns.ticks.iter().map(|rate| (*rate, label::rate(*rate))).collect();
-        plot.draw_columns(canvas, &columns.scale, &ticks);
-        plot.draw_rows(canvas, &rows, &labels);
-        self.draw_marks(canvas, &columns.scale, &rows.scale, &plot);
-        curves.iter().for_each(|curve| curve.draw(canvas, &columns.scale, &rows.scale));
-        plot.draw_title(canvas, "messages a second that were answered")
-    }
-
-    /// The panel in words.
-    pub(super) fn describe(&self) -> String {
-        let sweeps = self.sweeps.iter().map(|sweep| {
-            let mark = sweep.marked().map_or(String::new(), |(name, point)| {
-                format!(", {name} at {}", label::measured_rate(point.achieved_per_s))
-            });
-            format!("{}: {} rates{mark}", sweep.name, sweep.points.len())
-        });
-        format!("Latency against throughput: {}", sweeps.collect::<Vec<_>>().join("; "))
-    }
-
-    fn curves(&self) -> Vec<Curve> {
-        if let [LoadSweep { points, .. }] = self.sweeps.as_slice() {
-            return vec![
-                curve("p99".to_owned(), 1, false, points, |point| point.p99_ns),
-                curve("p50".to_owned(), 0, false, points, |point| point.p50_ns),
-            ];
-        }
-        let of_sweep = |(number, LoadSweep { name, points, .. }): (usize, &LoadSweep)| {
-            [
-                curve(format!("{name}, p99"), number, false, points, |point| point.p99_ns),
-                curve(format!("{name}, p50"), number, true, points, |point| point.p50_ns),
-            ]
-        };
-        self.sweeps.iter().enumerate().flat_map(of_sweep).collect()
-    }
-
-    fn legend(&self, curves: &[Curve]) -> Vec<Key> {
-        let mut keys: Vec<Key> = curves.iter().map(Curve::key).collect();
-        let is_alone = self.sweeps.len() == 1;
-        for (number, sweep) in self.sweeps.iter().enumerate() {
-            if let Some((name, point)) = sweep.marked() {
-                let rate = label::measured_rate(point.achieved_per_s);
-                let of = if is_alone { String::new() } else { format!(" of {}", sweep.name) };
-                keys.push(Key {
-                    sign: Sign::Line { class: mark_class(is_alone, number), marker: None },
-                    text: format!("{name}{of} at {rate}"),
-                });
-            }
-        }
-        if self.sweeps.iter().flat_map(|sweep| &sweep.points).any(|point| !point.is_valid) {
-            keys.push(Key {
-                sign: Sign::Line {
-                    class: "line unsure plain".to_owned(),
-                    marker: Some(("hollow plain".to_owned(), 0)),
-                },
-                text: "measurement not valid".to_owned(),
-            });
-        }
-        keys
-    }
-
-    fn draw_marks(&self, canvas: &mut Canvas, columns: &Scale, rows: &Scale, plot: &Plot) {
-        let is_alone = self.sweeps.len() == 1;
-        for (number, sweep) in self.sweeps.iter().enumerate() {
-            let Some((_, point)) = sweep.marked() else { continue };
-            let x = columns.px(point.achieved_per_s);
-            let class = mark_class(is_alone, number);
-            canvas.line(&class, (x, plot.top), (x, plot.bottom));
-            if let Some(ns) = point.p99_ns {
-                let class = class.replace("marked", "ring");
-                canvas.circle(&class, (x, rows.px(ns as f64)), 9.0);
-            }
-        }
-    }
-}
-
-fn mark_class(is_alone: bool, number: usize) -> String {
-    format!("marked {}", if is_alone { "plain" } else { colour(number) })
-}
-
-/// From nothing, so that equal ways are equal rates; of ratios if a sweep spans decades.
-fn rate_axis(range: Range, px: (f64, f64)) -> Axis {
-    const SPANS_DECADES: f64 = 20.0;
-    let low = range.low.max(1.0);
-    if range.high / low > SPANS_DECADES {
-        return Axis::fitting(Range { low, high: range.high }, 1.0, px, 10);
-    }
-    Axis::of_differences(Range { low: 0.0, high: range.high.max(1.0) }, px, 10)
-}
-
-impl LoadSweep {
     /// The marked point and its name.
-    fn marked(&self) -> Option<(&'static str, &LoadPoint)> {
-        let Mark { point, name } = self.mark?;
-        Some((name, self.points.get(point)?))
+    pub(super) fn marked(&self) -> Option<(&'static str, &LoadPoint)> {
+        let (place, name) = self.marked?;
+        Some((name, self.points.get(place)?))
     }
+
+    fn describe(&self) -> String {
+        let marked = self.marked();
+        let mark = marked.map(|(name, point)| format!(", {name} at {}", point.rate()));
+        format!("{}: {} rates{}", self.name, self.points.len(), mark.unwrap_or_default())
+    }
+}
+
+/// The chart of one or several curves: one alone has a colour for each percentile, several have one
+/// each.
+pub(super) fn chart(all: &[LoadCurve]) -> Chart {
+    let described: Vec<String> = all.iter().map(LoadCurve::describe).collect();
+    Chart {
+        heading: "Latency against throughput".to_owned(),
+        description: format!("Latency against throughput: {}", described.join("; ")),
+        content: content(all).ok_or("no latency was measured at any rate"),
+    }
+}
+
+fn content(all: &[LoadCurve]) -> Option<Content> {
+    let points = || all.iter().flat_map(|curve| &curve.points);
+    // A rate at which nothing was received has no place and must not stretch the axis.
+    let drawn = points().filter(|point| point.p50_ns.or(point.p99_ns).is_some());
+    let rates = Range::of(drawn.map(|point| point.achieved_per_s))?;
+    let latencies = points().flat_map(|point| [point.p50_ns, point.p99_ns]).flatten();
+    let latencies = Range::of(latencies.map(|ns| ns as f64))?;
+    let marked: Vec<(Mark, Key)> = all.iter().enumerate().filter_map(|of| mark(of, all)).collect();
+    let (marks, mut keys): (Vec<_>, Vec<_>) = marked.into_iter().unzip();
+    if points().any(|point| !point.is_valid) {
+        let marker = Some(("hollow plain".to_owned(), 0));
+        keys.push(Key {
+            sign: Sign::Line("line unsure plain".to_owned(), marker),
+            text: "measurement not valid".to_owned(),
+        });
+    }
+    let rows = axis::fitting(latencies, 1.0, 9, label::latency);
+    Some(Content {
+        columns_title: "messages a second that were answered",
+        marks,
+        keys,
+        ..Content::new(rate_axis(rates), rows, 320.0, curves(all))
+    })
+}
+
+fn curves(all: &[LoadCurve]) -> Vec<Curve> {
+    let p99 = |point: &LoadPoint| point.p99_ns;
+    let p50 = |point: &LoadPoint| point.p50_ns;
+    if let [only] = all {
+        return vec![
+            curve("p99".to_owned(), 1, false, only, p99),
+            curve("p50".to_owned(), 0, false, only, p50),
+        ];
+    }
+    let of_one = |(number, one): (usize, &LoadCurve)| {
+        [
+            curve(format!("{}, p99", one.name), number, false, one, p99),
+            curve(format!("{}, p50", one.name), number, true, one, p50),
+        ]
+    };
+    all.iter().enumerate().flat_map(of_one).collect()
 }
 
 /// One percentile over the rate. Points without a value are left out.
@@ -169,22 +106,41 @@ fn curve(
     name: String,
     number: usize,
     is_thin: bool,
-    points: &[LoadPoint],
-    value: impl Fn(&LoadPoint) -> Option<u64>,
+    of: &LoadCurve,
+    value: fn(&LoadPoint) -> Option<u64>,
 ) -> Curve {
     let point = |point: &LoadPoint| {
         let ns = value(point)?;
-        let (latency, rate) =
-            (label::measured_latency(ns), label::measured_rate(point.achieved_per_s));
+        let flaw = if point.is_valid { "" } else { ", not valid" };
         Some(CurvePoint {
             at: (point.achieved_per_s, ns as f64),
             is_certain: point.is_valid,
             is_marked: true,
-            tip: format!(
-                ": {latency} at {rate}{}",
-                if point.is_valid { "" } else { ", not valid" },
-            ),
+            tip: format!(": {} at {}{flaw}", label::measured_latency(ns), point.rate()),
         })
     };
-    Curve { name, number, is_thin, stretches: vec![points.iter().filter_map(point).collect()] }
+    Curve { name, number, is_thin, stretches: vec![of.points.iter().filter_map(point).collect()] }
+}
+
+fn mark((number, curve): (usize, &LoadCurve), all: &[LoadCurve]) -> Option<(Mark, Key)> {
+    let (name, point) = curve.marked()?;
+    let is_alone = all.len() == 1;
+    let of = if is_alone { String::new() } else { format!(" of {}", curve.name) };
+    let mark = Mark {
+        colour: if is_alone { "plain" } else { colour(number) },
+        column: point.achieved_per_s,
+        ringed: point.p99_ns.map(|ns| ns as f64),
+    };
+    let sign = Sign::Line(mark.class(), None);
+    Some((mark, Key { sign, text: format!("{name}{of} at {}", point.rate()) }))
+}
+
+/// From nothing, so that equal ways are equal rates; of ratios if a sweep spans decades.
+fn rate_axis(range: Range) -> Axis {
+    const SPANS_DECADES: f64 = 20.0;
+    let low = range.low.max(1.0);
+    if range.high / low > SPANS_DECADES {
+        return axis::fitting(Range { low, high: range.high }, 1.0, 10, label::rate);
+    }
+    axis::of_differences(Range { low: 0.0, high: range.high.max(1.0) }, 10, label::rate)
 }

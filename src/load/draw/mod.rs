@@ -1,13 +1,13 @@
 //! Pictures of reports and logs, as SVG: of one that was just measured, or of several read back.
 //!
-//! `run`, `series` and `hlog` decide what a picture shows, `figure` and its panels how.
-//! Knows no files: what was saved comes as bytes.
+//! `run`, `series` and `hlog` say of each kind of result what is drawn, `saved` puts results
+//! together; `percentiles`, `timeline` and `load_curve` make charts of them, `figure` and `chart`
+//! draw those. Knows no files: what was saved comes as bytes.
 
 mod axis;
 mod canvas;
-mod curve;
+mod chart;
 mod figure;
-mod frame;
 mod history;
 mod hlog;
 mod label;

@@ -35,6 +35,10 @@ impl Span {
         Duration::from_nanos(self.end_ns).as_secs_f64()
     }
 
+    pub(super) fn middle_s(&self) -> f64 {
+        Duration::from_nanos(u64::midpoint(self.start_ns, self.end_ns)).as_secs_f64()
+    }
+
     pub(super) fn length_s(&self) -> f64 {
         Duration::from_nanos(self.length_ns()).as_secs_f64()
     }

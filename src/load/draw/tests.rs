@@ -6,10 +6,9 @@ use hdrhistogram::Histogram;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::figure::Panel;
-use super::load_curve::Mark;
-use super::run::{Run, of_runs};
-use super::saved::of_saved;
+use super::chart::Curve;
+use super::figure::Figure;
+use super::saved::{Curves, RunCurves, figure};
 use super::*;
 use crate::load::report::document::{Percentiles, SCHEMA};
 use crate::load::report::hlog;
@@ -51,20 +50,32 @@ fn report() -> Value {
     })
 }
 
-fn read_run(saved: &[u8]) -> Result<Run, ReadError> {
-    read(saved).map(|saved| match saved {
-        Saved::Run(run) => run,
-        other => panic!("{other:?}"),
-    })
+fn read_value(value: &Value) -> Saved {
+    read(value.to_string().as_bytes()).unwrap()
 }
 
-fn read_json(report: &Value) -> Result<Run, ReadError> {
-    read_run(report.to_string().as_bytes())
+fn run_curves(saved: &Saved) -> &RunCurves {
+    let Curves::Run(curves) = &saved.curves else { panic!("{saved:?}") };
+    curves
+}
+
+fn draw(saved: &[(&str, &Saved)]) -> Figure {
+    figure(saved.iter().map(|(name, saved)| ((*name).to_owned(), (*saved).clone())).collect())
+        .unwrap()
+}
+
+/// The curves of a chart.
+fn curves(figure: &Figure, chart: usize) -> &[Curve] {
+    &figure.charts[chart].content.as_ref().unwrap().curves
+}
+
+fn names(figure: &Figure, chart: usize) -> Vec<&str> {
+    curves(figure, chart).iter().map(|curve| curve.name.as_str()).collect()
 }
 
 #[test]
 fn a_report_is_its_known_percentiles() {
-    let run = read_json(&report()).unwrap();
+    let run = read_value(&report());
     assert_eq!(run.target.as_deref(), Some("10.0.0.1:7"));
     assert_eq!(
         run.facts,
@@ -76,8 +87,9 @@ fn a_report_is_its_known_percentiles() {
             "2026-11-24 17:40 UTC",
         ]
     );
-    assert_eq!((run.warning, run.timeline), (None, None));
-    let [response, service] = run.latencies.as_slice() else { panic!("response and service") };
+    let RunCurves { latencies, timeline } = run_curves(&run);
+    assert_eq!((&run.warning, timeline), (&None, &None));
+    let [response, service] = latencies.as_slice() else { panic!("response and service") };
     assert!(response.name.starts_with("response") && service.name.starts_with("service"));
     let points: Vec<_> = response
         .points
@@ -97,29 +109,21 @@ fn a_report_is_its_known_percentiles() {
 }
 
 #[test]
-fn an_invalid_report_says_so_in_its_picture() {
-    let mut report = report();
-    report["verdict"]["valid"] = json!(false);
-    report["verdict"]["reasons"] = json!(["3 messages were lost", "late"]);
-    let run = read_json(&report).unwrap();
-    let figure = of_runs(vec![("a.json".to_owned(), run.clone())]);
-    assert_eq!(figure.warnings, ["INVALID: 3 messages were lost; late"]);
-    let figure = of_runs(vec![("a.json".to_owned(), run.clone()), ("b.json".to_owned(), run)]);
-    assert_eq!(figure.warnings[1], "b.json: INVALID: 3 messages were lost; late");
-}
-
-#[test]
-fn what_was_interrupted_says_so_in_its_picture() {
-    let mut report = report();
-    report["verdict"]["valid"] = json!(false);
-    report["verdict"]["interrupted"] = json!(true);
-    report["verdict"]["reasons"] = json!(["1 s of 10 s"]);
-    let figure = of_runs(vec![("a.json".to_owned(), read_json(&report).unwrap())]);
-    assert_eq!(figure.warnings, ["INCOMPLETE: 1 s of 10 s"]);
+fn what_is_not_valid_says_so_in_its_picture() {
+    for (outcome, verdict) in [("server_at_fault", "INVALID"), ("incomplete", "INCOMPLETE")] {
+        let mut report = report();
+        report["verdict"]["outcome"] = json!(outcome);
+        report["verdict"]["reasons"] = json!(["3 messages were lost", "late"]);
+        let run = read_value(&report);
+        let warning = format!("{verdict}: 3 messages were lost; late");
+        assert_eq!(draw(&[("a.json", &run)]).warnings.concat(), warning);
+        let two = draw(&[("a.json", &run), ("b.json", &run)]);
+        assert_eq!(two.warnings[1], format!("b.json: {warning}"));
+    }
     let whole = log(&[("service", 0, &[1000])]);
     let cut = [&whole[..], b"#[Incomplete: 1 s of 10 s]\n"].concat();
-    assert_eq!(super::hlog::read(&whole).unwrap().warning, None);
-    assert_eq!(super::hlog::read(&cut).unwrap().warning.unwrap(), "INCOMPLETE: 1 s of 10 s");
+    assert_eq!(read(&whole).unwrap().warning, None);
+    assert_eq!(read(&cut).unwrap().warning.unwrap(), "INCOMPLETE: 1 s of 10 s");
 }
 
 /// A log of some seconds, by tag and value.
@@ -147,28 +151,26 @@ fn a_log_is_a_curve_and_a_timeline() {
         ("response", 1, &[5_000]),
         ("hiccup", 1, &[10_000]),
     ]);
-    let run = read_run(&saved).unwrap();
+    let run = read(&saved).unwrap();
     assert_eq!(run.facts, ["300 messages", "2023-11-14 22:13 UTC"]);
-    let [response, service] = run.latencies.as_slice() else { panic!("{:?}", run.latencies) };
+    let RunCurves { latencies, timeline } = run_curves(&run);
+    let [response, service] = latencies.as_slice() else { panic!("{latencies:?}") };
     assert!(response.name.starts_with("response, ") && service.name.starts_with("service, "));
     assert_eq!(response.points.last().unwrap().latency_ns / 10, 500);
     assert_eq!(service.points.last().unwrap().latency_ns / 10, 200);
-    let timeline = run.timeline.clone().unwrap();
-    let maxima: Vec<_> =
-        timeline.intervals.iter().map(|interval| interval.max_ns.unwrap() / 10).collect();
-    assert_eq!(maxima, [400, 500]);
-    assert_eq!(timeline.steps[0].messages_per_s, 200.0);
-    assert_eq!(timeline.stalls.len(), 1);
-    let figure = of_runs(vec![("a.hlog".to_owned(), run)]);
-    assert_eq!(figure.title, "Latency of a.hlog");
-    assert_eq!(figure.panels.len(), 2);
+    let timeline = timeline.as_ref().unwrap();
+    let maxima = timeline.intervals.iter().map(|interval| interval.max_ns.unwrap() / 10);
+    assert_eq!(maxima.collect::<Vec<_>>(), [400, 500]);
+    assert_eq!((timeline.steps[0].messages_per_s, timeline.stalls.len()), (200.0, 1));
+    let figure = draw(&[("a.hlog", &run)]);
+    assert_eq!((figure.title.as_str(), figure.charts.len()), ("Latency of a.hlog", 3));
 }
 
 #[test]
 fn a_log_of_another_program_is_drawn_by_its_tags() {
-    let run =
-        read_run(&log(&[("", 0, &[1_000]), ("get", 0, &[2_000]), ("hiccup", 0, &[1])])).unwrap();
-    let names: Vec<_> = run.latencies.iter().map(|series| series.name.as_str()).collect();
+    let run = read(&log(&[("", 0, &[1_000]), ("get", 0, &[2_000]), ("hiccup", 0, &[1])])).unwrap();
+    let names: Vec<_> =
+        run_curves(&run).latencies.iter().map(|series| series.name.as_str()).collect();
     assert_eq!(names, ["latency", "get"]);
     let only_stalls = read(&log(&[("hiccup", 0, &[1])])).unwrap_err();
     assert!(matches!(only_stalls, ReadError::Empty), "{only_stalls}");
@@ -176,14 +178,14 @@ fn a_log_of_another_program_is_drawn_by_its_tags() {
 
 #[test]
 fn tags_of_another_program_are_added_up() {
-    let run = read_run(&log(&[
+    let run = read(&log(&[
         ("get", 0, &[1_000]),
         ("put", 0, &[2_000, 3_000]),
         ("hiccup", 0, &[9_000_000]),
     ]));
     let run = run.unwrap();
     assert_eq!(run.facts[0], "300 messages");
-    let timeline = run.timeline.unwrap();
+    let timeline = run_curves(&run).timeline.as_ref().unwrap();
     assert_eq!(timeline.steps[0].messages_per_s, 300.0);
     let [interval] = timeline.intervals.as_slice() else { panic!("{timeline:?}") };
     assert_eq!((interval.p50_ns.unwrap() / 10, interval.max_ns.unwrap() / 10), (200, 300));
@@ -192,8 +194,8 @@ fn tags_of_another_program_are_added_up() {
 #[test]
 fn nothing_is_drawn_where_nothing_was_logged() {
     let seconds = [0, 1, 2, 3602, 3603];
-    let run = read_run(&log(&seconds.map(|second| ("service", second, &[1_000][..])))).unwrap();
-    let svg = of_runs(vec![("a.hlog".to_owned(), run)]).svg();
+    let run = read(&log(&seconds.map(|second| ("service", second, &[1_000][..])))).unwrap();
+    let svg = draw(&[("a.hlog", &run)]).svg();
     let (_, over_time) = svg.split_once("Latency over time").unwrap();
     let (latency, throughput) = over_time.split_once("Throughput").unwrap();
     let columns = |line: &str| -> Vec<f64> {
@@ -231,8 +233,8 @@ proptest! {
 
         let merged = hlog::merge(&[hlog::Log::read(&saved).unwrap()], &mut |_| {}).unwrap();
         let merged = Percentiles::from(&merged.totals[&tag]);
-        let drawn = read_run(&saved).unwrap();
-        let points = &drawn.latencies[0].points;
+        let drawn = read(&saved).unwrap();
+        let points = &run_curves(&drawn).latencies[0].points;
         for (quantile, known) in merged.quantiles() {
             let point = points.iter().find(|point| point.quantile == quantile.share());
             let firm = point.filter(|point| point.is_firm).map(|point| point.latency_ns);
@@ -244,14 +246,10 @@ proptest! {
 
 #[test]
 fn a_report_and_a_log_share_a_picture() {
-    let saved = read_run(&log(&[("response", 0, &[3_000])])).unwrap();
-    let report = read_json(&report()).unwrap();
-    let figure = of_runs(vec![("a.json".to_owned(), report), ("b.hlog".to_owned(), saved)]);
-    let [Panel::Percentiles(curve), Panel::Timeline(timeline)] = figure.panels.as_slice() else {
-        panic!("{:?}", figure.panels)
-    };
-    assert_eq!((curve.series.len(), timeline.runs.len()), (2, 1));
-    assert_eq!(timeline.runs[0].name, "b.hlog");
+    let log = read(&log(&[("response", 0, &[3_000])])).unwrap();
+    let figure = draw(&[("a.json", &read_value(&report())), ("b.hlog", &log)]);
+    assert_eq!(names(&figure, 0), ["a.json", "b.hlog"]);
+    assert_eq!(figure.charts[1].heading, "Latency over time of b.hlog");
 }
 
 fn sweep() -> Value {
@@ -274,31 +272,21 @@ fn sweep() -> Value {
     })
 }
 
-fn read_value(value: &Value) -> Saved {
-    read(value.to_string().as_bytes()).unwrap()
+/// The rates and the latencies of a curve, and whether they are certain.
+fn points(curve: &Curve) -> Vec<(f64, f64, bool)> {
+    let points = curve.stretches.iter().flatten();
+    points.map(|point| (point.at.0, point.at.1, point.is_certain)).collect()
 }
 
 #[test]
 fn a_sweep_is_its_rates() {
-    let figure = of_saved(vec![("s.json".to_owned(), read_value(&sweep()))]).unwrap();
+    let figure = draw(&[("s.json", &read_value(&sweep()))]);
     assert_eq!(figure.title, "s.json: knee at 2,000/s");
-    let [Panel::Load(curve)] = figure.panels.as_slice() else { panic!("{:?}", figure.panels) };
-    let [sweep] = curve.sweeps.as_slice() else { panic!("{curve:?}") };
-    assert_eq!(sweep.mark, Some(Mark { point: 1, name: "knee" }));
-    let points: Vec<_> = sweep
-        .points
-        .iter()
-        .map(|point| (point.achieved_per_s, point.p50_ns, point.p99_ns, point.is_valid))
-        .collect();
-    assert_eq!(
-        points,
-        [
-            (1_000.0, Some(5_000), Some(10_000), true),
-            (2_000.0, Some(5_000), Some(10_000), true),
-            (2_500.0, Some(5_000), Some(10_000), false),
-            (0.0, None, None, false),
-        ]
-    );
+    let content = figure.charts[0].content.as_ref().unwrap();
+    assert_eq!((content.marks[0].column, content.marks[0].ringed), (2_000.0, Some(10_000.0)));
+    let [p99, p50] = content.curves.as_slice() else { panic!("two percentiles") };
+    let expected = |ns| [(1_000.0, ns, true), (2_000.0, ns, true), (2_500.0, ns, false)];
+    assert_eq!((points(p99), points(p50)), (expected(10_000.0).into(), expected(5_000.0).into()));
 }
 
 #[test]
@@ -325,19 +313,18 @@ fn a_search_is_the_last_probe_of_every_rate() {
         "highest_passed_per_s": 2_000, "lowest_failed_per_s": 4_000, "confirmed": true,
         "limited_by": [],
     });
-    let figure = of_saved(vec![("f.json".to_owned(), read_value(&search))]).unwrap();
+    let figure = draw(&[("f.json", &read_value(&search))]);
     assert_eq!(figure.title, "f.json: highest rate that passed at 1,999/s");
-    let [Panel::Load(curve)] = figure.panels.as_slice() else { panic!("{:?}", figure.panels) };
-    let rates: Vec<_> = curve.sweeps[0].points.iter().map(|point| point.achieved_per_s).collect();
-    assert_eq!(rates, [1_000.0, 1_999.0, 2_500.0, 0.0]);
+    let rates: Vec<_> = points(&curves(&figure, 0)[0]).iter().map(|point| point.0).collect();
+    assert_eq!(rates, [1_000.0, 1_999.0, 2_500.0]);
 }
 
 #[test]
 fn what_does_not_fit_in_one_picture_is_refused() {
-    let named = |name: &str, value: &Value| (name.to_owned(), read_value(value));
-    let sweeps = of_saved(vec![named("a", &sweep()), named("b", &sweep())]).unwrap();
+    let [report, sweep] = [report(), sweep()].map(|value| read_value(&value));
+    let sweeps = draw(&[("a", &sweep), ("b", &sweep)]);
     assert_eq!(sweeps.title, "Latency against throughput of 2 sweeps");
-    let error = of_saved(vec![named("a", &report()), named("b", &sweep())]).unwrap_err();
+    let error = figure(vec![("a".to_owned(), report), ("b".to_owned(), sweep)]).unwrap_err();
     assert_eq!(
         error.to_string(),
         "a is a run and b is a sweep: they do not fit in one picture; draw them one by one"
@@ -382,15 +369,13 @@ fn several_runs_share_what_they_have_in_common() {
     closed["config"]["rate_per_s"] = json!(null);
     closed["config"]["depth"] = json!(1);
     closed["latency_ns"]["response"] = json!(null);
-    let (open, closed) = (read_json(&report()).unwrap(), read_json(&closed).unwrap());
-    let figure = of_runs(vec![("a.json".to_owned(), open.clone()), ("b.json".to_owned(), closed)]);
+    let (open, closed) = (read_value(&report()), read_value(&closed));
+    let figure = draw(&[("a.json", &open), ("b.json", &closed)]);
     assert_eq!(figure.title, "Latency of 2 runs");
     assert!(!figure.facts.iter().any(|fact| fact.contains("loop")), "{:?}", figure.facts);
     assert_eq!(figure.facts.len(), 4);
-    let [Panel::Percentiles(curve)] = figure.panels.as_slice() else { panic!("one panel") };
-    let names: Vec<_> = curve.series.iter().map(|series| series.name.as_str()).collect();
-    assert!(names[0].starts_with("a.json, response") && names[1].starts_with("b.json, service"));
-    let alike = of_runs(vec![("a.json".to_owned(), open.clone()), ("b.json".to_owned(), open)]);
-    let [Panel::Percentiles(curve)] = alike.panels.as_slice() else { panic!("one panel") };
-    assert_eq!(curve.series[1].name, "b.json");
+    let kinds = names(&figure, 0);
+    assert!(kinds[0].starts_with("a.json, response") && kinds[1].starts_with("b.json, service"));
+    let alike = draw(&[("a.json", &open), ("b.json", &open)]);
+    assert_eq!(names(&alike, 0)[1], "b.json");
 }

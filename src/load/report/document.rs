@@ -258,29 +258,25 @@ pub struct Percentiles {
 impl Percentiles {
     /// The percentiles in ascending order.
     pub(in crate::load) fn quantiles(&self) -> [(Quantile, Option<u64>); 5] {
-        [
-            (Quantile::P50, self.p50),
-            (Quantile::P90, self.p90),
-            (Quantile::P99, self.p99),
-            (Quantile::P99_9, self.p99_9),
-            (Quantile::P99_99, self.p99_99),
-        ]
+        let known = [self.p50, self.p90, self.p99, self.p99_9, self.p99_99];
+        std::array::from_fn(|place| (Quantile::SHOWN[place], known[place]))
     }
 }
 
 impl From<&Histogram<u64>> for Percentiles {
     fn from(histogram: &Histogram<u64>) -> Self {
-        let is_empty = histogram.is_empty();
+        let some = (!histogram.is_empty()).then_some(histogram);
+        let [p50, p90, p99, p99_9, p99_99] = Quantile::SHOWN.map(|shown| shown.of(histogram));
         Self {
             count: histogram.len(),
-            min: (!is_empty).then(|| histogram.min()),
-            mean: (!is_empty).then(|| histogram.mean()),
-            p50: Quantile::P50.of(histogram),
-            p90: Quantile::P90.of(histogram),
-            p99: Quantile::P99.of(histogram),
-            p99_9: Quantile::P99_9.of(histogram),
-            p99_99: Quantile::P99_99.of(histogram),
-            max: (!is_empty).then(|| histogram.max()),
+            min: some.map(Histogram::min),
+            mean: some.map(Histogram::mean),
+            p50,
+            p90,
+            p99,
+            p99_9,
+            p99_99,
+            max: some.map(Histogram::max),
         }
     }
 }

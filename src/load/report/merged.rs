@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -12,7 +12,7 @@ use super::table::{write_head, write_picture, write_row};
 use crate::load::clock;
 use crate::load::format::{count, counted, nanos};
 use crate::load::record::watch::Tag;
-use crate::load::report::hlog::{self, Merged};
+use crate::load::report::hlog::Merged;
 
 /// Names this form of the report; a change that breaks readers gets another.
 const SCHEMA: &str = "ringback-merge/1";
@@ -56,11 +56,11 @@ struct Gap {
     duration_ns: u64,
 }
 
-impl From<&hlog::Gap> for Gap {
-    fn from(gap: &hlog::Gap) -> Self {
+impl From<&(SystemTime, Duration)> for Gap {
+    fn from((start, duration): &(SystemTime, Duration)) -> Self {
         Self {
-            start: humantime::format_rfc3339_millis(gap.start).to_string(),
-            duration_ns: clock::nanos(gap.duration),
+            start: humantime::format_rfc3339_millis(*start).to_string(),
+            duration_ns: clock::nanos(*duration),
         }
     }
 }
@@ -144,11 +144,9 @@ fn duration(merged: &Merged) -> Duration {
     merged.end.duration_since(merged.start).unwrap_or_default()
 }
 
-fn title(tags: &[Option<&str>]) -> String {
+fn title(tags: &[Option<String>]) -> String {
     match tags {
-        [Some(tag)] => {
-            Tag::of_name(tag).map_or_else(|| short(tag), |known| known.title().to_owned())
-        }
+        [Some(tag)] => Tag::of_name(tag).map_or_else(|| short(tag), |tag| tag.title().to_owned()),
         [None] => UNTAGGED.to_owned(),
         several => format!("All {} tags together", several.len()),
     }

@@ -5,10 +5,10 @@ use hdrhistogram::Histogram;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use super::super::load_curve::{LoadPoint, LoadSweep, Mark};
-use super::super::percentiles::{PercentilePoint, PercentileSeries};
+use super::super::load_curve::{self, LoadCurve, LoadPoint};
+use super::super::percentiles::{self, Point, Series};
 use super::super::span::Span;
-use super::super::timeline::{Interval, Stall, Step, TimelineRun};
+use super::super::timeline::{self, Interval, Stall, Step, Timeline};
 use super::*;
 
 fn odd_latency() -> impl Strategy<Value = Option<u64>> {
@@ -45,20 +45,19 @@ fn odd_text() -> impl Strategy<Value = String> {
     ]
 }
 
-fn percentiles() -> impl Strategy<Value = Panel> {
+fn percentiles() -> impl Strategy<Value = Vec<Chart>> {
     let of_samples = (odd_text(), vec(0_u64..60_000_000_000, 0..50)).prop_map(|(name, samples)| {
         let mut histogram = Histogram::<u64>::new_with_bounds(1, 60_000_000_000, 3).unwrap();
         samples.into_iter().for_each(|ns| histogram.saturating_record(ns));
-        PercentileSeries::of(name, &histogram)
+        Series::of(name, &histogram)
     });
+    let point = (odd_number(), any::<u64>(), any::<bool>());
     let point =
-        (odd_number(), any::<u64>(), any::<bool>()).prop_map(|(quantile, latency_ns, is_firm)| {
-            PercentilePoint { quantile, latency_ns, is_firm }
-        });
+        point.prop_map(|(quantile, latency_ns, is_firm)| Point { quantile, latency_ns, is_firm });
     let of_points =
-        (odd_text(), vec(point, 0..8)).prop_map(|(name, points)| PercentileSeries { name, points });
+        (odd_text(), vec(point, 0..8)).prop_map(|(name, points)| Series { name, points });
     vec(prop_oneof![of_samples, of_points], 0..9)
-        .prop_map(|series| Panel::Percentiles(PercentileCurve { series }))
+        .prop_map(|series| vec![percentiles::chart(&series)])
 }
 
 fn span() -> impl Strategy<Value = Span> {
@@ -66,7 +65,7 @@ fn span() -> impl Strategy<Value = Span> {
     (moment(), moment()).prop_map(|(start_ns, end_ns)| Span { start_ns, end_ns })
 }
 
-fn timeline() -> impl Strategy<Value = Panel> {
+fn timeline() -> impl Strategy<Value = Vec<Chart>> {
     let interval = (span(), vec(odd_latency(), 3)).prop_map(|(span, ns)| Interval {
         span,
         p50_ns: ns[0],
@@ -77,38 +76,37 @@ fn timeline() -> impl Strategy<Value = Panel> {
         (span(), odd_number()).prop_map(|(span, messages_per_s)| Step { span, messages_per_s });
     let stall = (span(), any::<u64>()).prop_map(|(span, longest_ns)| Stall { span, longest_ns });
     let run = (odd_text(), vec(interval, 0..70), vec(step, 0..70), vec(stall, 0..4));
-    let run = run.prop_map(|(name, intervals, steps, stalls)| TimelineRun {
+    let run = run.prop_map(|(name, intervals, steps, stalls)| Timeline {
         name,
         intervals,
         steps,
         stalls,
     });
-    vec(run, 0..4).prop_map(|runs| Panel::Timeline(Timeline { runs }))
+    vec(run, 0..4).prop_map(|runs| timeline::charts(&runs))
 }
 
-fn load_curve() -> impl Strategy<Value = Panel> {
-    let point = (odd_number(), odd_latency(), odd_latency(), any::<bool>()).prop_map(
-        |(achieved_per_s, p50_ns, p99_ns, is_valid)| LoadPoint {
-            achieved_per_s,
-            p50_ns,
-            p99_ns,
-            is_valid,
-        },
-    );
-    let sweep = (odd_text(), vec(point, 0..12), proptest::option::of(0_usize..15)).prop_map(
-        |(name, points, marked)| LoadSweep {
-            name,
-            points,
-            mark: marked.map(|point| Mark { point, name: "knee" }),
-        },
-    );
-    vec(sweep, 0..4).prop_map(|sweeps| Panel::Load(LoadCurve { sweeps }))
+fn load_curve() -> impl Strategy<Value = Vec<Chart>> {
+    let point = (odd_number(), odd_latency(), odd_latency(), any::<bool>());
+    let point = point.prop_map(|(achieved_per_s, p50_ns, p99_ns, is_valid)| LoadPoint {
+        achieved_per_s,
+        p50_ns,
+        p99_ns,
+        is_valid,
+    });
+    let curve = (odd_text(), vec(point, 0..12), proptest::option::of(0_usize..15));
+    let curve = curve.prop_map(|(name, points, marked)| LoadCurve {
+        name,
+        points,
+        marked: marked.map(|place| (place, "knee")),
+    });
+    vec(curve, 0..4).prop_map(|curves| vec![load_curve::chart(&curves)])
 }
 
 fn figure() -> impl Strategy<Value = Figure> {
-    let panel = prop_oneof![percentiles(), timeline(), load_curve()];
-    (odd_text(), vec(odd_text(), 0..5), vec(odd_text(), 0..2), vec(panel, 0..4))
-        .prop_map(|(title, facts, warnings, panels)| Figure { title, facts, warnings, panels })
+    let charts = prop_oneof![percentiles(), timeline(), load_curve()];
+    let charts = vec(charts, 0..4).prop_map(|charts| charts.into_iter().flatten().collect());
+    (odd_text(), vec(odd_text(), 0..5), vec(odd_text(), 0..2), charts)
+        .prop_map(|(title, facts, warnings, charts)| Figure { title, facts, warnings, charts })
 }
 
 proptest! {
@@ -164,17 +162,20 @@ fn assert_text_is_inside(element: &roxmltree::Node<'_, '_>, picture_width: f64) 
     assert!(left >= 0.0 && left + width <= picture_width, "{text:?} from {left}, {width} wide");
 }
 
+fn samples(values: impl Iterator<Item = u64>) -> Histogram<u64> {
+    let mut histogram = Histogram::<u64>::new_with_bounds(1, 60_000_000_000, 3).unwrap();
+    values.for_each(|ns| histogram.record(ns).unwrap());
+    histogram
+}
+
 #[test]
 fn a_picture_carries_its_meaning_as_text() {
-    let mut histogram = Histogram::<u64>::new_with_bounds(1, 60_000_000_000, 3).unwrap();
-    (1..=100_000).for_each(|ns| histogram.record(ns).unwrap());
+    let series = Series::of("service", &samples(1..=100_000));
     let figure = Figure {
         title: "Echo".to_owned(),
         facts: vec!["closed loop".to_owned()],
         warnings: vec!["INVALID: 3 messages were lost".to_owned()],
-        panels: vec![Panel::Percentiles(PercentileCurve {
-            series: vec![PercentileSeries::of("service", &histogram)],
-        })],
+        charts: vec![percentiles::chart(&[series])],
     };
     let svg = figure.svg();
     let document = roxmltree::Document::parse(&svg).unwrap();
@@ -194,33 +195,20 @@ fn a_picture_carries_its_meaning_as_text() {
 
 #[test]
 fn what_ten_samples_do_not_support_is_dashed() {
-    let mut histogram = Histogram::<u64>::new_with_bounds(1, 60_000_000_000, 3).unwrap();
-    (1..=1_000).for_each(|us| histogram.record(us * 1_000).unwrap());
-    let series = PercentileSeries::of("service", &histogram);
-    let firm = |point: &&PercentilePoint| point.is_firm;
-    let last_firm = series.points.iter().rfind(firm).unwrap();
+    let histogram = samples((1..=1_000).map(|us| us * 1_000));
+    let series = Series::of("service", &histogram);
+    let last_firm = series.points.iter().rfind(|point| point.is_firm).unwrap();
     assert!((last_firm.quantile - 0.99).abs() < 1e-9, "{last_firm:?}");
     let last = series.points.last().unwrap();
     assert_eq!((last.latency_ns, last.is_firm), (histogram.max(), false));
-    let svg = Figure {
-        title: String::new(),
-        facts: Vec::new(),
-        warnings: Vec::new(),
-        panels: vec![Panel::Percentiles(PercentileCurve { series: vec![series] })],
-    }
-    .svg();
+    let charts = vec![percentiles::chart(&[series])];
+    let svg = Figure { charts, ..Figure::default() }.svg();
     assert!(svg.contains("line unsure c0") && svg.contains("fewer than ten samples beyond"));
 }
 
 #[test]
 fn a_picture_refers_to_nothing_outside() {
-    let svg = Figure {
-        title: "https://example.com".to_owned(),
-        facts: Vec::new(),
-        warnings: Vec::new(),
-        panels: Vec::new(),
-    }
-    .svg();
+    let svg = Figure { title: "https://example.com".to_owned(), ..Figure::default() }.svg();
     let document = roxmltree::Document::parse(&svg).unwrap();
     let outside = ["href", "src", "onload", "script", "image", "use"];
     for element in document.descendants().filter(roxmltree::Node::is_element) {

@@ -5,16 +5,20 @@
 //! interval that reached over several would be wrong about their rate. Readers add the rates of
 //! intervals that overlap.
 
-use std::collections::BTreeMap;
-use std::time::SystemTime;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, SystemTime};
 
 use hdrhistogram::Histogram;
 
 use super::Logged;
-use super::gaps::{Gap, gaps};
-use super::read::{Log, LogError};
-use super::totals::{Part, Totals, add_any, growing, message_tags};
+use super::read::{Entry, Log, LogError, Problem};
+use super::totals::{Totals, add_any, growing};
 use crate::load::outcome::Outcome;
+use crate::load::record::watch::Tag;
+
+/// Loggers are late, and round: intervals that are nearer to each other than a tenth of their
+/// length follow each other.
+pub(in crate::load) const SLACK_SHARE: u32 = 10;
 
 /// The sum of logs.
 #[derive(Debug)]
@@ -29,8 +33,8 @@ pub struct Merged {
     pub end: SystemTime,
     /// A sentence for each log that is not complete.
     pub incomplete: Vec<String>,
-    /// The times between in which nothing was logged.
-    pub gaps: Vec<Gap>,
+    /// The times between in which nothing was logged: when each started, and how long it was.
+    pub gaps: Vec<(SystemTime, Duration)>,
     /// All intervals of each tag.
     pub totals: BTreeMap<Option<String>, Histogram<u64>>,
 }
@@ -41,16 +45,37 @@ impl Merged {
         if self.incomplete.is_empty() { Outcome::Passed } else { Outcome::Incomplete }
     }
 
-    /// The tags that matter most, and their sum: the response, else the service, else all others.
-    pub fn main(&self) -> (Vec<Option<&str>>, Histogram<u64>) {
-        let all: Vec<_> = self.totals.keys().map(Option::as_deref).collect();
-        let messages = message_tags(all.iter().copied());
-        let tags = if messages.is_empty() { all } else { messages };
-        let sums = self.totals.iter().filter(|(tag, _)| tags.contains(&tag.as_deref()));
+    /// The tags whose samples are the messages: see [`Log::message_tags`].
+    pub(in crate::load) fn message_tags(&self) -> Vec<Option<String>> {
+        message_tags(self.totals.keys().map(Option::as_deref).collect())
+    }
+
+    /// The tags that matter most, and their sum: those of messages, else all.
+    pub fn main(&self) -> (Vec<Option<String>>, Histogram<u64>) {
+        let messages = self.message_tags();
+        let all = || self.totals.keys().cloned().collect();
+        let tags = if messages.is_empty() { all() } else { messages };
         let mut sum = growing();
-        sums.for_each(|(_, other)| add_any(&mut sum, other));
+        tags.iter().for_each(|tag| add_any(&mut sum, &self.totals[tag]));
         (tags, sum)
     }
+}
+
+impl Log {
+    /// The tags whose samples are the messages of a log, one for each: the response of our own
+    /// logs, or the service; of other logs all tags, host stalls excepted.
+    pub(in crate::load) fn message_tags(&self) -> Vec<Option<String>> {
+        message_tags(self.entries.iter().map(|entry| entry.tag.as_deref()).collect())
+    }
+}
+
+fn message_tags(tags: BTreeSet<Option<&str>>) -> Vec<Option<String>> {
+    let own = [Tag::Response, Tag::Service].map(|tag| Some(tag.name()));
+    if let Some(own) = own.into_iter().find(|own| tags.contains(own)) {
+        return vec![own.map(str::to_owned)];
+    }
+    let is_message = |tag: &Option<&str>| *tag != Some(Tag::Hiccup.name());
+    tags.into_iter().filter(is_message).map(|tag| tag.map(str::to_owned)).collect()
 }
 
 /// A log that cannot be added.
@@ -61,6 +86,35 @@ pub struct MergeError {
     pub log: usize,
     /// The problem.
     pub error: LogError,
+}
+
+/// An interval of one of the logs.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Part<'a> {
+    /// Which log it is of, counted from 0.
+    pub(super) log: usize,
+    pub(super) entry: &'a Entry,
+}
+
+impl<'a> Part<'a> {
+    /// This part cannot be added.
+    pub(super) fn error(&self, problem: Problem) -> MergeError {
+        MergeError { log: self.log, error: self.entry.error(problem) }
+    }
+
+    /// Equal of intervals that become one, in the order of time and then of tags.
+    fn key(&self) -> (SystemTime, Option<&'a str>, SystemTime) {
+        (self.entry.start, self.entry.tag.as_deref(), self.entry.end)
+    }
+
+    /// Checks that its end can be given in nanoseconds since the first interval.
+    fn check_since(&self, first: SystemTime) -> Result<(), MergeError> {
+        let since_first = self.entry.end.duration_since(first).unwrap_or_default();
+        match u64::try_from(since_first.as_nanos()) {
+            Ok(_) => Ok(()),
+            Err(_) => Err(self.error(Problem::TooLongAfter)),
+        }
+    }
 }
 
 /// Adds up at least one log. Shows each merged interval, in the order of time and then of tags;
@@ -74,56 +128,46 @@ pub struct MergeError {
 ///
 /// When there is no log.
 pub fn merge(logs: &[Log], show: &mut dyn FnMut(&Logged<'_>)) -> Result<Merged, MergeError> {
-    let spans = spans(logs);
-    let start = spans.first_key_value().expect("a log has an interval").0.start;
-    let mut totals = Totals::default();
-    for (span, parts) in &spans {
-        let sum = sum(parts, start, &mut totals)?;
-        let duration = span.end.duration_since(span.start).unwrap_or_default();
-        show(&Logged { tag: span.tag, start: span.start, duration, values: &sum });
+    let mut parts = Vec::new();
+    for (log, Log { entries, .. }) in logs.iter().enumerate() {
+        parts.extend(entries.iter().map(|entry| Part { log, entry }));
     }
-    let parts = || spans.values().flatten();
+    parts.sort_by_key(Part::key);
+    let start = parts.first().expect("a log has an interval").entry.start;
+    let mut totals = Totals::default();
+    for same in parts.chunk_by(|one, other| one.key() == other.key()) {
+        let mut sum = growing();
+        for part in same {
+            part.check_since(start)?;
+            add_any(&mut sum, &totals.add(*part)?);
+        }
+        let entry = same[0].entry;
+        let (tag, duration) = (entry.tag.as_deref(), entry.duration());
+        show(&Logged { tag, start: entry.start, duration, values: &sum });
+    }
     Ok(Merged {
         logs: logs.len(),
-        intervals: parts().count(),
+        intervals: parts.len(),
         start,
-        end: parts().map(|part| part.entry.end).max().expect("a log has an interval"),
+        end: parts.iter().map(|part| part.entry.end).max().expect("a log has an interval"),
         incomplete: logs.iter().filter_map(|log| log.incomplete.clone()).collect(),
-        gaps: gaps(parts().map(|part| part.entry)),
+        gaps: gaps(&parts),
         totals: totals.into_sums(),
     })
 }
 
-/// The key of the intervals that become one.
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
-struct Span<'a> {
-    start: SystemTime,
-    tag: Option<&'a str>,
-    end: SystemTime,
-}
-
-fn spans(logs: &[Log]) -> BTreeMap<Span<'_>, Vec<Part<'_>>> {
-    let mut spans: BTreeMap<_, Vec<_>> = BTreeMap::new();
-    for (log, Log { entries, .. }) in logs.iter().enumerate() {
-        for entry in entries {
-            let span = Span { start: entry.start, tag: entry.tag.as_deref(), end: entry.end };
-            spans.entry(span).or_default().push(Part { log, entry });
+/// The gaps between intervals that come in the order of their start.
+fn gaps(parts: &[Part<'_>]) -> Vec<(SystemTime, Duration)> {
+    let mut gaps = Vec::new();
+    let mut last = parts[0].entry;
+    for Part { entry, .. } in parts {
+        let gap = entry.start.duration_since(last.end).unwrap_or_default();
+        if gap > last.duration().max(entry.duration()) / SLACK_SHARE {
+            gaps.push((last.end, gap));
+        }
+        if entry.end > last.end {
+            last = entry;
         }
     }
-    spans
-}
-
-/// The sum of parts, which are added to the totals as well.
-fn sum<'a>(
-    parts: &[Part<'a>],
-    first: SystemTime,
-    totals: &mut Totals<'a>,
-) -> Result<Histogram<u64>, MergeError> {
-    let mut sum = growing();
-    for part in parts {
-        let late = |error| MergeError { log: part.log, error };
-        part.entry.check_since(first).map_err(late)?;
-        add_any(&mut sum, &totals.add(*part)?);
-    }
-    Ok(sum)
+    gaps
 }

@@ -4,7 +4,6 @@
 //! V2-deflate: any of its readers reads what is written here. Values are nanoseconds. Knows no
 //! files: logs come and go as bytes.
 
-mod gaps;
 mod histogram;
 mod line;
 mod merge;
@@ -18,12 +17,11 @@ use std::time::{Duration, SystemTime};
 
 use hdrhistogram::Histogram;
 
-pub use self::gaps::Gap;
-pub(in crate::load) use self::gaps::SLACK_SHARE;
 pub(in crate::load) use self::line::is_of_log;
+pub(in crate::load) use self::merge::SLACK_SHARE;
 pub use self::merge::{MergeError, Merged, merge};
 pub use self::read::{Entry, Log, LogError, Problem};
-pub use self::totals::{Part, Totals, add_any, message_tags};
+pub(in crate::load) use self::totals::add_any;
 pub use self::write::Writer;
 use crate::load::record::watch::Interval;
 

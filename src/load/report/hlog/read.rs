@@ -158,17 +158,8 @@ impl Entry {
         })
     }
 
-    /// Checks that its end can be given in nanoseconds since a log's first interval.
-    ///
-    /// # Errors
-    ///
-    /// When there are too many.
-    pub fn check_since(&self, first: SystemTime) -> Result<(), LogError> {
-        let since_first = self.end.duration_since(first).unwrap_or_default();
-        match u64::try_from(since_first.as_nanos()) {
-            Ok(_) => Ok(()),
-            Err(_) => Err(self.error(Problem::TooLongAfter)),
-        }
+    pub(super) fn duration(&self) -> Duration {
+        self.end.duration_since(self.start).unwrap_or_default()
     }
 
     pub(super) fn error(&self, problem: Problem) -> LogError {

@@ -90,7 +90,10 @@ proptest! {
         let mut bytes = log_of("service", 0, &[(0..300).map(|value| value * 777).collect()]);
         let place = place % bytes.len();
         bytes[place] = byte as u8;
-        let _ = Log::read(&bytes).map(|log| merge(&[log], &mut |_| {}));
+        let merged = Log::read(&bytes).map(|log| merge(&[log], &mut |_| {}));
+        if let Err(error) | Ok(Err(MergeError { error, .. })) = merged {
+            prop_assert!((1..=bytes.split(|byte| *byte == b'\n').count()).contains(&error.line));
+        }
     }
 }
 
@@ -301,10 +304,7 @@ fn gaps_are_known() {
     for starts in [["5.000", "6.090", "7.000"], ["5.000", "5.500", "6.400"], ["5", "5", "5"]] {
         assert_eq!(merged(&text(&starts)).gaps, [], "{starts:?}");
     }
-    let gap = |start_ms, ms| {
-        let [start, duration] = [start_ms, ms].map(Duration::from_millis);
-        Gap { start: EPOCH + start, duration }
-    };
+    let gap = |start_ms, ms| (EPOCH + Duration::from_millis(start_ms), Duration::from_millis(ms));
     let gaps = merged(&text(&["9.000", "5.000", "6.200", "3609.000"])).gaps;
     assert_eq!(gaps, [gap(6000, 200), gap(7200, 1800), gap(10_000, 3_599_000)]);
 }

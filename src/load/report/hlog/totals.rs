@@ -4,13 +4,12 @@ use std::collections::BTreeMap;
 
 use hdrhistogram::Histogram;
 
-use super::merge::MergeError;
-use super::read::{Entry, Problem};
-use crate::load::record::watch::Tag;
+use super::merge::{MergeError, Part};
+use super::read::Problem;
 
 /// The sum of all histograms of each tag.
 #[derive(Debug, Default)]
-pub struct Totals<'a> {
+pub(super) struct Totals<'a> {
     by_tag: BTreeMap<Option<&'a str>, Total<'a>>,
     /// Of all tags.
     samples: u64,
@@ -23,33 +22,13 @@ struct Total<'a> {
     first: Part<'a>,
 }
 
-/// An interval of one of the logs.
-#[derive(Debug, Clone, Copy)]
-pub struct Part<'a> {
-    /// Which log it is of, counted from 0.
-    pub log: usize,
-    /// The interval.
-    pub entry: &'a Entry,
-}
-
-impl Part<'_> {
-    /// This part cannot be added.
-    pub(super) fn error(&self, problem: Problem) -> MergeError {
-        MergeError { log: self.log, error: self.entry.error(problem) }
-    }
-
-    fn place(&self) -> (usize, usize) {
-        (self.log, self.entry.line)
-    }
-}
-
 impl<'a> Totals<'a> {
     /// Decodes the histogram of an interval and adds it to those of its tag; returns it.
     ///
     /// # Errors
     ///
     /// When it cannot be read, or not be added without loss.
-    pub fn add(&mut self, part: Part<'a>) -> Result<Histogram<u64>, MergeError> {
+    pub(super) fn add(&mut self, part: Part<'a>) -> Result<Histogram<u64>, MergeError> {
         let values = part.entry.histogram();
         let values = values.map_err(|error| MergeError { log: part.log, error })?;
         let samples = self.samples.checked_add(values.len());
@@ -60,13 +39,8 @@ impl<'a> Totals<'a> {
         Ok(values)
     }
 
-    /// The sum of a tag, if it occurred.
-    pub fn get(&self, tag: Option<&'a str>) -> Option<&Histogram<u64>> {
-        self.by_tag.get(&tag).map(|total| &total.sum)
-    }
-
     /// The sums by their tags.
-    pub fn into_sums(self) -> BTreeMap<Option<String>, Histogram<u64>> {
+    pub(super) fn into_sums(self) -> BTreeMap<Option<String>, Histogram<u64>> {
         let owned = |(tag, total): (Option<&str>, Total<'_>)| (tag.map(str::to_owned), total.sum);
         self.by_tag.into_iter().map(owned).collect()
     }
@@ -83,24 +57,13 @@ impl<'a> Total<'a> {
             return Ok(());
         }
         // Parts come in the order of time; what is odd is what comes later in the files.
-        let is_own_later = part.place() > self.first.place();
+        let place = |part: Part<'_>| (part.log, part.entry.line);
+        let is_own_later = place(part) > place(self.first);
         let (odd, (own, others)) =
             if is_own_later { (part, (own, others)) } else { (self.first, (others, own)) };
         let ((digits, unit), (other_digits, other_unit)) = (own, others);
         Err(odd.error(Problem::OtherPrecision { digits, unit, other_digits, other_unit }))
     }
-}
-
-/// The tags whose samples are the messages of a log, one for each: the response of our own logs, or
-/// the service; of other logs all tags, host stalls excepted.
-pub fn message_tags<'a>(
-    tags: impl Iterator<Item = Option<&'a str>> + Clone,
-) -> Vec<Option<&'a str>> {
-    let named = |tag: Tag| tags.clone().find(|known| *known == Some(tag.name()));
-    if let Some(own) = named(Tag::Response).or_else(|| named(Tag::Service)) {
-        return vec![own];
-    }
-    tags.filter(|tag| *tag != Some(Tag::Hiccup.name())).collect()
 }
 
 /// Without samples.
@@ -112,7 +75,7 @@ pub(super) fn growing() -> Histogram<u64> {
 
 /// Adds a histogram to a sum that grows; where their precision differs, the sum has three digits.
 /// An empty one has no precision.
-pub fn add_any(sum: &mut Histogram<u64>, other: &Histogram<u64>) {
+pub(in crate::load) fn add_any(sum: &mut Histogram<u64>, other: &Histogram<u64>) {
     if sum.is_empty() && !other.is_empty() {
         sum.clone_from(other);
         return sum.auto(true);
