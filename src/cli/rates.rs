@@ -1,71 +1,63 @@
 //! Lists of rates, as they are written on command lines: `10k,20k,40k` or `10k..100k:10k`.
 
 use crate::load::MAX_RATE;
-use crate::units::{UnitError, format_count, parse_count};
+use crate::units::{format_count, parse_count};
 
 /// More take too long and are not told apart in a picture.
-const MAX_RATES: usize = 200;
+const MAX_RATES: u64 = 200;
 
-/// Rates in ascending order, each once.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct RateList(pub(super) Vec<u64>);
+/// Named, or clap would take it for many values.
+pub(super) type RateList = Vec<u64>;
 
-/// Why a text is not a list of rates.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(super) enum RatesError {
-    /// A number in it is none.
-    #[error("{text:?} is not a rate: {source}")]
-    NotARate {
-        /// Where it should be.
-        text: String,
-        /// The fault in it.
-        source: UnitError,
-    },
-    /// A rate of nothing, or of more than anybody sends.
-    #[error("{} is not a rate that can be offered: use 1 to {}", format_count(*.0), format_count(MAX_RATE))]
-    OutOfRange(u64),
-    /// A range without a step, or one that does not ascend.
-    #[error("{0:?} is not a range: write FIRST..LAST:STEP, ascending, as in 10k..100k:10k")]
-    NotARange(String),
-    /// Too many rates.
-    #[error("these are {0} rates: use at most {MAX_RATES}")]
-    TooMany(u64),
-}
-
-/// Reads a list of rates and ranges; the last rate of a range is in it if a step leads there.
-pub(super) fn parse_rates(text: &str) -> Result<RateList, RatesError> {
+/// Reads a list of rates and ranges, in ascending order, each once; the last rate of a range is in it
+/// if a step leads there.
+pub(super) fn parse_rates(text: &str) -> Result<RateList, String> {
     let mut rates = Vec::new();
     for part in text.split(',') {
         match part.split_once("..") {
             None => rates.push(parse_rate(part)?),
-            Some((first, rest)) => {
-                let range = || RatesError::NotARange(part.to_owned());
-                let (last, step) = rest.split_once(':').ok_or_else(range)?;
-                let (first, last) = (parse_rate(first)?, parse_rate(last)?);
-                let step = parse_rate(step)?;
-                if first > last {
-                    return Err(range());
-                }
-                let count = (last - first) / step + 1;
-                if count > MAX_RATES as u64 {
-                    return Err(RatesError::TooMany(count));
-                }
-                rates.extend((0..count).map(|place| first + place * step));
-            }
+            Some((first, rest)) => rates.extend(parse_range(part, first, rest)?),
         }
     }
     rates.sort_unstable();
     rates.dedup();
-    if rates.len() > MAX_RATES {
-        return Err(RatesError::TooMany(rates.len() as u64));
-    }
-    Ok(RateList(rates))
+    check_number(rates.len() as u64)?;
+    Ok(rates)
 }
 
-fn parse_rate(text: &str) -> Result<u64, RatesError> {
-    let not_a_rate = |source| RatesError::NotARate { text: text.to_owned(), source };
-    let rate = parse_count(text).map_err(not_a_rate)?;
-    if (1..=MAX_RATE).contains(&rate) { Ok(rate) } else { Err(RatesError::OutOfRange(rate)) }
+fn parse_range(
+    part: &str,
+    first: &str,
+    rest: &str,
+) -> Result<impl Iterator<Item = u64> + use<>, String> {
+    let not_a_range = || {
+        format!("{part:?} is not a range: write FIRST..LAST:STEP, ascending, as in 10k..100k:10k")
+    };
+    let (last, step) = rest.split_once(':').ok_or_else(not_a_range)?;
+    let (first, last) = (parse_rate(first)?, parse_rate(last)?);
+    let step = parse_rate(step)?;
+    let count = last.checked_sub(first).ok_or_else(not_a_range)? / step + 1;
+    check_number(count)?;
+    Ok((0..count).map(move |place| first + place * step))
+}
+
+fn check_number(rates: u64) -> Result<(), String> {
+    match rates {
+        0..=MAX_RATES => Ok(()),
+        _ => Err(format!("these are {rates} rates: use at most {MAX_RATES}")),
+    }
+}
+
+fn parse_rate(text: &str) -> Result<u64, String> {
+    match parse_count(text) {
+        Ok(rate @ 1..=MAX_RATE) => Ok(rate),
+        Ok(rate) => Err(format!(
+            "{} is not a rate that can be offered: use 1 to {}",
+            format_count(rate),
+            format_count(MAX_RATE)
+        )),
+        Err(why) => Err(format!("{text:?} is not a rate: {why}")),
+    }
 }
 
 #[cfg(test)]
@@ -74,7 +66,7 @@ mod tests {
 
     #[test]
     fn lists_and_ranges_are_read() {
-        let rates = |text| parse_rates(text).unwrap().0;
+        let rates = |text| parse_rates(text).unwrap();
         assert_eq!(rates("10k"), [10_000]);
         assert_eq!(rates("20k, 10k,40k,10k"), [10_000, 20_000, 40_000]);
         assert_eq!(rates("10k..30k:10k"), [10_000, 20_000, 30_000]);
@@ -103,7 +95,7 @@ mod tests {
             ("1..1k:1", "these are 1000 rates: use at most 200"),
         ];
         for (text, error) in cases {
-            assert_eq!(parse_rates(text).unwrap_err().to_string(), error, "{text}");
+            assert_eq!(parse_rates(text).unwrap_err(), error, "{text}");
         }
     }
 }

@@ -1,9 +1,15 @@
-//! Why a run has no report.
+//! Why a run has no report, or a configuration is not possible.
 
 use std::io;
 
+/// Why a value of a configuration is not possible, and what would be, in words.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct ConfigError(pub(crate) String);
+
 /// Why nothing could be measured.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum RunError {
     /// No address of the target took a connection.
     #[error("cannot connect to {target}: {source}{}", is_it_there(.source))]

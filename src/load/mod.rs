@@ -38,14 +38,12 @@ pub mod report;
 mod run;
 pub mod study;
 
-pub use config::assertion::{
-    Assertion, AssertionError, AssertionResult, Comparison, Measured, Metric,
-};
+pub use config::assertion::{Assertion, AssertionResult, Comparison, Measured, Metric};
 pub use config::quantile::Quantile;
-pub use config::sizes::{Sizes, SizesError, SizesTextError};
+pub use config::sizes::Sizes;
 pub use config::{Arrival, Config, Load, MAX_MESSAGE_SIZE, MAX_RATE, Protocol, Server, Target};
-pub use engine::dial::{SourceError, check_sources};
-pub use error::RunError;
+pub use engine::dial::check_sources;
+pub use error::{ConfigError, RunError};
 pub use interrupt::Interrupt;
 pub use limits::{DescriptorLimitError, allow_descriptors};
 pub use outcome::Outcome;

@@ -17,7 +17,7 @@ pub(super) fn within(option: &str, value: u64, least: u64, most: u64) -> Result<
         return Ok(usize::try_from(value).expect("bounds are far below any address space"));
     }
     let (value, least, most) = (format_count(value), format_count(least), format_count(most));
-    Err(LoadError::Usage(format!("{option} {value} is not possible: use {least} to {most}")))
+    Err(LoadError::usage(format!("{option} {value} is not possible: use {least} to {most}")))
 }
 
 /// A run that measures something and ends.
@@ -28,15 +28,15 @@ pub(super) fn check_times(
     timeout: Duration,
 ) -> Result<(), LoadError> {
     if duration.is_zero() {
-        return Err(LoadError::Usage("--duration 0s measures nothing: use 1s or more".to_owned()));
+        return Err(LoadError::usage("--duration 0s measures nothing: use 1s or more"));
     }
     if !(MIN_TIMEOUT..=MAX_DURATION).contains(&timeout) {
-        return Err(LoadError::Usage("--timeout is not possible: use 1ms to 2400h".to_owned()));
+        return Err(LoadError::usage("--timeout is not possible: use 1ms to 2400h"));
     }
     let total = duration.checked_add(warmup).and_then(|total| total.checked_add(ramp_up));
     if total.is_none_or(|total| total > MAX_DURATION) {
-        return Err(LoadError::Usage(
-            "--duration, --warmup and --ramp-up are too long: together at most 2400h".to_owned(),
+        return Err(LoadError::usage(
+            "--duration, --warmup and --ramp-up are too long: together at most 2400h",
         ));
     }
     Ok(())

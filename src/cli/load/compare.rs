@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use tracing::{error, info};
 
 use super::super::gate::parse_gate;
@@ -12,7 +12,7 @@ use super::super::placement::ServerPlace;
 use super::super::progress::{ProgressLine, rough_time};
 use super::bounds::within;
 use super::error::{LoadError, exit_code};
-use super::measure::{CpuList, Measuring, parse_cpus};
+use super::measure::{CpuList, Measuring};
 use super::output::Reporting;
 use crate::cpus::{self, PinningRefusal};
 use crate::load::format::counted;
@@ -57,7 +57,7 @@ pub struct Compare {
     blocks: u64,
     /// Metric of the comparison [default: throughput; with --rate p99]
     #[arg(long, value_enum)]
-    metric: Option<MetricName>,
+    metric: Option<Metric>,
     /// A smaller difference is none
     #[arg(long, value_name = "PERCENT", default_value = "1%", value_parser = parse_percent)]
     min_effect: f64,
@@ -70,7 +70,7 @@ pub struct Compare {
     #[arg(long)]
     fail_inconclusive: bool,
     /// CPUs of the servers, as in 0-3,8 [default: the first that the generator does not have]
-    #[arg(long, value_name = "LIST", value_parser = parse_cpus)]
+    #[arg(long, value_name = "LIST", value_parser = cpus::parse_list)]
     server_cpus: Option<CpuList>,
     /// How long a server may take until it listens
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse_duration)]
@@ -82,21 +82,6 @@ pub struct Compare {
     measuring: Measuring,
     #[command(flatten)]
     reporting: Reporting,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum MetricName {
-    /// Messages a second
-    Throughput,
-    /// CPU time of the server per message
-    Cpu,
-    /// Median latency: response with --rate, else service
-    P50,
-    /// Latency that 99 % do not exceed
-    P99,
-    /// Latency that 99.9 % do not exceed
-    #[value(name = "p99.9")]
-    P99_9,
 }
 
 impl Compare {
@@ -126,11 +111,11 @@ impl Compare {
 
     fn resolve(&self) -> Result<Comparison, LoadError> {
         let blocks = within("--blocks", self.blocks, 1, MAX_BLOCKS)?;
-        let server_cpus = self.server_cpus.as_ref().map(|CpuList(cpus)| cpus.as_slice());
+        let server_cpus = self.server_cpus.as_deref();
         cpus::check_allowed(server_cpus.unwrap_or_default(), &cpus::allowed())
-            .map_err(|error| LoadError::Usage(format!("--server-cpus: {error}")))?;
+            .map_err(|error| LoadError::usage(format!("--server-cpus: {error}")))?;
         let place = server_cpus.map_or(ServerPlace::Any, ServerPlace::On);
-        let (config, mut server_cpus) = self.measuring.resolve_beside(place, None)?;
+        let (config, mut server_cpus) = self.measuring.resolve_beside(place, None, None)?;
         if PinningRefusal::detect().is_some() {
             server_cpus.clear();
         }
@@ -153,24 +138,11 @@ impl Compare {
         match (self.metric, load) {
             (None, Load::Closed) => Ok(Metric::Throughput),
             (None, Load::Open { .. }) => Ok(Metric::P99),
-            (Some(MetricName::Throughput), Load::Open { .. }) => Err(LoadError::Usage(
+            (Some(Metric::Throughput), Load::Open { .. }) => Err(LoadError::usage(
                 "--metric throughput compares nothing with --rate: both servers are offered the \
-                 same; leave --rate out, or compare cpu or p99"
-                    .to_owned(),
+                 same; leave --rate out, or compare cpu or p99",
             )),
-            (Some(metric), _) => Ok(metric.into()),
-        }
-    }
-}
-
-impl From<MetricName> for Metric {
-    fn from(name: MetricName) -> Self {
-        match name {
-            MetricName::Throughput => Self::Throughput,
-            MetricName::Cpu => Self::Cpu,
-            MetricName::P50 => Self::P50,
-            MetricName::P99 => Self::P99,
-            MetricName::P99_9 => Self::P99_9,
+            (Some(metric), _) => Ok(metric),
         }
     }
 }

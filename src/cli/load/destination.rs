@@ -23,67 +23,71 @@ pub(super) struct Destination {
     what: &'static str,
     option: &'static str,
     path: PathBuf,
+    is_stdout: bool,
     place: Place,
 }
 
 #[derive(Debug)]
 enum Place {
-    Stdout,
-    /// A pipe, a device, or a file in a directory that takes no other.
+    /// Stdout, a pipe, a device, or a file in a directory that takes no other.
     Direct(File),
-    /// One of these, or stdout, whose reader nothing waits for.
+    /// One of these whose reader nothing waits for.
     Detached(Detached),
     /// A file that is replaced, or made. Until then what was written has no name, so that nothing
     /// is left of it however the program ends.
-    File {
-        target: PathBuf,
-        written: Option<File>,
-    },
+    File { target: PathBuf, written: Option<File> },
 }
 
 impl Destination {
-    /// Where a result goes that no option sends elsewhere.
-    pub(super) fn stdout(what: &'static str) -> Self {
-        Self { what, option: "--output", path: "stdout".into(), place: Place::Stdout }
-    }
-
-    /// The file that an option names.
-    ///
-    /// # Errors
-    ///
-    /// When it cannot be written.
+    /// The file that an option names, or stdout if it names none.
     pub(super) fn open(
         what: &'static str,
         option: &'static str,
-        path: &Path,
+        path: Option<&Path>,
     ) -> Result<Self, LoadError> {
-        let path = path.to_owned();
-        match Place::of(&path) {
-            Ok(place) => Ok(Self { what, option, path, place }),
-            Err(source) => Err(LoadError::Output { what, option, path, source }),
+        let path = path.filter(|path| *path != Path::new("-") && *path != Path::new("/dev/stdout"));
+        let place = path.map_or_else(Place::stdout, Place::of);
+        let (is_stdout, path) = (path.is_none(), path.unwrap_or(Path::new("stdout")).to_owned());
+        match place {
+            Ok(place) => Ok(Self { what, option, path, is_stdout, place }),
+            Err(error) => Err(LoadError::usage(format!(
+                "cannot write {what} to {}: {error}; choose another {option}",
+                path.display()
+            ))),
         }
     }
 
     /// Two results in one file would be neither.
-    ///
-    /// # Errors
-    ///
-    /// When two of them go to the same place.
     pub(super) fn check_distinct(all: &[&Self]) -> Result<(), LoadError> {
         for (place, one) in all.iter().enumerate() {
-            for other in &all[..place] {
-                if one.place.is_same(&other.place) {
-                    return Err(LoadError::Usage(one.same_as(other)));
-                }
+            if let Some(other) = all[..place].iter().find(|other| one.is_same(other)) {
+                return Err(LoadError::usage(if one.is_stdout {
+                    format!(
+                        "{} and {} would both go to stdout: give one of them a file",
+                        one.what, other.what
+                    )
+                } else {
+                    format!("{} and {} name the same file: name two", one.option, other.option)
+                }));
             }
         }
         Ok(())
     }
 
+    fn is_same(&self, other: &Self) -> bool {
+        match (&self.place, &other.place) {
+            (Place::File { target, .. }, Place::File { target: other, .. }) => target == other,
+            (Place::Direct(_), Place::Direct(_)) => {
+                let is_same = self.identity().is_some_and(|own| other.identity() == Some(own));
+                is_same || (self.is_stdout && other.is_stdout)
+            }
+            _ => false,
+        }
+    }
+
     /// The file that it is or replaces, if that is there.
     pub(super) fn identity(&self) -> Option<Identity> {
         let found = match &self.place {
-            Place::Stdout => File::from(stdout().as_fd().try_clone_to_owned().ok()?).metadata(),
             Place::Direct(file) => file.metadata(),
             // A stream is no file.
             Place::Detached(_) => return None,
@@ -95,89 +99,62 @@ impl Destination {
     /// The message that the command reads what this would replace.
     pub(super) fn is_input(&self, input: &Path) -> String {
         let input = input.display();
-        match self.place {
-            Place::Stdout => {
-                format!("stdout is {input}, which is read: send {} elsewhere", self.what)
-            }
-            Place::Direct(_) | Place::Detached(_) | Place::File { .. } => format!(
-                "{} names {}, which is read as {input}: name another file",
-                self.option,
-                self.path.display()
-            ),
+        if self.is_stdout {
+            return format!("stdout is {input}, which is read: send {} elsewhere", self.what);
         }
+        let (option, path) = (self.option, self.path.display());
+        format!("{option} names {path}, which is read as {input}: name another file")
     }
 
-    /// Writes a whole document.
-    ///
-    /// # Errors
-    ///
-    /// When it cannot be written. The file is as it was before then.
+    /// Writes a whole document. Where that fails, the file is as it was before.
     pub(super) fn deliver(mut self, document: &str) -> Result<(), LoadError> {
         match self.write_all(document.as_bytes()) {
             Ok(()) => self.finish(),
-            Err(source) => Err(self.fail(source)),
+            Err(error) => Err(self.fail(&error)),
         }
     }
 
     /// Lets nothing wait for whoever reads what is written, except for a while at the end.
-    ///
-    /// # Errors
-    ///
-    /// When there can be no thread.
-    pub(super) fn detached(mut self) -> Result<Self, LoadError> {
-        let detached = match self.place {
-            Place::Stdout => Detached::over(stdout()),
+    pub(super) fn detached(self) -> Result<Self, LoadError> {
+        match self.place {
             // A file has no reader that could stall.
-            Place::Direct(file) if !is_file(&file) => Detached::over(file),
-            place @ (Place::Direct(_) | Place::Detached(_) | Place::File { .. }) => {
-                return Ok(Self { place, ..self });
-            }
-        };
-        // In an error it is named as what it was.
-        self.place = Place::Stdout;
-        match detached {
-            Ok(detached) => Ok(Self { place: Place::Detached(detached), ..self }),
-            Err(error) => Err(self.fail(error)),
+            Place::Direct(file) if !is_file(&file) => match Detached::over(file) {
+                Ok(detached) => Ok(Self { place: Place::Detached(detached), ..self }),
+                Err(error) => Err(failed(self.what, &self.path, &error)),
+            },
+            _ => Ok(self),
         }
     }
 
     /// Returns whether nothing can go to stdout in its stead.
     pub(super) fn is_stdout(&self) -> bool {
-        matches!(self.place, Place::Stdout)
+        self.is_stdout
     }
 
     /// Everything was written: puts it in its place.
-    ///
-    /// # Errors
-    ///
-    /// When not everything could be stored.
     pub(super) fn finish(mut self) -> Result<(), LoadError> {
-        let outcome = self.flush().and_then(|()| self.place.settle());
-        outcome.map_err(|source| self.fail(source))
+        let settled = match &mut self.place {
+            Place::Direct(file) if is_file(file) && !self.is_stdout => end_here(file),
+            Place::Direct(_) => Ok(()),
+            Place::Detached(stream) => ignore_reader_gone(stream.finish(), ()),
+            Place::File { target, written } => replace(target, written.take()),
+        };
+        settled.map_err(|error| self.fail(&error))
     }
 
     /// The error of a write that failed.
-    pub(super) fn fail(self, source: io::Error) -> LoadError {
-        LoadError::Write { what: self.what, path: self.path, source }
+    pub(super) fn fail(&self, error: &io::Error) -> LoadError {
+        failed(self.what, &self.path, error)
     }
+}
 
-    fn same_as(&self, other: &Self) -> String {
-        match self.place {
-            Place::Stdout => format!(
-                "{} and {} would both go to stdout: give one of them a file",
-                self.what, other.what
-            ),
-            Place::Direct(_) | Place::Detached(_) | Place::File { .. } => {
-                format!("{} and {} name the same file: name two", self.option, other.option)
-            }
-        }
-    }
+fn failed(what: &str, path: &Path, error: &io::Error) -> LoadError {
+    LoadError::nothing(format!("cannot write {what} to {}: {error}", path.display()))
 }
 
 impl Write for Destination {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match &mut self.place {
-            Place::Stdout => ignore_reader_gone(stdout().write(bytes), bytes.len()),
             Place::Direct(file) => ignore_reader_gone(file.write(bytes), bytes.len()),
             Place::Detached(stream) => ignore_reader_gone(stream.write(bytes), bytes.len()),
             Place::File { target, written } => match written {
@@ -188,18 +165,16 @@ impl Write for Destination {
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        match &mut self.place {
-            Place::Stdout => ignore_reader_gone(stdout().flush(), ()),
-            Place::Direct(_) | Place::Detached(_) | Place::File { .. } => Ok(()),
-        }
+        Ok(())
     }
 }
 
 impl Place {
+    fn stdout() -> io::Result<Self> {
+        Ok(Self::Direct(stdout().as_fd().try_clone_to_owned()?.into()))
+    }
+
     fn of(path: &Path) -> io::Result<Self> {
-        if path == Path::new("-") || path == Path::new("/dev/stdout") {
-            return Ok(Self::Stdout);
-        }
         match fs::metadata(path) {
             Ok(found) if found.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
             Ok(found) if !found.is_file() || is_descriptor(path) => {
@@ -231,41 +206,24 @@ impl Place {
         beside_of(&target)?.close()?;
         Ok(Self::File { target, written: None })
     }
+}
 
-    fn is_same(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::Stdout, Self::Stdout) => true,
-            (Self::Direct(one), Self::Direct(other)) => {
-                let identity = |file: &File| Identity::of(&file.metadata().ok()?);
-                identity(one).is_some_and(|one| identity(other) == Some(one))
-            }
-            (Self::File { target, .. }, Self::File { target: other, .. }) => target == other,
-            _ => false,
-        }
-    }
+/// Cuts off what an old file, which was not emptied before, had more.
+fn end_here(file: &mut File) -> io::Result<()> {
+    let length = file.stream_position()?;
+    file.set_len(length)?;
+    file.sync_all()
+}
 
-    fn settle(&mut self) -> io::Result<()> {
-        match self {
-            Self::Stdout => Ok(()),
-            Self::Direct(file) if is_file(file) => {
-                // It was not emptied before.
-                let length = io::Seek::stream_position(file)?;
-                file.set_len(length)?;
-                file.sync_all()
-            }
-            Self::Direct(_) => Ok(()),
-            Self::Detached(stream) => ignore_reader_gone(stream.finish(), ()),
-            Self::File { target, written } => {
-                let mut file = beside_of(target)?;
-                if let Some(mut written) = written.take() {
-                    written.rewind()?;
-                    io::copy(&mut written, file.as_file_mut())?;
-                }
-                file.as_file().sync_all()?;
-                file.persist(target).map(drop).map_err(|error| error.error)
-            }
-        }
+/// Puts what was written in the place of a file, whole or not at all.
+fn replace(target: &Path, written: Option<File>) -> io::Result<()> {
+    let mut file = beside_of(target)?;
+    if let Some(mut written) = written {
+        written.rewind()?;
+        io::copy(&mut written, file.as_file_mut())?;
     }
+    file.as_file().sync_all()?;
+    file.persist(target).map(drop).map_err(|error| error.error)
 }
 
 /// A new file in the same directory, with the permissions of the one that it is to replace. It is

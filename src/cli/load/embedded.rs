@@ -52,5 +52,7 @@ fn start(protocol: impl Protocol, cpu: usize) -> Result<Server, StartError> {
 }
 
 fn failed(error: &dyn Error) -> LoadError {
-    LoadError::Server(error.to_string())
+    LoadError::nothing(format!(
+        "cannot start the embedded server: {error}; or name a TARGET to measure"
+    ))
 }

@@ -7,6 +7,7 @@ use clap::Args;
 use super::super::progress::rough_time;
 use super::bounds::within;
 use super::error::{LoadError, exit_code};
+use super::measure::ChosenRates;
 use super::one_server::OneServer;
 use crate::load::draw::search_picture;
 use crate::load::study::find_max::Bounds;
@@ -47,7 +48,10 @@ pub struct FindMax {
 impl FindMax {
     /// Searches, and writes the report where it belongs; returns the exit code.
     pub(super) fn execute(self) -> Result<ExitCode, LoadError> {
-        let setup = self.of.resolve_for_rates("find-max chooses the rates, from --start on")?;
+        let by = "find-max chooses the rates, from --start on";
+        let first = self.start.unwrap_or(START);
+        within("--start", first, 1, MAX_RATE)?;
+        let setup = self.of.resolve_for_rates(ChosenRates { first, by })?;
         let bounds = self.bounds(&setup.config)?;
         let report = self.of.measure_series(
             setup,
@@ -64,15 +68,14 @@ impl FindMax {
     fn bounds(&self, config: &Config) -> Result<Bounds, LoadError> {
         check_assertions(&config.assertions)?;
         if self.resolution < 0.001 {
-            return Err(LoadError::Usage(
-                "--resolution must be at least 0.1%: no two runs agree to less".to_owned(),
+            return Err(LoadError::usage(
+                "--resolution must be at least 0.1%: no two runs agree to less",
             ));
         }
         let least = least_rate(config);
         let start = self.start.unwrap_or(START.max(least));
-        within("--start", start, 1, MAX_RATE)?;
         if start < least {
-            return Err(LoadError::Usage(format!(
+            return Err(LoadError::usage(format!(
                 "--start {} is too low: at less than {}/s too few messages are measured to tell \
                  the assertions; raise --start or --duration",
                 format_count(start),
@@ -86,8 +89,8 @@ impl FindMax {
 /// A search needs an assertion that breaks as the rate rises.
 fn check_assertions(assertions: &[Assertion]) -> Result<(), LoadError> {
     if assertions.is_empty() {
-        return Err(LoadError::Usage(
-            "find-max needs something that must hold: give it --assert 'p99<200us'".to_owned(),
+        return Err(LoadError::usage(
+            "find-max needs something that must hold: give it --assert 'p99<200us'",
         ));
     }
     let wrong = assertions.iter().find(|assertion| {
@@ -95,7 +98,7 @@ fn check_assertions(assertions: &[Assertion]) -> Result<(), LoadError> {
     });
     match wrong {
         None => Ok(()),
-        Some(assertion) => Err(LoadError::Usage(format!(
+        Some(assertion) => Err(LoadError::usage(format!(
             "find-max raises the rate until an assertion breaks, and {} does not break that way: \
              assert an upper bound of a latency, as in 'p99<200us'",
             assertion.name,

@@ -1,5 +1,6 @@
 //! Files that a command reads, told apart by what they are and not by their names.
 
+use std::fmt::Display;
 use std::fs::{self, Metadata};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
@@ -9,8 +10,12 @@ use super::error::LoadError;
 
 /// The whole content of a file.
 pub(super) fn read(path: &Path) -> Result<Vec<u8>, LoadError> {
-    fs::read(path)
-        .map_err(|source| LoadError::Read { path: path.to_owned(), why: source.to_string() })
+    fs::read(path).map_err(|error| unreadable(path, error))
+}
+
+/// A file that cannot be read, and why.
+pub(super) fn unreadable(path: &Path, why: impl Display) -> LoadError {
+    LoadError::nothing(format!("cannot read {}: {why}", path.display()))
 }
 
 /// Counts of a file that is named twice, by any of its names, would double.
@@ -23,12 +28,9 @@ pub(super) fn check_named_once(files: &[PathBuf]) -> Result<(), LoadError> {
             continue;
         };
         let (file, other) = (file.display(), other.display());
-        let also = if file.to_string() == other.to_string() {
-            String::new()
-        } else {
-            format!(" (as {other} too)")
-        };
-        return Err(LoadError::Usage(format!("{file} is named twice{also}: name each log once")));
+        let is_same_name = file.to_string() == other.to_string();
+        let also = if is_same_name { String::new() } else { format!(" (as {other} too)") };
+        return Err(LoadError::usage(format!("{file} is named twice{also}: name each log once")));
     }
     Ok(())
 }
@@ -41,7 +43,7 @@ pub(super) fn check_not_written(
     for result in results {
         let Some(written) = result.identity() else { continue };
         if let Some(file) = files.iter().find(|file| identity_of(file) == Some(written)) {
-            return Err(LoadError::Usage(result.is_input(file)));
+            return Err(LoadError::usage(result.is_input(file)));
         }
     }
     Ok(())

@@ -3,18 +3,18 @@
 use std::str::FromStr;
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use tracing::warn;
 
-use super::super::addresses::{AddressesError, parse_addresses};
+use super::super::addresses::parse_addresses;
 use super::super::placement::{Placement, ServerPlace};
 use super::bounds::{check_times, within};
 use super::error::LoadError;
 use super::target;
 use crate::address::Address;
-use crate::cpus::{self, CpusError, PinningRefusal};
+use crate::cpus::{self, PinningRefusal};
 use crate::load::{
-    self, Arrival, Assertion, Config, Interrupt, Load, MAX_RATE, Server, Sizes, Target,
+    Arrival, Assertion, Config, Interrupt, Load, MAX_RATE, Protocol, Server, Sizes, Target,
     allow_descriptors, check_sources, server_cpus,
 };
 use crate::units::{parse_count, parse_duration};
@@ -35,7 +35,7 @@ pub struct Measuring {
     pub(super) rate: Option<u64>,
     /// With --rate: how messages are spread over time [default: uniform]
     #[arg(long, value_enum, value_name = "HOW", help_heading = LOAD)]
-    arrival: Option<ArrivalName>,
+    arrival: Option<Arrival>,
     /// Connections, all made before the run begins
     #[arg(short, long, value_name = "N", default_value = "64", value_parser = parse_count)]
     #[arg(help_heading = LOAD)]
@@ -73,8 +73,8 @@ pub struct Measuring {
     #[arg(help_heading = MESSAGES)]
     size: Sizes,
     /// Protocol of the server
-    #[arg(long, value_enum, default_value_t = ProtocolName::Raw, help_heading = MESSAGES)]
-    protocol: ProtocolName,
+    #[arg(long, value_enum, default_value_t = Protocol::Raw, help_heading = MESSAGES)]
+    protocol: Protocol,
     /// Chooses the bytes and the sizes that are sent, and with --arrival poisson the times
     #[arg(long, value_name = "N", default_value_t = 1, help_heading = MESSAGES)]
     seed: u64,
@@ -87,11 +87,11 @@ pub struct Measuring {
     #[arg(short, long, value_name = "N", value_parser = parse_count, help_heading = GENERATOR)]
     threads: Option<u64>,
     /// CPUs of the generator threads, as in 0-3,8
-    #[arg(long, value_name = "LIST", value_parser = parse_cpus, help_heading = GENERATOR)]
+    #[arg(long, value_name = "LIST", value_parser = cpus::parse_list, help_heading = GENERATOR)]
     cpus: Option<CpuList>,
     /// Addresses of this host to connect from in turn, as in 127.0.0.2-127.0.0.9: each has 28,232
     /// ports by default
-    #[arg(long, value_name = "LIST", value_parser = parse_sources, help_heading = GENERATOR)]
+    #[arg(long, value_name = "LIST", value_parser = parse_addresses, help_heading = GENERATOR)]
     source: Option<AddressList>,
 }
 
@@ -108,62 +108,34 @@ pub(super) struct Setup {
     pub(super) server_cpu: Option<usize>,
 }
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum ProtocolName {
-    /// Every byte comes back (RFC 862)
-    Raw,
-    /// Frames with sequence and checksum
-    Framed,
+/// The rates of a command that chooses them.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ChosenRates<'a> {
+    pub(super) first: u64,
+    /// Whose matter they are, in words.
+    pub(super) by: &'a str,
 }
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum ArrivalName {
-    /// Evenly
-    Uniform,
-    /// By chance, as from many independent users
-    Poisson,
-}
-
-/// One value to clap, which would take a plain vector for many.
-#[derive(Debug, Clone)]
-pub(super) struct CpuList(pub(super) Vec<usize>);
-
-pub(super) fn parse_cpus(text: &str) -> Result<CpuList, CpusError> {
-    cpus::parse_list(text).map(CpuList)
-}
-
-/// One value to clap, of addresses.
-#[derive(Debug, Clone)]
-struct AddressList(Vec<Address>);
-
-fn parse_sources(text: &str) -> Result<AddressList, AddressesError> {
-    parse_addresses(text).map(AddressList)
-}
+/// Named, or clap would take them for many values.
+pub(super) type CpuList = Vec<usize>;
+type AddressList = Vec<Address>;
 
 impl Measuring {
-    /// These options in open loop, for a command that chooses the rates.
-    ///
-    /// # Errors
-    ///
-    /// When a rate is named nevertheless; the command says whose matter it is.
-    pub(super) fn for_many_rates(&self, whose_matter: &str) -> Result<Self, LoadError> {
-        match self.rate {
-            Some(_) => Err(LoadError::Usage(format!("--rate is one rate: {whose_matter}"))),
-            None => Ok(Self { rate: Some(1), ..self.clone() }),
-        }
-    }
-
     /// Checks the options against each other and against this host; without a target there will
     /// be an embedded server.
     ///
     /// # Errors
     ///
     /// Names the first option that is not possible, and what would be.
-    pub(super) fn resolve(&self, target: Option<&str>) -> Result<Setup, LoadError> {
+    pub(super) fn resolve(
+        &self,
+        target: Option<&str>,
+        rates: Option<ChosenRates<'_>>,
+    ) -> Result<Setup, LoadError> {
         let target = target.map(target::resolve).transpose()?;
         let running = target.as_ref().map(server_cpus);
         let place = running.as_deref().map_or(ServerPlace::Any, ServerPlace::Running);
-        let (mut config, server_cpus) = self.resolve_beside(place, target)?;
+        let (mut config, server_cpus) = self.resolve_beside(place, target, rates)?;
         let server_cpu = server_cpus.first().copied();
         if server_cpu.is_some() {
             // It is known to echo.
@@ -179,11 +151,12 @@ impl Measuring {
         &self,
         server: ServerPlace<'_>,
         target: Option<Target>,
+        rates: Option<ChosenRates<'_>>,
     ) -> Result<(Config, Vec<usize>), LoadError> {
         let connections = within("--connections", self.connections, 1, 1_000_000)?;
         let ramp_up = self.ramp_up.unwrap_or_default();
         check_times(self.duration, self.warmup, ramp_up, self.timeout)?;
-        let load = self.load()?;
+        let load = self.load(rates)?;
         let depth = self.depth(load)?;
         let place = self.place(server, connections)?;
         self.allow_descriptors(false, connections, place.threads)?;
@@ -192,7 +165,7 @@ impl Measuring {
             sources: self.sources(&target)?,
             target,
             server: Server::External,
-            protocol: self.protocol.into(),
+            protocol: self.protocol,
             connections,
             ramp_up,
             reconnect: self.reconnect()?,
@@ -214,10 +187,10 @@ impl Measuring {
     }
 
     fn sources(&self, target: &Target) -> Result<Vec<Address>, LoadError> {
-        let Some(AddressList(sources)) = &self.source else { return Ok(Vec::new()) };
-        check_sources(sources, &target.addresses)
-            .map_err(|error| LoadError::Usage(format!("--source: {error}")))?;
-        Ok(sources.clone())
+        let sources = self.source.clone().unwrap_or_default();
+        check_sources(&sources, &target.addresses)
+            .map_err(|error| LoadError::usage(format!("--source: {error}")))?;
+        Ok(sources)
     }
 
     fn reconnect(&self) -> Result<Option<u64>, LoadError> {
@@ -241,24 +214,27 @@ impl Measuring {
         };
         let of_threads = THREAD_DESCRIPTORS * (threads as u64 - 1);
         let needed = ends * connections as u64 + of_threads + OTHER_DESCRIPTORS;
-        allow_descriptors(needed).map_err(|error| match is_embedded {
-            true => LoadError::DescriptorsOfBoth(error),
-            false => LoadError::Descriptors(error),
-        })
+        let remedy = match is_embedded {
+            true => "; or start the server in a process of its own and name it as TARGET",
+            false => "",
+        };
+        allow_descriptors(needed).map_err(|error| LoadError::nothing(format!("{error}{remedy}")))
     }
 
-    fn load(&self) -> Result<Load, LoadError> {
-        let Some(rate) = self.rate else {
+    fn load(&self, rates: Option<ChosenRates<'_>>) -> Result<Load, LoadError> {
+        if let (Some(_), Some(ChosenRates { by, .. })) = (self.rate, rates) {
+            return Err(LoadError::usage(format!("--rate is one rate: {by}")));
+        }
+        let Some(rate) = self.rate.or(rates.map(|rates| rates.first)) else {
             return match self.arrival {
                 None => Ok(Load::Closed),
-                Some(_) => Err(LoadError::Usage(
-                    "--arrival is of the open loop: give it a --rate, as in -r 10k".to_owned(),
+                Some(_) => Err(LoadError::usage(
+                    "--arrival is of the open loop: give it a --rate, as in -r 10k",
                 )),
             };
         };
         within("--rate", rate, 1, MAX_RATE)?;
-        let arrival = self.arrival.map_or(Arrival::Uniform, Arrival::from);
-        Ok(Load::Open { rate, arrival })
+        Ok(Load::Open { rate, arrival: self.arrival.unwrap_or_default() })
     }
 
     fn depth(&self, load: Load) -> Result<usize, LoadError> {
@@ -275,9 +251,9 @@ impl Measuring {
             .map(|threads| within("--threads", threads, 1, self.connections.min(1024)))
             .transpose()?;
         let allowed = cpus::allowed();
-        let wanted = self.cpus.as_ref().map(|CpuList(cpus)| cpus.as_slice());
+        let wanted = self.cpus.as_deref();
         cpus::check_allowed(wanted.unwrap_or_default(), &allowed)
-            .map_err(|error| LoadError::Usage(format!("--cpus: {error}")))?;
+            .map_err(|error| LoadError::usage(format!("--cpus: {error}")))?;
         let mut place = Placement::choose(&allowed, server, wanted, threads, connections);
         if let Some(refusal) = PinningRefusal::detect()
             && !place.generator.is_empty()
@@ -286,23 +262,5 @@ impl Measuring {
             place.generator.clear();
         }
         Ok(place)
-    }
-}
-
-impl From<ArrivalName> for Arrival {
-    fn from(name: ArrivalName) -> Self {
-        match name {
-            ArrivalName::Uniform => Self::Uniform,
-            ArrivalName::Poisson => Self::Poisson,
-        }
-    }
-}
-
-impl From<ProtocolName> for load::Protocol {
-    fn from(name: ProtocolName) -> Self {
-        match name {
-            ProtocolName::Raw => Self::Raw,
-            ProtocolName::Framed => Self::Framed,
-        }
     }
 }

@@ -8,7 +8,7 @@ use tracing::warn;
 
 use super::destination::Destination;
 use super::error::{LoadError, exit_code};
-use super::inputs::{check_named_once, check_not_written, read};
+use super::inputs::{check_named_once, check_not_written, read, unreadable};
 use super::output::{self, open};
 use super::results::Log;
 use crate::load::format::printable;
@@ -85,7 +85,7 @@ impl Merge {
                 log.write(interval);
             }
         });
-        merged.map_err(|error| unreadable(files[error.log], error.to_string()))
+        merged.map_err(|error| unreadable(files[error.log], error))
     }
 
     /// The logs that hold an interval, and their files.
@@ -110,10 +110,6 @@ impl Merge {
         }
         Ok((files, logs))
     }
-}
-
-fn unreadable(path: &Path, why: String) -> LoadError {
-    LoadError::Read { path: path.to_owned(), why }
 }
 
 /// `None` if nothing was logged.

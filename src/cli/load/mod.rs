@@ -99,7 +99,9 @@ impl Cli {
             Some(Command::Plot(plot)) => plot.execute(),
             Some(Command::Schema(schema)) => schema.execute(),
             Some(Command::Manual(manual)) => {
-                manual.execute(Self::command()).map_err(LoadError::Manual)?;
+                manual
+                    .execute(Self::command())
+                    .map_err(|error| LoadError::nothing(error.to_string()))?;
                 Ok(ExitCode::SUCCESS)
             }
         }

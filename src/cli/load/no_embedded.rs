@@ -8,10 +8,9 @@ pub(super) enum Embedded {}
 
 impl Embedded {
     pub(super) fn start(_: &mut Config, _: usize) -> Result<Self, LoadError> {
-        Err(LoadError::Usage(
+        Err(LoadError::usage(
             "no server is named, and this build has none to embed (it lacks the feature \"server\"): \
-             name one, as in ringback-load 127.0.0.1:65432"
-                .to_owned(),
+             name one, as in ringback-load 127.0.0.1:65432",
         ))
     }
 

@@ -10,7 +10,7 @@ use tracing::info;
 use super::super::progress::ProgressLine;
 use super::destination::Destination;
 use super::error::LoadError;
-use super::measure::{Measuring, Setup};
+use super::measure::{ChosenRates, Measuring, Setup};
 use super::output::{Outputs, Reporting, open};
 use super::test_bed::TestBed;
 use crate::load::study::Step;
@@ -33,13 +33,12 @@ pub struct OneServer {
 impl OneServer {
     /// Checks the options of a single run.
     pub(super) fn resolve(&self) -> Result<Setup, LoadError> {
-        self.measuring.resolve(self.target.as_deref())
+        self.measuring.resolve(self.target.as_deref(), None)
     }
 
-    /// Checks the options of a command that chooses the rates; `whose_matter` says so where one is
-    /// named nevertheless.
-    pub(super) fn resolve_for_rates(&self, whose_matter: &str) -> Result<Setup, LoadError> {
-        self.measuring.for_many_rates(whose_matter)?.resolve(self.target.as_deref())
+    /// Checks the options of a command that chooses the rates.
+    pub(super) fn resolve_for_rates(&self, rates: ChosenRates<'_>) -> Result<Setup, LoadError> {
+        self.measuring.resolve(self.target.as_deref(), Some(rates))
     }
 
     /// Looks at the files before the run, so that a mistake does not cost one.

@@ -91,8 +91,7 @@ impl Outputs {
 
 /// Where a report goes: into the file that `--output` names, or to stdout.
 pub(super) fn open_report(path: Option<&Path>) -> Result<Destination, LoadError> {
-    let report = open("the report", "--output", path)?;
-    Ok(report.unwrap_or_else(|| Destination::stdout("the report")))
+    Destination::open("the report", "--output", path)
 }
 
 /// Where a result goes that an option names a file for, if it does.
@@ -101,5 +100,5 @@ pub(super) fn open(
     option: &'static str,
     path: Option<&Path>,
 ) -> Result<Option<Destination>, LoadError> {
-    path.map(|path| Destination::open(what, option, path)).transpose()
+    path.map(|path| Destination::open(what, option, Some(path))).transpose()
 }

@@ -40,7 +40,7 @@ impl Plot {
     /// Reads everything, then draws and writes; never over what is read.
     pub(super) fn execute(self) -> Result<ExitCode, LoadError> {
         if self.files.len() > MAX_FILES {
-            return Err(LoadError::Usage(format!(
+            return Err(LoadError::usage(format!(
                 "{} files are too many to tell apart in one picture: name at most {MAX_FILES}",
                 self.files.len()
             )));
@@ -50,14 +50,15 @@ impl Plot {
         let saved = self.files.iter().zip(names(&self.files));
         let saved: Result<Vec<_>, LoadError> =
             saved.map(|(path, name)| Ok((name, read_saved(path)?))).collect();
-        let picture = draw::picture(saved?).map_err(|error| LoadError::Usage(error.to_string()))?;
+        let picture = draw::picture(saved?).map_err(|error| LoadError::usage(error.to_string()))?;
         output.deliver(&picture)?;
         Ok(ExitCode::SUCCESS)
     }
 }
 
 fn read_saved(path: &Path) -> Result<draw::Saved, LoadError> {
-    draw::read(&read(path)?).map_err(|why| LoadError::Draw { path: path.to_owned(), why })
+    draw::read(&read(path)?)
+        .map_err(|why| LoadError::nothing(format!("cannot draw {}: {why}", path.display())))
 }
 
 /// The files' names without their directories, unless two would be the same.

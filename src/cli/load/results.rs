@@ -119,7 +119,7 @@ impl Log {
         let destination = self.writer.into_inner();
         match self.outcome {
             Ok(()) => destination.finish(),
-            Err(source) => Err(destination.fail(source)),
+            Err(error) => Err(destination.fail(&error)),
         }
     }
 }

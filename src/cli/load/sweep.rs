@@ -7,6 +7,7 @@ use clap::Args;
 use super::super::progress::rough_time;
 use super::super::rates::{RateList, parse_rates};
 use super::error::{LoadError, exit_code};
+use super::measure::ChosenRates;
 use super::one_server::OneServer;
 use crate::load::Config;
 use crate::load::draw::sweep_picture;
@@ -41,8 +42,9 @@ pub struct SweepCommand {
 impl SweepCommand {
     /// Measures at every rate, and writes the report where it belongs; returns the exit code.
     pub(super) fn execute(self) -> Result<ExitCode, LoadError> {
-        let setup = self.of.resolve_for_rates("sweep takes its rates from --rates")?;
-        let rates = self.rates.map_or(Rates::Doubling, |RateList(rates)| Rates::Listed(rates));
+        let rates = self.rates.map_or(Rates::Doubling, Rates::Listed);
+        let by = "sweep takes its rates from --rates";
+        let setup = self.of.resolve_for_rates(ChosenRates { first: rates.first(), by })?;
         let report = self.of.measure_series(
             setup,
             |config| format!("sweeping: {}", estimate(&rates, config)),

@@ -20,17 +20,17 @@ pub(super) fn resolve(target: &str) -> Result<Target, LoadError> {
         !host.is_empty() && port.parse::<u16>().is_ok_and(|port| port > 0)
     });
     if !is_plausible {
-        return Err(LoadError::Usage(not_a_target(target)));
+        return Err(LoadError::usage(not_a_target(target)));
     }
     if target.contains('%') {
         // The resolver takes no interface in brackets.
         let address = parse_socket_address(target)
-            .map_err(|error| LoadError::Usage(format!("TARGET {target:?}: {error}")))?;
+            .map_err(|error| LoadError::usage(format!("TARGET {target:?}: {error}")))?;
         return Ok(Target { name: target.to_owned(), addresses: vec![address] });
     }
     let addresses = target
         .to_socket_addrs()
-        .map_err(|source| LoadError::Resolve { target: target.to_owned(), source })?;
+        .map_err(|error| LoadError::nothing(format!("cannot resolve {target}: {error}")))?;
     Ok(Target { name: target.to_owned(), addresses: addresses.collect() })
 }
 

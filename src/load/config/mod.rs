@@ -7,6 +7,7 @@ pub(crate) mod sizes;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use clap::ValueEnum;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -148,10 +149,10 @@ pub enum Server {
 }
 
 /// The protocol of the server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema, ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Protocol {
-    /// Every byte comes back.
+    /// Every byte comes back (RFC 862).
     Raw,
     /// Frames with sequence and checksum.
     Framed,
@@ -189,13 +190,15 @@ impl Load {
 }
 
 /// How the messages of an open loop are spread over time.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema, ValueEnum,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Arrival {
     /// Evenly.
     #[default]
     Uniform,
-    /// By chance, as if sent by many who know nothing of each other (a Poisson process).
+    /// By chance, as from many independent users.
     Poisson,
 }
 

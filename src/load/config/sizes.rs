@@ -3,14 +3,13 @@
 //! A description and the draw from it. The seed and the number of the connection decide what a
 //! connection draws, whatever the others do.
 
-mod text;
-
 use std::fmt;
+use std::str::FromStr;
 
 use super::MAX_MESSAGE_SIZE;
+use crate::load::error::ConfigError;
 use crate::load::random::SplitMix64;
-
-pub use text::SizesTextError;
+use crate::units::{parse_count, parse_size};
 
 /// Lengths of messages' payloads in bytes, each 1 to [`MAX_MESSAGE_SIZE`].
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,38 +36,13 @@ struct Choice {
     weight_so_far: u64,
 }
 
-/// Why lengths are not possible.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum SizesError {
-    /// A length is outside the bounds.
-    #[error("a message of {0} bytes is not possible: use 1 byte to 16 MiB")]
-    OutOfBounds(usize),
-    /// A range ends before it begins.
-    #[error("the range ends before it begins: write {most}..{least}")]
-    Backwards {
-        /// Where it begins.
-        least: usize,
-        /// Where it ends.
-        most: usize,
-    },
-    /// There is nothing to choose from.
-    #[error("there is no size to choose from")]
-    NoChoice,
-    /// A weight is 0.
-    #[error("the weight of size {0} is 0: leave it out, or use 1 or more")]
-    NoWeight(usize),
-    /// The weights together do not fit in 64 bits.
-    #[error("the weights are too large: use smaller ones of the same proportion")]
-    TooHeavy,
-}
-
 impl Sizes {
     /// All messages have this length.
     ///
     /// # Errors
     ///
     /// When it is out of bounds.
-    pub fn fixed(bytes: usize) -> Result<Self, SizesError> {
+    pub fn fixed(bytes: usize) -> Result<Self, ConfigError> {
         in_bounds(bytes).map(Kind::Fixed).map(Self)
     }
 
@@ -77,10 +51,12 @@ impl Sizes {
     /// # Errors
     ///
     /// When one is out of bounds or the range is empty.
-    pub fn range(least: usize, most: usize) -> Result<Self, SizesError> {
+    pub fn range(least: usize, most: usize) -> Result<Self, ConfigError> {
         let (least, most) = (in_bounds(least)?, in_bounds(most)?);
         if most < least {
-            return Err(SizesError::Backwards { least, most });
+            return Err(ConfigError(format!(
+                "the range ends before it begins: write {most}..{least}"
+            )));
         }
         Ok(Self(Kind::Range { least, most }))
     }
@@ -90,19 +66,24 @@ impl Sizes {
     /// # Errors
     ///
     /// When there is none, a length is out of bounds, or a weight is 0 or too large.
-    pub fn weighted(choices: &[(usize, u64)]) -> Result<Self, SizesError> {
+    pub fn weighted(choices: &[(usize, u64)]) -> Result<Self, ConfigError> {
         let mut weight_so_far: u64 = 0;
         let mut checked = Vec::with_capacity(choices.len());
         for &(bytes, weight) in choices {
             let bytes = in_bounds(bytes)?;
             if weight == 0 {
-                return Err(SizesError::NoWeight(bytes));
+                return Err(ConfigError(format!(
+                    "the weight of size {bytes} is 0: leave it out, or use 1 or more"
+                )));
             }
-            weight_so_far = weight_so_far.checked_add(weight).ok_or(SizesError::TooHeavy)?;
+            weight_so_far = weight_so_far.checked_add(weight).ok_or_else(|| {
+                let why = "the weights are too large: use smaller ones of the same proportion";
+                ConfigError(why.to_owned())
+            })?;
             checked.push(Choice { bytes, weight, weight_so_far });
         }
         if checked.is_empty() {
-            return Err(SizesError::NoChoice);
+            return Err(ConfigError("there is no size to choose from".to_owned()));
         }
         Ok(Self(Kind::Weighted(checked.into_boxed_slice())))
     }
@@ -160,6 +141,45 @@ impl fmt::Display for Sizes {
     }
 }
 
+impl FromStr for Sizes {
+    type Err = ConfigError;
+
+    /// Reads one size, a range of sizes with both ends (`64..1KiB`), or sizes with weights
+    /// (`64:90,4KiB:10`).
+    ///
+    /// # Errors
+    ///
+    /// Names the part that is wrong, and what would be right.
+    fn from_str(text: &str) -> Result<Self, ConfigError> {
+        if text.contains([',', ':']) {
+            let choices: Vec<_> = text.split(',').map(parse_choice).collect::<Result<_, _>>()?;
+            return Self::weighted(&choices);
+        }
+        match text.split_once("..") {
+            None => Self::fixed(parse_bytes(text)?),
+            Some((least, most)) => Self::range(parse_bytes(least)?, parse_bytes(most)?),
+        }
+    }
+}
+
+fn parse_choice(text: &str) -> Result<(usize, u64), ConfigError> {
+    let Some((size, weight)) = text.split_once(':') else {
+        return Err(ConfigError(format!(
+            "{text:?} has no weight: write one after each size, as in 64:90,4096:10"
+        )));
+    };
+    let weight = parse_count(weight)
+        .map_err(|why| ConfigError(format!("{weight:?} is not a weight: {why}")))?;
+    Ok((parse_bytes(size)?, weight))
+}
+
+fn parse_bytes(text: &str) -> Result<usize, ConfigError> {
+    let bytes =
+        parse_size(text).map_err(|why| ConfigError(format!("{text:?} is not a size: {why}")))?;
+    // Far beyond the bounds either way.
+    Ok(usize::try_from(bytes).unwrap_or(usize::MAX))
+}
+
 /// The lengths of one connection's messages, in their order.
 #[derive(Debug, Clone)]
 pub(crate) struct SizeDraw(SplitMix64);
@@ -177,11 +197,12 @@ impl SizeDraw {
     }
 }
 
-fn in_bounds(bytes: usize) -> Result<usize, SizesError> {
+fn in_bounds(bytes: usize) -> Result<usize, ConfigError> {
     if (1..=MAX_MESSAGE_SIZE).contains(&bytes) {
         Ok(bytes)
     } else {
-        Err(SizesError::OutOfBounds(bytes))
+        let why = format!("a message of {bytes} bytes is not possible: use 1 byte to 16 MiB");
+        Err(ConfigError(why))
     }
 }
 
@@ -229,17 +250,6 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_possible_is_named() {
-        assert_eq!(Sizes::fixed(0), Err(SizesError::OutOfBounds(0)));
-        let too_long = MAX_MESSAGE_SIZE + 1;
-        assert_eq!(Sizes::range(1, too_long), Err(SizesError::OutOfBounds(too_long)));
-        assert_eq!(Sizes::range(9, 8), Err(SizesError::Backwards { least: 9, most: 8 }));
-        assert_eq!(Sizes::weighted(&[]), Err(SizesError::NoChoice));
-        assert_eq!(Sizes::weighted(&[(4, 1), (5, 0)]), Err(SizesError::NoWeight(5)));
-        assert_eq!(Sizes::weighted(&[(4, u64::MAX), (5, 1)]), Err(SizesError::TooHeavy));
-    }
-
-    #[test]
     fn one_size_in_other_words_is_fixed() {
         let same = [Sizes::fixed(8), Sizes::range(8, 8), Sizes::weighted(&[(8, 3), (8, 1)])];
         for sizes in same.map(Result::unwrap) {
@@ -250,9 +260,48 @@ mod tests {
     }
 
     #[test]
-    fn they_are_written_as_they_are_read() {
-        assert_eq!(Sizes::fixed(64).unwrap().to_string(), "64");
-        assert_eq!(Sizes::range(64, 1024).unwrap().to_string(), "64..1024");
-        assert_eq!(Sizes::weighted(&[(64, 90), (4096, 10)]).unwrap().to_string(), "64:90,4096:10");
+    fn what_people_write_is_read() {
+        let cases = [
+            ("64", "64"),
+            ("64KiB", "65536"),
+            ("64..1024", "64..1024"),
+            ("1KiB..64KiB", "1024..65536"),
+            ("1 KiB .. 1.5 KiB", "1024..1536"),
+            ("64:90,4096:10", "64:90,4096:10"),
+            ("64:9k, 4KiB:1k", "64:9000,4096:1000"),
+            ("64:1", "64:1"),
+        ];
+        for (text, meant) in cases {
+            assert_eq!(text.parse::<Sizes>().unwrap().to_string(), meant, "{text}");
+        }
+    }
+
+    #[test]
+    fn errors_name_the_part_and_the_fix() {
+        let cases = [
+            ("", "\"\" is not a size: it must begin with a number: write 64KiB"),
+            ("0", "a message of 0 bytes is not possible: use 1 byte to 16 MiB"),
+            ("1..17MiB", "a message of 17825792 bytes is not possible: use 1 byte to 16 MiB"),
+            ("64..", "\"\" is not a size: it must begin with a number: write 64KiB"),
+            ("64..=128", "\"=128\" is not a size: it must begin with a number: write 64KiB"),
+            ("128..64", "the range ends before it begins: write 64..128"),
+            ("64,128", "\"64\" has no weight: write one after each size, as in 64:90,4096:10"),
+            ("64:1,", "\"\" has no weight: write one after each size, as in 64:90,4096:10"),
+            ("64:x", "\"x\" is not a weight: it must begin with a number: write 10k"),
+            (
+                "4:18446744073709551615,5:1",
+                "the weights are too large: use smaller ones of the same proportion",
+            ),
+            ("64:0,4:1", "the weight of size 64 is 0: leave it out, or use 1 or more"),
+            (
+                "64:0.5",
+                "\"0.5\" is not a weight: it is not a whole number of ones: write fewer decimals",
+            ),
+        ];
+        for (text, error) in cases {
+            assert_eq!(text.parse::<Sizes>().unwrap_err().to_string(), error, "{text}");
+        }
+        let none = Sizes::weighted(&[]).unwrap_err();
+        assert_eq!(none.to_string(), "there is no size to choose from");
     }
 }

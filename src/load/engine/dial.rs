@@ -8,6 +8,7 @@ use rustix::io::Errno;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::address::{Address, interfaces};
+use crate::load::error::ConfigError;
 use crate::load::record::failure::Failure;
 use crate::sys::sockopt::bind_address_without_port;
 
@@ -17,30 +18,6 @@ pub(crate) struct Dialer {
     target: SocketAddr,
     /// Of the target's family; the kernel chooses where there are none.
     sources: Vec<Address>,
-}
-
-/// Why connections cannot come from an address.
-#[derive(Debug, thiserror::Error)]
-pub enum SourceError {
-    /// It is not an address of this host.
-    #[error("cannot connect from {source_address}: {error}; {}", remedy(*.source_address))]
-    NotOurs {
-        /// The address.
-        source_address: Address,
-        /// The kernel's error.
-        error: io::Error,
-    },
-    /// The target has no address of its family.
-    #[error(
-        "cannot connect from {source_address} to {target}: one is IPv4, the other IPv6; use \
-         addresses of the target's family"
-    )]
-    OtherFamily {
-        /// The address.
-        source_address: Address,
-        /// An address of the target.
-        target: IpAddr,
-    },
 }
 
 /// A link-local address needs its interface; any other is not this host's.
@@ -59,17 +36,24 @@ fn remedy(source_address: Address) -> String {
 /// # Errors
 ///
 /// Names the first source that is not this host's, or that no target shares its family with.
-pub fn check_sources(sources: &[Address], targets: &[SocketAddr]) -> Result<(), SourceError> {
+pub fn check_sources(sources: &[Address], targets: &[SocketAddr]) -> Result<(), ConfigError> {
     for &source_address in sources {
         let is_of_family = |target: &SocketAddr| target.is_ipv4() == source_address.ip().is_ipv4();
         if let Some(target) = targets.first()
             && !targets.iter().any(is_of_family)
         {
-            return Err(SourceError::OtherFamily { source_address, target: target.ip() });
+            return Err(ConfigError(format!(
+                "cannot connect from {source_address} to {}: one is IPv4, the other IPv6; use \
+                 addresses of the target's family",
+                target.ip(),
+            )));
         }
-        open(source_address.ip())
-            .and_then(|socket| bind_to(&socket, source_address))
-            .map_err(|error| SourceError::NotOurs { source_address, error })?;
+        open(source_address.ip()).and_then(|socket| bind_to(&socket, source_address)).map_err(
+            |error| {
+                let remedy = remedy(source_address);
+                ConfigError(format!("cannot connect from {source_address}: {error}; {remedy}"))
+            },
+        )?;
     }
     Ok(())
 }

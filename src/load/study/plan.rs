@@ -14,6 +14,14 @@ pub enum Rates {
 }
 
 impl Rates {
+    /// The first of them.
+    pub(crate) fn first(&self) -> u64 {
+        match self {
+            Self::Listed(rates) => rates.first().copied().unwrap_or(FIRST),
+            Self::Doubling => FIRST,
+        }
+    }
+
     /// How many there are, if that is known before.
     pub(super) fn count(&self) -> Option<usize> {
         match self {

@@ -4,7 +4,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::statistics::{Estimate, Interval};
+use super::statistics::Estimate;
 use crate::load::config::assertion::Comparison;
 
 /// A bound on the ratio of the two servers, whose crossing fails the comparison.
@@ -35,8 +35,8 @@ impl Gate {
     pub(super) fn check(&self, ratio: Option<&Estimate>, control: Option<&Estimate>) -> GateResult {
         let met = ratio.zip(control).and_then(|(ratio, control)| {
             let ratio = if self.is_inverse { ratio.reciprocal() } else { *ratio };
-            let Interval { low, high } = ratio.interval?;
-            let of_limit = Estimate { median: ratio.median / self.limit, interval: None };
+            let (low, high) = ratio.interval()?;
+            let of_limit = Estimate { median: ratio.median / self.limit, ..ratio };
             let [at_low, at_high] = [low, high].map(|end| self.comparison.holds(end, self.limit));
             (at_low == at_high && of_limit.effect() > control.reach()?).then_some(at_low)
         });
@@ -49,40 +49,27 @@ mod tests {
     use super::*;
 
     fn estimate(low: f64, median: f64, high: f64) -> Estimate {
-        Estimate { median, interval: Some(Interval { low, high }) }
-    }
-
-    fn check(
-        comparison: Comparison,
-        limit: f64,
-        is_inverse: bool,
-        ratio: &Estimate,
-    ) -> Option<bool> {
-        let gate = Gate { name: "b/a".to_owned(), is_inverse, comparison, limit };
-        gate.check(Some(ratio), Some(&estimate(0.99, 1.0, 1.01))).met
+        Estimate { median, low: Some(low), high: Some(high) }
     }
 
     #[test]
-    fn the_whole_interval_decides() {
-        let of = |ratio: &Estimate| check(Comparison::Above, 1.05, false, ratio);
-        assert_eq!(of(&estimate(1.06, 1.10, 1.15)), Some(true));
-        assert_eq!(of(&estimate(1.00, 1.02, 1.04)), Some(false));
-        assert_eq!(of(&estimate(1.04, 1.10, 1.15)), None);
-        assert_eq!(of(&estimate(0.98, 1.02, 1.06)), None);
-        assert_eq!(of(&Estimate { median: 2.0, interval: None }), None, "one block");
-    }
-
-    #[test]
-    fn nearer_to_the_limit_than_the_control_to_1_is_chance() {
-        let of = |ratio: &Estimate| check(Comparison::AtLeast, 1.05, false, ratio);
-        assert_eq!(of(&estimate(1.055, 1.058, 1.06)), None);
-        assert_eq!(of(&estimate(1.055, 1.065, 1.07)), Some(true));
-    }
-
-    #[test]
-    fn a_over_b_is_the_reciprocal() {
-        let of = |ratio: &Estimate| check(Comparison::Below, 0.8, true, ratio);
-        assert_eq!(of(&estimate(1.4, 1.5, 1.6)), Some(true));
-        assert_eq!(of(&estimate(0.6, 0.7, 0.8)), Some(false));
+    fn the_whole_interval_decides_unless_the_control_is_nearer_to_1() {
+        use Comparison::{Above, AtLeast, Below};
+        let one_block = Estimate { low: None, high: None, ..estimate(2.0, 2.0, 2.0) };
+        for (is_inverse, comparison, limit, ratio, met) in [
+            (false, Above, 1.05, estimate(1.06, 1.10, 1.15), Some(true)),
+            (false, Above, 1.05, estimate(1.00, 1.02, 1.04), Some(false)),
+            (false, Above, 1.05, estimate(1.04, 1.10, 1.15), None),
+            (false, Above, 1.05, estimate(0.98, 1.02, 1.06), None),
+            (false, Above, 1.05, one_block, None),
+            (false, AtLeast, 1.05, estimate(1.055, 1.058, 1.06), None),
+            (false, AtLeast, 1.05, estimate(1.055, 1.065, 1.07), Some(true)),
+            (true, Below, 0.8, estimate(1.4, 1.5, 1.6), Some(true)),
+            (true, Below, 0.8, estimate(0.6, 0.7, 0.8), Some(false)),
+        ] {
+            let gate = Gate { name: "b/a".to_owned(), is_inverse, comparison, limit };
+            let found = gate.check(Some(&ratio), Some(&estimate(0.99, 1.0, 1.01)));
+            assert_eq!(found.met, met, "{gate:?} {ratio:?}");
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! The metric by which two servers are compared.
 
+use clap::ValueEnum;
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -8,18 +9,19 @@ use crate::load::format::{count, nanos};
 use crate::load::report::Report;
 
 /// The metric by which two servers are compared.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema, ValueEnum)]
 #[serde(into = "MetricReport")]
 pub enum Metric {
     /// Messages a second.
     Throughput,
-    /// CPU time of the server per message, in nanoseconds.
+    /// CPU time of the server per message.
     Cpu,
-    /// Median latency in nanoseconds: response in open loop, service in closed loop.
+    /// Median latency: response with --rate, else service.
     P50,
-    /// p99 of the latency, likewise.
+    /// Latency that 99 % do not exceed.
     P99,
-    /// p99.9 of the latency, likewise.
+    /// Latency that 99.9 % do not exceed.
+    #[value(name = "p99.9")]
     P99_9,
 }
 

@@ -29,14 +29,14 @@ pub use self::gate::{Gate, GateResult};
 pub use self::metric::Metric;
 pub use self::report::CompareReport;
 use self::series::Series;
-pub use self::statistics::{Estimate, Interval};
+pub use self::statistics::Estimate;
 use crate::load::config::Config;
 use crate::load::error::RunError;
 use crate::load::record::host::Host;
 use crate::load::record::watch::Progress;
 use crate::load::study::probe_time;
 use crate::load::study::supervise::Terms;
-pub use crate::load::study::supervise::{CommandError, ServerCommand, ServerError, kill_servers};
+pub use crate::load::study::supervise::{ServerCommand, ServerError, kill_servers};
 
 /// Time that a run takes beside its measurement: its server starts and stops.
 const SERVER_TIME: Duration = Duration::from_millis(100);
@@ -71,6 +71,7 @@ pub struct Comparison {
 
 /// Why there is nothing to report.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum CompareError {
     /// A server cannot be started, and no block was complete yet.
     #[error(transparent)]
@@ -93,6 +94,16 @@ pub struct Step {
     pub remaining: Duration,
     /// How the run is going; `None` while its server starts.
     pub progress: Option<Progress>,
+}
+
+impl CompareError {
+    /// Returns whether it is the user who ended it.
+    fn is_interruption(&self) -> bool {
+        match self {
+            Self::Server(error) => error.is_interruption(),
+            Self::Run(error) => matches!(error, RunError::Interrupted { .. }),
+        }
+    }
 }
 
 impl Comparison {
@@ -124,7 +135,7 @@ impl Comparison {
     }
 }
 
-/// Runs the comparison from its first server to its last. Tells each step before it is made.
+/// Runs the comparison from its first server to its last. Reports each step before it is made.
 ///
 /// # Errors
 ///

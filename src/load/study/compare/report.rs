@@ -10,7 +10,7 @@ use super::block::{Block, Order, Side};
 use super::gate::{Gate, GateResult};
 use super::judgement::Judgement;
 use super::metric::{Better, Metric};
-use super::statistics::{CONFIDENCE, Estimate, Interval, RESAMPLES};
+use super::statistics::{CONFIDENCE, Estimate, RESAMPLES};
 use super::{Comparison, series::Series};
 use crate::load::clock::nanos;
 use crate::load::format::{counted, percent};
@@ -304,15 +304,12 @@ impl CompareReport {
     fn write_judgement(&self, out: &mut impl Write) -> fmt::Result {
         let better = [Side::A, Side::B].into_iter().find(|side| side.name() == self.verdict);
         if let (Some(side), Some(ratio)) = (better, &self.ratio) {
-            let Advantage { direction, median, least, most } = self.advantage(side, ratio);
             return writeln!(
                 out,
-                "\nVerdict      {} is better: its {} is {} {direction} (between {} and {})",
+                "\nVerdict      {} is better: its {} is {}",
                 side.name(),
                 self.metric.description(),
-                percent(median),
-                percent(least),
-                percent(most),
+                self.advantage(side, ratio),
             );
         }
         let verdict = if self.valid { "inconclusive" } else { self.outcome().verdict() };
@@ -320,26 +317,17 @@ impl CompareReport {
         self.reasons.iter().try_for_each(|reason| writeln!(out, "  - {reason}"))
     }
 
-    fn advantage(&self, better: Side, ratio: &Estimate) -> Advantage {
-        let Estimate { median, interval } = match better {
-            Side::B => *ratio,
-            Side::A => ratio.reciprocal(),
-        };
-        let Interval { low, high } = interval.expect("who is better is found by an interval");
+    /// How much more or less of the metric the better server has, as shares of what the other has.
+    fn advantage(&self, better: Side, ratio: &Estimate) -> String {
+        let ratio = if better == Side::A { ratio.reciprocal() } else { *ratio };
+        let (low, high) = ratio.interval().expect("who is better is found by an interval");
         let (direction, [median, least, most]) = match self.metric.better() {
-            Better::More => ("higher", [median - 1.0, low - 1.0, high - 1.0]),
-            Better::Less => ("lower", [1.0 - median, 1.0 - high, 1.0 - low]),
+            Better::More => ("higher", [ratio.median - 1.0, low - 1.0, high - 1.0]),
+            Better::Less => ("lower", [1.0 - ratio.median, 1.0 - high, 1.0 - low]),
         };
-        Advantage { direction, median, least, most }
+        let [median, least, most] = [median, least, most].map(percent);
+        format!("{median} {direction} (between {least} and {most})")
     }
-}
-
-/// How much more or less of the metric the better server has, as shares of what the other has.
-struct Advantage {
-    direction: &'static str,
-    median: f64,
-    least: f64,
-    most: f64,
 }
 
 fn notes(series: &Series, valid: usize, settings: &Settings) -> Vec<String> {
@@ -361,12 +349,10 @@ fn notes(series: &Series, valid: usize, settings: &Settings) -> Vec<String> {
 }
 
 fn interval(estimate: &Estimate) -> String {
-    match estimate.interval {
-        Some(Interval { low, high }) => {
-            format!("{} [{}, {}]", ratio(estimate.median), ratio(low), ratio(high))
-        }
-        None => format!("{} [no interval]", ratio(estimate.median)),
-    }
+    let interval = estimate
+        .interval()
+        .map_or("no interval".to_owned(), |(low, high)| format!("{}, {}", ratio(low), ratio(high)));
+    format!("{} [{interval}]", ratio(estimate.median))
 }
 
 /// Four digits after the point near 1, where they tell something, and four in all elsewhere.

@@ -8,7 +8,7 @@ use crate::load::config::{Config, Server, Target};
 use crate::load::error::RunError;
 use crate::load::record::watch::Progress;
 use crate::load::run::run;
-use crate::load::study::supervise::{RunningServer, ServerError, Supervisor};
+use crate::load::study::supervise::{RunningServer, Supervisor};
 
 /// The blocks that were made, and why there are not more.
 #[derive(Debug, Default)]
@@ -20,11 +20,7 @@ pub(super) struct Series {
 }
 
 impl Series {
-    /// Makes all runs of a comparison. Tells each step before it is made, and how it goes.
-    ///
-    /// # Errors
-    ///
-    /// When there is nothing to report.
+    /// Makes all runs of a comparison. Reports each step before it is made, and how it goes.
     pub(super) fn make(
         comparison: &Comparison,
         on_step: &mut dyn FnMut(Step),
@@ -81,36 +77,27 @@ struct Comparing<'a> {
     on_step: &'a mut dyn FnMut(Step),
 }
 
-/// Why a run has no result, and there will be no further one.
-enum Stop {
-    Interrupted,
-    Server(ServerError),
-    Run(RunError),
-}
-
 impl Comparing<'_> {
     fn all_blocks(&mut self) -> Result<Series, CompareError> {
         let mut series = Series::default();
         for number in 0..self.comparison.blocks {
             let mut block = Block::new(Order::of_block(number));
+            let is_first = series.blocks.is_empty();
             match self.fill(&mut block, number) {
                 Ok(()) => series.blocks.push(block),
-                Err(Stop::Interrupted) if series.blocks.is_empty() => {
+                Err(error) if error.is_interruption() && is_first => {
                     return Err(RunError::Interrupted { doing: "in the first block" }.into());
                 }
-                Err(Stop::Interrupted) => {
+                Err(error) if error.is_interruption() => {
                     series.was_interrupted = true;
                     return Ok(series);
                 }
-                Err(Stop::Run(error)) => return Err(error.into()),
-                Err(Stop::Server(error)) if error.is_start() && series.blocks.is_empty() => {
-                    return Err(error.into());
-                }
-                Err(Stop::Server(error)) => {
+                Err(CompareError::Server(error)) if !(error.is_start() && is_first) => {
                     series.fault = Some(format!("block {}: {error}", number + 1));
                     series.blocks.push(block);
                     return Ok(series);
                 }
+                Err(error) => return Err(error),
             }
             if is_majority(series.invalid_blocks(), self.comparison.blocks) {
                 return Ok(series);
@@ -119,7 +106,7 @@ impl Comparing<'_> {
         Ok(series)
     }
 
-    fn fill(&mut self, block: &mut Block, number: usize) -> Result<(), Stop> {
+    fn fill(&mut self, block: &mut Block, number: usize) -> Result<(), CompareError> {
         for side in block.order.sides() {
             let step = Step {
                 block: number + 1,
@@ -135,23 +122,25 @@ impl Comparing<'_> {
         Ok(())
     }
 
-    fn one_run(&mut self, step: Step) -> Result<Run, Stop> {
+    fn one_run(&mut self, step: Step) -> Result<Run, CompareError> {
         let comparison = self.comparison;
-        if comparison.config.interrupt.is_raised() {
-            return Err(Stop::Interrupted);
-        }
-        let terms = comparison.terms(step.side);
-        let mut server = self.supervisor.start(terms).map_err(Stop::server)?;
+        self.check_interrupt()?;
+        let mut server = self.supervisor.start(comparison.terms(step.side))?;
         let measured = self.measure(&server, step);
-        server.check().map_err(Stop::Server)?;
-        server.stop().map_err(Stop::Server)?;
-        if comparison.config.interrupt.is_raised() {
-            return Err(Stop::Interrupted);
-        }
+        server.check()?;
+        server.stop()?;
+        self.check_interrupt()?;
         measured
     }
 
-    fn measure(&mut self, server: &RunningServer<'_>, step: Step) -> Result<Run, Stop> {
+    fn check_interrupt(&self) -> Result<(), RunError> {
+        match self.comparison.config.interrupt.is_raised() {
+            true => Err(RunError::Interrupted { doing: "comparing" }),
+            false => Ok(()),
+        }
+    }
+
+    fn measure(&mut self, server: &RunningServer<'_>, step: Step) -> Result<Run, CompareError> {
         let config = Config {
             target: Target::at(server.address()),
             server: Server::Started { id: server.id(), cpus: self.comparison.server_cpus.clone() },
@@ -175,8 +164,7 @@ impl Comparing<'_> {
                 | RunError::NoEcho { .. }
                 | RunError::NothingReceived { .. }),
             ) => Ok(Run { metric: Err(error.to_string()), is_valid: false, results: Vec::new() }),
-            Err(RunError::Interrupted { .. }) => Err(Stop::Interrupted),
-            Err(error) => Err(Stop::Run(error)),
+            Err(error) => Err(error.into()),
         }
     }
 
@@ -187,11 +175,5 @@ impl Comparing<'_> {
             _ => self.comparison.run_time(),
         };
         run_time * to_make as u32
-    }
-}
-
-impl Stop {
-    fn server(error: ServerError) -> Self {
-        if error.is_interruption() { Self::Interrupted } else { Self::Server(error) }
     }
 }

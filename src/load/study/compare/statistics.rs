@@ -4,10 +4,8 @@
 //! Everything happens on logarithms, where twice as fast and half as fast are equally far from
 //! the same: exchanging the servers gives exactly the reciprocal of every number.
 
-use std::borrow::Cow;
-
-use schemars::{JsonSchema, Schema, SchemaGenerator};
-use serde::{Serialize, Serializer};
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use crate::load::random::SplitMix64;
 
@@ -18,51 +16,14 @@ pub(super) const RESAMPLES: usize = 10_000;
 pub(super) const CONFIDENCE: f64 = 0.95;
 
 /// A ratio as it was found, and how far chance may have moved it.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
 pub struct Estimate {
     /// Median over the blocks.
     pub median: f64,
-    /// Where chance may have moved it; `None` of one ratio, which tells nothing of chance.
-    pub interval: Option<Interval>,
-}
-
-/// The estimate as it is written: without an interval its ends are null.
-#[derive(Serialize, JsonSchema)]
-#[schemars(rename = "Estimate")]
-struct Written {
-    /// Median over the blocks.
-    median: f64,
-    /// Where the interval begins.
-    low: Option<f64>,
+    /// Where the interval begins; null of one ratio, which tells nothing of chance.
+    pub low: Option<f64>,
     /// Where it ends.
-    high: Option<f64>,
-}
-
-impl Serialize for Estimate {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Self { median, interval } = *self;
-        let (low, high) = (interval.map(|ends| ends.low), interval.map(|ends| ends.high));
-        Written { median, low, high }.serialize(serializer)
-    }
-}
-
-impl JsonSchema for Estimate {
-    fn schema_name() -> Cow<'static, str> {
-        Written::schema_name()
-    }
-
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        Written::json_schema(generator)
-    }
-}
-
-/// Ratios between which the true one is.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Interval {
-    /// Where it begins.
-    pub low: f64,
-    /// Where it ends.
-    pub high: f64,
+    pub high: Option<f64>,
 }
 
 impl Estimate {
@@ -88,22 +49,25 @@ impl Estimate {
         // The same number of medians lies outside either end.
         let outside = ((1.0 - CONFIDENCE) / 2.0 * resamples as f64) as usize;
         let median = median(&mut logarithms.clone());
-        let interval = reach_of_student(&logarithms).map(|reach| Interval {
-            low: medians[outside].min(median - reach).exp(),
-            high: medians[resamples - 1 - outside].max(median + reach).exp(),
-        });
-        Some(Self { median: median.exp(), interval })
+        let reach = reach_of_student(&logarithms);
+        let last = medians[resamples - 1 - outside];
+        Some(Self {
+            median: median.exp(),
+            low: reach.map(|reach| medians[outside].min(median - reach).exp()),
+            high: reach.map(|reach| last.max(median + reach).exp()),
+        })
     }
 
     /// The estimate of the servers exchanged.
     pub(super) fn reciprocal(self) -> Self {
-        let exchanged = |Interval { low, high }| Interval { low: 1.0 / high, high: 1.0 / low };
-        Self { median: 1.0 / self.median, interval: self.interval.map(exchanged) }
+        let inverse = |end: f64| 1.0 / end;
+        let (low, high) = (self.high.map(inverse), self.low.map(inverse));
+        Self { median: inverse(self.median), low, high }
     }
 
-    /// Returns whether "no difference" lies in the interval.
-    pub(super) fn covers_one(&self) -> bool {
-        self.interval.is_none_or(|Interval { low, high }| (low..=high).contains(&1.0))
+    /// The ends of the interval.
+    pub(super) fn interval(&self) -> Option<(f64, f64)> {
+        self.low.zip(self.high)
     }
 
     /// How far the median is from 1, as a share: 0.05 for 1.05 and for 1 / 1.05.
@@ -113,7 +77,7 @@ impl Estimate {
 
     /// How far from 1 the interval reaches, in the same measure.
     pub(super) fn reach(&self) -> Option<f64> {
-        self.interval.map(|Interval { low, high }| distance(low).max(distance(high)))
+        self.interval().map(|(low, high)| distance(low).max(distance(high)))
     }
 }
 
@@ -149,12 +113,7 @@ fn distance(ratio: f64) -> f64 {
 }
 
 fn resample(values: &[f64], random: &mut SplitMix64) -> Vec<f64> {
-    values.iter().map(|_| values[below(random, values.len())]).collect()
-}
-
-/// A number below this one, each as likely: the bias of the multiplication is below 2^-50.
-fn below(random: &mut SplitMix64, bound: usize) -> usize {
-    ((u128::from(random.next()) * bound as u128) >> u64::BITS) as usize
+    values.iter().map(|_| values[random.below(values.len() as u64) as usize]).collect()
 }
 
 /// Of an even number of values, half-way between the two in the middle.
@@ -195,10 +154,14 @@ mod tests {
     #[test]
     fn the_interval_of_equal_ratios_is_a_point() {
         let estimate = Estimate::of(&[1.25; 6], 1).unwrap();
-        let Interval { low, high } = estimate.interval.unwrap();
+        let (low, high) = estimate.interval().unwrap();
         assert_eq!((estimate.median, low, high), (1.25, 1.25, 1.25));
         assert_eq!(Estimate::of(&[], 1), None);
-        assert_eq!(Estimate::of(&[1.25], 1).unwrap().interval, None, "one tells nothing of chance");
+        assert_eq!(
+            Estimate::of(&[1.25], 1).unwrap().interval(),
+            None,
+            "one tells nothing of chance"
+        );
     }
 
     #[test]
@@ -208,7 +171,7 @@ mod tests {
         let ratios: Vec<f64> = (0..11).map(|place| f64::from(place).exp2()).collect();
         let estimate = Estimate::of(&ratios, 5).unwrap();
         assert_eq!(estimate.median, 32.0);
-        let Interval { low, high } = estimate.interval.unwrap();
+        let (low, high) = estimate.interval().unwrap();
         assert!((low - 4.0).abs() < 1e-9, "{estimate:?}");
         assert!((high - 256.0).abs() < 1e-9, "{estimate:?}");
     }
@@ -226,7 +189,7 @@ mod tests {
             .filter(|seed| {
                 let ratios: Vec<f64> = (0..10).map(|_| truth * (0.01 * noise()).exp()).collect();
                 let estimate = Estimate::of_resamples(1000, &ratios, *seed).unwrap();
-                let Interval { low, high } = estimate.interval.unwrap();
+                let (low, high) = estimate.interval().unwrap();
                 (low..=high).contains(&truth)
             })
             .count();
@@ -244,8 +207,8 @@ mod tests {
         #[test]
         fn the_interval_holds_the_median(ratios in ratios(), seed: u64) {
             let estimate = Estimate::of_resamples(200, &ratios, seed).unwrap();
-            prop_assert_eq!(estimate.interval.is_none(), ratios.len() == 1);
-            if let Some(Interval { low, high }) = estimate.interval {
+            prop_assert_eq!(estimate.interval().is_none(), ratios.len() == 1);
+            if let Some((low, high)) = estimate.interval() {
                 prop_assert!(low <= estimate.median * 1.000_001);
                 prop_assert!(estimate.median <= high * 1.000_001);
             }
@@ -259,11 +222,10 @@ mod tests {
             let is_reciprocal = |one: f64, other: f64| (one * other - 1.0).abs() < 1e-9;
             prop_assert!(is_reciprocal(forth.median, back.median));
             for (ratio, other) in [(forth, back), (forth, forth.reciprocal())] {
-                prop_assert_eq!(ratio.interval.is_some(), other.interval.is_some());
-                if let (Some(ends), Some(others)) = (ratio.interval, other.interval) {
-                    prop_assert!(is_reciprocal(ends.low, others.high));
-                    prop_assert!(is_reciprocal(ends.high, others.low));
-                }
+                prop_assert_eq!(ratio.low.is_some(), other.high.is_some());
+                let ends = [ratio.low.zip(other.high), ratio.high.zip(other.low)];
+                let are_reciprocal = |(one, other)| is_reciprocal(one, other);
+                prop_assert!(ends.into_iter().flatten().all(are_reciprocal));
             }
             prop_assert!((forth.effect() - back.effect()).abs() < 1e-9 * (1.0 + forth.effect()));
         }

@@ -4,6 +4,8 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::process::Command;
 
+use crate::load::error::ConfigError;
+
 /// The placeholder of the address in a command.
 const ADDRESS: &str = "{addr}";
 /// The placeholder of the port alone, where a server wants the two apart.
@@ -17,35 +19,25 @@ pub struct ServerCommand {
     arguments: Vec<String>,
 }
 
-/// Why a text cannot start a server that is to be measured.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum CommandError {
-    /// There is no word in it.
-    #[error("it is empty: write a command, as in 'ringback serve {ADDRESS}'")]
-    Empty,
-    /// A quote that is not closed, or a backslash before nothing.
-    #[error("a quote is not closed, or a backslash stands at its end")]
-    Unbalanced,
-    /// The server would not know where to listen, nor we where it does.
-    #[error(
-        "it does not say where to listen: write {ADDRESS} (or {PORT} alone) where the address \
-         belongs, as in 'ringback serve {ADDRESS}'"
-    )]
-    NoAddress,
-}
-
 impl ServerCommand {
     /// Splits a command line into words.
     ///
     /// # Errors
     ///
     /// When there are none, quotes are open, or no word has a place for the address.
-    pub fn parse(text: &str) -> Result<Self, CommandError> {
-        let words = shlex::split(text).ok_or(CommandError::Unbalanced)?;
-        let (program, arguments) = words.split_first().ok_or(CommandError::Empty)?;
+    pub fn parse(text: &str) -> Result<Self, ConfigError> {
+        let words = shlex::split(text).ok_or_else(|| {
+            ConfigError("a quote is not closed, or a backslash stands at its end".to_owned())
+        })?;
+        let (program, arguments) = words.split_first().ok_or_else(|| {
+            ConfigError(format!("it is empty: write a command, as in 'ringback serve {ADDRESS}'"))
+        })?;
         let has_place = |word: &String| word.contains(ADDRESS) || word.contains(PORT);
         if !arguments.iter().any(has_place) {
-            return Err(CommandError::NoAddress);
+            return Err(ConfigError(format!(
+                "it does not say where to listen: write {ADDRESS} (or {PORT} alone) where the \
+                 address belongs, as in 'ringback serve {ADDRESS}'"
+            )));
         }
         Ok(Self { text: text.to_owned(), program: program.clone(), arguments: arguments.to_vec() })
     }
@@ -96,12 +88,16 @@ mod tests {
 
     #[test]
     fn what_cannot_start_a_server_is_an_error() {
-        let error = |text: &str| ServerCommand::parse(text).unwrap_err();
-        assert_eq!(error(""), CommandError::Empty);
-        assert_eq!(error("  # nothing {addr}"), CommandError::Empty);
-        assert_eq!(error("serve '{addr}"), CommandError::Unbalanced);
-        assert_eq!(error("serve {addr} \\"), CommandError::Unbalanced);
-        assert_eq!(error("ringback serve"), CommandError::NoAddress);
-        assert_eq!(error("{addr}"), CommandError::NoAddress);
+        for (text, words) in [
+            ("", "it is empty: write a command, as in 'ringback serve {addr}'"),
+            ("  # nothing {addr}", "it is empty"),
+            ("serve '{addr}", "a quote is not closed"),
+            ("serve {addr} \\", "a backslash stands at its end"),
+            ("ringback serve", "write {addr} (or {port} alone) where the address belongs"),
+            ("{addr}", "it does not say where to listen"),
+        ] {
+            let error = ServerCommand::parse(text).unwrap_err().to_string();
+            assert!(error.contains(words), "{text}: {error}");
+        }
     }
 }

@@ -25,9 +25,9 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, waitid};
 
-pub use self::command::{CommandError, ServerCommand};
+pub use self::command::ServerCommand;
 pub use self::error::ServerError;
-use self::error::{Failure, Fault};
+use self::error::{Stage, end, time};
 use self::group::{Group, POLL_INTERVAL};
 use self::output::Output;
 use crate::load::interrupt::Interrupt;
@@ -81,10 +81,11 @@ impl Supervisor {
     pub(crate) fn start<'a>(&self, terms: Terms<'a>) -> Result<RunningServer<'a>, ServerError> {
         let mut tried = 1;
         loop {
-            let address =
-                port::free_address().map_err(|source| terms.fails(Fault::Port(source)))?;
+            let address = port::free_address().map_err(|error| {
+                terms.fails(Stage::Start, &format!("has no port to listen on: {error}"))
+            })?;
             match self.start_at(terms, address) {
-                Err(error) if tried < MAX_PORTS && error.is_port_taken() => tried += 1,
+                Err(error) if tried < MAX_PORTS && error.stage == Stage::PortTaken => tried += 1,
                 other => return other,
             }
         }
@@ -95,14 +96,15 @@ impl Supervisor {
         terms: Terms<'a>,
         address: SocketAddr,
     ) -> Result<RunningServer<'a>, ServerError> {
-        let mut server = RunningServer::spawn(terms, address)
-            .map_err(|source| terms.fails(Fault::Spawn(source)))?;
+        let mut server = RunningServer::spawn(terms, address).map_err(|error| {
+            let fault =
+                format!("cannot be started: {error}; is the program there, and executable?");
+            terms.fails(Stage::Start, &fault)
+        })?;
         let deadline = Instant::now() + terms.start_timeout;
         loop {
             if server.has_ended() {
-                let is_port_taken = port::is_taken(address);
-                let status = server.end();
-                return Err(server.fails(Fault::EndedEarly { status, is_port_taken }));
+                return Err(server.ended_early());
             }
             // Somebody else may have been faster: then the server will say so and end.
             let is_served = port::takes_connections(address);
@@ -110,11 +112,16 @@ impl Supervisor {
                 return Ok(server);
             }
             if self.interrupt.is_raised() {
-                return Err(server.fails(Fault::Interrupted));
+                let fault = "was stopped while it started: interrupted";
+                return Err(server.fails(Stage::Interrupted, fault));
             }
             if Instant::now() >= deadline {
-                let timeout = terms.start_timeout;
-                return Err(server.fails(Fault::NeverListened { timeout }));
+                let fault = format!(
+                    "did not take a connection within {}: it must listen where {{addr}} says; if \
+                     it is slow to start, raise --start-timeout",
+                    time(terms.start_timeout),
+                );
+                return Err(server.fails(Stage::Start, &fault));
             }
             thread::sleep(POLL_INTERVAL);
         }
@@ -122,13 +129,9 @@ impl Supervisor {
 }
 
 impl Terms<'_> {
-    fn fails(&self, fault: Fault) -> ServerError {
-        ServerError(Box::new(self.failure(fault)))
-    }
-
-    fn failure(&self, fault: Fault) -> Failure {
-        let (name, command) = (self.name.to_owned(), self.command.to_string());
-        Failure { name, command, fault, address: None, port_owner: None, last_lines: Vec::new() }
+    fn fails(&self, stage: Stage, fault: &str) -> ServerError {
+        let Self { name, command, .. } = self;
+        ServerError { stage, message: format!("server {name} ({command}) {fault}") }
     }
 }
 
@@ -169,8 +172,8 @@ impl<'a> RunningServer<'a> {
         if !self.has_ended() {
             return Ok(());
         }
-        let status = self.end();
-        Err(self.fails(Fault::Died { status }))
+        let fault = format!("died while it was measured ({})", end(self.end()));
+        Err(self.fails(Stage::Run, &fault))
     }
 
     /// Tells it to end, and kills what does not.
@@ -178,16 +181,23 @@ impl<'a> RunningServer<'a> {
         self.group.signal(Signal::TERM);
         let timeout = self.terms.stop_timeout;
         if !self.ends_within(timeout) {
-            return Err(self.fails(Fault::IgnoredTerm { timeout }));
+            let fault = format!(
+                "did not end within {} of SIGTERM and was killed; if it is slow to stop, raise \
+                 --stop-timeout",
+                time(timeout),
+            );
+            return Err(self.fails(Stage::Run, &fault));
         }
         self.group.wait_until_gone(CHILDREN_TIMEOUT);
         let left: Vec<String> = self.group.living().iter().map(ToString::to_string).collect();
-        let status = self.end();
+        let end = end(self.end());
         if !left.is_empty() {
-            return Err(self.fails(Fault::LeftBehind { status, left }));
+            let left = left.join(", ");
+            let fault = format!("ended ({end}) and left behind what had to be killed: {left}");
+            return Err(self.fails(Stage::Run, &fault));
         }
         if port::takes_connections(self.address) {
-            return Err(self.fails(Fault::PortOpen));
+            return Err(self.fails(Stage::Run, "ended, but its port is still open"));
         }
         Ok(())
     }
@@ -230,15 +240,36 @@ impl<'a> RunningServer<'a> {
         self.child.try_wait().ok().flatten()
     }
 
+    fn ended_early(&mut self) -> ServerError {
+        let is_port_taken = port::is_taken(self.address);
+        let status = self.end();
+        // A server that went into the background has its port itself, and ends without an error.
+        let has_failed = status.is_none_or(|status| !status.success());
+        let stage = if is_port_taken && has_failed { Stage::PortTaken } else { Stage::Start };
+        let fault = format!(
+            "ended before it took a connection ({}): it must listen where {{addr}} says, and stay \
+             in the foreground",
+            end(status),
+        );
+        self.fails(stage, &fault)
+    }
+
     /// Ends it, if that is not done yet.
-    fn fails(&mut self, fault: Fault) -> ServerError {
+    fn fails(&mut self, stage: Stage, fault: &str) -> ServerError {
         self.end();
-        ServerError(Box::new(Failure {
-            address: Some(self.address),
-            port_owner: port::owner(self.address),
-            last_lines: self.output.last_lines(),
-            ..self.terms.failure(fault)
-        }))
+        let mut error = self.terms.fails(stage, fault);
+        if let Some(owner) = port::owner(self.address) {
+            error.message += &format!(
+                "; {} is served by {owner}: if the command left it behind, end it, and let the \
+                 command run the server in the foreground",
+                self.address,
+            );
+        }
+        let last_lines = self.output.last_lines();
+        if !last_lines.is_empty() {
+            error.message += &format!("; it wrote last:\n  {}", last_lines.join("\n  "));
+        }
+        error
     }
 }
 
