@@ -231,13 +231,17 @@ fn connect_one(dialer: &Dialer, interrupt: &Interrupt) -> io::Result<(TcpStream,
 fn take_decided(in_progress: &mut Vec<Attempt>, timeout: Duration) -> io::Result<Vec<Attempt>> {
     let mut polled: Vec<PollFd<'_>> =
         in_progress.iter().map(|attempt| PollFd::new(&attempt.socket, PollFlags::OUT)).collect();
-    let timeout =
-        Timespec { tv_sec: timeout.as_secs() as i64, tv_nsec: timeout.subsec_nanos().into() };
-    match poll(&mut polled, Some(&timeout)) {
-        Ok(_) | Err(Errno::INTR) => {}
-        Err(error) => return Err(error.into()),
-    }
+    wait_for(&mut polled, timeout)?;
     let mut is_decided =
         polled.iter().map(|entry| !entry.revents().is_empty()).collect::<Vec<_>>().into_iter();
     Ok(in_progress.extract_if(.., |_| is_decided.next().unwrap_or(false)).collect())
+}
+
+/// Waits for sockets, or for so long.
+pub(super) fn wait_for(sockets: &mut [PollFd<'_>], timeout: Duration) -> Result<(), Errno> {
+    let timeout = Timespec::try_from(timeout).expect("nobody waits for 292 billion years");
+    match poll(sockets, Some(&timeout)) {
+        Ok(_) | Err(Errno::INTR) => Ok(()),
+        Err(error) => Err(error),
+    }
 }

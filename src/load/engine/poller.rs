@@ -85,10 +85,8 @@ impl Poller {
 
     /// Waits for events, at most so long, without end if `None`; returns how many there are.
     pub(crate) fn wait(&self, events: &mut Events, timeout: Option<Duration>) -> io::Result<usize> {
-        let timeout = timeout.map(|timeout| Timespec {
-            tv_sec: timeout.as_secs() as i64,
-            tv_nsec: timeout.subsec_nanos().into(),
-        });
+        let timeout =
+            timeout.map(|timeout| Timespec::try_from(timeout).expect("nobody waits that long"));
         events.0.clear();
         match epoll::wait(&self.epoll, spare_capacity(&mut events.0), timeout.as_ref()) {
             Ok(count) => Ok(count),

@@ -7,14 +7,15 @@ use std::io;
 use std::net::{Shutdown, TcpStream};
 use std::time::{Duration, Instant};
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, recv, send};
 
 use crate::load::config::sizes::SizeDraw;
 use crate::load::config::{Config, Protocol};
-use crate::load::engine::connect::connect_first;
+use crate::load::engine::connect::{connect_first, wait_for};
 use crate::load::engine::wire::RECEIVE_CHUNK;
+use crate::load::error::RunError;
 use crate::load::random::SplitMix64;
 use crate::protocol::{Header, Kind};
 
@@ -25,35 +26,28 @@ const CLOSE_LIMIT: Duration = Duration::from_millis(250);
 /// How long to wait before looking whether the run was interrupted.
 const INTERRUPT_INTERVAL: Duration = Duration::from_millis(50);
 
-/// Why the target cannot be measured.
-pub(crate) enum Failure {
-    /// Nobody takes a connection.
-    Connect(io::Error),
-    /// Whoever took it is not an echo server, which this says in words.
-    NoEcho(String),
-    /// The user does not want to know any more.
-    Interrupted,
-}
-
 /// Sends the message and looks at the answer.
-pub(crate) fn check(config: &Config) -> Result<(), Failure> {
-    let (_, socket, _) =
-        connect_first(&config.target.addresses, &config.sources, &config.interrupt).map_err(
-            |error| match config.interrupt.is_raised() {
-                true => Failure::Interrupted,
-                false => Failure::Connect(error),
-            },
-        )?;
+pub(crate) fn check(config: &Config) -> Result<(), RunError> {
+    let target = || config.target.name.clone();
+    let interrupted = || RunError::Interrupted { doing: "connecting" };
+    let connected = connect_first(&config.target.addresses, &config.sources, &config.interrupt);
+    let (_, socket, _) = connected.map_err(|source| match config.interrupt.is_raised() {
+        true => interrupted(),
+        false => RunError::Connect { target: target(), source },
+    })?;
+    let no_echo =
+        |why| RunError::NoEcho { target: target(), protocol: config.protocol.name(), why };
     let mut exchange = Exchange::new(socket, message(config));
-    let deadline = Instant::now() + ANSWER_LIMIT.min(config.timeout);
+    let limit = ANSWER_LIMIT.min(config.timeout);
+    let deadline = Instant::now() + limit;
     while !exchange.is_answered() {
         if config.interrupt.is_raised() {
-            return Err(Failure::Interrupted);
+            return Err(interrupted());
         }
         if Instant::now() >= deadline {
-            return Err(Failure::NoEcho(exchange.silence(ANSWER_LIMIT.min(config.timeout))));
+            return Err(no_echo(exchange.silence(limit)));
         }
-        exchange.wait(deadline).map_err(|error| Failure::NoEcho(exchange.failure(error)))?;
+        exchange.wait(deadline).map_err(|fault| no_echo(exchange.failure(fault)))?;
     }
     exchange.close();
     Ok(())
@@ -106,7 +100,7 @@ impl Exchange {
             false => PollFlags::IN,
         };
         let timeout = deadline.saturating_duration_since(Instant::now()).min(INTERRUPT_INTERVAL);
-        wait_for(&self.socket, wanted, timeout)?;
+        wait_for(&mut [PollFd::new(&self.socket, wanted)], timeout).map_err(Fault::Socket)?;
         if self.sent < self.message.len() {
             self.send()?;
         }
@@ -187,15 +181,6 @@ impl Exchange {
     }
 }
 
-fn wait_for(socket: &TcpStream, wanted: PollFlags, timeout: Duration) -> Result<(), Fault> {
-    let timeout =
-        Timespec { tv_sec: timeout.as_secs() as i64, tv_nsec: timeout.subsec_nanos().into() };
-    match poll(&mut [PollFd::new(socket, wanted)], Some(&timeout)) {
-        Ok(_) | Err(Errno::INTR) => Ok(()),
-        Err(error) => Err(Fault::Socket(error)),
-    }
-}
-
 /// The beginning of an answer, as a literal of one line.
 fn quote(answer: &[u8]) -> String {
     const MAX_SHOWN: usize = 48;
@@ -253,10 +238,8 @@ mod tests {
 
     fn why(config: &Config) -> String {
         match check(config) {
-            Err(Failure::NoEcho(why)) => why,
-            Err(Failure::Connect(error)) => panic!("{error}"),
-            Err(Failure::Interrupted) => panic!("nobody interrupts"),
-            Ok(()) => panic!("it is taken for an echo server"),
+            Err(RunError::NoEcho { why, .. }) => why,
+            other => panic!("{other:?}"),
         }
     }
 
@@ -323,7 +306,8 @@ mod tests {
         let (config, _server) = serve(|_| Ok(()));
         let interrupt = Interrupt::default();
         let config = Config { interrupt: interrupt.clone(), ..config };
-        let checking = thread::spawn(move || matches!(check(&config), Err(Failure::Interrupted)));
+        let checking =
+            thread::spawn(move || matches!(check(&config), Err(RunError::Interrupted { .. })));
         interrupt.raise();
         let is_interrupted = checking.join().unwrap();
         assert!(is_interrupted);

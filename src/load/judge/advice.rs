@@ -1,11 +1,11 @@
 //! Warnings about a measurement that may be valid.
 
-use super::Evidence;
 use super::host::{self, Gravity};
 use super::pace::{Lateness, excused_by_stalls};
-use crate::load::config::Load;
 use crate::load::config::quantile::Quantile;
+use crate::load::config::{Config, Load};
 use crate::load::format::{nanos, percent};
+use crate::load::record::evidence::Evidence;
 use crate::load::record::recorder::{CarriedOver, Recorder};
 
 /// A generator whose threads want to run for this share of the time is what limits a closed loop:
@@ -15,13 +15,16 @@ const LIMITED_FROM: f64 = 0.95;
 const STARVED_FROM: f64 = 0.05;
 
 /// The warnings, the gravest first.
-pub(super) fn of(recorder: &Recorder, evidence: &Evidence) -> Vec<String> {
+pub(super) fn of(config: &Config, recorder: &Recorder, evidence: &Evidence) -> Vec<String> {
+    let of_loop = match config.load {
+        Load::Closed => limit(evidence),
+        Load::Open { .. } => late_tail(recorder),
+    };
     let others = [
         host::steal(evidence, Gravity::Notable),
         host::hidden(evidence),
         starvation(evidence),
-        limit(evidence),
-        late_tail(recorder, evidence),
+        of_loop,
         carried_over(recorder, evidence),
         host::stalls(recorder, Gravity::Notable),
     ];
@@ -36,7 +39,7 @@ fn carried_over(recorder: &Recorder, evidence: &Evidence) -> Option<String> {
     let CarriedOver { silent_connections, max_ns, .. } = recorder.carried_over;
     let latencies = &recorder.latencies;
     let longest_ns = latencies.service.max().max(latencies.response.max());
-    let is_notable = max_ns > longest_ns && max_ns >= evidence.measured_ns / WINDOW_PARTS;
+    let is_notable = max_ns > longest_ns && max_ns >= evidence.measured_ns() / WINDOW_PARTS;
     (silent_connections == 0 && is_notable).then(|| {
         format!(
             "a message sent before the window was not answered for {}, longer than any that was \
@@ -48,7 +51,7 @@ fn carried_over(recorder: &Recorder, evidence: &Evidence) -> Option<String> {
 
 /// Something else had the generator's CPUs.
 fn starvation(evidence: &Evidence) -> Option<String> {
-    let waited_share = evidence.waited_share.filter(|share| *share >= STARVED_FROM)?;
+    let waited_share = evidence.usage.waited_share.filter(|share| *share >= STARVED_FROM)?;
     let cause = match &evidence.cpu_quota {
         Some(quota) => format!("something else ran there, or {quota} was used up; raise it, or"),
         None => "something else ran there;".to_owned(),
@@ -62,9 +65,8 @@ fn starvation(evidence: &Evidence) -> Option<String> {
 
 /// The generator, not the server, decided the rate of a closed loop.
 fn limit(evidence: &Evidence) -> Option<String> {
-    let wanted_share = evidence.ran_share? + evidence.waited_share?;
-    let is_limit = evidence.load == Load::Closed && wanted_share >= LIMITED_FROM;
-    is_limit.then(|| {
+    let wanted_share = evidence.usage.ran_share? + evidence.usage.waited_share?;
+    (wanted_share >= LIMITED_FROM).then(|| {
         format!(
             "the generator was the limit: its threads had work for {} of the time, so the server \
              may be able to do more; use more --threads and --cpus",
@@ -74,8 +76,7 @@ fn limit(evidence: &Evidence) -> Option<String> {
 }
 
 /// The tail is the generator's, although the verdict does not hold it against it.
-fn late_tail(recorder: &Recorder, evidence: &Evidence) -> Option<String> {
-    let Load::Open { .. } = evidence.load else { return None };
+fn late_tail(recorder: &Recorder) -> Option<String> {
     let is_known = |quantile: Quantile| quantile.of(&recorder.latencies.response).is_some();
     let (p99, p99_9) = (Lateness::at(recorder, 0.99), Lateness::at(recorder, 0.999));
     let is_excused = p99.exceeds(0) && !p99.exceeds(excused_by_stalls(recorder));

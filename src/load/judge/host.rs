@@ -1,8 +1,8 @@
 //! The host's part in the run: threads that could not run, whoever kept them from it.
 
-use super::Evidence;
 use crate::cpus;
 use crate::load::format::{nanos, percent};
+use crate::load::record::evidence::Evidence;
 use crate::load::record::recorder::Recorder;
 use crate::load::record::server_view::Hidden;
 
@@ -95,8 +95,8 @@ pub(super) fn hidden(evidence: &Evidence) -> Option<String> {
 pub(super) fn steal(evidence: &Evidence, gravity: Gravity) -> Option<String> {
     /// The kernel counts in ticks of 10 ms: fewer than three are chance.
     const MIN_STOLEN_NS: u64 = 30_000_000;
-    let stolen_ns = evidence.stolen_ns.filter(|ns| *ns >= MIN_STOLEN_NS)?;
-    let share = stolen_ns as f64 / evidence.measured_ns as f64;
+    let stolen_ns = evidence.stolen_ns().filter(|ns| *ns >= MIN_STOLEN_NS)?;
+    let share = stolen_ns as f64 / evidence.measured_ns() as f64;
     (Gravity::of(share) == Some(gravity)).then(|| {
         format!(
             "the hypervisor ran something else on the CPUs in use for {} of the time (steal, see \

@@ -9,13 +9,13 @@ mod tests;
 
 use hdrhistogram::Histogram;
 
-use crate::load::config::Load;
+use crate::load::clock;
 use crate::load::config::assertion::{Assertion, AssertionResult, Measured};
+use crate::load::config::{Config, Load};
 use crate::load::format::nanos;
 use crate::load::outcome::Outcome;
+use crate::load::record::evidence::Evidence;
 use crate::load::record::recorder::Recorder;
-use crate::load::record::server_view::ServerView;
-use crate::load::record::waits::Waited;
 
 /// The verdict on a measurement.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -93,55 +93,8 @@ impl Verdict {
     }
 }
 
-/// Evidence for the verdict beside the records.
-pub(crate) struct Evidence {
-    pub(crate) load: Load,
-    /// Open loop: share of the window in which the busiest generator thread was not waiting.
-    pub(crate) busiest: f64,
-    /// Share of their time that the generator's threads were on a CPU, where it is known.
-    pub(crate) ran_share: Option<f64>,
-    /// Share of it that they were able to run while something else had their CPU.
-    pub(crate) waited_share: Option<f64>,
-    /// True if the user ended the run before its time.
-    pub(crate) was_interrupted: bool,
-    /// The CPU quota of the container, in words, if it has one.
-    pub(crate) cpu_quota: Option<String>,
-    /// Length of the window that was planned.
-    pub(crate) planned_ns: u64,
-    /// Length of the window that was measured: less if the run was interrupted.
-    pub(crate) measured_ns: u64,
-    /// Length of the warm-up before it.
-    pub(crate) warmup_ns: u64,
-    /// Most messages in flight on a connection.
-    pub(crate) depth: usize,
-    /// Open loop: messages that were due and not answered, at the beginning of the window, at times
-    /// evenly spread over it, and at its end.
-    pub(crate) backlogs: Vec<u64>,
-    /// The server as it was seen.
-    pub(crate) server: ServerView,
-    /// How long its threads waited for a CPU, where that can be seen.
-    pub(crate) server_waited: Option<Waited>,
-    /// Time of the window that its CPUs had nothing to run, added up.
-    pub(crate) server_idle_ns: u64,
-    /// CPUs that server and generator both use.
-    pub(crate) shared_cpus: Vec<usize>,
-    /// Time that a hypervisor kept the CPUs in use from running, each for so long on average, in
-    /// nanoseconds.
-    pub(crate) stolen_ns: Option<u64>,
-    /// When the last connection was gone, since the run started, if that was before its end.
-    pub(crate) gone_after_ns: Option<u64>,
-}
-
-impl Evidence {
-    /// Share of the window that the server waited for CPUs that others had.
-    pub(crate) fn server_waited_share(&self) -> Option<f64> {
-        let cpus_ns = self.measured_ns as f64 * self.server.cpus.len().max(1) as f64;
-        Some(self.server_waited?.share_for_others(cpus_ns, self.server_idle_ns))
-    }
-}
-
-/// Weighs the evidence of a whole run.
-pub(crate) fn judge(recorder: &Recorder, evidence: &Evidence) -> Verdict {
+/// Weighs the records of a whole run and what was seen beside them.
+pub(crate) fn judge(config: &Config, recorder: &Recorder, evidence: &Evidence) -> Verdict {
     let of_host = host::reasons(recorder, evidence);
     let mut of_server: Vec<String> =
         evidence.gone_after_ns.map(losses::of_all).into_iter().collect();
@@ -151,8 +104,8 @@ pub(crate) fn judge(recorder: &Recorder, evidence: &Evidence) -> Verdict {
     let is_whole = of_server.is_empty();
     let mut is_rate_reached = true;
     let mut of_generator = Vec::new();
-    if let Load::Open { rate, arrival } = evidence.load {
-        let not_reached = pace::not_reached(recorder, evidence, rate, arrival);
+    if let Load::Open { rate, arrival } = config.load {
+        let not_reached = pace::not_reached(config, recorder, &evidence.backlogs, (rate, arrival));
         is_rate_reached = not_reached.is_none();
         of_server.extend(not_reached);
         of_generator.extend(pace::lateness(recorder));
@@ -170,23 +123,20 @@ pub(crate) fn judge(recorder: &Recorder, evidence: &Evidence) -> Verdict {
     } else {
         Outcome::Passed
     };
-    let interruption = interruption(evidence).into_iter();
+    let interruption = interruption(config, evidence).into_iter();
     Verdict {
         reasons: interruption.chain(of_host).chain(of_server).chain(of_generator).collect(),
-        warnings: advice::of(recorder, evidence),
+        warnings: advice::of(config, recorder, evidence),
         is_rate_reached,
         outcome,
         generator_fault: losses::of_generator(recorder),
     }
 }
 
-fn interruption(evidence: &Evidence) -> Option<String> {
-    let Evidence { was_interrupted, planned_ns, measured_ns, .. } = *evidence;
-    was_interrupted.then(|| {
-        format!(
-            "the run was interrupted: {} of {} were measured",
-            nanos(measured_ns),
-            nanos(planned_ns)
-        )
+fn interruption(config: &Config, evidence: &Evidence) -> Option<String> {
+    evidence.was_interrupted.then(|| {
+        let [measured, planned] =
+            [evidence.measured_ns(), clock::nanos(config.duration)].map(nanos);
+        format!("the run was interrupted: {measured} of {planned} were measured")
     })
 }

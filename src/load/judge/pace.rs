@@ -2,9 +2,9 @@
 
 use hdrhistogram::Histogram;
 
-use super::Evidence;
-use crate::load::config::Arrival;
+use crate::load::clock;
 use crate::load::config::quantile::Quantile;
+use crate::load::config::{Arrival, Config};
 use crate::load::format::{count, nanos, percent};
 use crate::load::record::recorder::Recorder;
 
@@ -26,13 +26,13 @@ const MAX_BUSY: f64 = 0.9;
 
 /// The server fell behind.
 pub(super) fn not_reached(
+    config: &Config,
     recorder: &Recorder,
-    evidence: &Evidence,
-    rate: u64,
-    arrival: Arrival,
+    backlogs: &[u64],
+    (rate, arrival): (u64, Arrival),
 ) -> Option<String> {
-    let achieved = achieved_share(recorder, evidence.warmup_ns, rate, arrival);
-    let backlog = Backlog::of(&evidence.backlogs);
+    let achieved = achieved_share(recorder, clock::nanos(config.warmup), rate, arrival);
+    let backlog = Backlog::of(backlogs);
     let finding = if achieved < MIN_ACHIEVED {
         format!(
             "{} of it was answered within the window, at least {} must be",
@@ -53,7 +53,7 @@ pub(super) fn not_reached(
     Some(format!(
         "the rate was not reached: {finding}{}; {}",
         backlog.unwrap_or_default(),
-        remedy(recorder, evidence.depth),
+        remedy(recorder, config.depth),
     ))
 }
 

@@ -59,37 +59,44 @@ impl Host {
     }
 }
 
-/// Time in nanoseconds since the machine started that the hypervisor kept these CPUs from running,
-/// added up; `None` where the kernel does not tell.
-pub(crate) fn stolen_ns(cpus: &[usize]) -> Option<u64> {
-    nanos_of(field::STEAL, cpus)
-}
+/// What each CPU did since the machine started, as `/proc/stat` tells it (`proc_stat(5)`).
+pub(crate) struct CpuStat(String);
 
-/// Time in nanoseconds since the machine started that these CPUs had nothing to run, added up.
-pub(crate) fn idle_ns(cpus: &[usize]) -> Option<u64> {
-    Some(nanos_of(field::IDLE, cpus)? + nanos_of(field::IOWAIT, cpus)?)
-}
+impl CpuStat {
+    const IDLE: usize = 3;
+    const IOWAIT: usize = 4;
+    const STEAL: usize = 7;
 
-/// Places of the numbers in a CPU's line (`proc_stat(5)`).
-mod field {
-    pub(crate) const IDLE: usize = 3;
-    pub(crate) const IOWAIT: usize = 4;
-    pub(crate) const STEAL: usize = 7;
-}
+    pub(crate) fn read() -> Self {
+        // Of what cannot be read nothing is known.
+        Self(fs::read_to_string("/proc/stat").unwrap_or_default())
+    }
 
-fn nanos_of(field: usize, cpus: &[usize]) -> Option<u64> {
-    ticks(&fs::read_to_string("/proc/stat").ok()?, field, cpus)
-        .map(|ticks| ticks * (1_000_000_000 / rustix::param::clock_ticks_per_second()))
-}
+    /// Time in nanoseconds that the hypervisor kept these CPUs from running, added up; `None` where
+    /// the kernel does not tell.
+    pub(crate) fn stolen_ns(&self, cpus: &[usize]) -> Option<u64> {
+        self.nanos(Self::STEAL, cpus)
+    }
 
-/// The sum of a field over the CPUs' lines.
-fn ticks(stat: &str, field: usize, cpus: &[usize]) -> Option<u64> {
-    let of_cpu = |line: &str| -> Option<u64> {
-        let mut fields = line.strip_prefix("cpu")?.split(' ');
-        let is_asked_for = cpus.contains(&fields.next()?.parse().ok()?);
-        is_asked_for.then(|| fields.nth(field)?.parse().ok())?
-    };
-    stat.lines().filter_map(of_cpu).reduce(|sum, ticks| sum + ticks)
+    /// Time in nanoseconds that these CPUs had nothing to run, added up.
+    pub(crate) fn idle_ns(&self, cpus: &[usize]) -> Option<u64> {
+        Some(self.nanos(Self::IDLE, cpus)? + self.nanos(Self::IOWAIT, cpus)?)
+    }
+
+    fn nanos(&self, field: usize, cpus: &[usize]) -> Option<u64> {
+        let ns_per_tick = 1_000_000_000 / rustix::param::clock_ticks_per_second();
+        self.ticks(field, cpus).map(|ticks| ticks * ns_per_tick)
+    }
+
+    /// The sum of a field over the CPUs' lines.
+    fn ticks(&self, field: usize, cpus: &[usize]) -> Option<u64> {
+        let of_cpu = |line: &str| -> Option<u64> {
+            let mut fields = line.strip_prefix("cpu")?.split(' ');
+            let is_asked_for = cpus.contains(&fields.next()?.parse().ok()?);
+            is_asked_for.then(|| fields.nth(field)?.parse().ok())?
+        };
+        self.0.lines().filter_map(of_cpu).reduce(|sum, ticks| sum + ticks)
+    }
 }
 
 fn line(path: &str) -> Option<String> {
@@ -131,11 +138,16 @@ mod tests {
     fn stolen_time_is_that_of_the_cpus_asked_for() {
         let stat = "cpu  100 2 30 4000 5 0 6 77 0 0\ncpu0 50 1 15 2000 2 0 3 38 0 0\n\
                     cpu1 25 1 15 2000 2 0 3 39 0 0\ncpu12 25 0 0 0 0 0 0 40 0 0\nintr 7 0\n";
-        assert_eq!(ticks(stat, field::STEAL, &[0]), Some(38));
-        assert_eq!(ticks(stat, field::STEAL, &[1, 12]), Some(79));
-        assert_eq!(ticks(stat, field::STEAL, &[2]), None);
-        assert_eq!(ticks(stat, field::IDLE, &[0, 1]), Some(4000));
-        assert_eq!(ticks("cpu0 100 2 30 4000\n", field::STEAL, &[0]), None);
+        let stat = CpuStat(stat.to_owned());
+        for (field, cpus, ticks) in [
+            (CpuStat::STEAL, &[0][..], Some(38)),
+            (CpuStat::STEAL, &[1, 12], Some(79)),
+            (CpuStat::STEAL, &[2], None),
+            (CpuStat::IDLE, &[0, 1], Some(4000)),
+        ] {
+            assert_eq!(stat.ticks(field, cpus), ticks, "{field} {cpus:?}");
+        }
+        assert_eq!(CpuStat("cpu0 100 2 30 4000\n".to_owned()).ticks(CpuStat::STEAL, &[0]), None);
     }
 
     #[test]
@@ -149,6 +161,8 @@ mod tests {
         let host = Host::detect();
         assert!(host.kernel.starts_with(|c: char| c.is_ascii_digit()), "{}", host.kernel);
         assert!(host.cpus > 0 && !host.command_line.is_empty());
-        assert!(host.load_average.is_some() && stolen_ns(&cpus::allowed()).is_some());
+        assert!(
+            host.load_average.is_some() && CpuStat::read().stolen_ns(&cpus::allowed()).is_some()
+        );
     }
 }

@@ -13,7 +13,6 @@ pub mod search;
 pub mod sweep;
 mod table;
 pub(super) mod text;
-mod usage;
 
 pub use self::document::Report;
 pub use self::hgrm::hgrm;

@@ -10,6 +10,7 @@ use std::sync::mpsc;
 use std::thread;
 
 use self::observer::Observer;
+use crate::cgroup::CpuQuota;
 use crate::cpus::{self, PinningRefusal};
 use crate::load::clock::nanos;
 use crate::load::config::{Config, Load};
@@ -25,32 +26,28 @@ use crate::load::engine::worker_pool::WorkerPool;
 use crate::load::engine::workload::Workload;
 use crate::load::error::RunError;
 use crate::load::record::counters::Counters;
+use crate::load::record::evidence::Evidence;
 use crate::load::record::host::Host;
 use crate::load::record::host_stall;
 use crate::load::record::intervals::Intervals;
-use crate::load::record::latencies::Latencies;
-use crate::load::record::measurement::{Measurement, Samples};
 use crate::load::record::recorder::{Recorder, Window};
 use crate::load::record::seconds::Collector;
 use crate::load::record::server_view::{Hidden, ServerView};
-use crate::load::record::transport::{Transport, listen_drops};
+use crate::load::record::transport::listen_drops;
+use crate::load::record::usage::Usage;
 use crate::load::record::watch::{Progress, ProgressOnly, Watch};
 use crate::load::report::Report;
 
-/// Measures. Tells its progress a few times a second.
+/// Measures, and reports its progress a few times a second; else as [`run_watched`].
 ///
 /// # Errors
 ///
-/// As [`run_watched`].
-///
-/// # Panics
-///
-/// As [`run_watched`].
+/// When there is nothing to report.
 pub fn run(config: &Config, on_progress: &mut dyn FnMut(Progress)) -> Result<Report, RunError> {
     run_watched(config, &mut ProgressOnly(on_progress))
 }
 
-/// Measures, and tells how it goes.
+/// Measures, and shows how it goes.
 ///
 /// # Errors
 ///
@@ -63,9 +60,8 @@ pub fn run(config: &Config, on_progress: &mut dyn FnMut(Progress)) -> Result<Rep
 pub fn run_watched(config: &Config, watch: &mut dyn Watch) -> Result<Report, RunError> {
     check(config);
     let host = Host::detect();
-    let cpus = cpus::allowed();
     if config.preflight {
-        preflight::check(config).map_err(|failure| of_preflight(config, failure))?;
+        preflight::check(config)?;
     }
     let drops_before = listen_drops();
     let connected = connect_all(config);
@@ -74,48 +70,43 @@ pub fn run_watched(config: &Config, watch: &mut dyn Watch) -> Result<Report, Run
     }
     let connected = connected
         .map_err(|source| RunError::Connect { target: config.target.name.clone(), source })?;
+    let (dialer, address) = (&connected.dialer, connected.dialer.target());
     let workload = Workload::of(config);
     let counters: Vec<Counters> = (0..config.threads).map(|_| Counters::default()).collect();
-    let server = ServerView::of(config, connected.dialer.target());
-    let generator_cpus = if config.cpus.is_empty() { &cpus } else { &config.cpus };
+    let server = ServerView::of(config, address);
+    let allowed = cpus::allowed();
+    let generator_cpus = if config.cpus.is_empty() { &allowed } else { &config.cpus };
     let cpus_in_use = union(generator_cpus, &server.cpus);
     let window = Window::of(config);
-    let measurement = Measurement {
-        address: connected.dialer.target(),
-        connections: connected.sockets.len() as u64,
-        connect_failures: connected.failures.clone(),
-        recorders: Vec::new(),
-        latencies: Latencies::default(),
+    let mut evidence = Evidence {
         window,
         was_interrupted: false,
         gone_after_ns: None,
         backlogs: Vec::new(),
-        transport: Transport { redialed_syns: connected.redialed_syns, ..Transport::default() },
+        busiest: 0.0,
+        usage: Usage::default(),
         server_waited: None,
         cpus_in_use: cpus_in_use.len() as u64,
         shared_cpus: server.shared_with(generator_cpus),
+        cpu_quota: CpuQuota::detect("/".as_ref()).map(|quota| format!("the CPU quota, {quota},")),
         server: server.clone(),
-        before: Samples::default(),
-        after: Samples::default(),
     };
     let control = RunControl::new(window.end_ns);
     let mut collector = Collector::new(window);
-    let dialer = &connected.dialer;
-    let shared = Shared { workload: &workload, counters: &counters, control: &control, dialer };
+    let connections = connected.sockets.len() as u64;
+    let shared =
+        Shared { window, workload: &workload, counters: &counters, control: &control, dialer };
     let init = divide(config, connected.sockets, shared, &mut collector)?;
     let can_pin = PinningRefusal::detect().is_none();
     let sampled = if can_pin { host_stall::sampled(&cpus_in_use) } else { vec![None] };
-    let host_stall_init: Vec<_> = sampled
-        .into_iter()
-        .map(|cpu| host_stall::Init {
-            cpu,
-            start_ns: window.start_ns,
-            control: &control,
-            sender: collector.sender(),
-        })
-        .collect();
-    let is_local = server.threads != Err(Hidden::OtherHost);
-    let mut measurement = thread::scope(|scope| {
+    let of_cpu = |cpu| host_stall::Init {
+        cpu,
+        start_ns: window.start_ns,
+        control: &control,
+        sender: collector.sender(),
+    };
+    let host_stall_init: Vec<_> = sampled.into_iter().map(of_cpu).collect();
+    let mut recorder = thread::scope(|scope| {
         let mut host_stalls = Vec::new();
         let mut start_host_stalls = Vec::new();
         for init in host_stall_init {
@@ -129,12 +120,13 @@ pub fn run_watched(config: &Config, watch: &mut dyn Watch) -> Result<Report, Run
             let _ = start_host_stall.send(pool.clock());
         }
         let observer = Observer {
+            config,
             clock: pool.clock(),
             counters: &counters,
             server: server.threads.as_ref().ok(),
             waits: None,
             generator,
-            cpus: &cpus,
+            cpus: &allowed,
             server_cpus: &server.cpus,
             cpus_in_use: &cpus_in_use,
             intervals: Intervals::new(collector, window, config),
@@ -142,11 +134,18 @@ pub fn run_watched(config: &Config, watch: &mut dyn Watch) -> Result<Report, Run
             watch,
             reported: (0, 0),
         };
-        observer.observe(config, pool, measurement)
+        observer.observe(pool, &mut evidence)
     })?;
-    let drops = listen_drops().zip(drops_before).map(|(after, before)| after.wrapping_sub(before));
-    measurement.transport.listen_drops = drops.filter(|_| is_local);
-    Report::new(config, host, measurement)
+    recorder.totals.connections += connections;
+    recorder.transport.redialed_syns += connected.redialed_syns;
+    if server.threads != Err(Hidden::OtherHost) {
+        let drops = listen_drops().zip(drops_before);
+        recorder.transport.listen_drops = drops.map(|(after, before)| after.wrapping_sub(before));
+    }
+    for (failure, attempts) in connected.failures {
+        recorder.fail_to_connect(failure, attempts);
+    }
+    Report::new(config, host, address, recorder, &evidence)
 }
 
 fn check(config: &Config) {
@@ -157,17 +156,6 @@ fn check(config: &Config) {
     assert!(!matches!(config.load, Load::Open { rate: 0, .. }), "at least one message a second");
 }
 
-fn of_preflight(config: &Config, failure: preflight::Failure) -> RunError {
-    let target = config.target.name.clone();
-    match failure {
-        preflight::Failure::Connect(source) => RunError::Connect { target, source },
-        preflight::Failure::NoEcho(why) => {
-            RunError::NoEcho { target, protocol: config.protocol.name(), why }
-        }
-        preflight::Failure::Interrupted => RunError::Interrupted { doing: "connecting" },
-    }
-}
-
 /// Ascending, each once.
 fn union(one: &[usize], other: &[usize]) -> Vec<usize> {
     one.iter().chain(other).copied().collect::<BTreeSet<_>>().into_iter().collect()
@@ -176,6 +164,7 @@ fn union(one: &[usize], other: &[usize]) -> Vec<usize> {
 /// State that the threads share with each other and with the observer.
 #[derive(Clone, Copy)]
 struct Shared<'run> {
+    window: Window,
     workload: &'run Workload,
     counters: &'run [Counters],
     control: &'run RunControl,
@@ -192,7 +181,6 @@ fn divide<'run>(
     // Fewer connections than asked for may need fewer threads.
     let threads = config.threads.min(sockets.len());
     let all_connections = sockets.len();
-    let window = Window::of(config);
     let mut init = Vec::with_capacity(threads);
     for (thread, counters) in shared.counters.iter().enumerate().take(threads) {
         let pace = match config.load {
@@ -214,7 +202,7 @@ fn divide<'run>(
                 .reconnect
                 .map(|_| Reconnect { dialer: shared.dialer, all_connections }),
             workload: shared.workload,
-            recorder: Recorder::new(window, matches!(pace, Pace::Open { .. })),
+            recorder: Recorder::new(shared.window, matches!(pace, Pace::Open { .. })),
             pace,
             control: shared.control,
             sender: collector.sender(),

@@ -11,10 +11,11 @@ use crate::load::engine::worker_pool::WorkerPool;
 use crate::load::error::RunError;
 use crate::load::record::counters::Counters;
 use crate::load::record::cpu::{OwnThreads, ServerThreads};
-use crate::load::record::host::{idle_ns, stolen_ns};
+use crate::load::record::evidence::Evidence;
+use crate::load::record::host::CpuStat;
 use crate::load::record::intervals::Intervals;
-use crate::load::record::measurement::Measurement;
-use crate::load::record::measurement::Samples;
+use crate::load::record::recorder::Recorder;
+use crate::load::record::usage::{Sample, Usage};
 use crate::load::record::waits::Waits;
 use crate::load::record::watch::{Phase, Progress, Watch};
 
@@ -26,6 +27,7 @@ const BACKLOG_STEPS: u64 = 6;
 
 /// Watches the run from outside the generator threads.
 pub(crate) struct Observer<'run> {
+    pub(crate) config: &'run Config,
     pub(crate) clock: Clock,
     pub(crate) counters: &'run [Counters],
     pub(crate) server: Option<&'run ServerThreads>,
@@ -47,81 +49,82 @@ pub(crate) struct Observer<'run> {
 }
 
 impl Observer<'_> {
-    /// Stays with a pool from its start to its end.
+    /// Stays with a pool from its start to its end. Returns what its threads recorded, added up,
+    /// and adds to the evidence.
     pub(crate) fn observe(
         mut self,
-        config: &Config,
         pool: WorkerPool<'_>,
-        mut measurement: Measurement,
-    ) -> Result<Measurement, RunError> {
-        let planned = config.warmup + config.duration;
-        let ends_early = || pool.is_finished() || config.interrupt.is_raised();
-        self.wait(&pool, Phase::Warmup, planned, measurement.window.start_ns, &ends_early);
-        measurement.before = self.sample();
+        evidence: &mut Evidence,
+    ) -> Result<Recorder, RunError> {
+        let is_interrupted = || self.config.interrupt.is_raised();
+        let ends_early = || pool.is_finished() || is_interrupted();
+        self.wait(&pool, Phase::Warmup, evidence.window.start_ns, &ends_early);
+        let before = self.sample();
         self.waits = self.server.map(|server| Waits::start(server, self.clock.now_ns()));
-        measurement.backlogs.push(self.backlog());
-        for part_end_ns in measurement.window.parts(BACKLOG_STEPS) {
-            self.wait(&pool, Phase::Measuring, planned, part_end_ns, &ends_early);
-            measurement.backlogs.push(self.backlog());
+        evidence.backlogs.push(self.backlog());
+        for part_end_ns in evidence.window.parts(BACKLOG_STEPS) {
+            self.wait(&pool, Phase::Measuring, part_end_ns, &ends_early);
+            evidence.backlogs.push(self.backlog());
         }
         let now_ns = self.clock.now_ns();
-        if now_ns < measurement.window.end_ns && pool.is_finished() {
-            measurement.gone_after_ns = Some(now_ns);
-        } else if now_ns < measurement.window.end_ns {
-            measurement.was_interrupted = true;
-            measurement.window.end_ns = self.end_early(planned, &pool);
+        if now_ns < evidence.window.end_ns && pool.is_finished() {
+            evidence.gone_after_ns = Some(now_ns);
+        } else if now_ns < evidence.window.end_ns {
+            evidence.was_interrupted = true;
+            evidence.window.end_ns = self.end_early(&pool);
         }
         let waits = self.waits.take();
-        measurement.server_waited = waits.and_then(|waits| waits.finish(self.clock.now_ns()));
-        measurement.after = self.sample();
+        evidence.server_waited = waits.and_then(|waits| waits.finish(self.clock.now_ns()));
+        evidence.usage = Usage::between(before, self.sample(), self.generator.0.len());
         pool.release();
-        measurement.was_interrupted |= self.drain(config, planned, &pool, &measurement);
-        measurement.recorders = pool.join()?;
+        evidence.was_interrupted |= self.drain(&pool, evidence.was_interrupted);
+        let recorders = pool.join()?;
         for host_stall in self.host_stalls {
             host_stall.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         }
         self.intervals.show(self.clock.now_ns(), self.watch);
-        measurement.latencies = self.intervals.into_total();
-        match measurement.window.length_ns() {
-            0 => Err(RunError::Interrupted { doing: "warming up" }),
-            _ => Ok(measurement),
+        if evidence.measured_ns() == 0 {
+            return Err(RunError::Interrupted { doing: "warming up" });
         }
+        let measured_ns = evidence.measured_ns() as f64;
+        let busy = recorders.iter().map(|recorder| 1.0 - recorder.idle_ns as f64 / measured_ns);
+        let waited = evidence.usage.waited_share.unwrap_or(0.0);
+        evidence.busiest = (busy.fold(0.0, f64::max) - waited).max(0.0);
+        let all = recorders.into_iter().reduce(|mut all, recorder| {
+            all.merge(&recorder);
+            all
+        });
+        let mut all = all.expect("a run has at least one thread");
+        *all.latencies = self.intervals.into_total();
+        Ok(all)
     }
 
     /// Waits for the last replies: not for long where the window was cut short, and no longer once
     /// the user does not want to. Returns whether that was so.
-    fn drain(
-        &mut self,
-        config: &Config,
-        planned: Duration,
-        pool: &WorkerPool<'_>,
-        measurement: &Measurement,
-    ) -> bool {
+    fn drain(&mut self, pool: &WorkerPool<'_>, was_interrupted: bool) -> bool {
         /// Of a run that was interrupted, for what is on the way.
         const SHORT_DRAIN_NS: u64 = 1_000_000_000;
-        let (was_interrupted, until_ns) = match measurement.was_interrupted {
-            true => (true, self.clock.now_ns() + SHORT_DRAIN_NS),
-            false => (false, u64::MAX),
-        };
+        let config = self.config;
+        let until_ns =
+            if was_interrupted { self.clock.now_ns() + SHORT_DRAIN_NS } else { u64::MAX };
         let is_unwanted = || !was_interrupted && config.interrupt.is_raised();
-        let is_over = || pool.is_finished() || is_unwanted();
-        self.wait(pool, Phase::Draining, planned, until_ns, &is_over);
+        self.wait(pool, Phase::Draining, until_ns, &|| pool.is_finished() || is_unwanted());
         if pool.is_finished() {
             return false;
         }
         pool.abort();
-        self.wait(pool, Phase::Draining, planned, u64::MAX, &|| pool.is_finished());
+        self.wait(pool, Phase::Draining, u64::MAX, &|| pool.is_finished());
         true
     }
 
     /// Ends the measured window; returns when.
-    fn end_early(&mut self, planned: Duration, pool: &WorkerPool<'_>) -> u64 {
+    fn end_early(&mut self, pool: &WorkerPool<'_>) -> u64 {
         /// Threads hear of it before it comes, so that none measures beyond it.
         const NOTICE_NS: u64 = 20_000_000;
         let end_ns = self.clock.now_ns() + NOTICE_NS;
         pool.end_at(end_ns);
         self.intervals.end_at(end_ns);
-        self.wait(pool, Phase::Measuring, planned, end_ns, &|| pool.is_finished());
+        self.wait(pool, Phase::Measuring, end_ns, &|| pool.is_finished());
         end_ns
     }
 
@@ -130,7 +133,6 @@ impl Observer<'_> {
         &mut self,
         pool: &WorkerPool<'_>,
         phase: Phase,
-        planned: Duration,
         until_ns: u64,
         is_over: &dyn Fn() -> bool,
     ) {
@@ -155,7 +157,7 @@ impl Observer<'_> {
                 self.watch.progress(Progress {
                     phase,
                     elapsed: Duration::from_nanos(now_ns),
-                    planned,
+                    planned: self.config.warmup + self.config.duration,
                     messages_per_s: (received - reported_received) as f64 * 1e9
                         / (now_ns - reported_ns) as f64,
                     p99_ns: self.intervals.p99_ns(),
@@ -167,15 +169,16 @@ impl Observer<'_> {
         }
     }
 
-    fn sample(&self) -> Samples {
-        Samples {
+    fn sample(&self) -> Sample {
+        let stat = CpuStat::read();
+        Sample {
             at_ns: self.clock.now_ns(),
             received: self.received(),
             server_ns: self.server.and_then(ServerThreads::used_ns),
             generator: self.generator.time(),
-            stolen_ns: stolen_ns(self.cpus),
-            stolen_in_use_ns: stolen_ns(self.cpus_in_use),
-            server_idle_ns: idle_ns(self.server_cpus),
+            stolen_ns: stat.stolen_ns(self.cpus),
+            stolen_in_use_ns: stat.stolen_ns(self.cpus_in_use),
+            server_idle_ns: stat.idle_ns(self.server_cpus),
         }
     }
 
