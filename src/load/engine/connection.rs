@@ -31,11 +31,8 @@ pub(crate) struct Connection {
     /// Messages that it may still carry.
     remaining: u64,
     leaving: Leaving,
-    was_answered: bool,
     /// When the last reply was complete; 0 before the first.
     last_answer_ns: u64,
-    /// When it was closed from this side, having carried its share.
-    closed_ns: Option<u64>,
     /// True if the event loop was asked to report when the socket can take more.
     pub(crate) watches_writable: bool,
 }
@@ -46,8 +43,10 @@ enum Leaving {
     No,
     /// The server said GOAWAY: what is in flight is still answered.
     Asked,
-    /// It has carried its share, and all of it came back.
-    Spent,
+    /// It has carried its share, and all of it came back: it is closed from this side.
+    Spent {
+        since_ns: u64,
+    },
 }
 
 /// The result of reading once.
@@ -78,9 +77,7 @@ impl Connection {
             in_flight: VecDeque::new(),
             remaining: messages,
             leaving: Leaving::No,
-            was_answered: false,
             last_answer_ns: 0,
-            closed_ns: None,
             watches_writable: false,
         }
     }
@@ -102,19 +99,18 @@ impl Connection {
         self.remaining == 0 && self.in_flight.is_empty() && !self.is_leaving()
     }
 
-    /// Returns whether nothing but the server's FIN is to come.
-    pub(crate) fn is_closing(&self) -> bool {
-        self.leaving == Leaving::Spent
-    }
-
     /// Returns whether any reply came.
     pub(crate) fn was_answered(&self) -> bool {
-        self.was_answered
+        self.last_answer_ns > 0
     }
 
-    /// When it was closed from this side, having carried its share.
+    /// When it was closed from this side, having carried its share: nothing but the server's FIN is
+    /// to come.
     pub(crate) fn closed_ns(&self) -> Option<u64> {
-        self.closed_ns
+        match self.leaving {
+            Leaving::Spent { since_ns } => Some(since_ns),
+            Leaving::No | Leaving::Asked => None,
+        }
     }
 
     /// Segments that the kernel has sent again.
@@ -127,7 +123,7 @@ impl Connection {
         match self.leaving {
             Leaving::No => false,
             Leaving::Asked => true,
-            Leaving::Spent => ending == Ending::Closed,
+            Leaving::Spent { .. } => ending == Ending::Closed,
         }
     }
 
@@ -235,7 +231,6 @@ impl Connection {
         now_ns: u64,
     ) -> impl Iterator<Item = Sent> {
         if messages > 0 {
-            self.was_answered = true;
             self.last_answer_ns = now_ns;
         }
         self.in_flight.drain(..messages)
@@ -249,8 +244,7 @@ impl Connection {
 
     /// It has carried its share: nothing but the server's FIN is to come.
     pub(crate) fn close(&mut self, now_ns: u64) {
-        self.closed_ns = Some(now_ns);
-        self.leaving = Leaving::Spent;
+        self.leaving = Leaving::Spent { since_ns: now_ns };
         self.half_close();
     }
 

@@ -76,7 +76,7 @@ fn open_loop_of(
     for message in 0..messages {
         let intended_ns = message * 1_000_000_000 / RATE;
         let sent_ns = intended_ns + lag_ns(message);
-        recorder.intend(intended_ns);
+        recorder.intend(intended_ns, 1);
         let sent = Sent { intended_ns, sent_ns, bytes: 64, waited_for_room };
         recorder.receive(sent, sent_ns + service_ns(message));
     }
@@ -159,7 +159,7 @@ fn overloaded(warmup_ms: u64) -> Recorder {
     let mut recorder = Recorder::new(window, true);
     for message in 0..warmup_ms + 1000 {
         let (intended_ns, answered_ns) = (message * 1_000_000, (message + 1) * 2_000_000);
-        recorder.intend(intended_ns);
+        recorder.intend(intended_ns, 1);
         let sent = Sent { intended_ns, sent_ns: intended_ns, bytes: 64, waited_for_room: false };
         recorder.receive(sent, answered_ns);
     }

@@ -24,9 +24,16 @@ pub(crate) enum Ending {
 }
 
 impl Ending {
-    /// The names of all kinds but [`Ending::Error`].
-    pub(crate) const NAMES: [&str; 7] =
-        ["closed", "reset", "goaway", "bad_reply", "surplus", "unclosed", "socket"];
+    /// One of each kind but [`Ending::Error`].
+    pub(crate) const KINDS: [Self; 7] = [
+        Self::Closed,
+        Self::Reset,
+        Self::GoAway,
+        Self::BadReply,
+        Self::Surplus,
+        Self::Unclosed,
+        Self::Socket(0),
+    ];
 
     /// The kind's name in reports.
     pub(crate) fn name(self) -> String {

@@ -2,8 +2,6 @@
 
 use std::time::{Duration, SystemTime};
 
-use hdrhistogram::Histogram;
-
 use super::latencies::Latencies;
 use super::recorder::Window;
 use super::seconds::Collector;
@@ -15,8 +13,8 @@ use crate::load::config::{Config, Load};
 pub(crate) struct Intervals {
     collector: Collector,
     window: Window,
-    is_open_loop: bool,
-    replaces_connections: bool,
+    /// Those that there are in this run, the one that users feel first.
+    tags: Vec<Tag>,
     /// When the run's clock started.
     run_start: SystemTime,
     /// The second that the threads are recording.
@@ -28,11 +26,15 @@ impl Intervals {
     /// The run's clock begins now.
     pub(crate) fn new(collector: Collector, window: Window, config: &Config) -> Self {
         let run_start = SystemTime::now();
+        let is_of_run = |tag: &Tag| match tag {
+            Tag::Service | Tag::Hiccup => true,
+            Tag::Response | Tag::SendLag => config.load != Load::Closed,
+            Tag::Connect | Tag::Close => config.reconnect.is_some(),
+        };
         Self {
             collector,
             window,
-            is_open_loop: config.load != Load::Closed,
-            replaces_connections: config.reconnect.is_some(),
+            tags: Tag::ALL.into_iter().filter(is_of_run).collect(),
             run_start,
             second: 0,
             p99_ns: None,
@@ -57,48 +59,25 @@ impl Intervals {
 
     /// Shows the seconds that are complete.
     pub(crate) fn show(&mut self, now_ns: u64, watch: &mut dyn Watch) {
-        let is_of_run = self.tags();
-        let Self { collector, window, is_open_loop, run_start, p99_ns, .. } = self;
+        let Self { collector, window, tags, run_start, p99_ns, .. } = self;
         collector.collect(&mut |time_ns, second| {
             let start_ns = time_ns.start;
             if start_ns >= window.end_ns && second.is_empty() {
                 return;
             }
-            let main = if *is_open_loop { &second.response } else { &second.service };
-            *p99_ns = Quantile::P99.of(main);
+            *p99_ns = Quantile::P99.of(second.of(tags[0]));
             let start = *run_start + Duration::from_nanos(start_ns);
             // The last second ends with the run.
             let end_ns = time_ns.end.min(now_ns);
             let duration = Duration::from_nanos(end_ns.saturating_sub(start_ns));
-            for (tag, latencies) in tagged(second).into_iter().filter(|(tag, _)| is_of_run(*tag)) {
-                watch.interval(&Interval { tag, start, duration, latencies });
+            for tag in tags.iter().copied() {
+                watch.interval(&Interval { tag, start, duration, latencies: second.of(tag) });
             }
         });
-    }
-
-    /// Which tags there are in this run.
-    fn tags(&self) -> impl Fn(Tag) -> bool + use<> {
-        let (is_open_loop, replaces_connections) = (self.is_open_loop, self.replaces_connections);
-        move |tag| match tag {
-            Tag::Service | Tag::Hiccup => true,
-            Tag::Response | Tag::SendLag => is_open_loop,
-            Tag::Connect | Tag::Close => replaces_connections,
-        }
     }
 
     /// Everything that was shown.
     pub(crate) fn into_total(self) -> Latencies {
         self.collector.into_total()
     }
-}
-
-fn tagged(second: &Latencies) -> [(Tag, &Histogram<u64>); 6] {
-    [
-        (Tag::Response, &second.response),
-        (Tag::Service, &second.service),
-        (Tag::SendLag, &second.send_lag),
-        (Tag::Hiccup, &second.hiccup),
-        (Tag::Connect, &second.connect),
-        (Tag::Close, &second.close),
-    ]
 }

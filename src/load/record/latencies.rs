@@ -2,6 +2,8 @@
 
 use hdrhistogram::Histogram;
 
+use super::watch::Tag;
+
 /// Bounds of histograms: 1 ns to 60 s at three significant digits. Longer is recorded
 /// as 60 s.
 const LONGEST_NS: u64 = 60_000_000_000;
@@ -29,36 +31,40 @@ pub struct Latencies {
 
 impl Default for Latencies {
     fn default() -> Self {
-        Self {
-            service: histogram(),
-            response: histogram(),
-            send_lag: histogram(),
-            without_lag: histogram(),
-            hiccup: histogram(),
-            connect: histogram(),
-            close: histogram(),
-        }
+        let [service, response, send_lag, without_lag, hiccup, connect, close] =
+            std::array::from_fn(|_| histogram());
+        Self { service, response, send_lag, without_lag, hiccup, connect, close }
     }
 }
 
 impl Latencies {
-    pub(crate) fn is_empty(&self) -> bool {
+    fn all(&self) -> [&Histogram<u64>; 7] {
         let Self { service, response, send_lag, without_lag, hiccup, connect, close } = self;
         [service, response, send_lag, without_lag, hiccup, connect, close]
-            .into_iter()
-            .all(Histogram::is_empty)
+    }
+
+    fn all_mut(&mut self) -> [&mut Histogram<u64>; 7] {
+        let Self { service, response, send_lag, without_lag, hiccup, connect, close } = self;
+        [service, response, send_lag, without_lag, hiccup, connect, close]
+    }
+
+    pub(crate) fn of(&self, tag: Tag) -> &Histogram<u64> {
+        match tag {
+            Tag::Response => &self.response,
+            Tag::Service => &self.service,
+            Tag::SendLag => &self.send_lag,
+            Tag::Hiccup => &self.hiccup,
+            Tag::Connect => &self.connect,
+            Tag::Close => &self.close,
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.all().into_iter().all(Histogram::is_empty)
     }
 
     pub(crate) fn add(&mut self, other: &Self) {
-        for (own, others) in [
-            (&mut self.service, &other.service),
-            (&mut self.response, &other.response),
-            (&mut self.send_lag, &other.send_lag),
-            (&mut self.without_lag, &other.without_lag),
-            (&mut self.hiccup, &other.hiccup),
-            (&mut self.connect, &other.connect),
-            (&mut self.close, &other.close),
-        ] {
+        for (own, others) in self.all_mut().into_iter().zip(other.all()) {
             // Adding touches every counter: not for nothing.
             if !others.is_empty() {
                 own.add(others).expect("all histograms have the same bounds");
@@ -67,12 +73,8 @@ impl Latencies {
     }
 
     pub(crate) fn clear(&mut self) {
-        let Self { service, response, send_lag, without_lag, hiccup, connect, close } = self;
-        for histogram in [service, response, send_lag, without_lag, hiccup, connect, close] {
-            if !histogram.is_empty() {
-                histogram.reset();
-            }
-        }
+        let used = self.all_mut().into_iter().filter(|histogram| !histogram.is_empty());
+        used.for_each(Histogram::reset);
     }
 }
 

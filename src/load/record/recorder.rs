@@ -178,10 +178,12 @@ impl Recorder {
         self.window.end_ns = end_ns;
     }
 
-    /// A message became due.
-    pub(crate) fn intend(&mut self, intended_ns: u64) {
-        self.totals.intended += 1;
-        self.window_intended += u64::from(self.window.contains(intended_ns));
+    /// So many messages became due.
+    pub(crate) fn intend(&mut self, intended_ns: u64, messages: usize) {
+        self.totals.intended += messages as u64;
+        if self.window.contains(intended_ns) {
+            self.window_intended += messages as u64;
+        }
     }
 
     /// The rest of a schedule will not be sent. It is asked to go on to a time, and says how

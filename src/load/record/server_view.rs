@@ -69,11 +69,11 @@ impl ServerView {
             None => "the server".to_owned(),
         }
     }
+}
 
-    /// Those of the generator's CPUs that the server uses too.
-    pub(crate) fn shared_with(&self, generator: &[usize]) -> Vec<usize> {
-        self.cpus.iter().copied().filter(|cpu| generator.contains(cpu)).collect()
-    }
+/// CPUs that server and generator both use.
+pub(crate) fn shared_cpus(server: &[usize], generator: &[usize]) -> Vec<usize> {
+    server.iter().copied().filter(|cpu| generator.contains(cpu)).collect()
 }
 
 /// Returns whether this is an address of ours: no other can be bound.
@@ -104,8 +104,7 @@ mod tests {
 
     #[test]
     fn cpus_that_both_use_are_shared() {
-        let view = ServerView { threads: Err(Hidden::OtherUser), cpus: vec![0, 2, 3] };
-        assert_eq!(view.shared_with(&[1, 2, 3]), [2, 3]);
-        assert!(view.shared_with(&[1]).is_empty());
+        assert_eq!(shared_cpus(&[0, 2, 3], &[1, 2, 3]), [2, 3]);
+        assert!(shared_cpus(&[0, 2, 3], &[1]).is_empty());
     }
 }

@@ -83,28 +83,39 @@ impl Tag {
         Self::ALL.into_iter().find(|tag| tag.name() == name)
     }
 
-    /// The name as in reports.
-    pub fn name(self) -> &'static str {
+    /// The name as in logs and for programs, as in tables, and the kind in words.
+    fn words(self) -> [&'static str; 3] {
         match self {
-            Self::Response => "response",
-            Self::Service => "service",
-            Self::SendLag => "send_lag",
-            Self::Hiccup => "hiccup",
-            Self::Connect => "connect",
-            Self::Close => "close",
+            Self::Response => [
+                "response",
+                "response",
+                "Latency (response time): from the intended send to the reply",
+            ],
+            Self::Service => ["service", "service", "Service time: from the send to the reply"],
+            Self::SendLag => {
+                ["send_lag", "send delay", "Send delay: from the intended send to the actual one"]
+            }
+            Self::Hiccup => {
+                ["hiccup", "host stall", "Host stalls: times in which a ready thread did not run"]
+            }
+            Self::Connect => ["connect", "connect", "Connect: from the SYN until it is taken"],
+            Self::Close => ["close", "close", "Close: from the generator's FIN to the server's"],
         }
+    }
+
+    /// The name as in logs and in reports for programs.
+    pub fn name(self) -> &'static str {
+        self.words()[0]
+    }
+
+    /// The name as in reports for people.
+    pub fn label(self) -> &'static str {
+        self.words()[1]
     }
 
     /// The kind in words.
     pub fn title(self) -> &'static str {
-        match self {
-            Self::Response => "Latency (response time): from the intended send to the reply",
-            Self::Service => "Service time: from the send to the reply",
-            Self::SendLag => "Send delay: from the intended send to the actual one",
-            Self::Hiccup => "Host stalls: times in which a ready thread did not run",
-            Self::Connect => "Connect: from the SYN until it is taken",
-            Self::Close => "Close: from the generator's FIN to the server's",
-        }
+        self.words()[2]
     }
 }
 

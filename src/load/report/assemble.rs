@@ -105,7 +105,7 @@ fn throughput(measured_ns: u64, is_open_loop: bool, recorder: &Recorder) -> Thro
 
 fn endings(recorder: &Recorder) -> BTreeMap<String, u64> {
     let mut endings: BTreeMap<String, u64> =
-        Ending::NAMES.iter().map(|name| ((*name).to_owned(), 0)).collect();
+        Ending::KINDS.into_iter().map(|kind| (kind.name(), 0)).collect();
     for (ending, connections) in &recorder.endings {
         *endings.entry(ending.name()).or_default() += connections;
     }

@@ -7,7 +7,6 @@ use hdrhistogram::Histogram;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::cpus;
 use crate::load::clock::nanos;
 use crate::load::config::assertion::AssertionResult;
 use crate::load::config::quantile::Quantile;
@@ -317,11 +316,4 @@ pub struct Verdict {
     pub measured_ns: u64,
     /// Open loop: whether enough of the offered rate was answered in time; true in closed loop.
     pub rate_reached: bool,
-}
-
-/// CPUs that server and generator both run on.
-pub(in crate::load) fn shared_cpus(settings: &Settings) -> Option<String> {
-    let of_server = settings.server_cpus.iter().flatten().copied();
-    let shared: Vec<usize> = of_server.filter(|cpu| settings.cpus.contains(cpu)).collect();
-    (!shared.is_empty()).then(|| cpus::format_list(&shared))
 }

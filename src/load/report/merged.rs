@@ -98,13 +98,13 @@ impl fmt::Display for MergedReport<'_> {
         )?;
         write_head(out)?;
         for (name, latency) in self.rows() {
-            write_row(out, &short(name), latency)?;
+            write_row(out, &label(name), latency)?;
         }
         let (tags, main) = self.merged.main();
         write_picture(out, &title(&tags), &main)?;
         let samples = self.rows().into_iter();
         let samples =
-            samples.map(|(name, latency)| format!("{} {}", count(latency.count), short(name)));
+            samples.map(|(name, latency)| format!("{} {}", count(latency.count), label(name)));
         writeln!(out, "\nSamples      {}", samples.collect::<Vec<_>>().join(", "))?;
         self.write_gaps(out)?;
         if !self.incomplete.is_empty() {
@@ -150,6 +150,11 @@ fn title(tags: &[Option<String>]) -> String {
         [None] => UNTAGGED.to_owned(),
         several => format!("All {} tags together", several.len()),
     }
+}
+
+/// As a run's report names it, if it has such latencies.
+fn label(name: &str) -> String {
+    Tag::of_name(name).map_or_else(|| short(name), |tag| tag.label().to_owned())
 }
 
 /// The beginning and the end of a long name.

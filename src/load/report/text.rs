@@ -172,16 +172,16 @@ fn write_rates(out: &mut impl Write, report: &Report) -> fmt::Result {
 fn write_latencies(out: &mut impl Write, report: &Report) -> fmt::Result {
     let latency = &report.latency_ns;
     let rows = [
-        ("response", latency.response.as_ref()),
-        ("service", Some(&latency.service)),
-        ("send delay", latency.send_lag.as_ref()),
-        ("connect", latency.connect.as_ref()),
-        ("close", latency.close.as_ref()),
-        ("host stall", Some(&report.host.hiccup_ns)),
+        (Tag::Response, latency.response.as_ref()),
+        (Tag::Service, Some(&latency.service)),
+        (Tag::SendLag, latency.send_lag.as_ref()),
+        (Tag::Connect, latency.connect.as_ref()),
+        (Tag::Close, latency.close.as_ref()),
+        (Tag::Hiccup, Some(&report.host.hiccup_ns)),
     ];
     write_head(out)?;
-    for (name, row) in rows {
-        row.map_or(Ok(()), |row| write_row(out, name, row))?;
+    for (tag, row) in rows {
+        row.map_or(Ok(()), |row| write_row(out, tag.label(), row))?;
     }
     let main = if latency.response.is_some() { Tag::Response } else { Tag::Service };
     write_picture(out, main.title(), report.main_latency())

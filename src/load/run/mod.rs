@@ -32,7 +32,7 @@ use crate::load::record::host_stall;
 use crate::load::record::intervals::Intervals;
 use crate::load::record::recorder::{Recorder, Window};
 use crate::load::record::seconds::Collector;
-use crate::load::record::server_view::{Hidden, ServerView};
+use crate::load::record::server_view::{Hidden, ServerView, shared_cpus};
 use crate::load::record::transport::listen_drops;
 use crate::load::record::usage::Usage;
 use crate::load::record::watch::{Progress, ProgressOnly, Watch};
@@ -87,7 +87,7 @@ pub fn run_watched(config: &Config, watch: &mut dyn Watch) -> Result<Report, Run
         usage: Usage::default(),
         server_waited: None,
         cpus_in_use: cpus_in_use.len() as u64,
-        shared_cpus: server.shared_with(generator_cpus),
+        shared_cpus: shared_cpus(&server.cpus, generator_cpus),
         cpu_quota: CpuQuota::detect("/".as_ref()).map(|quota| format!("the CPU quota, {quota},")),
         server: server.clone(),
     };

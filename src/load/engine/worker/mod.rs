@@ -272,7 +272,7 @@ impl<'run> Worker<'run> {
                 return;
             }
             schedule.advance();
-            self.recorder.intend(intended_ns);
+            self.recorder.intend(intended_ns, 1);
             self.now_ns = self.clock.now_ns();
             self.poll_until_ns = self.now_ns.saturating_add(*spin_ns);
             self.has_worked = true;

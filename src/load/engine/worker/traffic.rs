@@ -94,7 +94,7 @@ impl Worker<'_> {
             self.in_flight += messages;
             self.recorder.totals.sent += messages as u64;
             match &self.pace {
-                Pace::Closed => (0..messages).for_each(|_| self.recorder.intend(self.now_ns)),
+                Pace::Closed => self.recorder.intend(self.now_ns, messages),
                 Pace::Open { spin_ns, .. } => {
                     self.backlog -= messages;
                     self.poll_until_ns = self.now_ns.saturating_add(*spin_ns);
@@ -142,7 +142,7 @@ impl Worker<'_> {
     pub(super) fn end(&mut self, index: usize, ending: Ending) {
         let Some(connection) = self.slots[index].take_connection() else { return };
         self.deadlines.clear(index);
-        self.closing -= usize::from(connection.is_closing());
+        self.closing -= usize::from(connection.closed_ns().is_some());
         self.in_flight -= connection.in_flight();
         self.recorder.totals.lost += connection.in_flight() as u64;
         let has_finished =

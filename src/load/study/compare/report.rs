@@ -12,11 +12,13 @@ use super::judgement::Judgement;
 use super::metric::{Better, Metric};
 use super::statistics::{CONFIDENCE, Estimate, RESAMPLES};
 use super::{Comparison, series::Series};
+use crate::cpus::format_list;
 use crate::load::clock::nanos;
 use crate::load::format::{counted, percent};
 use crate::load::outcome::Outcome;
 use crate::load::record::host::Host;
-use crate::load::report::document::{Settings, shared_cpus};
+use crate::load::record::server_view::shared_cpus;
+use crate::load::report::document::Settings;
 use crate::load::report::text::{load, measured, on_cpus, write_generator, write_host};
 
 /// Names this form of the report; a change that breaks readers gets another.
@@ -342,7 +344,9 @@ fn notes(series: &Series, valid: usize, settings: &Settings) -> Vec<String> {
             counted(valid as u64, "block"),
         )
     });
-    let shared = shared_cpus(settings).map(|shared| {
+    let shared = shared_cpus(settings.server_cpus.as_deref().unwrap_or_default(), &settings.cpus);
+    let shared = (!shared.is_empty()).then(|| {
+        let shared = format_list(&shared);
         format!("the servers and the generator share CPU {shared}: each waits for the other")
     });
     [left_out, few, shared].into_iter().flatten().collect()
