@@ -19,7 +19,6 @@ impl RunControl {
         }
     }
 
-    /// When the measured window ends.
     pub(crate) fn end_ns(&self) -> u64 {
         self.end_ns.load(Ordering::Relaxed)
     }

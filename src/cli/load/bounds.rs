@@ -11,7 +11,6 @@ const MAX_DURATION: Duration = Duration::from_secs(100 * 24 * 3600);
 /// Loopback answers in tens of microseconds, a busy host in milliseconds.
 const MIN_TIMEOUT: Duration = Duration::from_millis(1);
 
-/// A count between these.
 pub(super) fn within(option: &str, value: u64, least: u64, most: u64) -> Result<usize, LoadError> {
     if (least..=most).contains(&value) {
         return Ok(usize::try_from(value).expect("bounds are far below any address space"));
@@ -20,7 +19,6 @@ pub(super) fn within(option: &str, value: u64, least: u64, most: u64) -> Result<
     Err(LoadError::usage(format!("{option} {value} is not possible: use {least} to {most}")))
 }
 
-/// A run that measures something and ends.
 pub(super) fn check_times(
     duration: Duration,
     warmup: Duration,

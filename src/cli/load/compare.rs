@@ -85,7 +85,6 @@ pub struct Compare {
 }
 
 impl Compare {
-    /// Compares, and writes the report where it belongs; returns the exit code.
     pub(super) fn execute(self) -> Result<ExitCode, LoadError> {
         let comparison = self.resolve()?;
         let outputs = self.reporting.form.open()?;

@@ -17,7 +17,6 @@ use super::detached::Detached;
 use super::error::LoadError;
 use super::inputs::Identity;
 
-/// Where a result goes.
 #[derive(Debug)]
 pub(super) struct Destination {
     what: &'static str,
@@ -126,7 +125,6 @@ impl Destination {
         }
     }
 
-    /// Returns whether nothing can go to stdout in its stead.
     pub(super) fn is_stdout(&self) -> bool {
         self.is_stdout
     }
@@ -142,7 +140,6 @@ impl Destination {
         settled.map_err(|error| self.fail(&error))
     }
 
-    /// The error of a write that failed.
     pub(super) fn fail(&self, error: &io::Error) -> LoadError {
         failed(self.what, &self.path, error)
     }

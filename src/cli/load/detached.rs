@@ -21,10 +21,6 @@ pub(super) struct Detached {
 
 impl Detached {
     /// Writes to `out` from now on.
-    ///
-    /// # Errors
-    ///
-    /// When there can be no thread.
     pub(super) fn over(mut out: impl Write + Send + 'static) -> io::Result<Self> {
         let (pieces, waiting) = sync_channel::<Vec<u8>>(MAX_WAITING);
         let (tell, outcome) = channel();
@@ -38,10 +34,6 @@ impl Detached {
     }
 
     /// Waits for the reader to take the rest, for a while.
-    ///
-    /// # Errors
-    ///
-    /// The error of a write; `TimedOut` where the reader does not take everything in time.
     pub(super) fn finish(&mut self) -> io::Result<()> {
         self.pieces = None;
         match self.outcome.recv_timeout(FINISH_LIMIT) {

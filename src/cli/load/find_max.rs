@@ -46,7 +46,6 @@ pub struct FindMax {
 }
 
 impl FindMax {
-    /// Searches, and writes the report where it belongs; returns the exit code.
     pub(super) fn execute(self) -> Result<ExitCode, LoadError> {
         let by = "find-max chooses the rates, from --start on";
         let first = self.start.unwrap_or(START);

@@ -8,12 +8,10 @@ use std::path::{Path, PathBuf};
 use super::destination::Destination;
 use super::error::LoadError;
 
-/// The whole content of a file.
 pub(super) fn read(path: &Path) -> Result<Vec<u8>, LoadError> {
     fs::read(path).map_err(|error| unreadable(path, error))
 }
 
-/// A file that cannot be read, and why.
 pub(super) fn unreadable(path: &Path, why: impl Display) -> LoadError {
     LoadError::nothing(format!("cannot read {}: {why}", path.display()))
 }

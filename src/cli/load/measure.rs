@@ -100,7 +100,6 @@ const MESSAGES: &str = "Messages";
 const ASSERTIONS: &str = "Assertions";
 const GENERATOR: &str = "Generator";
 
-/// The checked wishes of a command line.
 #[derive(Debug)]
 pub(super) struct Setup {
     pub(super) config: Config,
@@ -123,10 +122,6 @@ type AddressList = Vec<Address>;
 impl Measuring {
     /// Checks the options against each other and against this host; without a target there will
     /// be an embedded server.
-    ///
-    /// # Errors
-    ///
-    /// Names the first option that is not possible, and what would be.
     pub(super) fn resolve(
         &self,
         target: Option<&str>,

@@ -112,7 +112,6 @@ impl Merge {
     }
 }
 
-/// `None` if nothing was logged.
 fn read_log(path: &Path) -> Result<Option<hlog::Log>, LoadError> {
     let bytes = read(path)?;
     match hlog::Log::read(&bytes) {

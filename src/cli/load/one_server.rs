@@ -31,7 +31,6 @@ pub struct OneServer {
 }
 
 impl OneServer {
-    /// Checks the options of a single run.
     pub(super) fn resolve(&self) -> Result<Setup, LoadError> {
         self.measuring.resolve(self.target.as_deref(), None)
     }

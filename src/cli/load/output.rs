@@ -34,7 +34,6 @@ pub struct Reporting {
     pub(super) quiet: bool,
 }
 
-/// Form of a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Format {
     /// For people

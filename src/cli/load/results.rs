@@ -37,10 +37,6 @@ pub(super) struct Results {
 
 impl Results {
     /// Looks at every file before the run, so that a mistake does not cost one.
-    ///
-    /// # Errors
-    ///
-    /// When one cannot be written, or two are the same.
     pub(super) fn open(
         outputs: Outputs,
         saving: &Saving,
@@ -56,7 +52,6 @@ impl Results {
         Ok(Self { outputs, table, log, history })
     }
 
-    /// An interval of the run.
     pub(super) fn follow(&mut self, interval: &Interval<'_>) {
         if let Some(log) = &mut self.log {
             log.write(&interval.into());
@@ -67,10 +62,6 @@ impl Results {
     }
 
     /// The run is over: writes everything, whatever becomes of the others.
-    ///
-    /// # Errors
-    ///
-    /// The first, when there were some.
     pub(super) fn deliver(self, found: &Report) -> Result<(), LoadError> {
         // First what nothing can hold up.
         let history = self.history.unwrap_or_default();
@@ -108,7 +99,6 @@ impl Log {
         }
     }
 
-    /// Says why it is not all that was planned.
     pub(super) fn write_incomplete(&mut self, why: &str) {
         if self.outcome.is_ok() {
             self.outcome = self.writer.write_incomplete(why);

@@ -21,7 +21,6 @@ pub struct Run {
 }
 
 impl Run {
-    /// Measures, and writes the results where they belong; returns the exit code.
     pub(super) fn execute(self) -> Result<ExitCode, LoadError> {
         let setup = self.of.resolve()?;
         let results = Results::open(self.of.open()?, &self.saving, &setup.config)?;

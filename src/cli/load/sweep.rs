@@ -40,7 +40,6 @@ pub struct SweepCommand {
 }
 
 impl SweepCommand {
-    /// Measures at every rate, and writes the report where it belongs; returns the exit code.
     pub(super) fn execute(self) -> Result<ExitCode, LoadError> {
         let rates = self.rates.map_or(Rates::Doubling, Rates::Listed);
         let by = "sweep takes its rates from --rates";

@@ -14,7 +14,6 @@ pub(super) fn unknown() -> Target {
     Target { name: String::new(), addresses: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 0))] }
 }
 
-/// The addresses of HOST:PORT.
 pub(super) fn resolve(target: &str) -> Result<Target, LoadError> {
     let is_plausible = target.rsplit_once(':').is_some_and(|(host, port)| {
         !host.is_empty() && port.parse::<u16>().is_ok_and(|port| port > 0)

@@ -25,12 +25,10 @@ impl TestBed {
         Ok(Self { config, server })
     }
 
-    /// A measurement's target, load and length.
     pub(super) fn config(&self) -> &Config {
         &self.config
     }
 
-    /// Stops the embedded server.
     pub(super) fn stop(self) -> Result<(), LoadError> {
         self.server.map_or(Ok(()), Embedded::stop)
     }

@@ -29,7 +29,6 @@ impl Quantile {
         (Self::SAMPLES_BEYOND * Self::ALL).div_ceil(Self::ALL - self.0)
     }
 
-    /// The share, from 0 to 1.
     pub(in crate::load) fn share(self) -> f64 {
         self.0 as f64 / Self::ALL as f64
     }

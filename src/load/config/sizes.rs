@@ -146,10 +146,6 @@ impl FromStr for Sizes {
 
     /// Reads one size, a range of sizes with both ends (`64..1KiB`), or sizes with weights
     /// (`64:90,4KiB:10`).
-    ///
-    /// # Errors
-    ///
-    /// Names the part that is wrong, and what would be right.
     fn from_str(text: &str) -> Result<Self, ConfigError> {
         if text.contains([',', ':']) {
             let choices: Vec<_> = text.split(',').map(parse_choice).collect::<Result<_, _>>()?;
@@ -185,13 +181,11 @@ fn parse_bytes(text: &str) -> Result<usize, ConfigError> {
 pub(crate) struct SizeDraw(SplitMix64);
 
 impl SizeDraw {
-    /// The draw of connection number `connection` of the run.
     pub(crate) fn new(seed: u64, connection: usize) -> Self {
         // The seed is mixed first, or seed 5 of connection 2 would be seed 2 of connection 5.
         Self(SplitMix64::new(SplitMix64::new(seed).next() ^ connection as u64))
     }
 
-    /// The length of the next message.
     pub(crate) fn next(&mut self, sizes: &Sizes) -> usize {
         sizes.draw(&mut self.0)
     }

@@ -28,7 +28,6 @@ impl Scale {
         Self { low: low.log10(), high: high.log10(), is_log: true }
     }
 
-    /// The place of a value, from 0 to 1.
     pub(super) fn share(&self, value: f64) -> f64 {
         let value = if self.is_log { value.max(f64::MIN_POSITIVE).log10() } else { value };
         let share = (value - self.low) / (self.high - self.low);

@@ -6,7 +6,6 @@ use std::fmt::{self, Display, Write};
 pub(super) type Point = (f64, f64);
 
 const STYLE: &str = include_str!("style.css");
-/// Half the size of a marker.
 const MARKER: f64 = 4.5;
 
 /// The end of a text that its place names.

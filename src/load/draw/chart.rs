@@ -8,7 +8,6 @@ use super::words;
 pub(super) const WIDTH: f64 = 880.0;
 /// Kept free at the picture's edges.
 pub(super) const MARGIN: f64 = 24.0;
-/// Room between the edges.
 pub(super) const INNER: f64 = WIDTH - 2.0 * MARGIN;
 /// Letters of labels and legends.
 pub(super) const FONT: f64 = 13.0;
@@ -24,7 +23,6 @@ pub(super) fn colour(series: usize) -> &'static str {
     ["c0", "c1", "c2", "c3", "c4", "c5"][series % 6]
 }
 
-/// One chart.
 #[derive(Debug)]
 pub(super) struct Chart {
     pub(super) heading: String,
@@ -107,7 +105,6 @@ pub(super) struct Key {
 pub(super) enum Sign {
     /// A line, and the class and the shape of its marker.
     Line(String, Option<(String, usize)>),
-    /// An area.
     Area(&'static str),
 }
 
@@ -200,7 +197,6 @@ impl Content {
     }
 }
 
-/// Where values are drawn.
 struct Plot<'a> {
     left: f64,
     right: f64,
@@ -277,7 +273,6 @@ impl Area {
 }
 
 impl Mark {
-    /// The class of its line.
     pub(super) fn class(&self) -> String {
         format!("marked {}", self.colour)
     }
@@ -327,7 +322,6 @@ impl Curve {
         format!("line{thin}{unsure} {}", colour(self.number))
     }
 
-    /// Its line and its marker in the legend.
     fn key(&self) -> Key {
         let marker = Some((format!("mark {}", colour(self.number)), self.number));
         Key { sign: Sign::Line(self.line(true), marker), text: self.name.clone() }

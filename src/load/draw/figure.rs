@@ -19,12 +19,10 @@ pub(super) struct Figure {
     pub(super) facts: Vec<String>,
     /// Why it should not be trusted, each a sentence.
     pub(super) warnings: Vec<String>,
-    /// From top to bottom.
     pub(super) charts: Vec<Chart>,
 }
 
 impl Figure {
-    /// The picture as an SVG document.
     pub(super) fn svg(&self) -> String {
         let mut canvas = Canvas::default();
         let mut top = self.draw_caption(&mut canvas);

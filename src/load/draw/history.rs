@@ -20,9 +20,7 @@ const MIN_STALL_NS: u64 = 1_000_000;
 /// worst interval of every few seconds is kept.
 #[derive(Debug, Default)]
 pub struct History {
-    /// The tags of its messages.
     messages: Vec<Option<String>>,
-    /// When the first interval started.
     start: Option<SystemTime>,
     /// The last interval and those that started within it.
     open: Option<Cell>,

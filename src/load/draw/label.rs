@@ -25,7 +25,6 @@ pub(super) fn measured_rate(per_s: f64) -> String {
     rate((per_s / step).round() * step)
 }
 
-/// A measured latency, to three digits.
 pub(super) fn measured_latency(ns: u64) -> String {
     format::nanos(ns)
 }
@@ -57,7 +56,6 @@ fn exact(number: f64) -> String {
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
-/// A number with its thousands set apart.
 fn grouped(number: f64) -> String {
     if number < 1000.0 { exact(number) } else { format::count(number.round() as u64) }
 }

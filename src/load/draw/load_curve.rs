@@ -15,7 +15,6 @@ pub(super) struct LoadCurve {
     pub(super) marked: Option<(usize, &'static str)>,
 }
 
-/// The latencies at one rate.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct LoadPoint {
     /// Messages a second that were answered.
@@ -34,7 +33,6 @@ impl LoadPoint {
 }
 
 impl LoadCurve {
-    /// The marked point and its name.
     pub(super) fn marked(&self) -> Option<(&'static str, &LoadPoint)> {
         let (place, name) = self.marked?;
         Some((name, self.points.get(place)?))

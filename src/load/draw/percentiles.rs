@@ -10,12 +10,9 @@ use super::chart::{Chart, Content, Curve, CurvePoint, Key, Sign};
 use super::label;
 use crate::load::config::quantile::Quantile;
 
-/// The latencies of one run.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Series {
-    /// For the legend.
     pub(super) name: String,
-    /// Ascending by quantile.
     pub(super) points: Vec<Point>,
 }
 

@@ -44,7 +44,6 @@ impl Rates {
         })
     }
 
-    /// The rates up to the last end.
     pub(super) fn finish(mut self) -> Thinned<Step> {
         self.advance(u64::MAX);
         self.steps

@@ -28,7 +28,6 @@ pub struct Saved {
     pub(super) curves: Curves,
 }
 
-/// What is drawn of a result.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Curves {
     Run(RunCurves),
@@ -36,7 +35,6 @@ pub(super) enum Curves {
     Rates(LoadCurve),
 }
 
-/// What is drawn of one run.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct RunCurves {
     /// Latencies by what they count from, named so; the one that matters most first.
@@ -155,7 +153,6 @@ pub fn picture(saved: Vec<(String, Saved)>) -> Result<String, MixError> {
     figure(saved).map(|figure| figure.svg())
 }
 
-/// The picture of one result alone.
 pub(super) fn picture_of(name: &str, saved: Saved) -> String {
     picture(vec![(name.to_owned(), saved)]).expect("one is of one kind")
 }

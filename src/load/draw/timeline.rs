@@ -5,7 +5,6 @@ use super::chart::{Area, Chart, Content, Curve, CurvePoint, INNER, Key, Sign, co
 use super::label;
 use super::span::Span;
 
-/// One run over its time.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Timeline {
     /// For the legend; empty if the picture is of this run only.
@@ -27,7 +26,6 @@ pub(super) struct Interval {
     pub(super) max_ns: Option<u64>,
 }
 
-/// The rate of a stretch of time.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Step {
     pub(super) span: Span,
@@ -77,7 +75,6 @@ impl Timeline {
         Curve { name, number, is_thin: false, stretches: stretches.collect() }
     }
 
-    /// The rate in steps.
     fn rate_curve(&self, number: usize) -> Curve {
         let corner = |at: (f64, f64)| CurvePoint {
             at,

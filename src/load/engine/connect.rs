@@ -28,7 +28,6 @@ const REDIAL_FACTOR: u32 = 4;
 const MIN_REDIAL_TIMEOUT: Duration = Duration::from_millis(20);
 const MAX_REDIAL_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The connections that were made, and why others were not.
 pub(crate) struct Connected {
     /// The dialer that made them, and makes more.
     pub(crate) dialer: Dialer,
@@ -41,12 +40,7 @@ pub(crate) struct Connected {
 }
 
 /// Makes the run's connections to the first of its target's addresses that takes one, evenly over
-/// the ramp-up.
-///
-/// # Errors
-///
-/// When none takes one; the error is the last address's. Later failures are counted instead, an
-/// interrupt's too.
+/// the ramp-up. It fails where none takes one; later failures are counted, an interrupt's too.
 pub(crate) fn connect_all(config: &Config) -> io::Result<Connected> {
     let mut connecting = Connecting::begin(config)?;
     while !connecting.is_done() {
@@ -64,7 +58,6 @@ pub(crate) fn connect_all(config: &Config) -> io::Result<Connected> {
 /// The making of all connections but the first.
 struct Connecting {
     connected: Connected,
-    /// Oldest first.
     in_progress: Vec<Attempt>,
     count: usize,
     started: usize,
@@ -77,7 +70,6 @@ struct Connecting {
 }
 
 struct Attempt {
-    /// Of the connection.
     number: usize,
     socket: Socket,
     start: Instant,
@@ -113,7 +105,6 @@ impl Connecting {
         self.started == self.count && self.in_progress.is_empty()
     }
 
-    /// Begins the attempts whose time has come.
     fn start_due(&mut self) {
         while self.started < self.count
             && self.in_progress.len() < MAX_IN_PROGRESS

@@ -20,7 +20,6 @@ use crate::sys::sockopt;
 /// time.
 const BATCH_BYTES: usize = 64 << 10;
 
-/// A connection that has not ended.
 pub(crate) struct Connection {
     socket: TcpStream,
     wire: Wire,
@@ -28,7 +27,6 @@ pub(crate) struct Connection {
     depth: usize,
     /// At most `depth`, oldest first; replies come in this order.
     in_flight: VecDeque<Sent>,
-    /// Messages that it may still carry.
     remaining: u64,
     leaving: Leaving,
     /// When the last reply was complete; 0 before the first.
@@ -49,19 +47,14 @@ enum Leaving {
     },
 }
 
-/// The result of reading once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Read {
-    /// Nothing to read now.
     Empty,
-    /// So many bytes arrived.
     Bytes(usize),
-    /// The connection ended.
     Ended(Ending),
 }
 
 impl Connection {
-    /// Takes over a connected, non-blocking socket for so many messages.
     pub(crate) fn new(
         socket: TcpStream,
         wire: Wire,
@@ -99,7 +92,6 @@ impl Connection {
         self.remaining == 0 && self.in_flight.is_empty() && !self.is_leaving()
     }
 
-    /// Returns whether any reply came.
     pub(crate) fn was_answered(&self) -> bool {
         self.last_answer_ns > 0
     }
@@ -113,7 +105,6 @@ impl Connection {
         }
     }
 
-    /// Segments that the kernel has sent again.
     pub(crate) fn retransmitted_segments(&self) -> u64 {
         sockopt::retransmitted_segments(self.fd()).into()
     }
@@ -127,7 +118,6 @@ impl Connection {
         }
     }
 
-    /// Returns whether part of a message waits for the socket to take it.
     pub(crate) fn has_unsent(&self) -> bool {
         self.wire.has_unsent()
     }
@@ -178,7 +168,6 @@ impl Connection {
         messages
     }
 
-    /// Draws the message's length and returns it.
     fn push(
         &mut self,
         intended_ns: u64,
@@ -203,7 +192,6 @@ impl Connection {
         Ok(flushed)
     }
 
-    /// Reads once.
     pub(crate) fn read(&self, buffer: &mut [u8]) -> Read {
         match recv(&self.socket, buffer, RecvFlags::empty()) {
             Ok((0, _)) => Read::Ended(Ending::Closed),
@@ -213,7 +201,6 @@ impl Connection {
         }
     }
 
-    /// Checks bytes that were read.
     pub(crate) fn check(&mut self, bytes: &[u8], workload: &Workload) -> Received {
         let length_of = |message: usize| self.in_flight[message].bytes as usize;
         self.wire.receive(bytes, &workload.pattern, length_of)

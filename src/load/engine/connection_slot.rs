@@ -15,25 +15,19 @@ const MAX_SETBACKS: u32 = 10;
 const MIN_BACKOFF_NS: u64 = 10_000_000;
 const MAX_BACKOFF_NS: u64 = 1_000_000_000;
 
-/// A slot; its number is the worker's to know.
 pub(crate) struct ConnectionSlot {
-    /// Of its current connection, among all of the run.
     connection_number: usize,
     pub(crate) state: State,
     /// Open loop: intended times of messages that wait for room, or for a connection.
     pub(crate) backlog: VecDeque<u64>,
-    /// Attempts and connections in a row that came to nothing.
     setbacks: u32,
 }
 
 /// The connection of a slot, or what stands in its place.
 pub(crate) enum State {
-    /// A connection.
     Open(Connection),
-    /// The handshake of one.
     Connecting {
         socket: Socket,
-        /// When it started.
         since_ns: u64,
     },
     /// Nothing for the moment.
@@ -43,7 +37,6 @@ pub(crate) enum State {
 }
 
 impl ConnectionSlot {
-    /// The slot of this connection of the run.
     pub(crate) fn new(connection_number: usize, connection: Connection) -> Self {
         Self {
             connection_number,
@@ -53,7 +46,6 @@ impl ConnectionSlot {
         }
     }
 
-    /// The connection, where there is one.
     pub(crate) fn connection(&mut self) -> Option<&mut Connection> {
         match &mut self.state {
             State::Open(connection) => Some(connection),
@@ -72,7 +64,6 @@ impl ConnectionSlot {
         }
     }
 
-    /// The socket, where there is one.
     pub(crate) fn fd(&self) -> Option<BorrowedFd<'_>> {
         match &self.state {
             State::Open(connection) => Some(connection.fd()),
@@ -98,7 +89,6 @@ impl ConnectionSlot {
         self.connection_number
     }
 
-    /// The number of its current connection.
     pub(crate) fn number(&self) -> usize {
         self.connection_number
     }

@@ -9,7 +9,6 @@ pub(crate) struct Deadlines {
 }
 
 impl Deadlines {
-    /// For so many slots, none of which has one.
     pub(crate) fn new(slots: usize) -> Self {
         Self { queue: BTreeSet::new(), of_slot: vec![None; slots] }
     }
@@ -27,7 +26,6 @@ impl Deadlines {
         }
     }
 
-    /// The earliest of all.
     pub(crate) fn next_ns(&self) -> Option<u64> {
         self.queue.first().map(|(at_ns, _)| *at_ns)
     }

@@ -12,7 +12,6 @@ use crate::load::error::ConfigError;
 use crate::load::record::failure::Failure;
 use crate::sys::sockopt::bind_address_without_port;
 
-/// Where connections lead, and from where.
 #[derive(Debug, Clone)]
 pub(crate) struct Dialer {
     target: SocketAddr,

@@ -29,13 +29,11 @@ impl Pattern {
         Self { bytes: circle.into_boxed_slice() }
     }
 
-    /// The bytes at this place of the stream.
     pub(crate) fn slice(&self, position: Position, length: usize) -> &[u8] {
         &self.bytes[position.0..position.0 + length]
     }
 }
 
-/// A place on the circle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Position(usize);
 
@@ -49,7 +47,6 @@ impl Position {
         Self((connection % PERIOD) * STRIDE % PERIOD)
     }
 
-    /// The place this many bytes further on.
     pub(crate) fn advanced_by(self, bytes: usize) -> Self {
         Self((self.0 + bytes) % PERIOD)
     }

@@ -34,7 +34,6 @@ pub(crate) struct Poller {
 /// it does not cross threads.
 pub(crate) struct Events(Vec<Event>);
 
-/// Something that the poller reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Readiness {
     /// It was woken, once or more often, since it was last reported.
@@ -51,7 +50,6 @@ impl Poller {
         Ok(Self { epoll, waker })
     }
 
-    /// The handle by which another thread wakes it.
     pub(crate) fn waker(&self) -> io::Result<Waker> {
         Ok(Waker(self.waker.try_clone()?))
     }

@@ -26,7 +26,6 @@ const CLOSE_LIMIT: Duration = Duration::from_millis(250);
 /// How long to wait before looking whether the run was interrupted.
 const INTERRUPT_INTERVAL: Duration = Duration::from_millis(50);
 
-/// Sends the message and looks at the answer.
 pub(crate) fn check(config: &Config) -> Result<(), RunError> {
     let target = || config.target.name.clone();
     let interrupted = || RunError::Interrupted { doing: "connecting" };
@@ -66,7 +65,6 @@ fn message(config: &Config) -> Vec<u8> {
     }
 }
 
-/// A message on its way there and back.
 struct Exchange {
     socket: TcpStream,
     message: Vec<u8>,

@@ -18,7 +18,6 @@ pub(crate) struct Schedule {
     threads: u64,
     /// The first place of this thread in a round over all connections.
     thread: u64,
-    /// This thread's place in the current round.
     place: u64,
 }
 
@@ -43,12 +42,10 @@ impl Schedule {
         schedule
     }
 
-    /// The time of the next message.
     pub(crate) fn next_ns(&self) -> u64 {
         self.sequence.next_ns()
     }
 
-    /// Goes on to the message after it.
     pub(crate) fn advance(&mut self) {
         let before = self.place;
         self.place += self.threads;
@@ -119,7 +116,6 @@ impl Sequence {
         }
     }
 
-    /// Goes on by so many messages.
     fn skip(&mut self, messages: u64) {
         match self {
             Self::Uniform(uniform) => uniform.number += messages,

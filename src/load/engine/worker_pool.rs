@@ -17,7 +17,6 @@ use crate::load::error::RunError;
 use crate::load::record::cpu::OwnThreads;
 use crate::load::record::recorder::Recorder;
 
-/// The generator threads at work.
 pub(crate) struct WorkerPool<'scope> {
     clock: Clock,
     control: &'scope RunControl,
@@ -58,12 +57,10 @@ impl<'scope> WorkerPool<'scope> {
         Ok((Self { clock, control, wakers, workers }, OwnThreads(thread_ids)))
     }
 
-    /// The clock that they started by.
     pub(crate) fn clock(&self) -> Clock {
         self.clock
     }
 
-    /// Ends the measured window at this time, earlier than was planned.
     pub(crate) fn end_at(&self, end_ns: u64) {
         self.control.end_at(end_ns);
         self.wake();
@@ -86,7 +83,6 @@ impl<'scope> WorkerPool<'scope> {
         self.wakers.iter().for_each(Waker::wake);
     }
 
-    /// Returns whether all of them have ended.
     pub(crate) fn is_finished(&self) -> bool {
         self.workers.iter().all(ScopedJoinHandle::is_finished)
     }
@@ -98,7 +94,6 @@ impl<'scope> WorkerPool<'scope> {
     }
 }
 
-/// The life of a generator thread.
 fn work(
     init: WorkerInit<'_>,
     cpu: Option<usize>,

@@ -49,7 +49,6 @@ fn carried_over(recorder: &Recorder, evidence: &Evidence) -> Option<String> {
     })
 }
 
-/// Something else had the generator's CPUs.
 fn starvation(evidence: &Evidence) -> Option<String> {
     let waited_share = evidence.usage.waited_share.filter(|share| *share >= STARVED_FROM)?;
     let cause = match &evidence.cpu_quota {

@@ -27,7 +27,6 @@ impl Gravity {
     }
 }
 
-/// Everything that makes a measurement the host's.
 pub(super) fn reasons(recorder: &Recorder, evidence: &Evidence) -> Vec<String> {
     let mut reasons = of_server(evidence, Gravity::Fatal);
     reasons.extend(steal(evidence, Gravity::Fatal));

@@ -4,7 +4,6 @@ use crate::load::format::{count, counted, nanos};
 use crate::load::record::ending::Ending;
 use crate::load::record::recorder::{CarriedOver, Recorder};
 
-/// Every connection is gone.
 pub(super) fn of_all(gone_after_ns: u64) -> String {
     format!("no connection was left {} after the run started: it ended early", nanos(gone_after_ns))
 }

@@ -24,7 +24,6 @@ const MAX_EXCUSED_NS: u64 = 1_000_000;
 /// A generator thread may be busy for this share of the window.
 const MAX_BUSY: f64 = 0.9;
 
-/// The server fell behind.
 pub(super) fn not_reached(
     config: &Config,
     recorder: &Recorder,

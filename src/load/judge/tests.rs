@@ -111,7 +111,8 @@ fn a_calm_run_is_valid() {
 
 #[test]
 fn what_is_missing_or_wrong_is_counted() {
-    let cases: [(fn(&mut Recorder), &str); 5] = [
+    type Spoil = fn(&mut Recorder);
+    let cases: [(Spoil, &str); 5] = [
         (|run| run.totals.lost = 1, "INVALID 1 of 1,000 messages sent were lost"),
         (|run| run.totals.corrupted = 2, "INVALID 2 of 1,000 replies were corrupted"),
         (|run| run.totals.unsent = 3, "INVALID 3 of 1,000 intended messages"),

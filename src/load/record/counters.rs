@@ -8,6 +8,5 @@ use std::sync::atomic::AtomicU64;
 pub(crate) struct Counters {
     /// Messages that were to be sent until now.
     pub(crate) intended: AtomicU64,
-    /// Complete replies.
     pub(crate) received: AtomicU64,
 }

@@ -113,7 +113,6 @@ impl ServerThreads {
     }
 }
 
-/// CPU time of threads, in nanoseconds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct CpuTime {
     /// On a CPU.

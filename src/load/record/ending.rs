@@ -2,7 +2,6 @@
 
 use rustix::io::Errno;
 
-/// Why a connection ended before the run did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Ending {
     /// The server sent FIN.
@@ -35,7 +34,6 @@ impl Ending {
         Self::Socket(0),
     ];
 
-    /// The kind's name in reports.
     pub(crate) fn name(self) -> String {
         match self {
             Self::Closed => "closed",

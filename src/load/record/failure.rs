@@ -9,7 +9,6 @@ use rustix::io::Errno;
 /// How long a handshake may take: several of the SYN's repetitions, the first after a second.
 pub(crate) const HANDSHAKE_LIMIT_S: u64 = 5;
 
-/// Why a connection could not be made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Failure {
     /// The handshake took too long.

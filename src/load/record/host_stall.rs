@@ -26,11 +26,9 @@ use crate::load::control::RunControl;
 /// How long the thread sleeps: the coarsest stall that can go unnoticed.
 const INTERVAL: Duration = Duration::from_millis(1);
 
-/// The parts of the thread.
 pub(crate) struct Init<'run> {
     /// Where it runs; anywhere if there is none.
     pub(crate) cpu: Option<usize>,
-    /// When the measured window begins.
     pub(crate) start_ns: u64,
     pub(crate) control: &'run RunControl,
     pub(crate) sender: IntervalSender,
@@ -38,10 +36,6 @@ pub(crate) struct Init<'run> {
 
 /// Starts the thread. It measures from when it is given a clock until the measured window ends, and
 /// ends if there is no clock for it.
-///
-/// # Errors
-///
-/// When it cannot be started.
 pub(crate) fn start<'scope, 'run: 'scope>(
     scope: &'scope Scope<'scope, '_>,
     init: Init<'run>,

@@ -9,13 +9,11 @@ use super::watch::{Interval, Tag, Watch};
 use crate::load::config::quantile::Quantile;
 use crate::load::config::{Config, Load};
 
-/// Turns collected seconds into intervals.
 pub(crate) struct Intervals {
     collector: Collector,
     window: Window,
     /// Those that there are in this run, the one that users feel first.
     tags: Vec<Tag>,
-    /// When the run's clock started.
     run_start: SystemTime,
     /// The second that the threads are recording.
     second: u64,
@@ -57,7 +55,6 @@ impl Intervals {
         self.p99_ns
     }
 
-    /// Shows the seconds that are complete.
     pub(crate) fn show(&mut self, now_ns: u64, watch: &mut dyn Watch) {
         let Self { collector, window, tags, run_start, p99_ns, .. } = self;
         collector.collect(&mut |time_ns, second| {
@@ -76,7 +73,6 @@ impl Intervals {
         });
     }
 
-    /// Everything that was shown.
     pub(crate) fn into_total(self) -> Latencies {
         self.collector.into_total()
     }

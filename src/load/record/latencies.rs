@@ -78,7 +78,6 @@ impl Latencies {
     }
 }
 
-/// An empty histogram of nanoseconds.
 pub(crate) fn histogram() -> Histogram<u64> {
     Histogram::new_with_bounds(1, LONGEST_NS, SIGNIFICANT_DIGITS)
         .expect("the bounds are constants that the crate allows")

@@ -9,7 +9,6 @@ use rustix::process::Pid;
 
 use crate::sockets::numbers_in;
 
-/// A process at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Process {
     pub(crate) id: Pid,
@@ -68,7 +67,6 @@ fn read() -> Vec<Process> {
         .collect()
 }
 
-/// The processes of a group that we may see.
 pub(crate) fn group_of(leader: Pid) -> Vec<Process> {
     let mut processes = read();
     processes.retain(|process| process.group == Some(leader));

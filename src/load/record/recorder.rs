@@ -112,7 +112,6 @@ pub(crate) struct Sent {
     /// In closed loop the same as `sent_ns`.
     pub(crate) intended_ns: u64,
     pub(crate) sent_ns: u64,
-    /// Length of its payload.
     pub(crate) bytes: u32,
     /// True if the connection had no room when it was due: the server's delay, not ours.
     pub(crate) waited_for_room: bool,
@@ -133,7 +132,6 @@ pub(crate) struct Recorder {
     pub(crate) answered_bytes: u64,
     /// Messages intended before the window and answered in it.
     pub(crate) early: u64,
-    /// Messages that the window began with.
     pub(crate) carried_over: CarriedOver,
     /// Open loop: messages of the window that found no room when they were due.
     pub(crate) waited_for_room: u64,
@@ -145,9 +143,7 @@ pub(crate) struct Recorder {
     /// Latencies that were not handed over to the collector; after merging all.
     pub(crate) latencies: Box<Latencies>,
     pub(crate) transport: Transport,
-    /// Why connections ended before the run did.
     pub(crate) endings: BTreeMap<Ending, u64>,
-    /// Why they could not be made.
     pub(crate) connect_failures: Failures,
 }
 
@@ -178,7 +174,6 @@ impl Recorder {
         self.window.end_ns = end_ns;
     }
 
-    /// So many messages became due.
     pub(crate) fn intend(&mut self, intended_ns: u64, messages: usize) {
         self.totals.intended += messages as u64;
         if self.window.contains(intended_ns) {
@@ -196,7 +191,6 @@ impl Recorder {
         self.totals.unsent += before_window + in_window;
     }
 
-    /// The reply to this message is complete.
     pub(crate) fn receive(&mut self, sent: Sent, received_ns: u64) {
         self.totals.received += 1;
         self.fastest_ns = self.fastest_ns.min(received_ns.saturating_sub(sent.intended_ns));
@@ -242,7 +236,6 @@ impl Recorder {
         self.carried_over.max_ns = self.carried_over.max_ns.max(took_ns);
     }
 
-    /// Replies that came in the window.
     pub(crate) fn answered_in_window(&self) -> u64 {
         self.window_received - self.late + self.early
     }
@@ -253,7 +246,6 @@ impl Recorder {
         self.idle_ns += to_ns.min(self.window.end_ns).saturating_sub(from_ns);
     }
 
-    /// A connection ended before the run did.
     pub(crate) fn end(&mut self, ending: Ending) {
         *self.endings.entry(ending).or_default() += 1;
     }
@@ -274,7 +266,6 @@ impl Recorder {
         }
     }
 
-    /// So many connections could not be made.
     pub(crate) fn fail_to_connect(&mut self, failure: Failure, attempts: u64) {
         self.totals.connect_errors += attempts;
         *self.connect_failures.entry(failure).or_default() += attempts;

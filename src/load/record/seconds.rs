@@ -19,7 +19,6 @@ use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use super::latencies::Latencies;
 use super::recorder::Window;
 
-/// Length of a stretch.
 pub(crate) const SECOND_NS: u64 = 1_000_000_000;
 
 /// How a run's time is divided: into seconds from the start of its window on. The last of them ends
@@ -59,7 +58,6 @@ const MAX_PENDING: usize = 16;
 /// A thread's end of the channel: sends its histograms.
 pub(crate) struct IntervalSender {
     grid: Grid,
-    /// The second that is being recorded.
     second: u64,
     /// Its end, which is looked at for every reply.
     next_ns: u64,
@@ -90,7 +88,6 @@ impl IntervalSender {
         self.next_ns = self.grid.start_ns(next_second + 1);
     }
 
-    /// Nothing more will be recorded.
     pub(crate) fn finish(self, latencies: Box<Latencies>) {
         self.send(Batch { second: self.second, next_second: u64::MAX, latencies });
     }
@@ -107,14 +104,12 @@ pub(crate) struct Collector {
     receivers: Vec<IntervalReceiver>,
     /// Seconds that are not complete, none before `next`.
     pending: BTreeMap<u64, Latencies>,
-    /// The first second that was not shown.
     next: u64,
     total: Latencies,
     /// The content of a second without records.
     nothing: Latencies,
 }
 
-/// The other end of one sender.
 struct IntervalReceiver {
     full: Receiver<Batch>,
     empty: SyncSender<Box<Latencies>>,
@@ -171,7 +166,6 @@ impl Collector {
         self.grid.second_at(now_ns)
     }
 
-    /// Everything that was shown.
     pub(crate) fn into_total(self) -> Latencies {
         self.total
     }

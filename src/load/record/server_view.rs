@@ -9,10 +9,8 @@ use crate::load::config::{Config, Server, Target};
 use crate::load::record::cpu::{OwnThreads, ServerThreads};
 use crate::sockets::Listeners;
 
-/// The server as it is seen from here.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ServerView {
-    /// Its threads, or why they are not seen.
     pub(crate) threads: Result<ServerThreads, Hidden>,
     /// The CPUs that they use; none where they are not seen.
     pub(crate) cpus: Vec<usize>,

@@ -17,7 +17,6 @@ pub(crate) struct Sample {
 /// What the measured window cost.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Usage {
-    /// CPU time for each message.
     pub(crate) server_ns_per_message: Option<f64>,
     pub(crate) generator_ns_per_message: Option<f64>,
     /// Share of their time that the generator's threads were on a CPU.

@@ -17,7 +17,6 @@ const SELDOM: u32 = 20;
 /// to the CPU, a few per cent of the time; whoever waits for others waits hundreds of microseconds.
 const OWN_WAIT_NS: u64 = 5_000;
 
-/// The server's threads, watched.
 pub(crate) struct Waits<'run> {
     server: &'run ServerThreads,
     /// By their directories in `/proc`.
@@ -50,13 +49,11 @@ impl Waited {
 struct Thread {
     first: CpuTime,
     last: CpuTime,
-    /// When `last` was read first.
     since_ns: u64,
     longest_ns: u64,
 }
 
 impl<'run> Waits<'run> {
-    /// The window begins.
     pub(crate) fn start(server: &'run ServerThreads, now_ns: u64) -> Self {
         let mut waits =
             Self { server, threads: HashMap::new(), started_ns: now_ns, read_ns: now_ns, looks: 0 };

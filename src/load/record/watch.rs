@@ -119,7 +119,6 @@ impl Tag {
     }
 }
 
-/// Follows the progress only.
 pub(crate) struct ProgressOnly<'a>(pub(crate) &'a mut dyn FnMut(Progress));
 
 impl Watch for ProgressOnly<'_> {

@@ -9,7 +9,6 @@ use super::histogram::draw;
 use crate::load::config::quantile::Quantile;
 use crate::load::format::nanos;
 
-/// The names of the columns.
 pub(super) fn write_head(out: &mut impl Write) -> fmt::Result {
     writeln!(
         out,

@@ -19,13 +19,11 @@ use crate::load::record::usage::{Sample, Usage};
 use crate::load::record::waits::Waits;
 use crate::load::record::watch::{Phase, Progress, Watch};
 
-/// How often progress is told.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(200);
 
 /// Parts of the window after each of which the backlog is read.
 const BACKLOG_STEPS: u64 = 6;
 
-/// Watches the run from outside the generator threads.
 pub(crate) struct Observer<'run> {
     pub(crate) config: &'run Config,
     pub(crate) clock: Clock,
@@ -41,7 +39,6 @@ pub(crate) struct Observer<'run> {
     /// CPUs that server and generator use.
     pub(crate) cpus_in_use: &'run [usize],
     pub(crate) intervals: Intervals,
-    /// The threads that measure the machine's stalls.
     pub(crate) host_stalls: Vec<ScopedJoinHandle<'run, ()>>,
     pub(crate) watch: &'run mut dyn Watch,
     /// When progress was reported last, and how many replies had come.

@@ -14,7 +14,6 @@ pub enum Rates {
 }
 
 impl Rates {
-    /// The first of them.
     pub(crate) fn first(&self) -> u64 {
         match self {
             Self::Listed(rates) => rates.first().copied().unwrap_or(FIRST),
@@ -35,7 +34,6 @@ const FIRST: u64 = 1_000;
 /// The last octave is divided into this many parts.
 const PARTS: u64 = 4;
 
-/// Gives one rate after another.
 #[derive(Debug)]
 pub(super) struct Plan {
     next: Next,

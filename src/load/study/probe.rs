@@ -62,10 +62,6 @@ pub struct Step {
 /// Measures at the rates that `next` asks for, each after it was given the probe before, until it
 /// asks for none or the user ends the series: half a run is no probe. Reports each step before it
 /// is made, and how it goes. Returns whether the user ended it.
-///
-/// # Errors
-///
-/// When a run cannot be made, or the series was interrupted before the first was.
 pub(super) fn measure_series(
     config: &Config,
     of: Option<usize>,
@@ -93,7 +89,6 @@ pub(super) fn measure_series(
 
 /// About how long a probe takes.
 pub fn probe_time(config: &Config) -> Duration {
-    /// Connecting and draining.
     const OVERHEAD: Duration = Duration::from_millis(100);
     config.ramp_up + config.warmup + config.duration + OVERHEAD
 }

@@ -15,7 +15,6 @@ pub struct Bounds {
     pub resolution: f64,
 }
 
-/// A search under way.
 #[derive(Debug)]
 pub(super) struct Search {
     bounds: Bounds,
@@ -46,7 +45,6 @@ impl Search {
         }
     }
 
-    /// A rate was tried.
     pub(super) fn handle(&mut self, rate: u64, is_passed: bool) {
         if is_passed {
             self.is_confirmed = self.highest_passed() == Some(rate);

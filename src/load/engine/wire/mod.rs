@@ -34,16 +34,13 @@ pub(crate) fn longest_slice(protocol: Protocol, largest_message: usize) -> usize
     }
 }
 
-/// The protocol's part of a connection.
 pub(crate) enum Wire {
     Raw(RawWire),
     Framed(Box<FramedWire>),
 }
 
-/// The messages in a piece of the received stream.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Received {
-    /// Messages that it completed.
     pub(crate) completed: usize,
     /// How many of them were not what was sent.
     pub(crate) corrupted: usize,
@@ -59,7 +56,6 @@ impl Wire {
         }
     }
 
-    /// Adds a message of this length to what is to be sent.
     pub(crate) fn push(&mut self, length: usize, pattern: &Pattern) {
         match self {
             Self::Raw(wire) => wire.push(length),
@@ -67,7 +63,6 @@ impl Wire {
         }
     }
 
-    /// Returns whether bytes wait for the socket to take them.
     pub(crate) fn has_unsent(&self) -> bool {
         match self {
             Self::Raw(wire) => wire.has_unsent(),

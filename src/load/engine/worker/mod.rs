@@ -47,29 +47,23 @@ pub(crate) enum Pace {
     },
 }
 
-/// The parts of a worker.
 pub(crate) struct WorkerInit<'run> {
     pub(crate) poller: Poller,
     pub(crate) slots: Vec<ConnectionSlot>,
-    /// How connections are replaced, if they are.
     pub(crate) reconnect: Option<Reconnect<'run>>,
     pub(crate) workload: &'run Workload,
     pub(crate) pace: Pace,
-    /// Ends the run.
     pub(crate) control: &'run RunControl,
     pub(crate) recorder: Recorder,
-    /// Takes the histograms of each second.
     pub(crate) sender: IntervalSender,
     /// How long replies are awaited after the measured window, and a server's FIN after ours.
     pub(crate) timeout_ns: u64,
-    /// Where others read how far it is.
     pub(crate) counters: &'run Counters,
 }
 
 /// Makes the connections that replace others.
 pub(crate) struct Reconnect<'run> {
     pub(crate) dialer: &'run Dialer,
-    /// How many the run started with.
     pub(crate) all_connections: usize,
 }
 
@@ -92,7 +86,6 @@ pub(crate) struct Worker<'run> {
     end_ns: u64,
     clock: Clock,
     timeout_ns: u64,
-    /// The clock as last read.
     now_ns: u64,
     /// Open loop: until when replies are polled for.
     poll_until_ns: u64,
@@ -147,10 +140,6 @@ impl<'run> Worker<'run> {
     }
 
     /// Runs until everything intended was answered, or cannot be any more.
-    ///
-    /// # Errors
-    ///
-    /// When the kernel refuses to wait; connections that fail are counted, not errors.
     pub(crate) fn run(mut self) -> io::Result<Recorder> {
         if matches!(self.pace, Pace::Closed) {
             for index in 0..self.slots.len() {
@@ -202,7 +191,6 @@ impl<'run> Worker<'run> {
             || self.is_aborted
     }
 
-    /// Until when replies are awaited.
     fn drain_end_ns(&self) -> u64 {
         self.end_ns.saturating_add(self.timeout_ns)
     }
@@ -248,7 +236,6 @@ impl<'run> Worker<'run> {
         message_ns.into_iter().chain(self.deadlines.next_ns()).min()
     }
 
-    /// A slot's socket is ready.
     fn serve(&mut self, index: usize, readable: bool, ended: bool, writable: bool) {
         if matches!(self.slots[index].state, State::Connecting { .. }) {
             return self.establish(index);
@@ -315,7 +302,6 @@ impl<'run> Worker<'run> {
         None
     }
 
-    /// Records the messages whose replies are complete.
     fn record(&mut self) {
         let mut answered = mem::take(&mut self.answered);
         for (sent, received_ns) in answered.drain(..) {

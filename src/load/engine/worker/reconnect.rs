@@ -37,7 +37,6 @@ impl Worker<'_> {
         }
     }
 
-    /// The handshake is decided.
     pub(super) fn establish(&mut self, index: usize) {
         let slot = &mut self.slots[index];
         let State::Connecting { socket, since_ns } = mem::replace(&mut slot.state, State::Backoff)

@@ -28,7 +28,6 @@ const MAX_BYTES: u64 = 64 << 20;
 /// Values have 63 bits, as in Java.
 const VALUE_BITS: u32 = 63;
 
-/// The histogram of a line.
 pub(super) fn decode(text: &str) -> Result<Histogram<u64>, Problem> {
     let binary = BASE64.decode(text).map_err(|error| damaged(error.to_string()))?;
     let plain = match cookie(&binary)? {

@@ -88,7 +88,6 @@ pub struct MergeError {
     pub error: LogError,
 }
 
-/// An interval of one of the logs.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Part<'a> {
     /// Which log it is of, counted from 0.
@@ -97,7 +96,6 @@ pub(super) struct Part<'a> {
 }
 
 impl<'a> Part<'a> {
-    /// This part cannot be added.
     pub(super) fn error(&self, problem: Problem) -> MergeError {
         MergeError { log: self.log, error: self.entry.error(problem) }
     }

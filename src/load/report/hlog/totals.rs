@@ -7,11 +7,9 @@ use hdrhistogram::Histogram;
 use super::merge::{MergeError, Part};
 use super::read::Problem;
 
-/// The sum of all histograms of each tag.
 #[derive(Debug, Default)]
 pub(super) struct Totals<'a> {
     by_tag: BTreeMap<Option<&'a str>, Total<'a>>,
-    /// Of all tags.
     samples: u64,
 }
 
@@ -24,10 +22,6 @@ struct Total<'a> {
 
 impl<'a> Totals<'a> {
     /// Decodes the histogram of an interval and adds it to those of its tag; returns it.
-    ///
-    /// # Errors
-    ///
-    /// When it cannot be read, or not be added without loss.
     pub(super) fn add(&mut self, part: Part<'a>) -> Result<Histogram<u64>, MergeError> {
         let values = part.entry.histogram();
         let values = values.map_err(|error| MergeError { log: part.log, error })?;
@@ -39,7 +33,6 @@ impl<'a> Totals<'a> {
         Ok(values)
     }
 
-    /// The sums by their tags.
     pub(super) fn into_sums(self) -> BTreeMap<Option<String>, Histogram<u64>> {
         let owned = |(tag, total): (Option<&str>, Total<'_>)| (tag.map(str::to_owned), total.sum);
         self.by_tag.into_iter().map(owned).collect()
@@ -66,7 +59,6 @@ impl<'a> Total<'a> {
     }
 }
 
-/// Without samples.
 pub(super) fn growing() -> Histogram<u64> {
     let mut histogram = Histogram::new(3).expect("three digits are possible");
     histogram.auto(true);

@@ -8,10 +8,8 @@ use crate::load::format::{counted, percent};
 /// Fewer blocks give no interval worth the name: of two ratios it is the two.
 const MIN_BLOCKS: usize = 3;
 
-/// Which server is better.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Judgement {
-    /// This one.
     Better(Side),
     /// It cannot be said, for these reasons, each a sentence.
     Inconclusive(Vec<String>),

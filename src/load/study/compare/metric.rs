@@ -40,7 +40,6 @@ impl From<Metric> for MetricReport {
     }
 }
 
-/// Which direction is the better one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Better {
     More,
@@ -68,7 +67,6 @@ impl Metric {
         }
     }
 
-    /// Its name in words.
     pub(in crate::load) fn description(self) -> &'static str {
         match self {
             Self::Throughput => "throughput",
@@ -95,7 +93,6 @@ impl Metric {
         }
     }
 
-    /// A value of it for people.
     pub(super) fn format(self, value: f64) -> String {
         match self {
             Self::Throughput => format!("{}/s", count(value.round() as u64)),

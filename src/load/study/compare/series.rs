@@ -63,12 +63,10 @@ impl Series {
     }
 }
 
-/// More than half.
 fn is_majority(part: usize, whole: usize) -> bool {
     part * 2 > whole
 }
 
-/// A comparison under way.
 struct Comparing<'a> {
     comparison: &'a Comparison,
     supervisor: Supervisor,

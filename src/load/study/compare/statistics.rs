@@ -94,7 +94,6 @@ fn reach_of_student(values: &[f64]) -> Option<f64> {
 fn student_quantile(degrees: usize) -> Option<f64> {
     const SMALL: [f64; 10] =
         [12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228];
-    /// The normal distribution's.
     const Z: f64 = 1.959_964;
     match SMALL.get(degrees.checked_sub(1)?) {
         Some(quantile) => Some(*quantile),

@@ -26,7 +26,6 @@ impl Group {
         group
     }
 
-    /// Sends a signal to all of them.
     pub(super) fn signal(self, signal: Signal) {
         // It fails only when all of them have ended.
         let _ = kill_process_group(self.0, signal);
@@ -40,7 +39,6 @@ impl Group {
         }
     }
 
-    /// Kills all of them.
     pub(super) fn kill(self) {
         self.signal(Signal::KILL);
         self.wait_until_gone(KILL_TIMEOUT);

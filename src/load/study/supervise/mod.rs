@@ -42,7 +42,6 @@ const MAX_PORTS: usize = 5;
 /// The server that runs, for the panic hook: where a panic aborts the process, nothing is dropped.
 static RUNNING: Mutex<Option<Group>> = Mutex::new(None);
 
-/// Starts and ends servers.
 #[derive(Debug)]
 pub(crate) struct Supervisor {
     interrupt: Interrupt,
@@ -54,7 +53,6 @@ pub(crate) struct Terms<'a> {
     /// The user's name for it.
     pub(crate) name: &'a str,
     pub(crate) command: &'a ServerCommand,
-    /// Where it may run.
     pub(crate) cpus: &'a [usize],
     /// How long it may take until it listens.
     pub(crate) start_timeout: Duration,
@@ -157,12 +155,10 @@ impl<'a> RunningServer<'a> {
         Ok(Self { terms, address, child, group, output, is_over: false })
     }
 
-    /// Where it listens.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// The number of the process that was started.
     pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }

@@ -44,7 +44,6 @@ impl Output {
     }
 }
 
-/// The end of what was written.
 #[derive(Debug, Default)]
 struct Tail(Mutex<Vec<u8>>);
 

@@ -14,7 +14,6 @@ pub(super) fn free_address() -> io::Result<SocketAddr> {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()
 }
 
-/// Returns whether somebody takes connections there.
 pub(super) fn takes_connections(address: SocketAddr) -> bool {
     TcpStream::connect_timeout(&address, CONNECT_TIMEOUT).is_ok_and(|stream| {
         // Where nobody listens, the kernel may choose the very port to connect from, and the
