@@ -3,14 +3,16 @@
 use std::collections::BTreeSet;
 
 /// Times in nanoseconds since the run started, by slot.
+#[derive(Default)]
 pub(crate) struct Deadlines {
     queue: BTreeSet<(u64, usize)>,
     of_slot: Vec<Option<u64>>,
 }
 
 impl Deadlines {
-    pub(crate) fn new(slots: usize) -> Self {
-        Self { queue: BTreeSet::new(), of_slot: vec![None; slots] }
+    /// One more slot, without a time.
+    pub(crate) fn add_slot(&mut self) {
+        self.of_slot.push(None);
     }
 
     /// Takes the place of the one that the slot has.
@@ -47,7 +49,8 @@ mod tests {
 
     #[test]
     fn a_lane_has_one_and_the_earliest_comes_first() {
-        let mut deadlines = Deadlines::new(3);
+        let mut deadlines = Deadlines::default();
+        (0..3).for_each(|_| deadlines.add_slot());
         deadlines.set(0, 50);
         deadlines.set(1, 20);
         deadlines.set(2, 20);

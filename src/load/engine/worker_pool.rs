@@ -8,7 +8,7 @@ use std::thread::{self, ScopedJoinHandle};
 use rustix::thread::{gettid, set_current_timer_slack};
 
 use super::poller::Waker;
-use super::worker::{Worker, WorkerInit};
+use super::worker::Worker;
 use crate::cpus;
 use crate::load::clock::Clock;
 use crate::load::config::Config;
@@ -30,18 +30,18 @@ impl<'scope> WorkerPool<'scope> {
         scope: &'scope thread::Scope<'scope, '_>,
         config: &Config,
         control: &'run RunControl,
-        init: Vec<WorkerInit<'run>>,
+        all: Vec<Worker<'run>>,
     ) -> Result<(Self, OwnThreads), RunError> {
-        let wakers = init.iter().map(|part| part.poller.waker()).collect::<io::Result<_>>()?;
+        let wakers = all.iter().map(Worker::waker).collect::<io::Result<_>>()?;
         let (report_ready, ready) = mpsc::channel();
         let mut starts = Vec::new();
         let mut workers = Vec::new();
-        for (thread, part) in init.into_iter().enumerate() {
+        for (thread, worker) in all.into_iter().enumerate() {
             let cpu = (!config.cpus.is_empty()).then(|| config.cpus[thread % config.cpus.len()]);
             let (start, started) = mpsc::channel();
             let report_ready = report_ready.clone();
             starts.push(start);
-            let body = move || work(part, cpu, report_ready, &started);
+            let body = move || work(worker, cpu, report_ready, &started);
             workers.push(
                 thread::Builder::new().name(format!("load-{thread}")).spawn_scoped(scope, body)?,
             );
@@ -95,7 +95,7 @@ impl<'scope> WorkerPool<'scope> {
 }
 
 fn work(
-    init: WorkerInit<'_>,
+    worker: Worker<'_>,
     cpu: Option<usize>,
     report_ready: Sender<Result<i32, RunError>>,
     started: &Receiver<Clock>,
@@ -106,7 +106,7 @@ fn work(
     // The pool waits until every sender is gone.
     drop(report_ready);
     let clock = started.recv().map_err(|_| called_off())?;
-    Worker::new(init, clock).run()
+    worker.run(clock)
 }
 
 fn take_place(cpu: Option<usize>) -> Result<(), RunError> {

@@ -14,7 +14,7 @@ use crate::load::record::ending::Ending;
 use crate::load::record::transport::Transport;
 
 /// The measured part of a run, in nanoseconds since the run started.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Window {
     pub(crate) start_ns: u64,
     pub(crate) end_ns: u64,
@@ -118,6 +118,7 @@ pub(crate) struct Sent {
 }
 
 /// Everything that one thread, or after merging the whole run, measured.
+#[derive(Default)]
 pub(crate) struct Recorder {
     window: Window,
     is_open_loop: bool,
@@ -149,24 +150,7 @@ pub(crate) struct Recorder {
 
 impl Recorder {
     pub(crate) fn new(window: Window, is_open_loop: bool) -> Self {
-        Self {
-            window,
-            is_open_loop,
-            totals: Totals::default(),
-            window_intended: 0,
-            window_received: 0,
-            answered_bytes: 0,
-            late: 0,
-            early: 0,
-            carried_over: CarriedOver::default(),
-            waited_for_room: 0,
-            fastest_ns: u64::MAX,
-            idle_ns: 0,
-            latencies: Box::default(),
-            transport: Transport::default(),
-            endings: BTreeMap::new(),
-            connect_failures: Failures::new(),
-        }
+        Self { window, is_open_loop, fastest_ns: u64::MAX, ..Self::default() }
     }
 
     /// The window ends earlier than was planned.

@@ -5,23 +5,17 @@ mod observer;
 use std::collections::BTreeSet;
 use std::io;
 use std::net::TcpStream;
-use std::os::fd::AsFd;
 use std::sync::mpsc;
 use std::thread;
 
 use self::observer::Observer;
 use crate::cgroup::CpuQuota;
 use crate::cpus::{self, PinningRefusal};
-use crate::load::clock::nanos;
 use crate::load::config::{Config, Load};
 use crate::load::control::RunControl;
 use crate::load::engine::connect::connect_all;
-use crate::load::engine::connection_slot::ConnectionSlot;
-use crate::load::engine::dial::Dialer;
-use crate::load::engine::poller::Poller;
 use crate::load::engine::preflight;
-use crate::load::engine::schedule::{Schedule, Sequence};
-use crate::load::engine::worker::{Pace, Reconnect, WorkerInit};
+use crate::load::engine::worker::{Shared, Worker};
 use crate::load::engine::worker_pool::WorkerPool;
 use crate::load::engine::workload::Workload;
 use crate::load::error::RunError;
@@ -30,7 +24,7 @@ use crate::load::record::evidence::Evidence;
 use crate::load::record::host::Host;
 use crate::load::record::host_stall;
 use crate::load::record::intervals::Intervals;
-use crate::load::record::recorder::{Recorder, Window};
+use crate::load::record::recorder::Window;
 use crate::load::record::seconds::Collector;
 use crate::load::record::server_view::{Hidden, ServerView, shared_cpus};
 use crate::load::record::transport::listen_drops;
@@ -93,16 +87,18 @@ pub fn run_watched(config: &Config, watch: &mut dyn Watch) -> Result<Report, Run
     };
     let control = RunControl::new(window.end_ns);
     let mut collector = Collector::new(window);
-    let connections = connected.sockets.len() as u64;
-    let shared =
-        Shared { window, workload: &workload, counters: &counters, control: &control, dialer };
-    let init = divide(config, connected.sockets, shared, &mut collector)?;
+    let all_connections = connected.sockets.len();
+    // Fewer connections than asked for may need fewer threads.
+    let workers = config.threads.min(all_connections);
+    let (workload, control) = (&workload, &control);
+    let shared = Shared { config, window, workload, control, dialer, all_connections, workers };
+    let workers = divide(shared, connected.sockets, &counters, &mut collector)?;
     let can_pin = PinningRefusal::detect().is_none();
     let sampled = if can_pin { host_stall::sampled(&cpus_in_use) } else { vec![None] };
     let of_cpu = |cpu| host_stall::Init {
         cpu,
         start_ns: window.start_ns,
-        control: &control,
+        control,
         sender: collector.sender(),
     };
     let host_stall_init: Vec<_> = sampled.into_iter().map(of_cpu).collect();
@@ -114,7 +110,7 @@ pub fn run_watched(config: &Config, watch: &mut dyn Watch) -> Result<Report, Run
             host_stalls.push(host_stall::start(scope, init, started)?);
             start_host_stalls.push(start_host_stall);
         }
-        let (pool, generator) = WorkerPool::start(scope, config, &control, init)?;
+        let (pool, generator) = WorkerPool::start(scope, config, control, workers)?;
         for start_host_stall in start_host_stalls {
             // It fails only when the thread has ended, and its panic comes with the join.
             let _ = start_host_stall.send(pool.clock());
@@ -136,7 +132,7 @@ pub fn run_watched(config: &Config, watch: &mut dyn Watch) -> Result<Report, Run
         };
         observer.observe(pool, &mut evidence)
     })?;
-    recorder.totals.connections += connections;
+    recorder.totals.connections += all_connections as u64;
     recorder.transport.redialed_syns += connected.redialed_syns;
     if server.threads != Err(Hidden::OtherHost) {
         let drops = listen_drops().zip(drops_before);
@@ -161,59 +157,19 @@ fn union(one: &[usize], other: &[usize]) -> Vec<usize> {
     one.iter().chain(other).copied().collect::<BTreeSet<_>>().into_iter().collect()
 }
 
-/// State that the threads share with each other and with the observer.
-#[derive(Clone, Copy)]
-struct Shared<'run> {
-    window: Window,
-    workload: &'run Workload,
-    counters: &'run [Counters],
-    control: &'run RunControl,
-    dialer: &'run Dialer,
-}
-
-/// Deals the connections to the threads in turn.
+/// Workers, each with its part of the connections.
 fn divide<'run>(
-    config: &Config,
-    sockets: Vec<TcpStream>,
     shared: Shared<'run>,
+    sockets: Vec<TcpStream>,
+    counters: &'run [Counters],
     collector: &mut Collector,
-) -> io::Result<Vec<WorkerInit<'run>>> {
-    // Fewer connections than asked for may need fewer threads.
-    let threads = config.threads.min(sockets.len());
-    let all_connections = sockets.len();
-    let mut init = Vec::with_capacity(threads);
-    for (thread, counters) in shared.counters.iter().enumerate().take(threads) {
-        let pace = match config.load {
-            Load::Closed => Pace::Closed,
-            Load::Open { rate, arrival } => Pace::Open {
-                schedule: Schedule::new(
-                    Sequence::new(arrival, rate, config.seed),
-                    all_connections,
-                    thread,
-                    threads,
-                ),
-                spin_ns: nanos(config.spin),
-            },
-        };
-        init.push(WorkerInit {
-            poller: Poller::new()?,
-            slots: Vec::new(),
-            reconnect: config
-                .reconnect
-                .map(|_| Reconnect { dialer: shared.dialer, all_connections }),
-            workload: shared.workload,
-            recorder: Recorder::new(shared.window, matches!(pace, Pace::Open { .. })),
-            pace,
-            control: shared.control,
-            sender: collector.sender(),
-            counters,
-            timeout_ns: nanos(config.timeout),
-        });
-    }
+) -> io::Result<Vec<Worker<'run>>> {
+    let numbered = counters.iter().enumerate().take(shared.workers);
+    let mut workers = numbered
+        .map(|(number, counters)| Worker::new(shared, number, counters, collector.sender()))
+        .collect::<io::Result<Vec<_>>>()?;
     for (number, socket) in sockets.into_iter().enumerate() {
-        let part = &mut init[number % threads];
-        part.poller.add(socket.as_fd(), part.slots.len())?;
-        part.slots.push(ConnectionSlot::new(number, shared.workload.connection(number, socket)));
+        workers[number % shared.workers].add(number, socket)?;
     }
-    Ok(init)
+    Ok(workers)
 }

@@ -12,20 +12,23 @@ mod traffic;
 
 use std::io;
 use std::mem;
+use std::net::TcpStream;
+use std::os::fd::AsFd;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use crate::load::clock::Clock;
+use crate::load::clock::{Clock, nanos};
+use crate::load::config::{Config, Load};
 use crate::load::control::RunControl;
 use crate::load::engine::connection_slot::{ConnectionSlot, State};
 use crate::load::engine::deadlines::Deadlines;
 use crate::load::engine::dial::Dialer;
-use crate::load::engine::poller::{Events, Poller, Readiness};
-use crate::load::engine::schedule::Schedule;
+use crate::load::engine::poller::{Events, Poller, Readiness, Waker};
+use crate::load::engine::schedule::{Schedule, Sequence};
 use crate::load::engine::wire::RECEIVE_CHUNK;
 use crate::load::engine::workload::Workload;
 use crate::load::record::counters::Counters;
-use crate::load::record::recorder::{Recorder, Sent};
+use crate::load::record::recorder::{Recorder, Sent, Window};
 use crate::load::record::seconds::IntervalSender;
 
 /// Messages sent on time's demand before replies are looked at again.
@@ -35,7 +38,7 @@ const DUE_PER_TURN: usize = 64;
 const BACKLOG_LIMIT: usize = 4 << 20;
 
 /// The pace at which messages become due.
-pub(crate) enum Pace {
+enum Pace {
     /// A free slot.
     Closed,
     /// The clock.
@@ -47,31 +50,25 @@ pub(crate) enum Pace {
     },
 }
 
-pub(crate) struct WorkerInit<'run> {
-    pub(crate) poller: Poller,
-    pub(crate) slots: Vec<ConnectionSlot>,
-    pub(crate) reconnect: Option<Reconnect<'run>>,
+/// What all workers of a run share.
+#[derive(Clone, Copy)]
+pub(crate) struct Shared<'run> {
+    pub(crate) config: &'run Config,
+    pub(crate) window: Window,
     pub(crate) workload: &'run Workload,
-    pub(crate) pace: Pace,
     pub(crate) control: &'run RunControl,
-    pub(crate) recorder: Recorder,
-    pub(crate) sender: IntervalSender,
-    /// How long replies are awaited after the measured window, and a server's FIN after ours.
-    pub(crate) timeout_ns: u64,
-    pub(crate) counters: &'run Counters,
-}
-
-/// Makes the connections that replace others.
-pub(crate) struct Reconnect<'run> {
     pub(crate) dialer: &'run Dialer,
+    /// How many connections the run starts with, dealt to the workers in turn.
     pub(crate) all_connections: usize,
+    pub(crate) workers: usize,
 }
 
 pub(crate) struct Worker<'run> {
+    shared: Shared<'run>,
     poller: Poller,
-    events: Events,
     slots: Vec<ConnectionSlot>,
-    reconnect: Option<Reconnect<'run>>,
+    /// True if connections that end are replaced.
+    is_reconnecting: bool,
     deadlines: Deadlines,
     /// Slots that are not abandoned.
     alive: usize,
@@ -81,10 +78,10 @@ pub(crate) struct Worker<'run> {
     turn: usize,
     workload: &'run Workload,
     pace: Pace,
-    control: &'run RunControl,
     /// When the measured window ends: nothing is intended from then on.
     end_ns: u64,
     clock: Clock,
+    /// How long replies are awaited after the measured window, and a server's FIN after ours.
     timeout_ns: u64,
     now_ns: u64,
     /// Open loop: until when replies are polled for.
@@ -107,24 +104,38 @@ pub(crate) struct Worker<'run> {
 }
 
 impl<'run> Worker<'run> {
-    /// A worker whose slots are registered with its poller in their order.
-    pub(crate) fn new(init: WorkerInit<'run>, clock: Clock) -> Self {
-        Self {
-            poller: init.poller,
-            events: Events::default(),
-            alive: init.slots.len(),
-            deadlines: Deadlines::new(init.slots.len()),
-            slots: init.slots,
-            reconnect: init.reconnect,
+    /// Worker number `number` of the run, without connections yet.
+    pub(crate) fn new(
+        shared: Shared<'run>,
+        number: usize,
+        counters: &'run Counters,
+        sender: IntervalSender,
+    ) -> io::Result<Self> {
+        let Shared { config, window, workload, all_connections, workers, .. } = shared;
+        let pace = match config.load {
+            Load::Closed => Pace::Closed,
+            Load::Open { rate, arrival } => {
+                let sequence = Sequence::new(arrival, rate, config.seed);
+                let schedule = Schedule::new(sequence, all_connections, number, workers);
+                Pace::Open { schedule, spin_ns: nanos(config.spin) }
+            }
+        };
+        Ok(Self {
+            shared,
+            poller: Poller::new()?,
+            slots: Vec::new(),
+            is_reconnecting: config.reconnect.is_some(),
+            deadlines: Deadlines::default(),
+            alive: 0,
             closing: 0,
-            timeout_ns: init.timeout_ns,
             turn: 0,
-            workload: init.workload,
-            pace: init.pace,
-            control: init.control,
-            end_ns: init.control.end_ns(),
-            clock,
-            now_ns: clock.now_ns(),
+            workload,
+            recorder: Recorder::new(window, matches!(pace, Pace::Open { .. })),
+            pace,
+            end_ns: window.end_ns,
+            clock: Clock::starting_now(),
+            timeout_ns: nanos(config.timeout),
+            now_ns: 0,
             poll_until_ns: 0,
             has_worked: false,
             is_released: false,
@@ -133,14 +144,28 @@ impl<'run> Worker<'run> {
             backlog: 0,
             buffer: vec![0; RECEIVE_CHUNK].into_boxed_slice(),
             answered: Vec::new(),
-            recorder: init.recorder,
-            sender: init.sender,
-            counters: init.counters,
-        }
+            sender,
+            counters,
+        })
+    }
+
+    /// Takes over connection number `number` of the run, connected and non-blocking.
+    pub(crate) fn add(&mut self, number: usize, socket: TcpStream) -> io::Result<()> {
+        self.poller.add(socket.as_fd(), self.slots.len())?;
+        self.slots.push(ConnectionSlot::new(number, self.workload.connection(number, socket)));
+        self.deadlines.add_slot();
+        self.alive += 1;
+        Ok(())
+    }
+
+    pub(crate) fn waker(&self) -> io::Result<Waker> {
+        self.poller.waker()
     }
 
     /// Runs until everything intended was answered, or cannot be any more.
-    pub(crate) fn run(mut self) -> io::Result<Recorder> {
+    pub(crate) fn run(mut self, clock: Clock) -> io::Result<Recorder> {
+        (self.clock, self.now_ns) = (clock, clock.now_ns());
+        let mut ready = Events::default();
         if matches!(self.pace, Pace::Closed) {
             for index in 0..self.slots.len() {
                 self.now_ns = self.clock.now_ns();
@@ -148,10 +173,10 @@ impl<'run> Worker<'run> {
             }
         }
         while !self.is_done() {
-            let events = self.wait()?;
+            let events = self.wait(&mut ready)?;
             self.has_worked = events > 0;
             for place in 0..events {
-                match self.poller.event(&self.events, place) {
+                match self.poller.event(&ready, place) {
                     Readiness::Woken => self.obey_control(),
                     Readiness::Socket { index, readable, ended, writable } => {
                         self.serve(index, readable, ended, writable);
@@ -172,9 +197,10 @@ impl<'run> Worker<'run> {
     }
 
     fn obey_control(&mut self) {
-        self.end_ns = self.control.end_ns();
-        self.is_released = self.control.is_released();
-        self.is_aborted = self.control.is_aborted();
+        let control = self.shared.control;
+        self.end_ns = control.end_ns();
+        self.is_released = control.is_released();
+        self.is_aborted = control.is_aborted();
         self.recorder.end_window_at(self.end_ns);
         self.now_ns = self.clock.now_ns();
         // What came before belongs to the second that ends.
@@ -206,16 +232,16 @@ impl<'run> Worker<'run> {
     /// Waits for events until something is due. In closed loop, as long as nothing is, the clock
     /// is read only when a reply came: a timer on every wait would cost more than the message is
     /// worth.
-    fn wait(&mut self) -> io::Result<usize> {
+    fn wait(&mut self, ready: &mut Events) -> io::Result<usize> {
         if self.has_worked && matches!(self.pace, Pace::Open { .. }) {
             self.now_ns = self.clock.now_ns();
         }
         let Some(due_ns) = self.due_ns() else {
-            return self.poller.wait(&mut self.events, None);
+            return self.poller.wait(ready, None);
         };
         let before_ns = self.now_ns;
         let sleep_ns = due_ns.saturating_sub(before_ns);
-        let events = self.poller.wait(&mut self.events, Some(Duration::from_nanos(sleep_ns)))?;
+        let events = self.poller.wait(ready, Some(Duration::from_nanos(sleep_ns)))?;
         self.now_ns = self.clock.now_ns();
         if events == 0 || sleep_ns > 0 {
             self.recorder.idle(before_ns, self.now_ns);
@@ -295,7 +321,7 @@ impl<'run> Worker<'run> {
         for _ in 0..self.slots.len() {
             let index = self.turn;
             self.turn = if index + 1 == self.slots.len() { 0 } else { index + 1 };
-            if self.slots[index].takes_messages(self.reconnect.is_some()) {
+            if self.slots[index].takes_messages(self.is_reconnecting) {
                 return Some(index);
             }
         }

@@ -72,14 +72,13 @@ impl Worker<'_> {
 
     /// Begins the slot's next connection, if there is anything left for it to carry.
     fn dial(&mut self, index: usize) {
-        let Some(reconnect) = &self.reconnect else { return };
         self.now_ns = self.clock.now_ns();
         if self.is_all_sent() && self.slots[index].backlog.is_empty() {
             return;
         }
         let slot = &mut self.slots[index];
-        let number = slot.next_number(reconnect.all_connections);
-        match reconnect.dialer.begin(number) {
+        let number = slot.next_number(self.shared.all_connections);
+        match self.shared.dialer.begin(number) {
             Ok(socket) => {
                 slot.state = State::Connecting { socket, since_ns: self.now_ns };
                 self.deadlines.set(index, self.now_ns + HANDSHAKE_LIMIT_NS);

@@ -133,7 +133,7 @@ impl Worker<'_> {
         }
         connection.leave();
         self.recorder.end(Ending::GoAway);
-        if self.reconnect.is_none() {
+        if !self.is_reconnecting {
             self.forget_backlog(index);
         }
     }
@@ -159,7 +159,7 @@ impl Worker<'_> {
         let was_of_use = connection.was_answered();
         // Its descriptor is free before another is needed.
         drop(connection);
-        if self.reconnect.is_some() {
+        if self.is_reconnecting {
             self.renew(index, was_of_use);
         } else {
             self.abandon(index);
