@@ -54,17 +54,18 @@ fn allocations_do_not_grow_with_messages() {
             ((fast, poisson(200)), (fast, poisson(5000))),
         ];
         for ((few_at, few_load), (many_at, many_load)) in pairs {
-            let config = |address, load| Config {
-                protocol,
-                load,
-                connections: 2,
-                depth: 8,
-                duration: Duration::from_millis(400),
-                warmup: Duration::from_millis(100),
-                spin: Duration::ZERO,
-                // Nobody looks through all processes for the server's: that allocates.
-                server: Server::Embedded { thread_ids: vec![], cpus: vec![] },
-                ..Config::new(Target::at(address))
+            let config = |address, load| {
+                Config::new(Target::at(address)).with(|config| {
+                    config.protocol = protocol;
+                    config.load = load;
+                    config.connections = 2;
+                    config.depth = 8;
+                    config.duration = Duration::from_millis(400);
+                    config.warmup = Duration::from_millis(100);
+                    config.spin = Duration::ZERO;
+                    // Nobody looks through all processes for the server's: that allocates.
+                    config.server = Server::Embedded { thread_ids: vec![], cpus: vec![] };
+                })
             };
             let (allocations_of_few, few) = allocations(&config(few_at, few_load));
             let (allocations_of_many, many) = allocations(&config(many_at, many_load));

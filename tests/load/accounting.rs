@@ -18,7 +18,14 @@ fn kinds(address: SocketAddr) -> impl Iterator<Item = Config> {
         [Load::Closed, Load::at_rate(2000), Load::Open { rate: 2000, arrival: Arrival::Poisson }];
     [Protocol::Raw, Protocol::Framed].into_iter().flat_map(move |protocol| {
         loads.into_iter().flat_map(move |load| {
-            [1, 16].map(|depth| Config { protocol, load, depth, threads: 2, ..short(address) })
+            [1, 16].map(|depth| {
+                short(address).with(|config| {
+                    config.protocol = protocol;
+                    config.load = load;
+                    config.depth = depth;
+                    config.threads = 2;
+                })
+            })
         })
     })
 }
@@ -136,8 +143,12 @@ fn the_death_of_the_server_is_accounted_for() {
         for load in [Load::Closed, Load::at_rate(5000)] {
             let mut server = Server::start(protocol);
             let hour = Duration::from_secs(3600);
-            let config =
-                Config { protocol, load, depth: 4, duration: hour, ..short(server.address) };
+            let config = short(server.address).with(|config| {
+                config.protocol = protocol;
+                config.load = load;
+                config.depth = 4;
+                config.duration = hour;
+            });
             let mut kill_when_served = |progress: Progress| {
                 if progress.messages_per_s > 0.0 {
                     server.child.kill().unwrap();

@@ -4,7 +4,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
-use ringback::load::study::compare::{Comparison, Metric, ServerCommand, compare};
+use ringback::load::study::compare::{Comparison, ServerCommand, compare};
 use ringback::load::{Config, Target};
 use rustix::process::{Pid, test_kill_process};
 
@@ -12,24 +12,12 @@ use rustix::process::{Pid, test_kill_process};
 fn a_panic_leaves_no_server_behind() {
     let server = format!("'{}' serve {{addr}}", env!("CARGO_BIN_EXE_ringback"));
     let server = ServerCommand::parse(&server).unwrap();
-    let comparison = Comparison {
-        a: server.clone(),
-        b: server,
-        blocks: 1,
-        metric: Metric::Throughput,
-        min_effect: 0.01,
-        gates: Vec::new(),
-        must_conclude: false,
-        server_cpus: Vec::new(),
-        start_timeout: Duration::from_secs(30),
-        stop_timeout: Duration::from_secs(30),
-        config: Config {
-            connections: 1,
-            // A panic waits for the generator's threads, and they for the end of the run.
-            duration: Duration::from_secs(2),
-            ..Config::new(Target::at("127.0.0.1:0".parse().unwrap()))
-        },
-    };
+    let config = Config::new(Target::at("127.0.0.1:0".parse().unwrap())).with(|config| {
+        config.connections = 1;
+        // A panic waits for the generator's threads, and they for the end of the run.
+        config.duration = Duration::from_secs(2);
+    });
+    let comparison = Comparison::new(server.clone(), server, config);
     let mut server = None;
     let outcome = catch_unwind(AssertUnwindSafe(|| {
         compare(&comparison, &mut |step| {

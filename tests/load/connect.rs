@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use ringback::address::Address;
-use ringback::load::{Config, Target, report, run};
+use ringback::load::{Target, report, run};
 
 use crate::support::{assert_all_came_back, echo, measure, serve, short};
 
@@ -24,11 +24,10 @@ fn connections_are_dealt_over_the_sources() {
         echo(socket);
     });
     let sources: Vec<IpAddr> = (2..5).map(|last| IpAddr::from([127, 0, 0, last])).collect();
-    let config = Config {
-        sources: sources.iter().map(|ip| Address::from(*ip)).collect(),
-        connections: 7,
-        ..short(address)
-    };
+    let config = short(address).with(|config| {
+        config.sources = sources.iter().map(|ip| Address::from(*ip)).collect();
+        config.connections = 7;
+    });
     let report = measure(&config);
     assert_all_came_back(&report);
     let expected = sources.iter().copied().zip([3, 2, 2]).collect::<BTreeMap<_, _>>();
@@ -46,10 +45,14 @@ fn an_address_without_a_source_of_its_family_is_passed_over() {
     let ipv6 = SocketAddr::new("::1".parse().unwrap(), address.port());
     let target = Target { name: "both".to_owned(), addresses: vec![ipv6, address] };
     let sources = vec!["127.0.0.7".parse().unwrap()];
-    let config = Config { target, sources, ..short(address) };
+    let config = short(address).with(|config| {
+        config.target = target;
+        config.sources = sources;
+    });
     assert_eq!(measure(&config).target.address, address.to_string());
     let sources = vec!["192.0.2.1".parse().unwrap()];
-    let error = run(&Config { sources, ..short(address) }, &mut |_| {}).unwrap_err();
+    let error =
+        run(&short(address).with(|config| config.sources = sources), &mut |_| {}).unwrap_err();
     assert!(error.to_string().contains("--source"), "{error}");
 }
 
@@ -61,7 +64,10 @@ fn ramp_up_spreads_the_connections_evenly() {
         accepted.lock().unwrap().push(Instant::now());
         echo(socket);
     });
-    let config = Config { ramp_up: RAMP_UP, connections: 6, ..short(address) };
+    let config = short(address).with(|config| {
+        config.ramp_up = RAMP_UP;
+        config.connections = 6;
+    });
     assert_all_came_back(&measure(&config));
     let accepted = accepted.lock().unwrap();
     // The last begins one sixth before the end, and none before its time.
@@ -73,7 +79,10 @@ fn ramp_up_spreads_the_connections_evenly() {
 #[test]
 fn a_thousand_connections_are_made_through_a_short_backlog() {
     let address = serve(|_, socket| echo(socket));
-    let config = Config { connections: 1000, warmup: Duration::ZERO, ..short(address) };
+    let config = short(address).with(|config| {
+        config.connections = 1000;
+        config.warmup = Duration::ZERO;
+    });
     let report = measure(&config);
     assert_all_came_back(&report);
     assert_eq!((report.totals.connections, report.totals.connect_errors), (1000, 0));
@@ -91,7 +100,7 @@ fn syns_that_are_sent_anew_and_handshakes_that_are_dropped_are_reported() {
             thread::spawn(move || echo(socket));
         }
     });
-    let report = measure(&Config { connections: 20, ..short(address) });
+    let report = measure(&short(address).with(|config| config.connections = 20));
     assert_all_came_back(&report);
     assert!(report.transport.redialed_syns > 0, "{:?}", report.transport);
     assert!(report.transport.listen_drops.unwrap() > 0, "{:?}", report.transport);

@@ -21,7 +21,10 @@ use crate::support::{
 #[test]
 fn a_refused_frame_is_told_with_its_error() {
     let address = serve(|_, socket| echo_framed(socket, Framed::default()));
-    let config = Config { sizes: of(65_537), protocol: Protocol::Framed, ..short(address) };
+    let config = short(address).with(|config| {
+        config.sizes = of(65_537);
+        config.protocol = Protocol::Framed;
+    });
     let Err(RunError::NothingReceived { why, .. }) = run(&config, &mut |_| {}) else {
         panic!("no frame of this size can pass");
     };
@@ -36,14 +39,13 @@ fn a_stall_is_charged_to_the_response_of_all_that_it_delays() {
         thread::sleep(STALL);
         echo(socket);
     });
-    let config = Config {
-        connections: 1,
-        depth: 8,
-        duration: Duration::from_secs(2),
-        warmup: Duration::ZERO,
-        load: Load::at_rate(1000),
-        ..short(address)
-    };
+    let config = short(address).with(|config| {
+        config.connections = 1;
+        config.depth = 8;
+        config.duration = Duration::from_secs(2);
+        config.warmup = Duration::ZERO;
+        config.load = Load::at_rate(1000);
+    });
     let report = measure(&config);
     assert_all_came_back(&report);
     let response = &report.latency.response;
@@ -66,13 +68,12 @@ fn overload_is_not_valid() {
             thread::sleep(Duration::from_millis(10));
         }
     });
-    let config = Config {
-        connections: 1,
-        depth: 4,
-        duration: Duration::from_secs(1),
-        load: Load::at_rate(150),
-        ..short(address)
-    };
+    let config = short(address).with(|config| {
+        config.connections = 1;
+        config.depth = 4;
+        config.duration = Duration::from_secs(1);
+        config.load = Load::at_rate(150);
+    });
     assert_invalid(&measure(&config), "the rate was not reached");
 }
 
@@ -90,13 +91,12 @@ fn the_queue_of_the_warm_up_and_replies_of_the_drain_are_no_throughput() {
             }
         }
     });
-    let config = Config {
-        connections: 1,
-        warmup: Duration::from_secs(1),
-        duration: Duration::from_secs(1),
-        load: Load::at_rate(400),
-        ..short(address)
-    };
+    let config = short(address).with(|config| {
+        config.connections = 1;
+        config.warmup = Duration::from_secs(1);
+        config.duration = Duration::from_secs(1);
+        config.load = Load::at_rate(400);
+    });
     let report = measure(&config);
     assert_invalid(&report, "the rate was not reached");
     assert_eq!(report.totals.received, 800, "the drain answers everything");
@@ -121,21 +121,20 @@ fn connections_that_are_silent_all_through_the_window_are_told() {
             }
             echo(socket);
         });
-        let config = Config {
-            protocol,
-            load,
-            // An open loop sends to each of them once, before the window.
-            connections: 4,
-            warmup: Duration::from_millis(500),
-            duration: Duration::from_millis(250),
-            assertions: vec![Assertion {
+        let config = short(address).with(|config| {
+            config.protocol = protocol;
+            config.load = load;
+            // An open loop sends to each of them once before the window.
+            config.connections = 4;
+            config.warmup = Duration::from_millis(500);
+            config.duration = Duration::from_millis(250);
+            config.assertions = vec![Assertion {
                 name: "max<1s".to_owned(),
                 metric: Metric::Max,
                 comparison: Comparison::Below,
                 limit: 1_000_000_000,
-            }],
-            ..short(address)
-        };
+            }];
+        });
         let report = measure(&config);
         assert_eq!(report.carried_over.silent_connections, 2, "{:?}", report.carried_over);
         assert_invalid(&report, "2 of 4 connections had no answer in the window");
@@ -172,7 +171,7 @@ fn swapped_replies_are_corrupted() {
         }
         echo(socket);
     });
-    let report = measure(&Config { depth: 2, ..short(address) });
+    let report = measure(&short(address).with(|config| config.depth = 2));
     assert_eq!(report.totals.corrupted, 2);
 }
 
@@ -212,7 +211,7 @@ fn an_altered_frame_ends_its_connection_only() {
             }
         }
     });
-    let report = measure(&Config { protocol: Protocol::Framed, ..short(address) });
+    let report = measure(&short(address).with(|config| config.protocol = Protocol::Framed));
     assert_eq!((report.totals.corrupted, report.totals.lost), (1, 0));
     assert_eq!(report.verdict.endings["bad_reply"], 1);
     assert_invalid(&report, "1 connection given up after a malformed");
@@ -248,7 +247,10 @@ fn what_waits_for_a_connection_that_closes_is_never_sent() {
         }
         echo(socket);
     });
-    let config = Config { load: Load::at_rate(1000), depth: 2, ..short(address) };
+    let config = short(address).with(|config| {
+        config.load = Load::at_rate(1000);
+        config.depth = 2;
+    });
     let report = measure(&config);
     assert!(report.totals.unsent > 0);
     assert_invalid(&report, "were never sent");
@@ -259,8 +261,10 @@ fn when_every_connection_is_gone_the_run_ends_and_accounts_for_the_rest() {
     let address = serve(|_, mut socket| {
         echo_messages(&mut socket, 1);
     });
-    let config =
-        Config { duration: Duration::from_secs(3600), load: Load::at_rate(1000), ..short(address) };
+    let config = short(address).with(|config| {
+        config.duration = Duration::from_secs(3600);
+        config.load = Load::at_rate(1000);
+    });
     let report = measure(&config);
     assert_eq!(report.totals.intended, 3_600_050);
     assert_invalid(&report, "no connection was left");
@@ -286,14 +290,16 @@ fn a_surplus_byte_ends_the_connection() {
 
 #[test]
 fn replies_are_awaited_for_as_long_as_is_asked_for() {
-    let config = |timeout| Config {
-        duration: Duration::from_millis(100),
-        warmup: Duration::ZERO,
-        timeout,
-        ..short(serve(|_, socket| {
+    let config = |timeout| {
+        short(serve(|_, socket| {
             thread::sleep(Duration::from_secs(2));
             echo(socket);
         }))
+        .with(|config| {
+            config.duration = Duration::from_millis(100);
+            config.warmup = Duration::ZERO;
+            config.timeout = timeout;
+        })
     };
     let report = measure(&config(Config::TIMEOUT));
     assert_eq!((report.totals.received, report.totals.lost), (4, 0));
@@ -314,13 +320,12 @@ fn an_interrupt_ends_the_wait_for_the_last_replies() {
             thread::sleep(Duration::from_secs(3600));
         });
         let interrupt = Interrupt::default();
-        let config = Config {
-            timeout: Duration::from_secs(3600),
-            warmup: Duration::ZERO,
-            duration: Duration::from_secs(1),
-            interrupt: interrupt.clone(),
-            ..short(address)
-        };
+        let config = short(address).with(|config| {
+            config.timeout = Duration::from_secs(3600);
+            config.warmup = Duration::ZERO;
+            config.duration = Duration::from_secs(1);
+            config.interrupt = interrupt.clone();
+        });
         let report = run(&config, &mut |progress| {
             if progress.phase == phase {
                 interrupt.raise();
@@ -370,7 +375,7 @@ fn goaway_is_obeyed_and_told() {
         saw_half_close.store(matches!(socket.read(&mut frame), Ok(0)), Ordering::SeqCst);
         socket.shutdown(Shutdown::Both).unwrap();
     });
-    let report = measure(&Config { protocol: Protocol::Framed, ..short(address) });
+    let report = measure(&short(address).with(|config| config.protocol = Protocol::Framed));
     assert_eq!((report.totals.lost, report.totals.corrupted), (0, 0));
     assert_eq!(report.verdict.endings["goaway"], 1);
     assert_invalid(&report, "GOAWAY");
@@ -412,7 +417,7 @@ fn resets_and_refusals_are_told_apart_and_the_others_go_on() {
             _ => echo_framed(socket, config),
         }
     });
-    let report = measure(&Config { protocol: Protocol::Framed, ..short(address) });
+    let report = measure(&short(address).with(|config| config.protocol = Protocol::Framed));
     assert_eq!((report.verdict.endings["reset"], report.verdict.endings["error_9"]), (1, 1));
     assert_invalid(&report, "1 connection reset by the server");
     assert_invalid(&report, "1 connection refused with ERROR 9");

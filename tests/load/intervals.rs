@@ -60,8 +60,12 @@ fn intervals_add_up_to_the_report() {
     let address = serve(|_, socket| echo(socket));
     for load in [Load::Closed, Load::at_rate(2000)] {
         let duration = Duration::from_millis(1600);
-        let (report, witness) =
-            watch(&Config { duration, threads: 2, load, depth: 4, ..short(address) });
+        let (report, witness) = watch(&short(address).with(|config| {
+            config.duration = duration;
+            config.threads = 2;
+            config.load = load;
+            config.depth = 4;
+        }));
         let sums = witness.sums();
         assert_eq!(sums[&Tag::Service], report.latency.service);
         assert_eq!(sums[&Tag::Hiccup], report.latency.hiccup);
@@ -87,7 +91,11 @@ fn a_second_without_replies_is_told_as_it_is() {
         echo(socket);
     });
     let duration = Duration::from_secs(2);
-    let config = Config { duration, warmup: Duration::ZERO, connections: 1, ..short(address) };
+    let config = short(address).with(|config| {
+        config.duration = duration;
+        config.warmup = Duration::ZERO;
+        config.connections = 1;
+    });
     let (report, witness) = watch(&config);
     let samples = witness.samples(Tag::Service);
     assert_eq!(samples[..2], [0, 0], "the reply does not come before the third second");

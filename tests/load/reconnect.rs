@@ -19,7 +19,7 @@ fn leak<T>(value: T) -> &'static T {
 }
 
 fn reconnecting(address: SocketAddr, messages: u64) -> Config {
-    Config { reconnect: Some(messages), ..short(address) }
+    short(address).with(|config| config.reconnect = Some(messages))
 }
 
 #[test]
@@ -34,7 +34,10 @@ fn every_connection_carries_its_share_and_is_half_closed() {
         }
         shares.lock().unwrap().push(share);
     });
-    let config = Config { threads: 2, depth: 3, ..reconnecting(address, 7) };
+    let config = reconnecting(address, 7).with(|config| {
+        config.threads = 2;
+        config.depth = 3;
+    });
     let report = measure(&config);
     assert_all_came_back(&report);
     assert!(report.verdict.valid, "{:?}", report.verdict);
@@ -77,7 +80,10 @@ fn what_closing_takes_is_reported() {
 #[test]
 fn framed_connections_begin_anew_with_their_sequences() {
     let address = serve(|_, socket| echo_framed(socket, Framed::default()));
-    let config = Config { protocol: Protocol::Framed, depth: 4, ..reconnecting(address, 5) };
+    let config = reconnecting(address, 5).with(|config| {
+        config.protocol = Protocol::Framed;
+        config.depth = 4;
+    });
     let report = measure(&config);
     assert_all_came_back(&report);
     assert!(report.verdict.valid, "{:?}", report.verdict);
@@ -87,7 +93,10 @@ fn framed_connections_begin_anew_with_their_sequences() {
 #[test]
 fn what_is_due_while_a_connection_is_replaced_waits_for_the_next() {
     let address = serve(|_, socket| echo(socket));
-    let config = Config { load: Load::at_rate(2000), depth: 8, ..reconnecting(address, 3) };
+    let config = reconnecting(address, 3).with(|config| {
+        config.load = Load::at_rate(2000);
+        config.depth = 8;
+    });
     let report = measure(&config);
     assert_all_came_back(&report);
     assert_eq!(report.totals.intended, 700);
@@ -150,12 +159,11 @@ fn a_server_that_restarts_is_found_again() {
         let listener = TcpListener::bind(address).unwrap();
         echo(listener.accept().unwrap().0);
     });
-    let config = Config {
-        connections: 1,
-        warmup: Duration::ZERO,
-        duration: Duration::from_secs(1),
-        ..reconnecting(address, 1_000_000)
-    };
+    let config = reconnecting(address, 1_000_000).with(|config| {
+        config.connections = 1;
+        config.warmup = Duration::ZERO;
+        config.duration = Duration::from_secs(1);
+    });
     let report = measure(&config);
     assert_eq!(report.totals.connections, 2);
     assert!(report.totals.received > 10);
@@ -176,7 +184,8 @@ fn a_dead_server_costs_little_and_ends_the_run_early() {
         });
     });
     let started = Instant::now();
-    let config = Config { duration: Duration::from_secs(3600), ..reconnecting(address, 100) };
+    let config =
+        reconnecting(address, 100).with(|config| config.duration = Duration::from_secs(3600));
     let report = measure(&config);
     assert!(started.elapsed() < Duration::from_secs(60), "{:?}", started.elapsed());
     assert!(report.totals.connect_errors <= 40, "{:?}", report.totals);
@@ -193,7 +202,7 @@ fn a_server_that_closes_at_once_is_not_hammered() {
             echo(socket);
         }
     });
-    let config = Config { connections: 2, ..reconnecting(address, 1_000_000) };
+    let config = reconnecting(address, 1_000_000).with(|config| config.connections = 2);
     let report = measure(&config);
     // Pauses of 10, 20, 40, 80 and 160 ms fit into 350 ms.
     let accepted = accepted.load(Ordering::SeqCst);

@@ -32,7 +32,13 @@ fn churn_with_mixed_sizes_loses_nothing() {
         for load in [Load::Closed, Load::at_rate(1500)] {
             let (server, config) = start(of_server);
             let sizes = mixed.clone();
-            let config = Config { protocol, sizes, load, depth: 4, reconnect: Some(9), ..config };
+            let config = config.with(|config| {
+                config.protocol = protocol;
+                config.sizes = sizes;
+                config.load = load;
+                config.depth = 4;
+                config.reconnect = Some(9);
+            });
             let report = measure(&config);
             assert_all_came_back(&report);
             assert!(report.totals.connections > 20, "{:?}", report.totals);
@@ -49,12 +55,11 @@ fn churn_with_mixed_sizes_loses_nothing() {
 #[test]
 fn a_server_that_drains_is_left_in_peace() {
     let (server, config) = start(Framed::default());
-    let config = Config {
-        protocol: Protocol::Framed,
-        reconnect: Some(1_000_000),
-        duration: Duration::from_secs(60),
-        ..config
-    };
+    let config = config.with(|config| {
+        config.protocol = Protocol::Framed;
+        config.reconnect = Some(1_000_000);
+        config.duration = Duration::from_secs(60);
+    });
     let (measuring, is_measuring) = mpsc::channel();
     let stopping = thread::spawn(move || {
         is_measuring.recv().unwrap();

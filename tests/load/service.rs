@@ -21,7 +21,10 @@ fn closed_loop_counts_what_the_server_counts() {
     });
     for (threads, depth) in [(1, 1), (2, 8), (3, 100)] {
         let before = ECHOED.load(Ordering::SeqCst);
-        let report = measure(&Config { threads, depth, ..short(address) });
+        let report = measure(&short(address).with(|config| {
+            config.threads = threads;
+            config.depth = depth;
+        }));
         assert_all_came_back(&report);
         assert!(report.verdict.valid, "{:?}", report.verdict);
         assert_eq!(report.totals.bytes_sent, ECHOED.load(Ordering::SeqCst) - before);
@@ -38,7 +41,12 @@ fn open_loop_intends_exactly_what_the_rate_says() {
     for (connections, threads) in [(1, 1), (4, 1), (5, 2)] {
         let load = Load::at_rate(2000);
         let depth = Config::OPEN_LOOP_DEPTH;
-        let report = measure(&Config { connections, threads, load, depth, ..short(address) });
+        let report = measure(&short(address).with(|config| {
+            config.connections = connections;
+            config.threads = threads;
+            config.load = load;
+            config.depth = depth;
+        }));
         assert_all_came_back(&report);
         assert_eq!(report.totals.intended, 700, "2000/s for 350 ms");
         assert_eq!(report.latency.response.len(), 600);
@@ -53,7 +61,12 @@ fn a_poisson_run_intends_the_same_whatever_the_threads() {
     let of_seed = |seed, threads| {
         let load = Load::Open { rate: 2000, arrival: Arrival::Poisson };
         let depth = Config::OPEN_LOOP_DEPTH;
-        let report = measure(&Config { load, depth, seed, threads, ..short(address) });
+        let report = measure(&short(address).with(|config| {
+            config.load = load;
+            config.depth = depth;
+            config.seed = seed;
+            config.threads = threads;
+        }));
         assert_all_came_back(&report);
         let offered = report.latency.response.len();
         assert_eq!(report.throughput.offered_per_s, Some(offered as f64 / 0.3));
@@ -80,7 +93,7 @@ fn the_first_address_that_answers_is_used() {
 fn progress_is_told() {
     let address = serve(|_, socket| echo(socket));
     let mut told = Vec::new();
-    let config = Config { duration: Duration::from_millis(700), ..short(address) };
+    let config = short(address).with(|config| config.duration = Duration::from_millis(700));
     run(&config, &mut |progress| told.push(progress)).unwrap();
     assert!(!told.is_empty());
     assert!(told.iter().any(|progress| progress.messages_per_s > 0.0));
@@ -89,7 +102,7 @@ fn progress_is_told() {
 #[test]
 fn the_machine_is_described_and_its_stalls_are_measured() {
     let address = serve(|_, socket| echo(socket));
-    let report = measure(&Config { warmup: Duration::ZERO, ..short(address) });
+    let report = measure(&short(address).with(|config| config.warmup = Duration::ZERO));
     let hiccup = &report.latency.hiccup;
     // 300 sleeps of a millisecond, fewer if they took longer: then those weigh more.
     assert!((50..1000).contains(&hiccup.len()), "{}", hiccup.len());
@@ -124,12 +137,11 @@ fn the_machine_is_described_and_its_stalls_are_measured() {
 #[test]
 fn reports_withhold_what_too_few_samples_cannot_say() {
     let address = serve(|_, socket| echo(socket));
-    let config = Config {
-        duration: Duration::from_millis(100),
-        warmup: Duration::ZERO,
-        load: Load::at_rate(1500),
-        ..short(address)
-    };
+    let config = short(address).with(|config| {
+        config.duration = Duration::from_millis(100);
+        config.warmup = Duration::ZERO;
+        config.load = Load::at_rate(1500);
+    });
     let report = measure(&config);
     let json: serde_json::Value = serde_json::from_str(&report::json(&report)).unwrap();
     let response = &json["latency_ns"]["response"];

@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
-use ringback::load::{Config, Load, Protocol, Sizes, report};
+use ringback::load::{Load, Protocol, Sizes, report};
 use ringback::protocol::Framed;
 use socket2::SockRef;
 
@@ -31,7 +31,13 @@ fn mixed_sizes_keep_their_boundaries_at_every_depth() {
         for (depth, load, sizes) in cases {
             let duration = Duration::from_millis(100);
             let sizes = sizes.clone();
-            let config = Config { protocol, sizes, depth, load, duration, ..short(address) };
+            let config = short(address).with(|config| {
+                config.protocol = protocol;
+                config.sizes = sizes;
+                config.depth = depth;
+                config.load = load;
+                config.duration = duration;
+            });
             assert_all_came_back(&measure(&config));
         }
     }
@@ -40,13 +46,12 @@ fn mixed_sizes_keep_their_boundaries_at_every_depth() {
 #[test]
 fn throughput_counts_the_bytes_that_were_drawn() {
     let address = serve(|_, socket| echo(socket));
-    let config = Config {
-        sizes: Sizes::weighted(&[(10, 3), (1000, 1)]).unwrap(),
-        load: Load::at_rate(4000),
-        depth: 64,
-        warmup: Duration::ZERO,
-        ..short(address)
-    };
+    let config = short(address).with(|config| {
+        config.sizes = Sizes::weighted(&[(10, 3), (1000, 1)]).unwrap();
+        config.load = Load::at_rate(4000);
+        config.depth = 64;
+        config.warmup = Duration::ZERO;
+    });
     let (first, second) = (measure(&config), measure(&config));
     assert_all_came_back(&first);
     assert_eq!(first.totals.sent, 1200);
@@ -65,8 +70,11 @@ fn throughput_counts_the_bytes_that_were_drawn() {
 fn framed_replies_are_matched() {
     let address = serve(move |_, socket| echo_framed(socket, largest_frames()));
     for (bytes, depth) in [(1, 1), (64, 100), (65_536, 3), (2 << 20, 2)] {
-        let config =
-            Config { sizes: of(bytes), depth, protocol: Protocol::Framed, ..short(address) };
+        let config = short(address).with(|config| {
+            config.sizes = of(bytes);
+            config.depth = depth;
+            config.protocol = Protocol::Framed;
+        });
         let report = measure(&config);
         assert_all_came_back(&report);
         let frame = bytes as u64 + 20;
@@ -92,14 +100,13 @@ fn echo_through_small_buffers(mut socket: TcpStream) {
 fn bulk_is_read_while_it_is_written() {
     let address = serve(|_, socket| echo_through_small_buffers(socket));
     for protocol in [Protocol::Raw, Protocol::Framed] {
-        let config = Config {
+        let config = short(address).with(|config| {
             // A raw echo returns frames too.
-            protocol,
-            sizes: of(512 << 10),
-            connections: 2,
-            depth: 3,
-            ..short(address)
-        };
+            config.protocol = protocol;
+            config.sizes = of(512 << 10);
+            config.connections = 2;
+            config.depth = 3;
+        });
         assert_all_came_back(&measure(&config));
     }
 }
@@ -110,8 +117,12 @@ fn the_largest_messages_pass() {
     for (bytes, protocol) in
         [(16 << 20, Protocol::Raw), (16 << 20, Protocol::Framed), ((3 << 20) + 7, Protocol::Raw)]
     {
-        let config =
-            Config { sizes: of(bytes), protocol, connections: 1, depth: 2, ..short(address) };
+        let config = short(address).with(|config| {
+            config.sizes = of(bytes);
+            config.protocol = protocol;
+            config.connections = 1;
+            config.depth = 2;
+        });
         assert_all_came_back(&measure(&config));
     }
 }

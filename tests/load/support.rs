@@ -46,13 +46,12 @@ pub(crate) fn of(bytes: usize) -> Sizes {
 }
 
 pub(crate) fn short(address: SocketAddr) -> Config {
-    Config {
-        connections: 4,
-        duration: Duration::from_millis(300),
-        warmup: Duration::from_millis(50),
-        spin: Duration::ZERO,
-        ..Config::new(Target::at(address))
-    }
+    Config::new(Target::at(address)).with(|config| {
+        config.connections = 4;
+        config.duration = Duration::from_millis(300);
+        config.warmup = Duration::from_millis(50);
+        config.spin = Duration::ZERO;
+    })
 }
 
 pub(crate) fn measure(config: &Config) -> Report {

@@ -23,7 +23,22 @@ pub const MAX_MESSAGE_SIZE: usize = MAX_FRAME_CEILING as usize;
 pub const MAX_RATE: u64 = 1_000_000_000;
 
 /// A measurement's target, load and length.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use ringback::load::{Config, Load, Target};
+///
+/// let target = Target::at("127.0.0.1:65432".parse().unwrap());
+/// let config = Config::new(target).with(|config| {
+///     config.load = Load::at_rate(20_000);
+///     config.depth = Config::OPEN_LOOP_DEPTH;
+///     config.duration = Duration::from_secs(60);
+/// });
+/// assert_eq!(config.connections, 64);
+/// ```
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Config {
     /// Where the server listens.
     pub target: Target,
@@ -107,6 +122,13 @@ impl Config {
             assertions: Vec::new(),
             interrupt: Interrupt::default(),
         }
+    }
+
+    /// This configuration after some changes.
+    #[must_use]
+    pub fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
+        change(&mut self);
+        self
     }
 }
 

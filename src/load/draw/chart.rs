@@ -28,7 +28,7 @@ pub(super) struct Chart {
     pub(super) heading: String,
     /// The chart in words, for those who do not see it.
     pub(super) description: String,
-    /// What to read off it, or why there is nothing.
+    /// The curves and areas, or why there are none.
     pub(super) content: Result<Content, &'static str>,
 }
 

@@ -66,13 +66,13 @@ impl<'scope> WorkerPool<'scope> {
         self.wake();
     }
 
-    /// Tells them that the measured window is over and was looked at.
+    /// Lets them end: the measured window is over and was looked at.
     pub(crate) fn release(&self) {
         self.control.release();
         self.wake();
     }
 
-    /// Tells them to leave, whatever they still wait for.
+    /// Ends them, whatever they still wait for.
     pub(crate) fn abort(&self) {
         self.control.abort();
         self.wake();

@@ -1,11 +1,11 @@
-//! What was seen of a run beside the messages, for the verdict.
+//! Evidence for the verdict beside the messages.
 
 use super::recorder::Window;
 use super::server_view::ServerView;
 use super::usage::Usage;
 use super::waits::Waited;
 
-/// What was seen of a run beside the messages.
+/// Evidence for the verdict beside the messages.
 pub(crate) struct Evidence {
     /// The measured window: shorter than planned if the run was interrupted.
     pub(crate) window: Window,

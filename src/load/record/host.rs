@@ -59,7 +59,7 @@ impl Host {
     }
 }
 
-/// What each CPU did since the machine started, as `/proc/stat` tells it (`proc_stat(5)`).
+/// The time of each CPU since the machine started, from `/proc/stat` (`proc_stat(5)`).
 pub(crate) struct CpuStat(String);
 
 impl CpuStat {

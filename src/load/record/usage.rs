@@ -14,7 +14,7 @@ pub(crate) struct Sample {
     pub(crate) server_idle_ns: Option<u64>,
 }
 
-/// What the measured window cost.
+/// The cost of the measured window.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Usage {
     pub(crate) server_ns_per_message: Option<f64>,

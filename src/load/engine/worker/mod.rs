@@ -50,7 +50,7 @@ enum Pace {
     },
 }
 
-/// What all workers of a run share.
+/// The setting of a run, one for all its workers.
 #[derive(Clone, Copy)]
 pub(crate) struct Shared<'run> {
     pub(crate) config: &'run Config,

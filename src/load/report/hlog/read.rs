@@ -46,6 +46,7 @@ pub struct LogError {
 
 /// The problem of a line of a log.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum Problem {
     /// It is nothing that a log consists of.
     #[error("it is not a line of an HdrHistogram log (.hlog)")]

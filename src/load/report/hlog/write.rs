@@ -64,7 +64,7 @@ impl<W: Write> Writer<W> {
         self.out.write_all(self.line.as_bytes())
     }
 
-    /// Says of the log, for [`Log`](super::Log) and people, why it is not all that was planned.
+    /// Notes, for [`Log`](super::Log) and people, why the log is not all that was planned.
     ///
     /// # Errors
     ///

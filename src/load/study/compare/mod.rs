@@ -43,6 +43,7 @@ const SERVER_TIME: Duration = Duration::from_millis(100);
 
 /// Two servers to compare, and how.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Comparison {
     /// How to start server A.
     pub a: ServerCommand,
@@ -107,6 +108,23 @@ impl CompareError {
 }
 
 impl Comparison {
+    /// Ten blocks, compared by their throughput, of servers that may run on any CPU.
+    pub fn new(a: ServerCommand, b: ServerCommand, config: Config) -> Self {
+        Self {
+            a,
+            b,
+            blocks: 10,
+            metric: Metric::Throughput,
+            min_effect: 0.01,
+            gates: Vec::new(),
+            must_conclude: false,
+            server_cpus: Vec::new(),
+            start_timeout: Duration::from_secs(10),
+            stop_timeout: Duration::from_secs(15),
+            config,
+        }
+    }
+
     /// About how long it will take.
     pub fn estimated_time(&self) -> Duration {
         self.run_time() * self.runs() as u32

@@ -172,7 +172,7 @@ impl<'a> RunningServer<'a> {
         Err(self.fails(Stage::Run, &fault))
     }
 
-    /// Tells it to end, and kills what does not.
+    /// Ends it by SIGTERM, and kills what does not end.
     pub(crate) fn stop(mut self) -> Result<(), ServerError> {
         self.group.signal(Signal::TERM);
         let timeout = self.terms.stop_timeout;
