@@ -21,32 +21,22 @@ mod tests {
 
     #[test]
     fn the_knee_is_the_last_rate_before_latency_runs_away() {
-        let hockey_stick = [Some(50), Some(52), Some(60), Some(90), Some(900), None];
-        assert_eq!(knee(&hockey_stick), Some(3));
-    }
-
-    #[test]
-    fn a_rate_that_was_not_reached_ends_the_good_ones_as_well() {
-        assert_eq!(knee(&[Some(50), Some(60), None]), Some(1));
-    }
-
-    #[test]
-    fn the_lowest_p99_need_not_be_the_first() {
-        // A machine that sleeps between messages takes long to wake up.
-        assert_eq!(knee(&[Some(400), Some(100), Some(290), Some(310)]), Some(2));
-    }
-
-    #[test]
-    fn one_bad_point_on_the_way_up_is_no_knee() {
-        assert_eq!(knee(&[Some(50), Some(5000), Some(60), Some(800)]), Some(2));
-        assert_eq!(knee(&[Some(50), None, Some(60), Some(800)]), Some(2));
-    }
-
-    #[test]
-    fn where_nothing_ran_away_or_was_measured_there_is_none() {
-        assert_eq!(knee(&[Some(50), Some(60), Some(70)]), None);
-        assert_eq!(knee(&[Some(50), Some(5000), Some(70)]), None);
-        assert_eq!(knee(&[None, None]), None);
-        assert_eq!(knee(&[]), None);
+        let cases: [(&[Option<u64>], Option<usize>); 9] = [
+            (&[Some(50), Some(52), Some(60), Some(90), Some(900), None], Some(3)),
+            // A rate that was not reached ends the good ones as well.
+            (&[Some(50), Some(60), None], Some(1)),
+            // A machine that sleeps between messages takes long to wake up.
+            (&[Some(400), Some(100), Some(290), Some(310)], Some(2)),
+            // One bad point on the way up is no knee.
+            (&[Some(50), Some(5000), Some(60), Some(800)], Some(2)),
+            (&[Some(50), None, Some(60), Some(800)], Some(2)),
+            (&[Some(50), Some(60), Some(70)], None),
+            (&[Some(50), Some(5000), Some(70)], None),
+            (&[None, None], None),
+            (&[], None),
+        ];
+        for (p99_ns, expected) in cases {
+            assert_eq!(knee(p99_ns), expected, "{p99_ns:?}");
+        }
     }
 }

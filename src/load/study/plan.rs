@@ -108,29 +108,15 @@ mod tests {
     }
 
     #[test]
-    fn a_list_is_measured_as_it_is() {
-        let listed = Rates::Listed(vec![10, 20, 30]);
-        assert_eq!(rates(&listed, 15), [10, 20, 30]);
-        assert_eq!(listed.count(), Some(3));
-    }
-
-    #[test]
     fn doubling_ends_beyond_the_capacity_and_looks_closer() {
-        assert_eq!(
-            rates(&Rates::Doubling, 5_000),
-            [1_000, 2_000, 4_000, 8_000, 5_000, 6_000, 7_000]
-        );
-    }
-
-    #[test]
-    fn a_slow_server_is_met_from_above() {
+        let listed = Rates::Listed(vec![10, 20, 30]);
+        assert_eq!((rates(&listed, 15), listed.count()), (vec![10, 20, 30], Some(3)));
+        let up = [1_000, 2_000, 4_000, 8_000, 5_000, 6_000, 7_000];
+        assert_eq!(rates(&Rates::Doubling, 5_000), up);
+        // A slow server is met from above, and there is an end to the slowest and the fastest.
         assert_eq!(rates(&Rates::Doubling, 300), [1_000, 500, 250, 312, 375, 437]);
         assert_eq!(rates(&Rates::Doubling, 1)[9..], [1]);
         assert_eq!(rates(&Rates::Doubling, 0).last(), Some(&1));
-    }
-
-    #[test]
-    fn there_is_an_end_to_the_fastest() {
         assert_eq!(rates(&Rates::Doubling, u64::MAX).last(), Some(&MAX_RATE));
     }
 }

@@ -122,16 +122,13 @@ mod tests {
     #[test]
     fn a_start_that_fails_is_halved_down_to_the_least() {
         let (probes, found) = search(bounds(1000, 100, 0.5), |rate| rate <= 300);
-        assert_eq!(probes[..3], [1000, 500, 250].map(|rate| (rate, purpose_of(rate))));
+        let halved = [(1000, Purpose::Double), (500, Purpose::Halve), (250, Purpose::Halve)];
+        assert_eq!(probes[..3], halved);
         assert_eq!((found.highest_passed(), found.lowest_failed()), (Some(250), Some(375)));
         let (probes, found) = search(bounds(1000, 100, 0.5), |_| false);
         assert_eq!(probes.last(), Some(&(100, Purpose::Halve)));
         assert_eq!((found.highest_passed(), found.lowest_failed()), (None, Some(100)));
         assert!(!found.is_confirmed());
-    }
-
-    fn purpose_of(rate: u64) -> Purpose {
-        if rate == 1000 { Purpose::Double } else { Purpose::Halve }
     }
 
     #[test]
@@ -144,13 +141,6 @@ mod tests {
         assert!(probes.contains(&(2000, Purpose::Confirm)));
         assert_eq!(found.lowest_failed(), Some(2000));
         assert!(found.highest_passed().unwrap() < 2000 && found.is_confirmed());
-    }
-
-    #[test]
-    fn there_is_an_end_where_everything_passes() {
-        let (_, found) = search(bounds(1000, 1, 0.05), |_| true);
-        assert_eq!((found.highest_passed(), found.lowest_failed()), (Some(MAX_RATE), None));
-        assert!(found.is_confirmed());
     }
 
     proptest! {
@@ -168,6 +158,9 @@ mod tests {
             prop_assert!(failed - passed <= 1 || is_close);
             prop_assert!(found.is_confirmed());
             prop_assert!(probes.len() < 60, "{}", probes.len());
+            let (_, found) = search(bounds(start, 1, resolution), |_| true);
+            prop_assert_eq!((found.highest_passed(), found.lowest_failed()), (Some(MAX_RATE), None));
+            prop_assert!(found.is_confirmed());
         }
 
         #[test]
