@@ -3,8 +3,8 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::block::{Block, Side};
-use crate::load::config::assertion::Measured;
+use super::block::Side;
+use crate::load::config::assertion::{AssertionResult, Measured};
 
 /// An assertion and what became of it over the runs of one server.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
@@ -28,14 +28,14 @@ pub struct Asserted {
 impl Asserted {
     /// So many assertions of each server, the first assertion first. One of which no run is valid
     /// says nothing.
-    pub(super) fn all(assertions: usize, blocks: &[Block]) -> Vec<Self> {
-        let of = |place: usize| [Side::A, Side::B].map(|side| Self::of(place, side, blocks));
+    pub(super) fn all(assertions: usize, valid_runs: &[(Side, Vec<AssertionResult>)]) -> Vec<Self> {
+        let of = |place: usize| [Side::A, Side::B].map(|side| Self::of(place, side, valid_runs));
         (0..assertions).flat_map(of).flatten().collect()
     }
 
-    fn of(place: usize, side: Side, blocks: &[Block]) -> Option<Self> {
-        let runs = blocks.iter().flat_map(|block| block.runs_of(side)).filter(|run| run.is_valid);
-        let mut results: Vec<_> = runs.map(|run| &run.results[place]).collect();
+    fn of(place: usize, side: Side, runs: &[(Side, Vec<AssertionResult>)]) -> Option<Self> {
+        let runs = runs.iter().filter(|(of, _)| *of == side);
+        let mut results: Vec<_> = runs.map(|(_, results)| &results[place]).collect();
         results.sort_by(|one, other| one.measured.value().total_cmp(&other.measured.value()));
         let middle = results.get(results.len().saturating_sub(1) / 2)?;
         let met_in = results.iter().filter(|result| result.met).count();
@@ -52,42 +52,26 @@ impl Asserted {
 
 #[cfg(test)]
 mod tests {
-    use super::super::block::{Order, Run};
     use super::*;
-    use crate::load::config::assertion::AssertionResult;
-
-    /// A run in which p99 was to be below 100 ns.
-    fn run(p99_ns: u64) -> Run {
-        let result = AssertionResult {
-            assertion: "p99<100ns".to_owned(),
-            measured: Measured::Ns(p99_ns),
-            met: p99_ns < 100,
-        };
-        Run { metric: Ok(1.0), is_valid: true, results: vec![result] }
-    }
 
     #[test]
-    fn each_server_answers_for_its_own_valid_runs() {
-        let invalid = Run { is_valid: false, ..run(1_000) };
-        let blocks = [
-            Block { order: Order::Abba, runs: vec![run(90), run(40), run(50), invalid] },
-            Block { order: Order::Baab, runs: vec![run(30), run(99), run(120), run(20)] },
-        ];
-        let results: Vec<_> = Asserted::all(1, &blocks)
+    fn each_server_answers_for_its_own_runs() {
+        /// Runs in which p99 was to be below 100 ns.
+        fn runs<const N: usize>(side: Side, p99_ns: [u64; N]) -> [(Side, Vec<AssertionResult>); N] {
+            p99_ns.map(|ns| {
+                let (assertion, measured) = ("p99<100ns".to_owned(), Measured::Ns(ns));
+                (side, vec![AssertionResult { assertion, measured, met: ns < 100 }])
+            })
+        }
+        let runs = [&runs(Side::A, [90, 99, 120])[..], &runs(Side::B, [40, 50, 30, 20])].concat();
+        let results: Vec<_> = Asserted::all(1, &runs)
             .into_iter()
             .map(|of| (of.server, of.met_in, of.runs, of.median, of.met))
             .collect();
         assert_eq!(
             results,
-            [(Side::A, 2, 3, Measured::Ns(99), false), (Side::B, 4, 4, Measured::Ns(30), true),]
+            [(Side::A, 2, 3, Measured::Ns(99), false), (Side::B, 4, 4, Measured::Ns(30), true)]
         );
-    }
-
-    #[test]
-    fn without_a_valid_run_nothing_is_said() {
-        let metric = Err("it died".to_owned());
-        let invalid = Run { metric, is_valid: false, results: Vec::new() };
-        let blocks = [Block { order: Order::Abba, runs: vec![invalid] }];
-        assert_eq!(Asserted::all(1, &blocks), []);
+        assert_eq!(Asserted::all(1, &[]), []);
     }
 }

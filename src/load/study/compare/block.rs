@@ -82,71 +82,60 @@ impl fmt::Display for Order {
 
 /// A run that was made.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Run {
+pub(super) struct Run {
     /// The value that is compared, or why the run has none that may be used.
-    pub metric: Result<f64, String>,
-    /// Set if its measurement is valid; it may have no such metric all the same.
-    pub is_valid: bool,
-    /// The results of the assertions, in their order; none if there is no report.
-    pub results: Vec<AssertionResult>,
+    pub(super) metric: Result<f64, String>,
+    /// The results of the assertions, in their order; none unless the measurement is valid, which
+    /// may have no such metric all the same.
+    pub(super) results: Vec<AssertionResult>,
 }
 
-/// The runs of a block, as many as were made.
-#[derive(Debug, Clone, PartialEq)]
+/// A block of four runs.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Block {
-    /// The order in which they were made.
+    /// The order of its runs.
     pub order: Order,
-    /// In that order.
-    pub runs: Vec<Run>,
+    /// Geometric mean of the server's two runs.
+    pub a: Option<f64>,
+    /// Geometric mean of server B's two runs.
+    pub b: Option<f64>,
+    /// The one over the other: B/A.
+    pub ratio: Option<f64>,
+    /// Each server over itself.
+    pub control: Option<f64>,
+    /// True if every run was made and is valid.
+    pub valid: bool,
+    /// Why runs are not valid, each with its place in the block.
+    pub reasons: Vec<String>,
+    /// In the order in which they were made; null where a run is not valid.
+    pub runs: Vec<Option<f64>>,
 }
 
 impl Block {
-    pub(super) fn new(order: Order) -> Self {
-        Self { order, runs: Vec::with_capacity(RUNS) }
-    }
-
-    /// Returns whether every run was made and is valid.
-    pub fn is_valid(&self) -> bool {
-        self.of(Side::A).is_some() && self.of(Side::B).is_some()
-    }
-
-    /// The metric of a server, the geometric mean of its two runs.
-    pub fn mean(&self, side: Side) -> Option<f64> {
-        self.of(side).map(|[first, second]| (first * second).sqrt())
-    }
-
-    /// The metric of B over that of A.
-    pub fn ratio(&self) -> Option<f64> {
-        Some(self.mean(Side::B)? / self.mean(Side::A)?)
-    }
-
-    /// Each server over itself: 1 on a steady machine, whatever the servers are.
-    pub fn control(&self) -> Option<f64> {
-        let ([a1, a2], [b1, b2]) = (self.of(Side::A)?, self.of(Side::B)?);
-        Some((a1 / a2 * (b2 / b1)).sqrt())
-    }
-
-    /// Why runs are not valid, each with its place in the block.
-    pub fn reasons(&self) -> impl Iterator<Item = String> {
-        self.order.sides().into_iter().zip(&self.runs).zip(1..).filter_map(
-            |((side, run), place)| {
-                let reason = run.metric.as_ref().err()?;
-                Some(format!("run {place} ({}): {reason}", side.name()))
-            },
-        )
-    }
-
-    /// The runs of a server that were made.
-    pub(super) fn runs_of(&self, side: Side) -> impl Iterator<Item = &Run> {
-        let runs = self.order.sides().into_iter().zip(&self.runs);
-        runs.filter(move |(of, _)| *of == side).map(|(_, run)| run)
-    }
-
-    /// The metric of a server's first and second run.
-    fn of(&self, side: Side) -> Option<[f64; 2]> {
-        let mut runs = self.runs_of(side);
-        let mut next = || runs.next()?.metric.as_ref().ok().copied();
-        Some([next()?, next()?])
+    /// The block of as many runs as were made, in this order.
+    pub(super) fn new(order: Order, runs: &[Run]) -> Self {
+        let made = || order.sides().into_iter().zip(runs);
+        let of = |side: Side| -> Option<[f64; 2]> {
+            let mut own = made().filter(|(of, _)| *of == side).map(|(_, run)| run);
+            let mut next = || own.next()?.metric.as_ref().ok().copied();
+            Some([next()?, next()?])
+        };
+        let mean = |[first, second]: [f64; 2]| (first * second).sqrt();
+        let both = of(Side::A).zip(of(Side::B));
+        let reasons = made().zip(1..).filter_map(|((side, run), place)| {
+            let reason = run.metric.as_ref().err()?;
+            Some(format!("run {place} ({}): {reason}", side.name()))
+        });
+        Self {
+            order,
+            a: of(Side::A).map(mean),
+            b: of(Side::B).map(mean),
+            ratio: both.map(|(a, b)| mean(b) / mean(a)),
+            control: both.map(|([a1, a2], [b1, b2])| (a1 / a2 * (b2 / b1)).sqrt()),
+            valid: both.is_some(),
+            reasons: reasons.collect(),
+            runs: runs.iter().map(|run| run.metric.as_ref().ok().copied()).collect(),
+        }
     }
 }
 
@@ -156,16 +145,17 @@ mod tests {
 
     use super::*;
 
-    /// A block in which each run's metric is that of its server times what the machine does.
-    fn block(order: Order, a: f64, b: f64, machine: [f64; RUNS]) -> Block {
+    /// Runs each of whose metrics is that of its server times what the machine does.
+    fn runs(order: Order, a: f64, b: f64, machine: [f64; RUNS]) -> Vec<Run> {
         let runs = order.sides().into_iter().zip(machine).map(|(side, machine)| {
-            let of_server = match side {
-                Side::A => a,
-                Side::B => b,
-            };
-            Run { metric: Ok(machine * of_server), is_valid: true, results: Vec::new() }
+            let of_server = if side == Side::A { a } else { b };
+            Run { metric: Ok(machine * of_server), results: Vec::new() }
         });
-        Block { order, runs: runs.collect() }
+        runs.collect()
+    }
+
+    fn block(order: Order, a: f64, b: f64, machine: [f64; RUNS]) -> Block {
+        Block::new(order, &runs(order, a, b, machine))
     }
 
     fn close(value: Option<f64>, expected: f64) -> bool {
@@ -181,20 +171,17 @@ mod tests {
 
     #[test]
     fn a_block_with_a_missing_or_an_invalid_run_has_no_ratio_and_says_why() {
-        let whole = block(Order::Abba, 10.0, 20.0, [1.0; RUNS]);
-        assert!(whole.is_valid() && whole.reasons().next().is_none());
-        let mut cut_short = whole.clone();
-        cut_short.runs.pop();
-        assert!(!cut_short.is_valid() && cut_short.ratio().is_none());
-        let mut invalid = whole;
-        invalid.runs[1].metric = Err("3 messages were lost".to_owned());
-        assert_eq!((invalid.is_valid(), invalid.ratio(), invalid.control()), (false, None, None));
-        assert_eq!(invalid.mean(Side::A), Some(10.0));
-        assert_eq!(
-            invalid.reasons().collect::<Vec<_>>(),
-            ["run 2 (b): 3 messages were lost"],
-            "the place in the block, and whose"
-        );
+        let mut runs = runs(Order::Abba, 10.0, 20.0, [1.0; RUNS]);
+        let whole = Block::new(Order::Abba, &runs);
+        assert!(whole.valid && whole.reasons.is_empty());
+        let cut_short = Block::new(Order::Abba, &runs[..3]);
+        assert!(!cut_short.valid && cut_short.ratio.is_none());
+        runs[1].metric = Err("3 messages were lost".to_owned());
+        let invalid = Block::new(Order::Abba, &runs);
+        assert_eq!((invalid.valid, invalid.ratio, invalid.control), (false, None, None));
+        assert_eq!((invalid.a, invalid.b), (Some(10.0), None));
+        // The place in the block, and whose.
+        assert_eq!(invalid.reasons, ["run 2 (b): 3 messages were lost"]);
     }
 
     proptest! {
@@ -207,10 +194,10 @@ mod tests {
             let machine = [1.0, step, step * step, step * step * step];
             for order in [Order::Abba, Order::Baab] {
                 let block = block(order, a, b, machine);
-                prop_assert!(close(block.ratio(), b / a));
+                prop_assert!(close(block.ratio, b / a));
             }
             // Of the control a step remains, in one direction and in the next block in the other.
-            let control = |order| block(order, a, b, machine).control();
+            let control = |order| block(order, a, b, machine).control;
             let controls = [Order::Abba, Order::Baab].map(control);
             prop_assert!(close(controls[0], 1.0 / step) && close(controls[1], step));
         }
@@ -222,8 +209,8 @@ mod tests {
             machine in proptest::array::uniform4(0.5_f64..2.0),
         ) {
             for order in [Order::Abba, Order::Baab] {
-                let equal = block(order, 1.0, 1.0, machine).control().unwrap();
-                prop_assert!(close(block(order, a, b, machine).control(), equal));
+                let equal = block(order, 1.0, 1.0, machine).control.unwrap();
+                prop_assert!(close(block(order, a, b, machine).control, equal));
             }
         }
     }

@@ -153,18 +153,17 @@ mod tests {
         let mut comparison = |seed| {
             let all: Vec<Block> = (0..blocks)
                 .map(|number| {
-                    let mut run = || {
-                        let metric = Ok((0.05 * noise(&mut random)).exp());
-                        Run { metric, is_valid: true, results: Vec::new() }
-                    };
-                    Block { order: Order::of_block(number), runs: (0..4).map(|_| run()).collect() }
+                    let mut metric = || Ok((0.05 * noise(&mut random)).exp());
+                    let runs = [(); 4].map(|()| Run { metric: metric(), results: Vec::new() });
+                    Block::new(Order::of_block(number), &runs)
                 })
                 .collect();
             let of = |value: fn(&Block) -> Option<f64>| {
                 let values: Vec<f64> = all.iter().filter_map(value).collect();
                 Estimate::of_resamples(RESAMPLES, &values, seed).unwrap()
             };
-            Judgement::of(&of(Block::ratio), &of(Block::control), blocks, Better::More, 0.0)
+            let (ratio, control) = (of(|block| block.ratio), of(|block| block.control));
+            Judgement::of(&ratio, &control, blocks, Better::More, 0.0)
         };
         (0..1000).filter(|seed| matches!(comparison(*seed), Judgement::Better(_))).count()
     }

@@ -24,7 +24,7 @@ mod statistics;
 use std::time::Duration;
 
 pub use self::asserted::Asserted;
-pub use self::block::{Order, Side};
+pub use self::block::{Block, Order, Side};
 pub use self::gate::{Gate, GateResult};
 pub use self::metric::Metric;
 pub use self::report::CompareReport;
@@ -170,5 +170,5 @@ pub fn compare(
     assert!(comparison.blocks >= 1, "at least one block");
     let host = Host::detect();
     let series = Series::make(comparison, on_step)?;
-    Ok(CompareReport::new(comparison, host, &series))
+    Ok(CompareReport::new(comparison, host, series))
 }

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::asserted::Asserted;
-use super::block::{Block, Order, Side};
+use super::block::{Block, Side};
 use super::gate::{Gate, GateResult};
 use super::judgement::Judgement;
 use super::metric::{Better, Metric};
@@ -47,7 +47,7 @@ pub struct CompareReport {
     /// Each server against itself.
     pub control: Option<Estimate>,
     /// All blocks that were started and not cut short by the user, in their order.
-    pub blocks: Vec<BlockReport>,
+    pub blocks: Vec<Block>,
     /// The results of the assertions, of each server.
     pub assertions: Vec<Asserted>,
     /// The results of the gates (--fail-if).
@@ -65,43 +65,6 @@ pub struct CompareReport {
     /// True if it fails where it decides nothing.
     #[serde(skip)]
     must_conclude: bool,
-}
-
-/// A block of four runs.
-#[derive(Debug, Serialize, JsonSchema)]
-#[schemars(rename = "Block")]
-pub struct BlockReport {
-    /// The order of its runs.
-    pub order: Order,
-    /// Geometric mean of the server's two runs.
-    pub a: Option<f64>,
-    /// Geometric mean of server B's two runs.
-    pub b: Option<f64>,
-    /// The one over the other: B/A.
-    pub ratio: Option<f64>,
-    /// Each server over itself.
-    pub control: Option<f64>,
-    /// True if every run was made and is valid.
-    pub valid: bool,
-    /// Why runs are not valid, each with its place in the block.
-    pub reasons: Vec<String>,
-    /// In the order in which they were made; null where a run is not valid.
-    pub runs: Vec<Option<f64>>,
-}
-
-impl From<&Block> for BlockReport {
-    fn from(block: &Block) -> Self {
-        Self {
-            order: block.order,
-            a: block.mean(Side::A),
-            b: block.mean(Side::B),
-            ratio: block.ratio(),
-            control: block.control(),
-            valid: block.is_valid(),
-            reasons: block.reasons().collect(),
-            runs: block.runs.iter().map(|run| run.metric.as_ref().ok().copied()).collect(),
-        }
-    }
 }
 
 /// How servers are started and stopped.
@@ -142,14 +105,14 @@ impl fmt::Display for CompareReport {
 }
 
 impl CompareReport {
-    pub(super) fn new(comparison: &Comparison, host: Host, series: &Series) -> Self {
+    pub(super) fn new(comparison: &Comparison, host: Host, series: Series) -> Self {
         let valid = |of: fn(&Block) -> Option<f64>| -> Vec<f64> {
             series.blocks.iter().filter_map(of).collect()
         };
         let seed = comparison.config.seed;
-        let ratios = valid(Block::ratio);
+        let ratios = valid(|block| block.ratio);
         let ratio = Estimate::of(&ratios, seed);
-        let control = Estimate::of(&valid(Block::control), seed);
+        let control = Estimate::of(&valid(|block| block.control), seed);
         let invalid = series.invalidity(comparison.blocks);
         let judgement = match (&ratio, &control) {
             (Some(ratio), Some(control)) if invalid.is_empty() => Judgement::of(
@@ -180,9 +143,9 @@ impl CompareReport {
             min_effect: comparison.min_effect,
             ratio,
             control,
-            blocks: series.blocks.iter().map(BlockReport::from).collect(),
-            assertions: Asserted::all(comparison.config.assertions.len(), &series.blocks),
-            notes: notes(series, ratios.len(), &settings),
+            assertions: Asserted::all(comparison.config.assertions.len(), &series.results),
+            notes: notes(&series, ratios.len(), &settings),
+            blocks: series.blocks,
             interrupted: series.was_interrupted,
             commands: Commands {
                 a: comparison.a.to_string(),

@@ -2,8 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use super::block::{Block, Order, Run};
+use super::block::{Block, Order, Run, Side};
 use super::{CompareError, Comparison, Step};
+use crate::load::config::assertion::AssertionResult;
 use crate::load::config::{Config, Server, Target};
 use crate::load::error::RunError;
 use crate::load::record::watch::Progress;
@@ -14,6 +15,8 @@ use crate::load::study::supervise::{RunningServer, Supervisor};
 #[derive(Debug, Default)]
 pub(super) struct Series {
     pub(super) blocks: Vec<Block>,
+    /// The results of the assertions in each run that is valid.
+    pub(super) results: Vec<(Side, Vec<AssertionResult>)>,
     pub(super) was_interrupted: bool,
     /// A server that ended the comparison.
     fault: Option<String>,
@@ -35,8 +38,14 @@ impl Series {
         comparing.all_blocks()
     }
 
+    fn add(&mut self, order: Order, runs: Vec<Run>) {
+        self.blocks.push(Block::new(order, &runs));
+        let results = order.sides().into_iter().zip(runs.into_iter().map(|run| run.results));
+        self.results.extend(results.filter(|(_, results)| !results.is_empty()));
+    }
+
     fn valid_blocks(&self) -> usize {
-        self.blocks.iter().filter(|block| block.is_valid()).count()
+        self.blocks.iter().filter(|block| block.valid).count()
     }
 
     pub(super) fn invalid_blocks(&self) -> usize {
@@ -79,10 +88,10 @@ impl Comparing<'_> {
     fn all_blocks(&mut self) -> Result<Series, CompareError> {
         let mut series = Series::default();
         for number in 0..self.comparison.blocks {
-            let mut block = Block::new(Order::of_block(number));
+            let (order, mut runs) = (Order::of_block(number), Vec::new());
             let is_first = series.blocks.is_empty();
-            match self.fill(&mut block, number) {
-                Ok(()) => series.blocks.push(block),
+            match self.fill(&mut runs, order, number) {
+                Ok(()) => series.add(order, runs),
                 Err(error) if error.is_interruption() && is_first => {
                     return Err(RunError::Interrupted { doing: "in the first block" }.into());
                 }
@@ -92,7 +101,7 @@ impl Comparing<'_> {
                 }
                 Err(CompareError::Server(error)) if !(error.is_start() && is_first) => {
                     series.fault = Some(format!("block {}: {error}", number + 1));
-                    series.blocks.push(block);
+                    series.add(order, runs);
                     return Ok(series);
                 }
                 Err(error) => return Err(error),
@@ -104,8 +113,13 @@ impl Comparing<'_> {
         Ok(series)
     }
 
-    fn fill(&mut self, block: &mut Block, number: usize) -> Result<(), CompareError> {
-        for side in block.order.sides() {
+    fn fill(
+        &mut self,
+        runs: &mut Vec<Run>,
+        order: Order,
+        number: usize,
+    ) -> Result<(), CompareError> {
+        for side in order.sides() {
             let step = Step {
                 block: number + 1,
                 blocks: self.comparison.blocks,
@@ -114,7 +128,7 @@ impl Comparing<'_> {
                 progress: None,
             };
             (self.on_step)(step);
-            block.runs.push(self.one_run(step)?);
+            runs.push(self.one_run(step)?);
             self.runs_made += 1;
         }
         Ok(())
@@ -151,17 +165,17 @@ impl Comparing<'_> {
         match run(&config, &mut on_progress) {
             Ok(report) => {
                 let metric = self.comparison.metric.of(&report);
-                Ok(Run {
-                    metric,
-                    is_valid: report.verdict.valid,
-                    results: report.verdict.assertions,
-                })
+                let results = match report.verdict.valid {
+                    true => report.verdict.assertions,
+                    false => Vec::new(),
+                };
+                Ok(Run { metric, results })
             }
             Err(
                 error @ (RunError::Connect { .. }
                 | RunError::NoEcho { .. }
                 | RunError::NothingReceived { .. }),
-            ) => Ok(Run { metric: Err(error.to_string()), is_valid: false, results: Vec::new() }),
+            ) => Ok(Run { metric: Err(error.to_string()), results: Vec::new() }),
             Err(error) => Err(error.into()),
         }
     }
