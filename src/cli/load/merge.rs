@@ -13,8 +13,8 @@ use super::output::{self, open};
 use super::results::Log;
 use crate::load::format::printable;
 use crate::load::report::form::Form;
-use crate::load::report::hlog::{self, Merged, Problem, merge};
-use crate::load::report::{MergedReport, hgrm};
+use crate::load::report::hlog::{self, Problem, merge};
+use crate::load::report::{Merged, hgrm};
 
 /// Adds the logs of many generators up, without loss
 ///
@@ -74,7 +74,7 @@ impl Merge {
             let name = if let [Some(tag)] = tags.as_slice() { tag } else { "values" };
             table.deliver(&hgrm(name, &total))?;
         }
-        outputs.deliver_report(&MergedReport::from(&merged))?;
+        outputs.deliver_report(&merged)?;
         Ok(exit_code(merged.outcome()))
     }
 

@@ -5,12 +5,13 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::super::progress::ProgressLine;
 use super::destination::Destination;
 use super::error::LoadError;
 use super::output::{Outputs, open};
 use crate::load::draw::{History, run_picture};
 use crate::load::report::{hgrm, hlog};
-use crate::load::{Config, Interval, Report};
+use crate::load::{Config, Interval, Progress, Report, Watch};
 
 /// Files for the tools of HdrHistogram.
 #[derive(Debug, Clone, Args)]
@@ -33,6 +34,20 @@ pub(super) struct Results {
     log: Option<Log>,
     /// The seconds of the run, where a picture is wanted.
     history: Option<History>,
+    /// While the run goes on.
+    pub(super) line: Option<ProgressLine>,
+}
+
+impl Watch for Results {
+    fn progress(&mut self, progress: Progress) {
+        self.line.iter().for_each(|line| line.show(progress));
+    }
+
+    fn interval(&mut self, interval: &Interval<'_>) {
+        let logged = interval.into();
+        self.log.iter_mut().for_each(|log| log.write(&logged));
+        self.history.iter_mut().for_each(|history| history.follow(&logged));
+    }
 }
 
 impl Results {
@@ -49,16 +64,7 @@ impl Results {
         Destination::check_distinct(&all.into_iter().flatten().collect::<Vec<_>>())?;
         let history = picture.map(|_| History::of(config));
         let log = log.map(|log| log.detached().map(Log::new)).transpose()?;
-        Ok(Self { outputs, table, log, history })
-    }
-
-    pub(super) fn follow(&mut self, interval: &Interval<'_>) {
-        if let Some(log) = &mut self.log {
-            log.write(&interval.into());
-        }
-        if let Some(history) = &mut self.history {
-            history.follow(&interval.into());
-        }
+        Ok(Self { outputs, table, log, history, line: None })
     }
 
     /// The run is over: writes everything, whatever becomes of the others.

@@ -10,7 +10,7 @@ use super::output::open_report;
 use crate::load::Report;
 use crate::load::report::search::SearchReport;
 use crate::load::report::sweep::SweepReport;
-use crate::load::report::{MergedReport, json_schema};
+use crate::load::report::{Merged, json_schema};
 use crate::load::study::compare::CompareReport;
 
 /// Prints the JSON Schema (draft 2020-12) of a report
@@ -53,7 +53,7 @@ impl Schema {
             Kind::Sweep => json_schema::<SweepReport>(),
             Kind::FindMax => json_schema::<SearchReport>(),
             Kind::Compare => json_schema::<CompareReport>(),
-            Kind::Merge => json_schema::<MergedReport<'_>>(),
+            Kind::Merge => json_schema::<Merged>(),
         };
         open_report(self.output.as_deref())?.deliver(&schema)?;
         Ok(ExitCode::SUCCESS)

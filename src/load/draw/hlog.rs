@@ -30,7 +30,7 @@ pub(super) fn read(saved: &[u8]) -> Result<Saved, ReadError> {
     let saved = Saved {
         kind: "a run",
         target: None,
-        facts: facts.chain(started(merged.start)).collect(),
+        facts: facts.chain(started(merged.started)).collect(),
         warning: warning(merged.outcome(), &merged.incomplete),
         curves: Curves::Run(RunCurves { latencies: latencies.collect(), timeline: None }),
     };

@@ -2,7 +2,6 @@
 //! replaced when it has done its share.
 
 use std::collections::VecDeque;
-use std::os::fd::{AsFd, BorrowedFd};
 
 use socket2::Socket;
 
@@ -16,7 +15,8 @@ const MIN_BACKOFF_NS: u64 = 10_000_000;
 const MAX_BACKOFF_NS: u64 = 1_000_000_000;
 
 pub(crate) struct ConnectionSlot {
-    connection_number: usize,
+    /// Of its current connection, among all of the run.
+    pub(crate) number: usize,
     pub(crate) state: State,
     /// Open loop: intended times of messages that wait for room, or for a connection.
     pub(crate) backlog: VecDeque<u64>,
@@ -37,13 +37,9 @@ pub(crate) enum State {
 }
 
 impl ConnectionSlot {
-    pub(crate) fn new(connection_number: usize, connection: Connection) -> Self {
-        Self {
-            connection_number,
-            state: State::Open(connection),
-            backlog: VecDeque::new(),
-            setbacks: 0,
-        }
+    pub(crate) fn new(number: usize, connection: Connection) -> Self {
+        let state = State::Open(connection);
+        Self { number, state, backlog: VecDeque::new(), setbacks: 0 }
     }
 
     pub(crate) fn connection(&mut self) -> Option<&mut Connection> {
@@ -64,14 +60,6 @@ impl ConnectionSlot {
         }
     }
 
-    pub(crate) fn fd(&self) -> Option<BorrowedFd<'_>> {
-        match &self.state {
-            State::Open(connection) => Some(connection.fd()),
-            State::Connecting { socket, .. } => Some(socket.as_fd()),
-            State::Backoff | State::Abandoned => None,
-        }
-    }
-
     /// Returns whether messages that are dealt to it have a chance; `is_replaced` tells whether its
     /// connection will be replaced.
     pub(crate) fn takes_messages(&self, is_replaced: bool) -> bool {
@@ -85,12 +73,8 @@ impl ConnectionSlot {
     /// The number of its next connection, where the run started with so many: no other slot comes
     /// by the same.
     pub(crate) fn next_number(&mut self, all_connections: usize) -> usize {
-        self.connection_number += all_connections;
-        self.connection_number
-    }
-
-    pub(crate) fn number(&self) -> usize {
-        self.connection_number
+        self.number += all_connections;
+        self.number
     }
 
     /// A reply came: the server serves.

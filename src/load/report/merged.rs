@@ -4,15 +4,17 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
+use hdrhistogram::Histogram;
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::document::Percentiles;
+use super::hlog;
 use super::table::{write_head, write_picture, write_row};
 use crate::load::clock;
 use crate::load::format::{count, counted, nanos};
+use crate::load::outcome::Outcome;
 use crate::load::record::watch::Tag;
-use crate::load::report::hlog::Merged;
 
 /// Names this form of the report; a change that breaks readers gets another.
 const SCHEMA: &str = "ringback-merge/1";
@@ -23,70 +25,96 @@ const UNTAGGED: &str = "untagged";
 /// Logs of `ringback-load` or other tools, added up by `ringback-load merge`.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(title = "Report of ringback-load merge")]
-pub struct MergedReport<'a> {
+pub struct Merged {
     /// The form of this document.
     #[schemars(extend("const" = SCHEMA))]
-    schema: &'static str,
+    pub schema: &'static str,
     /// How many logs were added up.
-    logs: usize,
+    pub logs: usize,
     /// How many intervals they had.
-    intervals: usize,
+    pub intervals: usize,
     /// When the first interval started.
     #[schemars(extend("format" = "date-time"))]
-    start: String,
+    pub start: String,
     /// From there to the end of the last one.
-    duration_ns: u64,
+    pub duration_ns: u64,
     /// A sentence for each log that is not complete.
-    incomplete: &'a [String],
+    pub incomplete: Vec<String>,
     /// Times between in which nothing was logged.
-    gaps: Vec<Gap>,
+    pub gaps: Vec<Gap>,
     /// All samples of each tag.
-    latency_ns: BTreeMap<&'a str, Percentiles>,
+    pub latency_ns: BTreeMap<String, Percentiles>,
+    /// When the first interval started.
     #[serde(skip)]
-    merged: &'a Merged,
+    pub started: SystemTime,
+    /// The whole distributions behind `latency_ns`, by tag.
+    #[serde(skip)]
+    pub totals: BTreeMap<Option<String>, Histogram<u64>>,
 }
 
 /// A time in which nothing was logged.
-#[derive(Debug, Serialize, JsonSchema)]
-struct Gap {
+#[derive(Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Gap {
     /// When it started.
     #[schemars(extend("format" = "date-time"))]
-    start: String,
+    pub start: String,
     /// How long it was.
-    duration_ns: u64,
+    pub duration_ns: u64,
 }
 
-impl From<&(SystemTime, Duration)> for Gap {
-    fn from((start, duration): &(SystemTime, Duration)) -> Self {
-        Self {
-            start: humantime::format_rfc3339_millis(*start).to_string(),
-            duration_ns: clock::nanos(*duration),
-        }
+impl Gap {
+    pub(super) fn new(start: SystemTime, duration: Duration) -> Self {
+        let start = humantime::format_rfc3339_millis(start).to_string();
+        Self { start, duration_ns: clock::nanos(duration) }
     }
 }
 
-impl<'a> From<&'a Merged> for MergedReport<'a> {
-    fn from(merged: &'a Merged) -> Self {
+impl Merged {
+    /// The sum of intervals that started and ended at these times.
+    pub(super) fn new(
+        (started, end): (SystemTime, SystemTime),
+        totals: BTreeMap<Option<String>, Histogram<u64>>,
+    ) -> Self {
+        let name = |tag: &Option<String>| tag.as_deref().unwrap_or(UNTAGGED).to_owned();
+        let Gap { start, duration_ns } =
+            Gap::new(started, end.duration_since(started).unwrap_or_default());
         Self {
             schema: SCHEMA,
-            logs: merged.logs,
-            intervals: merged.intervals,
-            start: humantime::format_rfc3339_millis(merged.start).to_string(),
-            duration_ns: clock::nanos(duration(merged)),
-            incomplete: &merged.incomplete,
-            gaps: merged.gaps.iter().map(Gap::from).collect(),
-            latency_ns: merged
-                .totals
-                .iter()
-                .map(|(tag, total)| (name(tag.as_deref()), Percentiles::from(total)))
-                .collect(),
-            merged,
+            logs: 0,
+            intervals: 0,
+            start,
+            duration_ns,
+            incomplete: Vec::new(),
+            gaps: Vec::new(),
+            latency_ns: totals.iter().map(|(tag, sum)| (name(tag), sum.into())).collect(),
+            started,
+            totals,
         }
+    }
+
+    /// The outcome: what is merged of incomplete logs is not complete.
+    pub fn outcome(&self) -> Outcome {
+        if self.incomplete.is_empty() { Outcome::Passed } else { Outcome::Incomplete }
+    }
+
+    /// The tags whose samples are the messages: see [`Log::message_tags`](hlog::Log::message_tags).
+    pub(in crate::load) fn message_tags(&self) -> Vec<Option<String>> {
+        hlog::message_tags(self.totals.keys().map(Option::as_deref).collect())
+    }
+
+    /// The tags that matter most, and their sum: those of messages, else all.
+    pub fn main(&self) -> (Vec<Option<String>>, Histogram<u64>) {
+        let messages = self.message_tags();
+        let all = || self.totals.keys().cloned().collect();
+        let tags = if messages.is_empty() { all() } else { messages };
+        let mut sum = hlog::growing();
+        tags.iter().for_each(|tag| hlog::add_any(&mut sum, &self.totals[tag]));
+        (tags, sum)
     }
 }
 
 /// A table, and a picture of the sum that matters most.
-impl fmt::Display for MergedReport<'_> {
+impl fmt::Display for Merged {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             out,
@@ -94,13 +122,13 @@ impl fmt::Display for MergedReport<'_> {
             counted(self.logs as u64, "log"),
             counted(self.intervals as u64, "interval"),
             nanos(self.duration_ns),
-            humantime::format_rfc3339_seconds(self.merged.start),
+            humantime::format_rfc3339_seconds(self.started),
         )?;
         write_head(out)?;
         for (name, latency) in self.rows() {
             write_row(out, &label(name), latency)?;
         }
-        let (tags, main) = self.merged.main();
+        let (tags, main) = self.main();
         write_picture(out, &title(&tags), &main)?;
         let samples = self.rows().into_iter();
         let samples =
@@ -108,13 +136,13 @@ impl fmt::Display for MergedReport<'_> {
         writeln!(out, "\nSamples      {}", samples.collect::<Vec<_>>().join(", "))?;
         self.write_gaps(out)?;
         if !self.incomplete.is_empty() {
-            writeln!(out, "Verdict      {}", self.merged.outcome().verdict())?;
+            writeln!(out, "Verdict      {}", self.outcome().verdict())?;
         }
         self.incomplete.iter().try_for_each(|why| writeln!(out, "  - {why}"))
     }
 }
 
-impl MergedReport<'_> {
+impl Merged {
     fn write_gaps(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Some(longest) = self.gaps.iter().max_by_key(|gap| gap.duration_ns) else {
             return Ok(());
@@ -132,16 +160,13 @@ impl MergedReport<'_> {
 
     /// The tags that a run has in the order of its report, then all others.
     fn rows(&self) -> Vec<(&str, &Percentiles)> {
-        let mut rows: Vec<_> = self.latency_ns.iter().map(|(name, sum)| (*name, sum)).collect();
+        let mut rows: Vec<_> =
+            self.latency_ns.iter().map(|(name, sum)| (name.as_str(), sum)).collect();
         rows.sort_by_key(|(name, _)| {
             Tag::ALL.iter().position(|tag| tag.name() == *name).unwrap_or(usize::MAX)
         });
         rows
     }
-}
-
-fn duration(merged: &Merged) -> Duration {
-    merged.end.duration_since(merged.start).unwrap_or_default()
 }
 
 fn title(tags: &[Option<String>]) -> String {
@@ -166,8 +191,4 @@ fn short(name: &str) -> String {
     }
     let (head, tail) = (&chars[..MAX_CHARS / 2], &chars[chars.len() - MAX_CHARS / 2 + 1..]);
     head.iter().chain(['…'].iter()).chain(tail).collect()
-}
-
-fn name(tag: Option<&str>) -> &str {
-    tag.unwrap_or(UNTAGGED)
 }

@@ -17,4 +17,4 @@ pub(super) mod text;
 pub use self::document::Report;
 pub use self::hgrm::hgrm;
 pub use self::json::{json, json_schema};
-pub use self::merged::MergedReport;
+pub use self::merged::{Gap, Merged};

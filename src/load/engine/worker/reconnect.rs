@@ -6,6 +6,7 @@
 //! attempt, so that a dead server costs little, and an end to attempts.
 
 use std::mem;
+use std::os::fd::AsFd;
 
 use super::Worker;
 use crate::load::engine::connection_slot::State;
@@ -48,7 +49,7 @@ impl Worker<'_> {
             Ok(socket) => {
                 self.now_ns = self.clock.now_ns();
                 self.recorder.connect(since_ns, self.now_ns);
-                let mut connection = self.workload.connection(slot.number(), socket);
+                let mut connection = self.workload.connection(slot.number, socket);
                 connection.watches_writable = true;
                 slot.state = State::Open(connection);
                 self.fill(index);
@@ -80,18 +81,14 @@ impl Worker<'_> {
         let number = slot.next_number(self.shared.all_connections);
         match self.shared.dialer.begin(number) {
             Ok(socket) => {
+                let watched = self.poller.add_connecting(socket.as_fd(), index);
                 slot.state = State::Connecting { socket, since_ns: self.now_ns };
                 self.deadlines.set(index, self.now_ns + HANDSHAKE_LIMIT_NS);
-                self.watch_handshake(index);
+                if let Err(error) = watched {
+                    self.fail_to_connect(index, Failure::Errno(error.raw_os_error()));
+                }
             }
             Err(failure) => self.fail_to_connect(index, failure),
-        }
-    }
-
-    fn watch_handshake(&mut self, index: usize) {
-        let Some(socket) = self.slots[index].fd() else { return };
-        if let Err(error) = self.poller.add_connecting(socket, index) {
-            self.fail_to_connect(index, Failure::Errno(error.raw_os_error()));
         }
     }
 

@@ -5,61 +5,18 @@
 //! interval that reached over several would be wrong about their rate. Readers add the rates of
 //! intervals that overlap.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::time::{Duration, SystemTime};
-
-use hdrhistogram::Histogram;
+use std::collections::BTreeSet;
+use std::time::SystemTime;
 
 use super::Logged;
 use super::read::{Entry, Log, LogError, Problem};
 use super::totals::{Totals, add_any, growing};
-use crate::load::outcome::Outcome;
 use crate::load::record::watch::Tag;
+use crate::load::report::merged::{Gap, Merged};
 
 /// Loggers are late, and round: intervals that are nearer to each other than a tenth of their
 /// length follow each other.
 pub(in crate::load) const SLACK_SHARE: u32 = 10;
-
-/// The sum of logs.
-#[derive(Debug)]
-pub struct Merged {
-    /// How many logs were added up.
-    pub logs: usize,
-    /// How many intervals they had.
-    pub intervals: usize,
-    /// When the first interval started.
-    pub start: SystemTime,
-    /// When the last one ended.
-    pub end: SystemTime,
-    /// A sentence for each log that is not complete.
-    pub incomplete: Vec<String>,
-    /// The times between in which nothing was logged: when each started, and how long it was.
-    pub gaps: Vec<(SystemTime, Duration)>,
-    /// All intervals of each tag.
-    pub totals: BTreeMap<Option<String>, Histogram<u64>>,
-}
-
-impl Merged {
-    /// The outcome: what is merged of incomplete logs is not complete.
-    pub fn outcome(&self) -> Outcome {
-        if self.incomplete.is_empty() { Outcome::Passed } else { Outcome::Incomplete }
-    }
-
-    /// The tags whose samples are the messages: see [`Log::message_tags`].
-    pub(in crate::load) fn message_tags(&self) -> Vec<Option<String>> {
-        message_tags(self.totals.keys().map(Option::as_deref).collect())
-    }
-
-    /// The tags that matter most, and their sum: those of messages, else all.
-    pub fn main(&self) -> (Vec<Option<String>>, Histogram<u64>) {
-        let messages = self.message_tags();
-        let all = || self.totals.keys().cloned().collect();
-        let tags = if messages.is_empty() { all() } else { messages };
-        let mut sum = growing();
-        tags.iter().for_each(|tag| add_any(&mut sum, &self.totals[tag]));
-        (tags, sum)
-    }
-}
 
 impl Log {
     /// The tags whose samples are the messages of a log, one for each: the response of our own
@@ -69,7 +26,7 @@ impl Log {
     }
 }
 
-fn message_tags(tags: BTreeSet<Option<&str>>) -> Vec<Option<String>> {
+pub(in crate::load::report) fn message_tags(tags: BTreeSet<Option<&str>>) -> Vec<Option<String>> {
     let own = [Tag::Response, Tag::Service].map(|tag| Some(tag.name()));
     if let Some(own) = own.into_iter().find(|own| tags.contains(own)) {
         return vec![own.map(str::to_owned)];
@@ -143,25 +100,24 @@ pub fn merge(logs: &[Log], show: &mut dyn FnMut(&Logged<'_>)) -> Result<Merged, 
         let (tag, duration) = (entry.tag.as_deref(), entry.duration());
         show(&Logged { tag, start: entry.start, duration, values: &sum });
     }
+    let end = parts.iter().map(|part| part.entry.end).max().expect("a log has an interval");
     Ok(Merged {
         logs: logs.len(),
         intervals: parts.len(),
-        start,
-        end: parts.iter().map(|part| part.entry.end).max().expect("a log has an interval"),
         incomplete: logs.iter().filter_map(|log| log.incomplete.clone()).collect(),
         gaps: gaps(&parts),
-        totals: totals.into_sums(),
+        ..Merged::new((start, end), totals.into_sums())
     })
 }
 
 /// The gaps between intervals that come in the order of their start.
-fn gaps(parts: &[Part<'_>]) -> Vec<(SystemTime, Duration)> {
+fn gaps(parts: &[Part<'_>]) -> Vec<Gap> {
     let mut gaps = Vec::new();
     let mut last = parts[0].entry;
     for Part { entry, .. } in parts {
         let gap = entry.start.duration_since(last.end).unwrap_or_default();
         if gap > last.duration().max(entry.duration()) / SLACK_SHARE {
-            gaps.push((last.end, gap));
+            gaps.push(Gap::new(last.end, gap));
         }
         if entry.end > last.end {
             last = entry;

@@ -19,9 +19,11 @@ use hdrhistogram::Histogram;
 
 pub(in crate::load) use self::line::is_of_log;
 pub(in crate::load) use self::merge::SLACK_SHARE;
-pub use self::merge::{MergeError, Merged, merge};
+pub(in crate::load::report) use self::merge::message_tags;
+pub use self::merge::{MergeError, merge};
 pub use self::read::{Entry, Log, LogError, Problem};
 pub(in crate::load) use self::totals::add_any;
+pub(in crate::load::report) use self::totals::growing;
 pub use self::write::Writer;
 use crate::load::record::watch::Interval;
 

@@ -9,6 +9,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::load::record::latencies;
+use crate::load::report::merged::{Gap, Merged};
 
 const EPOCH: SystemTime = SystemTime::UNIX_EPOCH;
 const SECOND: Duration = Duration::from_secs(1);
@@ -304,7 +305,8 @@ fn gaps_are_known() {
     for starts in [["5.000", "6.090", "7.000"], ["5.000", "5.500", "6.400"], ["5", "5", "5"]] {
         assert_eq!(merged(&text(&starts)).gaps, [], "{starts:?}");
     }
-    let gap = |start_ms, ms| (EPOCH + Duration::from_millis(start_ms), Duration::from_millis(ms));
+    let gap =
+        |start_ms, ms| Gap::new(EPOCH + Duration::from_millis(start_ms), Duration::from_millis(ms));
     let gaps = merged(&text(&["9.000", "5.000", "6.200", "3609.000"])).gaps;
     assert_eq!(gaps, [gap(6000, 200), gap(7200, 1800), gap(10_000, 3_599_000)]);
 }

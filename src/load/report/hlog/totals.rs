@@ -59,7 +59,7 @@ impl<'a> Total<'a> {
     }
 }
 
-pub(super) fn growing() -> Histogram<u64> {
+pub(in crate::load::report) fn growing() -> Histogram<u64> {
     let mut histogram = Histogram::new(3).expect("three digits are possible");
     histogram.auto(true);
     histogram
