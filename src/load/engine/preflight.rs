@@ -46,7 +46,7 @@ pub(crate) fn check(config: &Config) -> Result<(), RunError> {
         if Instant::now() >= deadline {
             return Err(no_echo(exchange.silence(limit)));
         }
-        exchange.wait(deadline).map_err(|fault| no_echo(exchange.failure(fault)))?;
+        exchange.wait(deadline).map_err(no_echo)?;
     }
     exchange.close();
     Ok(())
@@ -74,14 +74,6 @@ struct Exchange {
     same: usize,
 }
 
-/// How an exchange ends early.
-#[derive(Clone, Copy)]
-enum Fault {
-    Closed,
-    Socket(Errno),
-    OtherBytes,
-}
-
 impl Exchange {
     fn new(socket: TcpStream, message: Vec<u8>) -> Self {
         Self { socket, message, sent: 0, answer: Vec::new(), same: 0 }
@@ -91,40 +83,48 @@ impl Exchange {
         self.answer.len() >= self.message.len()
     }
 
-    /// Waits for the socket, then sends and receives what it takes and has.
-    fn wait(&mut self, deadline: Instant) -> Result<(), Fault> {
+    /// Waits for the socket, then sends and receives what it takes and has. Fails, in words, where
+    /// the exchange ends early.
+    fn wait(&mut self, deadline: Instant) -> Result<(), String> {
         let wanted = match self.sent < self.message.len() {
             true => PollFlags::IN | PollFlags::OUT,
             false => PollFlags::IN,
         };
         let timeout = deadline.saturating_duration_since(Instant::now()).min(INTERRUPT_INTERVAL);
-        wait_for(&mut [PollFd::new(&self.socket, wanted)], timeout).map_err(Fault::Socket)?;
+        wait_for(&mut [PollFd::new(&self.socket, wanted)], timeout)
+            .map_err(|error| self.failed(error))?;
         if self.sent < self.message.len() {
             self.send()?;
         }
         self.receive()
     }
 
-    fn send(&mut self) -> Result<(), Fault> {
+    fn send(&mut self) -> Result<(), String> {
         match send(&self.socket, &self.message[self.sent..], SendFlags::NOSIGNAL) {
             Ok(sent) => self.sent += sent,
             Err(Errno::AGAIN) => {}
             // What the server said before it closed is still to be read.
             Err(Errno::PIPE | Errno::CONNRESET) => self.sent = self.message.len(),
-            Err(error) => return Err(Fault::Socket(error)),
+            Err(error) => return Err(self.failed(error)),
         }
         Ok(())
     }
 
-    fn receive(&mut self) -> Result<(), Fault> {
+    fn receive(&mut self) -> Result<(), String> {
         let mut buffer = [0; RECEIVE_CHUNK];
         match recv(&self.socket, &mut buffer[..], RecvFlags::empty()) {
-            Ok((0, _)) => return Err(Fault::Closed),
+            Ok((0, _)) => {
+                let (after, hint) = (self.after(), hint(&self.answer));
+                return Err(format!("it closed the connection {after}{hint}"));
+            }
             Ok((length, _)) => self.take(&buffer[..length]),
             Err(Errno::AGAIN) => return Ok(()),
-            Err(error) => return Err(Fault::Socket(error)),
+            Err(error) => return Err(self.failed(error)),
         }
-        if self.is_echo() { Ok(()) } else { Err(Fault::OtherBytes) }
+        match self.is_echo() {
+            true => Ok(()),
+            false => Err(format!("it answered {}{}", quote(&self.answer), hint(&self.answer))),
+        }
     }
 
     fn take(&mut self, bytes: &[u8]) {
@@ -162,19 +162,14 @@ impl Exchange {
         }
     }
 
-    fn failure(&self, fault: Fault) -> String {
-        let after = match self.answer.as_slice() {
+    fn failed(&self, error: Errno) -> String {
+        format!("the connection failed {}: {}", self.after(), io::Error::from(error))
+    }
+
+    fn after(&self) -> String {
+        match self.answer.as_slice() {
             [] => "without an answer".to_owned(),
             answer => format!("after it had answered {}", quote(answer)),
-        };
-        match fault {
-            Fault::OtherBytes => {
-                format!("it answered {}{}", quote(&self.answer), hint(&self.answer))
-            }
-            Fault::Closed => format!("it closed the connection {after}{}", hint(&self.answer)),
-            Fault::Socket(error) => {
-                format!("the connection failed {after}: {}", io::Error::from(error))
-            }
         }
     }
 }

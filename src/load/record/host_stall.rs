@@ -10,7 +10,6 @@
 
 use std::io;
 use std::num::NonZeroU64;
-use std::sync::mpsc::Receiver;
 use std::thread::{self, Scope, ScopedJoinHandle};
 use std::time::Duration;
 
@@ -34,18 +33,15 @@ pub(crate) struct Init<'run> {
     pub(crate) sender: IntervalSender,
 }
 
-/// Starts the thread. It measures from when it is given a clock until the measured window ends, and
-/// ends if there is no clock for it.
+/// Starts the thread. It measures until the measured window ends.
 pub(crate) fn start<'scope, 'run: 'scope>(
     scope: &'scope Scope<'scope, '_>,
     init: Init<'run>,
-    started: Receiver<Clock>,
+    clock: Clock,
 ) -> io::Result<ScopedJoinHandle<'scope, ()>> {
     let body = move || {
         take_place(init.cpu);
-        if let Ok(clock) = started.recv() {
-            measure(init, clock);
-        }
+        measure(init, clock);
     };
     thread::Builder::new().name("host-stall".to_owned()).spawn_scoped(scope, body)
 }
@@ -96,8 +92,6 @@ fn take_place(cpu: Option<usize>) {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::mpsc;
-
     use super::*;
     use crate::load::record::latencies::histogram;
     use crate::load::record::recorder::Window;
@@ -121,13 +115,10 @@ mod tests {
         const WINDOW_NS: u64 = 200_000_000;
         let mut collector = Collector::new(Window { start_ns: WINDOW_NS, end_ns: 2 * WINDOW_NS });
         let control = RunControl::new(2 * WINDOW_NS);
-        let (start_thread, started) = mpsc::channel();
         thread::scope(|scope| {
             let sender = collector.sender();
             let init = Init { cpu: None, start_ns: WINDOW_NS, control: &control, sender };
-            let thread = start(scope, init, started).unwrap();
-            start_thread.send(Clock::starting_now()).unwrap();
-            thread.join().unwrap();
+            start(scope, init, Clock::starting_now()).unwrap().join().unwrap();
         });
         collector.collect(&mut |_, _| {});
         let total = collector.into_total();
@@ -135,17 +126,5 @@ mod tests {
         // It sleeps once in each millisecond of the window, and stalls count for their length.
         assert!(!total.hiccup.is_empty());
         assert!(total.hiccup.len() <= 1 + total.hiccup.max() / 1_000_000 + 200);
-    }
-
-    #[test]
-    fn without_a_clock_the_thread_ends() {
-        let control = RunControl::new(u64::MAX);
-        let (start_thread, started) = mpsc::channel();
-        drop(start_thread);
-        thread::scope(|scope| {
-            let sender = Collector::new(Window { start_ns: 0, end_ns: 1 }).sender();
-            start(scope, Init { cpu: None, start_ns: 0, control: &control, sender }, started)
-                .unwrap();
-        });
     }
 }

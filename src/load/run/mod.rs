@@ -5,7 +5,6 @@ mod observer;
 use std::collections::BTreeSet;
 use std::io;
 use std::net::TcpStream;
-use std::sync::mpsc;
 use std::thread;
 
 use self::observer::Observer;
@@ -103,18 +102,13 @@ pub fn run_watched(config: &Config, watch: &mut dyn Watch) -> Result<Report, Run
     };
     let host_stall_init: Vec<_> = sampled.into_iter().map(of_cpu).collect();
     let mut recorder = thread::scope(|scope| {
-        let mut host_stalls = Vec::new();
-        let mut start_host_stalls = Vec::new();
-        for init in host_stall_init {
-            let (start_host_stall, started) = mpsc::channel();
-            host_stalls.push(host_stall::start(scope, init, started)?);
-            start_host_stalls.push(start_host_stall);
-        }
         let (pool, generator) = WorkerPool::start(scope, config, control, workers)?;
-        for start_host_stall in start_host_stalls {
-            // It fails only when the thread has ended, and its panic comes with the join.
-            let _ = start_host_stall.send(pool.clock());
-        }
+        let start = |init| host_stall::start(scope, init, pool.clock());
+        let host_stalls = host_stall_init.into_iter().map(start).collect::<io::Result<Vec<_>>>();
+        let host_stalls = host_stalls.inspect_err(|_| {
+            pool.release();
+            pool.abort();
+        })?;
         let observer = Observer {
             config,
             clock: pool.clock(),
