@@ -148,6 +148,7 @@ impl Comparison {
             },
             cpus: &self.server_cpus,
             start_timeout: self.start_timeout,
+            interrupt: &self.config.interrupt,
             stop_timeout: self.stop_timeout,
         }
     }

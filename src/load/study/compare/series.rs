@@ -9,7 +9,7 @@ use crate::load::config::{Config, Server, Target};
 use crate::load::error::RunError;
 use crate::load::record::watch::Progress;
 use crate::load::run::run;
-use crate::load::study::supervise::{RunningServer, Supervisor};
+use crate::load::study::supervise::RunningServer;
 
 /// The blocks that were made, and why there are not more.
 #[derive(Debug, Default)]
@@ -28,13 +28,8 @@ impl Series {
         comparison: &Comparison,
         on_step: &mut dyn FnMut(Step),
     ) -> Result<Self, CompareError> {
-        let mut comparing = Comparing {
-            comparison,
-            supervisor: Supervisor::new(comparison.config.interrupt.clone()),
-            started: Instant::now(),
-            runs_made: 0,
-            on_step,
-        };
+        let mut comparing =
+            Comparing { comparison, started: Instant::now(), runs_made: 0, on_step };
         comparing.all_blocks()
     }
 
@@ -78,7 +73,6 @@ fn is_majority(part: usize, whole: usize) -> bool {
 
 struct Comparing<'a> {
     comparison: &'a Comparison,
-    supervisor: Supervisor,
     started: Instant,
     runs_made: usize,
     on_step: &'a mut dyn FnMut(Step),
@@ -137,7 +131,7 @@ impl Comparing<'_> {
     fn one_run(&mut self, step: Step) -> Result<Run, CompareError> {
         let comparison = self.comparison;
         self.check_interrupt()?;
-        let mut server = self.supervisor.start(comparison.terms(step.side))?;
+        let mut server = comparison.terms(step.side).start()?;
         let measured = self.measure(&server, step);
         server.check()?;
         server.stop()?;

@@ -42,11 +42,6 @@ const MAX_PORTS: usize = 5;
 /// The server that runs, for the panic hook: where a panic aborts the process, nothing is dropped.
 static RUNNING: Mutex<Option<Group>> = Mutex::new(None);
 
-#[derive(Debug)]
-pub(crate) struct Supervisor {
-    interrupt: Interrupt,
-}
-
 /// How a server is started and stopped.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Terms<'a> {
@@ -54,52 +49,37 @@ pub(crate) struct Terms<'a> {
     pub(crate) name: &'a str,
     pub(crate) command: &'a ServerCommand,
     pub(crate) cpus: &'a [usize],
-    /// How long it may take until it listens.
+    /// How long it may take until it listens, unless this is raised.
     pub(crate) start_timeout: Duration,
+    pub(crate) interrupt: &'a Interrupt,
     /// How long it may take to end when it is told to.
     pub(crate) stop_timeout: Duration,
 }
 
-impl Supervisor {
-    /// From now on a panic kills the server that runs.
-    pub(crate) fn new(interrupt: Interrupt) -> Self {
-        static HOOKED: Once = Once::new();
-        HOOKED.call_once(|| {
-            let report_panic = panic::take_hook();
-            panic::set_hook(Box::new(move |info| {
-                report_panic(info);
-                kill_servers();
-            }));
-        });
-        Self { interrupt }
-    }
-
+impl<'a> Terms<'a> {
     /// Starts a server on a free port of the loopback interface and waits until it takes
-    /// connections.
-    pub(crate) fn start<'a>(&self, terms: Terms<'a>) -> Result<RunningServer<'a>, ServerError> {
+    /// connections. From now on a panic kills the server that runs.
+    pub(crate) fn start(self) -> Result<RunningServer<'a>, ServerError> {
+        hook_panics();
         let mut tried = 1;
         loop {
             let address = port::free_address().map_err(|error| {
-                terms.fails(Stage::Start, &format!("has no port to listen on: {error}"))
+                self.fails(Stage::Start, &format!("has no port to listen on: {error}"))
             })?;
-            match self.start_at(terms, address) {
+            match self.start_at(address) {
                 Err(error) if tried < MAX_PORTS && error.stage == Stage::PortTaken => tried += 1,
                 other => return other,
             }
         }
     }
 
-    fn start_at<'a>(
-        &self,
-        terms: Terms<'a>,
-        address: SocketAddr,
-    ) -> Result<RunningServer<'a>, ServerError> {
-        let mut server = RunningServer::spawn(terms, address).map_err(|error| {
+    fn start_at(self, address: SocketAddr) -> Result<RunningServer<'a>, ServerError> {
+        let mut server = RunningServer::spawn(self, address).map_err(|error| {
             let fault =
                 format!("cannot be started: {error}; is the program there, and executable?");
-            terms.fails(Stage::Start, &fault)
+            self.fails(Stage::Start, &fault)
         })?;
-        let deadline = Instant::now() + terms.start_timeout;
+        let deadline = Instant::now() + self.start_timeout;
         loop {
             if server.has_ended() {
                 return Err(server.ended_early());
@@ -117,16 +97,14 @@ impl Supervisor {
                 let fault = format!(
                     "did not take a connection within {}: it must listen where {{addr}} says; if \
                      it is slow to start, raise --start-timeout",
-                    time(terms.start_timeout),
+                    time(self.start_timeout),
                 );
                 return Err(server.fails(Stage::Start, &fault));
             }
             thread::sleep(POLL_INTERVAL);
         }
     }
-}
 
-impl Terms<'_> {
     fn fails(&self, stage: Stage, fault: &str) -> ServerError {
         let Self { name, command, .. } = self;
         ServerError { stage, message: format!("server {name} ({command}) {fault}") }
@@ -273,6 +251,17 @@ impl Drop for RunningServer<'_> {
     fn drop(&mut self) {
         self.end();
     }
+}
+
+fn hook_panics() {
+    static HOOKED: Once = Once::new();
+    HOOKED.call_once(|| {
+        let report_panic = panic::take_hook();
+        panic::set_hook(Box::new(move |info| {
+            report_panic(info);
+            kill_servers();
+        }));
+    });
 }
 
 fn running() -> std::sync::MutexGuard<'static, Option<Group>> {
