@@ -84,7 +84,6 @@ impl Destination {
         }
     }
 
-    /// The file that it is or replaces, if that is there.
     pub(super) fn identity(&self) -> Option<Identity> {
         let found = match &self.place {
             Place::Direct(file) => file.metadata(),

@@ -20,7 +20,6 @@ pub(super) struct Detached {
 }
 
 impl Detached {
-    /// Writes to `out` from now on.
     pub(super) fn over(mut out: impl Write + Send + 'static) -> io::Result<Self> {
         let (pieces, waiting) = sync_channel::<Vec<u8>>(MAX_WAITING);
         let (tell, outcome) = channel();

@@ -11,7 +11,6 @@ pub(super) const MARGIN: f64 = 24.0;
 pub(super) const INNER: f64 = WIDTH - 2.0 * MARGIN;
 /// Letters of labels and legends.
 pub(super) const FONT: f64 = 13.0;
-/// How much wider bold letters are.
 pub(super) const BOLD: f64 = 1.06;
 /// Room beside a row's label, and the least that labels get so that plots mostly line up.
 const LABEL_GAP: f64 = 8.0;
@@ -81,7 +80,6 @@ pub(super) struct Curve {
     pub(super) stretches: Vec<Vec<CurvePoint>>,
 }
 
-/// A point of a curve.
 #[derive(Debug)]
 pub(super) struct CurvePoint {
     /// Its values on the columns and the rows.
@@ -109,7 +107,6 @@ pub(super) enum Sign {
 }
 
 impl Chart {
-    /// The width of the labels on its left.
     pub(super) fn labels_px(&self) -> f64 {
         let labels = self.content.iter().flat_map(|content| &content.rows.ticks);
         labels.map(|(_, label)| words::width(label, FONT)).fold(MIN_LABELS_PX, f64::max)

@@ -7,7 +7,6 @@ use super::label;
 /// Latencies at several rates, of one sweep or search.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct LoadCurve {
-    /// For the legend.
     pub(super) name: String,
     /// Ascending by the rate that was asked for; joined in this order.
     pub(super) points: Vec<LoadPoint>,

@@ -19,7 +19,6 @@ pub fn run_picture(report: &Report, history: History) -> String {
 }
 
 impl Saved {
-    /// With the seconds of this run.
     pub(super) fn with_history(mut self, history: History) -> Self {
         let (seconds, per_point) = history.into_timeline();
         if let Some(per_point) = per_point {

@@ -39,7 +39,6 @@ pub(super) enum Curves {
 pub(super) struct RunCurves {
     /// Latencies by what they count from, named so; the one that matters most first.
     pub(super) latencies: Vec<percentiles::Series>,
-    /// Its seconds, if they are known.
     pub(super) timeline: Option<Timeline>,
 }
 
@@ -197,7 +196,6 @@ pub(super) fn figure(all: Vec<(String, Saved)>) -> Result<Figure, MixError> {
     Ok(Figure { title, facts, warnings, charts })
 }
 
-/// The facts of the first that hold for all.
 fn shared_facts(all: &[(String, Saved)]) -> Vec<String> {
     let (first, others) = all.split_first().expect("there is one");
     let is_shared = |fact: &&String| others.iter().all(|(_, other)| other.facts.contains(fact));

@@ -64,7 +64,6 @@ fn draw(saved: &[(&str, &Saved)]) -> Figure {
         .unwrap()
 }
 
-/// The curves of a chart.
 fn curves(figure: &Figure, chart: usize) -> &[Curve] {
     &figure.charts[chart].content.as_ref().unwrap().curves
 }

@@ -29,11 +29,9 @@ const MIN_REDIAL_TIMEOUT: Duration = Duration::from_millis(20);
 const MAX_REDIAL_TIMEOUT: Duration = Duration::from_secs(1);
 
 pub(crate) struct Connected {
-    /// The dialer that made them, and makes more.
     pub(crate) dialer: Dialer,
     /// Non-blocking, without Nagle's delay.
     pub(crate) sockets: Vec<TcpStream>,
-    /// Why the others failed, and how many each.
     pub(crate) failures: Failures,
     /// SYNs that were sent anew, since the first was not answered.
     pub(crate) redialed_syns: u64,
@@ -61,7 +59,6 @@ struct Connecting {
     in_progress: Vec<Attempt>,
     count: usize,
     started: usize,
-    /// From one attempt to the next.
     interval: Duration,
     start: Instant,
     last_success: Instant,
@@ -190,7 +187,6 @@ impl Attempt {
     }
 }
 
-/// The first connection, and how long its handshake took.
 pub(super) fn connect_first(
     addresses: &[SocketAddr],
     sources: &[Address],
@@ -228,7 +224,6 @@ fn take_decided(in_progress: &mut Vec<Attempt>, timeout: Duration) -> io::Result
     Ok(in_progress.extract_if(.., |_| is_decided.next().unwrap_or(false)).collect())
 }
 
-/// Waits for sockets, or for so long.
 pub(super) fn wait_for(sockets: &mut [PollFd<'_>], timeout: Duration) -> Result<(), Errno> {
     let timeout = Timespec::try_from(timeout).expect("nobody waits for 292 billion years");
     match poll(sockets, Some(&timeout)) {

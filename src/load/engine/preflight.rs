@@ -19,7 +19,6 @@ use crate::load::error::RunError;
 use crate::load::random::SplitMix64;
 use crate::protocol::{Header, Kind};
 
-/// How long the answer may take.
 const ANSWER_LIMIT: Duration = Duration::from_secs(2);
 /// How long the server may take to close, so that it has room for the run's connections.
 const CLOSE_LIMIT: Duration = Duration::from_millis(250);
@@ -184,7 +183,6 @@ fn quote(answer: &[u8]) -> String {
     format!("\"{}\"{more}", shown.escape_ascii())
 }
 
-/// Who answers like that.
 fn hint(answer: &[u8]) -> &'static str {
     const FRAME: &[u8] = b"RB\x01";
     /// The first bytes of an alert and of a handshake record (RFC 8446, 5.1).

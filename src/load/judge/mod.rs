@@ -17,7 +17,6 @@ use crate::load::outcome::Outcome;
 use crate::load::record::evidence::Evidence;
 use crate::load::record::recorder::Recorder;
 
-/// The verdict on a measurement.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Verdict {
     /// One sentence for each thing that is wrong; none if the measurement is valid.
@@ -28,7 +27,6 @@ pub(crate) struct Verdict {
     /// True if the server answered what it was offered, in time; always in closed loop, where it
     /// is offered no more than it answers.
     pub(crate) is_rate_reached: bool,
-    /// The measurement's outcome.
     pub(crate) outcome: Outcome,
     /// The resource that this host lacked to make the load, if it lacked one.
     pub(crate) generator_fault: Option<String>,

@@ -144,7 +144,6 @@ impl Lateness {
         Self { response_ns: at(&latencies.response), without_ns: at(&latencies.without_lag) }
     }
 
-    /// Returns whether it is more than may be, and more than is excused.
     pub(super) fn exceeds(self, excused_ns: u64) -> bool {
         let added_ns = self.response_ns.saturating_sub(self.without_ns);
         let allowed_ns = (self.response_ns as f64 * MAX_LATENESS) as u64;

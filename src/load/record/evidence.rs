@@ -24,9 +24,7 @@ pub(crate) struct Evidence {
     pub(crate) server_waited: Option<Waited>,
     /// How many CPUs server and generator use together.
     pub(crate) cpus_in_use: u64,
-    /// CPUs that they both use.
     pub(crate) shared_cpus: Vec<usize>,
-    /// The CPU quota of the container, in words, if it has one.
     pub(crate) cpu_quota: Option<String>,
 }
 

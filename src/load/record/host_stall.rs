@@ -26,7 +26,6 @@ use crate::load::control::RunControl;
 const INTERVAL: Duration = Duration::from_millis(1);
 
 pub(crate) struct Init<'run> {
-    /// Where it runs; anywhere if there is none.
     pub(crate) cpu: Option<usize>,
     pub(crate) start_ns: u64,
     pub(crate) control: &'run RunControl,

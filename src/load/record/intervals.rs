@@ -15,7 +15,6 @@ pub(crate) struct Intervals {
     /// Those that there are in this run, the one that users feel first.
     tags: Vec<Tag>,
     run_start: SystemTime,
-    /// The second that the threads are recording.
     second: u64,
     p99_ns: Option<u64>,
 }

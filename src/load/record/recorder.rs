@@ -123,7 +123,6 @@ pub(crate) struct Recorder {
     window: Window,
     is_open_loop: bool,
     pub(crate) totals: Totals,
-    /// Messages intended in the window.
     pub(crate) window_intended: u64,
     /// Of those, the ones answered, whenever the reply came.
     pub(crate) window_received: u64,
@@ -224,7 +223,6 @@ impl Recorder {
         self.window_received - self.late + self.early
     }
 
-    /// The thread waited from one time to the other.
     pub(crate) fn idle(&mut self, from_ns: u64, to_ns: u64) {
         let from_ns = from_ns.max(self.window.start_ns);
         self.idle_ns += to_ns.min(self.window.end_ns).saturating_sub(from_ns);

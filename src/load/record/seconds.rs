@@ -27,7 +27,6 @@ pub(crate) const SECOND_NS: u64 = 1_000_000_000;
 struct Grid(Window);
 
 impl Grid {
-    /// The number of the second that a time lies in.
     fn second_at(&self, now_ns: u64) -> u64 {
         let Window { start_ns, end_ns } = self.0;
         match now_ns.checked_sub(end_ns) {
@@ -130,7 +129,6 @@ impl Collector {
         }
     }
 
-    /// An end for one more thread.
     pub(crate) fn sender(&mut self) -> IntervalSender {
         let (full, full_receiver) = sync_channel(SETS);
         let (empty_sender, empty) = sync_channel(SETS);
@@ -161,7 +159,6 @@ impl Collector {
         }
     }
 
-    /// The second that threads record at this time.
     pub(crate) fn second_at(&self, now_ns: u64) -> u64 {
         self.grid.second_at(now_ns)
     }

@@ -69,7 +69,6 @@ impl ServerView {
     }
 }
 
-/// CPUs that server and generator both use.
 pub(crate) fn shared_cpus(server: &[usize], generator: &[usize]) -> Vec<usize> {
     server.iter().copied().filter(|cpu| generator.contains(cpu)).collect()
 }

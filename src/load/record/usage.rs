@@ -2,7 +2,6 @@
 
 use super::cpu::CpuTime;
 
-/// A sample from outside the generator.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Sample {
     pub(crate) at_ns: u64,

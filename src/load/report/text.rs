@@ -48,7 +48,6 @@ pub(in crate::load) fn load(config: &Settings) -> String {
     format!("{} messages, {}, {pace}", sizes(config), config.protocol.name())
 }
 
-/// How many connections send how much each.
 pub(in crate::load) fn sizes(config: &Settings) -> String {
     let size = match config.size_bytes {
         Some(only) => bytes(only as f64),
@@ -101,7 +100,6 @@ pub(in crate::load) fn write_host(out: &mut impl Write, host: &Host, beside: &st
     started(host).map_or(Ok(()), |started| writeln!(out, "  started    {started}"))
 }
 
-/// The host's facts for a picture.
 pub(in crate::load) fn host_facts(host: &Host) -> impl Iterator<Item = String> {
     [self::host(host)].into_iter().chain(started(host))
 }
@@ -246,7 +244,6 @@ pub(in crate::load) fn measured(measured: Measured) -> String {
     }
 }
 
-/// The verdict with its reasons and warnings.
 pub(in crate::load) fn write_verdict(
     out: &mut impl Write,
     outcome: Outcome,

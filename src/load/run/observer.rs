@@ -32,11 +32,8 @@ pub(crate) struct Observer<'run> {
     /// In the measured window: how long they wait.
     pub(crate) waits: Option<Waits<'run>>,
     pub(crate) generator: OwnThreads,
-    /// CPUs that the process may use.
     pub(crate) cpus: &'run [usize],
-    /// CPUs that the server uses.
     pub(crate) server_cpus: &'run [usize],
-    /// CPUs that server and generator use.
     pub(crate) cpus_in_use: &'run [usize],
     pub(crate) intervals: Intervals,
     pub(crate) host_stalls: Vec<ScopedJoinHandle<'run, ()>>,

@@ -65,7 +65,6 @@ impl Plan {
         }
     }
 
-    /// The rate was measured, and reached or not.
     pub(super) fn handle(&mut self, rate: u64, is_reached: bool) {
         self.next = match (&mut self.next, is_reached) {
             (Next::Listed(rates), _) => {

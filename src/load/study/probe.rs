@@ -93,7 +93,6 @@ pub fn probe_time(config: &Config) -> Duration {
     config.ramp_up + config.warmup + config.duration + OVERHEAD
 }
 
-/// The configuration of all probes.
 pub(super) fn settings(config: &Config) -> Settings {
     Settings { rate_per_s: None, ..Settings::from(config) }
 }

@@ -42,7 +42,6 @@ pub(crate) enum Wire {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Received {
     pub(crate) completed: usize,
-    /// How many of them were not what was sent.
     pub(crate) corrupted: usize,
     /// The connection is of no use, or soon will not be.
     pub(crate) ending: Option<Ending>,

@@ -17,7 +17,6 @@ pub(in crate::load) struct RawWire {
     unanswered_bytes: usize,
     /// Bytes of the current reply that have arrived.
     filled_bytes: usize,
-    /// True if one of them was wrong.
     is_spoiled: bool,
 }
 

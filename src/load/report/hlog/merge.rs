@@ -47,7 +47,6 @@ pub struct MergeError {
 
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Part<'a> {
-    /// Which log it is of, counted from 0.
     pub(super) log: usize,
     pub(super) entry: &'a Entry,
 }

@@ -181,7 +181,6 @@ fn line(tag: &str, start: &str, histogram: &str) -> String {
     format!("{tag}{start},1.000,0.000,{histogram}\n")
 }
 
-/// One sample of 100.
 fn one_of_100(digits: u32, lowest: u64) -> String {
     plain(V2, 0, (digits, lowest), ONE, &[0xc7, 1, 2])
 }

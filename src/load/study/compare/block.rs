@@ -54,7 +54,6 @@ pub enum Order {
     Baab,
 }
 
-/// Runs of a block.
 pub(super) const RUNS: usize = 4;
 
 impl Order {

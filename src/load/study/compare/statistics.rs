@@ -65,7 +65,6 @@ impl Estimate {
         Self { median: inverse(self.median), low, high }
     }
 
-    /// The ends of the interval.
     pub(super) fn interval(&self) -> Option<(f64, f64)> {
         self.low.zip(self.high)
     }

@@ -6,7 +6,6 @@ use std::process::Command;
 
 use crate::load::error::ConfigError;
 
-/// The placeholder of the address in a command.
 const ADDRESS: &str = "{addr}";
 /// The placeholder of the port alone, where a server wants the two apart.
 const PORT: &str = "{port}";

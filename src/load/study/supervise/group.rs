@@ -31,7 +31,6 @@ impl Group {
         let _ = kill_process_group(self.0, signal);
     }
 
-    /// Waits until all of them have ended, or for so long.
     pub(super) fn wait_until_gone(self, timeout: Duration) {
         let deadline = Instant::now() + timeout;
         while !self.living().is_empty() && Instant::now() < deadline {

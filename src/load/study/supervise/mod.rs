@@ -45,7 +45,6 @@ static RUNNING: Mutex<Option<Group>> = Mutex::new(None);
 /// How a server is started and stopped.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Terms<'a> {
-    /// The user's name for it.
     pub(crate) name: &'a str,
     pub(crate) command: &'a ServerCommand,
     pub(crate) cpus: &'a [usize],
