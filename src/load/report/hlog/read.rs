@@ -86,18 +86,15 @@ pub enum Problem {
     TooManySamples,
     /// It cannot be added to others without loss.
     #[error(
-        "its histogram has {digits} significant digits and a unit of {unit}, where others of its \
-         tag have {other_digits} and {other_unit}: these cannot be added without loss"
+        "its histogram has {} significant digits and a unit of {}, where others of its tag have {} \
+         and {}: these cannot be added without loss",
+        .own.0, .own.1, .others.0, .others.1
     )]
     OtherPrecision {
-        /// Its digits.
-        digits: u8,
-        /// Its lowest discernible value.
-        unit: u64,
-        /// The digits of others.
-        other_digits: u8,
-        /// The lowest discernible value of others.
-        other_unit: u64,
+        /// Its digits, and its lowest discernible value.
+        own: (u8, u64),
+        /// Those of others.
+        others: (u8, u64),
     },
 }
 

@@ -221,7 +221,7 @@ fn what_would_lose_precision_is_refused_in_the_line_that_differs() {
     let text = |second: &str, third: &str| {
         line("", "5.000", &one_of_100(3, 1)) + &line("", second, &one_of_100(3, 1)) + third
     };
-    let odd = Problem::OtherPrecision { digits: 2, unit: 1, other_digits: 3, other_unit: 1 };
+    let odd = Problem::OtherPrecision { own: (2, 1), others: (3, 1) };
     for start in ["9.000", "6.000", "1.000"] {
         let text = text("6.000", &line("", start, &one_of_100(2, 1)));
         assert_eq!(problem(text.as_bytes()), (3, odd.clone()), "{text}");

@@ -54,8 +54,7 @@ impl<'a> Total<'a> {
         let is_own_later = place(part) > place(self.first);
         let (odd, (own, others)) =
             if is_own_later { (part, (own, others)) } else { (self.first, (others, own)) };
-        let ((digits, unit), (other_digits, other_unit)) = (own, others);
-        Err(odd.error(Problem::OtherPrecision { digits, unit, other_digits, other_unit }))
+        Err(odd.error(Problem::OtherPrecision { own, others }))
     }
 }
 

@@ -36,7 +36,8 @@ struct MetricReport {
 
 impl From<Metric> for MetricReport {
     fn from(metric: Metric) -> Self {
-        Self { name: metric.name(), unit: metric.unit(), better: metric.better().name() }
+        let Words { name, unit, better, .. } = metric.words();
+        Self { name, unit, better: better.name() }
     }
 }
 
@@ -55,42 +56,35 @@ impl Better {
     }
 }
 
+/// A metric in words.
+struct Words {
+    /// As on the command line.
+    name: &'static str,
+    description: &'static str,
+    /// The name of what its numbers count.
+    unit: &'static str,
+    better: Better,
+}
+
 impl Metric {
-    /// The name as on the command line.
-    pub fn name(self) -> &'static str {
+    fn words(self) -> Words {
+        let words = |name, description, unit, better| Words { name, description, unit, better };
+        let less = |name, description, unit| words(name, description, unit, Better::Less);
         match self {
-            Self::Throughput => "throughput",
-            Self::Cpu => "cpu",
-            Self::P50 => "p50",
-            Self::P99 => "p99",
-            Self::P99_9 => "p99.9",
+            Self::Throughput => words("throughput", "throughput", "messages/s", Better::More),
+            Self::Cpu => less("cpu", "CPU time per message", "ns/message"),
+            Self::P50 => less("p50", "p50 latency", "ns"),
+            Self::P99 => less("p99", "p99 latency", "ns"),
+            Self::P99_9 => less("p99.9", "p99.9 latency", "ns"),
         }
     }
 
     pub(in crate::load) fn description(self) -> &'static str {
-        match self {
-            Self::Throughput => "throughput",
-            Self::Cpu => "CPU time per message",
-            Self::P50 => "p50 latency",
-            Self::P99 => "p99 latency",
-            Self::P99_9 => "p99.9 latency",
-        }
-    }
-
-    /// The name of what its numbers count.
-    pub fn unit(self) -> &'static str {
-        match self {
-            Self::Throughput => "messages/s",
-            Self::Cpu => "ns/message",
-            Self::P50 | Self::P99 | Self::P99_9 => "ns",
-        }
+        self.words().description
     }
 
     pub(super) fn better(self) -> Better {
-        match self {
-            Self::Throughput => Better::More,
-            Self::Cpu | Self::P50 | Self::P99 | Self::P99_9 => Better::Less,
-        }
+        self.words().better
     }
 
     pub(super) fn format(self, value: f64) -> String {
@@ -118,7 +112,7 @@ impl Metric {
             Self::P99_9 => self.latency(report, Quantile::P99_9)?,
         };
         // Ratios need something to divide by.
-        if value > 0.0 { Ok(value) } else { Err(format!("its {} is zero", self.name())) }
+        if value > 0.0 { Ok(value) } else { Err(format!("its {} is zero", self.words().name)) }
     }
 
     fn latency(self, report: &Report, quantile: Quantile) -> Result<f64, String> {
@@ -127,7 +121,7 @@ impl Metric {
             format!(
                 "its {} is withheld, with fewer than ten of {} samples beyond it; use a longer \
                  --duration",
-                self.name(),
+                self.words().name,
                 count(histogram.len()),
             )
         })
