@@ -47,13 +47,6 @@ enum Leaving {
     },
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Read {
-    Empty,
-    Bytes(usize),
-    Ended(Ending),
-}
-
 impl Connection {
     pub(crate) fn new(
         socket: TcpStream,
@@ -143,24 +136,20 @@ impl Connection {
     }
 
     /// Sends what there is room for, as much as one batch holds; returns how many. They go out with
-    /// the next flush.
+    /// the next flush. In open loop they are those that were due before, by their intended times;
+    /// in closed loop there is always one more.
     pub(crate) fn fill(
         &mut self,
-        mut source: Source<'_>,
+        mut backlog: Option<&mut VecDeque<u64>>,
         now_ns: u64,
         workload: &Workload,
     ) -> usize {
-        let most = match &source {
-            Source::Endless => self.room(),
-            Source::Backlog(backlog) => self.room().min(backlog.len()),
-        };
+        let waiting = backlog.as_ref().map_or(usize::MAX, |backlog| backlog.len());
+        let most = self.room().min(waiting);
         let mut messages = 0;
         let mut batch_bytes = 0;
         while messages < most && batch_bytes < BATCH_BYTES {
-            let waited_since_ns = match &mut source {
-                Source::Endless => None,
-                Source::Backlog(backlog) => backlog.pop_front(),
-            };
+            let waited_since_ns = backlog.as_mut().and_then(|backlog| backlog.pop_front());
             let intended_ns = waited_since_ns.unwrap_or(now_ns);
             batch_bytes += self.push(intended_ns, now_ns, waited_since_ns.is_some(), workload);
             messages += 1;
@@ -192,12 +181,13 @@ impl Connection {
         Ok(flushed)
     }
 
-    pub(crate) fn read(&self, buffer: &mut [u8]) -> Read {
+    /// Reads once: how many bytes arrived, if any did, or how the connection ended.
+    pub(crate) fn read(&self, buffer: &mut [u8]) -> Result<Option<usize>, Ending> {
         match recv(&self.socket, buffer, RecvFlags::empty()) {
-            Ok((0, _)) => Read::Ended(Ending::Closed),
-            Ok((length, _)) => Read::Bytes(length),
-            Err(Errno::AGAIN) => Read::Empty,
-            Err(error) => Read::Ended(Ending::of_socket(error)),
+            Ok((0, _)) => Err(Ending::Closed),
+            Ok((length, _)) => Ok(Some(length)),
+            Err(Errno::AGAIN) => Ok(None),
+            Err(error) => Err(Ending::of_socket(error)),
         }
     }
 
@@ -241,13 +231,4 @@ impl Connection {
             let _ = self.socket.shutdown(Shutdown::Write);
         }
     }
-}
-
-/// Where the messages come from that fill a connection's room.
-#[derive(Debug)]
-pub(crate) enum Source<'slot> {
-    /// Closed loop: there is always one more.
-    Endless,
-    /// Open loop: those that were due before, by their intended times.
-    Backlog(&'slot mut VecDeque<u64>),
 }

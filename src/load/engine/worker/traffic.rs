@@ -3,7 +3,6 @@
 use std::mem;
 
 use super::{Pace, Worker};
-use crate::load::engine::connection::{Read, Source};
 use crate::load::engine::connection_slot::{ConnectionSlot, State};
 use crate::load::record::ending::Ending;
 
@@ -23,9 +22,9 @@ impl Worker<'_> {
         for _ in 0..READS_PER_TURN {
             let Some(connection) = self.slots[index].connection() else { return };
             let length = match connection.read(&mut self.buffer) {
-                Read::Empty => return,
-                Read::Ended(ending) => return self.end(index, ending),
-                Read::Bytes(length) => length,
+                Ok(Some(length)) => length,
+                Ok(None) => return,
+                Err(ending) => return self.end(index, ending),
             };
             self.now_ns = self.clock.now_ns();
             let received_ns = self.now_ns;
@@ -81,12 +80,12 @@ impl Worker<'_> {
             else {
                 return;
             };
-            let source = match &self.pace {
-                Pace::Closed if self.now_ns < self.end_ns => Source::Endless,
+            let backlog = match &self.pace {
+                Pace::Closed if self.now_ns < self.end_ns => None,
                 Pace::Closed => return,
-                Pace::Open { .. } => Source::Backlog(backlog),
+                Pace::Open { .. } => Some(backlog),
             };
-            let messages = connection.fill(source, self.now_ns, self.workload);
+            let messages = connection.fill(backlog, self.now_ns, self.workload);
             if messages == 0 {
                 return;
             }
