@@ -1,5 +1,6 @@
 //! The options of a measurement, the same for every command that measures.
 
+use std::net::Ipv4Addr;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -155,7 +156,8 @@ impl Measuring {
         let depth = self.depth(load)?;
         let place = self.place(server, connections)?;
         self.allow_descriptors(false, connections, place.threads)?;
-        let target = target.unwrap_or_else(target::unknown);
+        // That of a server to come is any port of loopback, until it has one.
+        let target = target.unwrap_or_else(|| Target::at((Ipv4Addr::LOCALHOST, 0).into()));
         let config = Config {
             sources: self.sources(&target)?,
             target,

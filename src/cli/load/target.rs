@@ -1,6 +1,6 @@
 //! The target, from its name.
 
-use std::net::{Ipv4Addr, SocketAddr, ToSocketAddrs};
+use std::net::ToSocketAddrs;
 
 use clap::CommandFactory;
 
@@ -8,11 +8,6 @@ use super::Cli;
 use super::error::LoadError;
 use crate::address::parse_socket_address;
 use crate::load::Target;
-
-/// The placeholder of the target until the embedded server has its port.
-pub(super) fn unknown() -> Target {
-    Target { name: String::new(), addresses: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 0))] }
-}
 
 pub(super) fn resolve(target: &str) -> Result<Target, LoadError> {
     let is_plausible = target.rsplit_once(':').is_some_and(|(host, port)| {
