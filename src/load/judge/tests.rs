@@ -41,7 +41,7 @@ fn calm() -> Evidence {
         usage: usage(0.3, 0.01),
         server: ServerView { threads: Err(Hidden::ThisProcess), cpus: vec![0] },
         server_waited: None,
-        cpus_in_use: 1,
+        cpus_in_use: vec![0],
         shared_cpus: vec![],
         cpu_quota: None,
     }

@@ -1,9 +1,12 @@
 //! Evidence for the verdict beside the messages.
 
+use std::collections::BTreeSet;
+
 use super::recorder::Window;
-use super::server_view::ServerView;
+use super::server_view::{ServerView, shared_cpus};
 use super::usage::Usage;
 use super::waits::Waited;
+use crate::cgroup::CpuQuota;
 
 /// Evidence for the verdict beside the messages.
 pub(crate) struct Evidence {
@@ -22,13 +25,32 @@ pub(crate) struct Evidence {
     pub(crate) server: ServerView,
     /// How long the server's threads waited for a CPU in the window, where that can be seen.
     pub(crate) server_waited: Option<Waited>,
-    /// How many CPUs server and generator use together.
-    pub(crate) cpus_in_use: u64,
+    /// CPUs that server and generator use, in ascending order.
+    pub(crate) cpus_in_use: Vec<usize>,
     pub(crate) shared_cpus: Vec<usize>,
     pub(crate) cpu_quota: Option<String>,
 }
 
 impl Evidence {
+    /// Before the run, whose generator may use these CPUs.
+    pub(crate) fn new(window: Window, server: ServerView, generator_cpus: &[usize]) -> Self {
+        let in_use: BTreeSet<_> = generator_cpus.iter().chain(&server.cpus).copied().collect();
+        Self {
+            window,
+            was_interrupted: false,
+            gone_after_ns: None,
+            backlogs: Vec::new(),
+            busiest: 0.0,
+            usage: Usage::default(),
+            server_waited: None,
+            cpus_in_use: in_use.into_iter().collect(),
+            shared_cpus: shared_cpus(&server.cpus, generator_cpus),
+            cpu_quota: CpuQuota::detect("/".as_ref())
+                .map(|quota| format!("the CPU quota, {quota},")),
+            server,
+        }
+    }
+
     pub(crate) fn measured_ns(&self) -> u64 {
         self.window.length_ns()
     }
@@ -42,6 +64,6 @@ impl Evidence {
 
     /// Time that a hypervisor kept the CPUs in use from running, each for so long on average.
     pub(crate) fn stolen_ns(&self) -> Option<u64> {
-        self.usage.stolen_in_use_ns.map(|ns| ns / self.cpus_in_use)
+        self.usage.stolen_in_use_ns.map(|ns| ns / self.cpus_in_use.len() as u64)
     }
 }

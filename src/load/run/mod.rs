@@ -2,17 +2,16 @@
 
 mod observer;
 
-use std::collections::BTreeSet;
 use std::io;
 use std::net::TcpStream;
 use std::thread;
 
 use self::observer::Observer;
-use crate::cgroup::CpuQuota;
 use crate::cpus::{self, PinningRefusal};
 use crate::load::config::{Config, Load};
 use crate::load::control::RunControl;
-use crate::load::engine::connect::connect_all;
+use crate::load::engine::connect::{Connected, connect_all};
+use crate::load::engine::dial::Dialer;
 use crate::load::engine::preflight;
 use crate::load::engine::worker::{Shared, Worker};
 use crate::load::engine::worker_pool::WorkerPool;
@@ -23,11 +22,10 @@ use crate::load::record::evidence::Evidence;
 use crate::load::record::host::Host;
 use crate::load::record::host_stall;
 use crate::load::record::intervals::Intervals;
-use crate::load::record::recorder::Window;
+use crate::load::record::recorder::{Recorder, Window};
 use crate::load::record::seconds::Collector;
-use crate::load::record::server_view::{Hidden, ServerView, shared_cpus};
+use crate::load::record::server_view::{Hidden, ServerView};
 use crate::load::record::transport::listen_drops;
-use crate::load::record::usage::Usage;
 use crate::load::record::watch::{Progress, ProgressOnly, Watch};
 use crate::load::report::Report;
 
@@ -57,41 +55,53 @@ pub fn run_watched(config: &Config, watch: &mut dyn Watch) -> Result<Report, Run
         preflight::check(config)?;
     }
     let drops_before = listen_drops();
+    let Connected { dialer, sockets, failures, redialed_syns } = connect(config)?;
+    let server = ServerView::of(config, dialer.target());
+    let connections = sockets.len() as u64;
+    let (mut recorder, evidence) = measure(config, &dialer, sockets, &server, watch)?;
+    recorder.totals.connections += connections;
+    recorder.transport.redialed_syns += redialed_syns;
+    if server.threads != Err(Hidden::OtherHost) {
+        let drops = listen_drops().zip(drops_before);
+        recorder.transport.listen_drops = drops.map(|(after, before)| after.wrapping_sub(before));
+    }
+    for (failure, attempts) in failures {
+        recorder.fail_to_connect(failure, attempts);
+    }
+    Report::new(config, host, dialer.target(), recorder, &evidence)
+}
+
+fn connect(config: &Config) -> Result<Connected, RunError> {
     let connected = connect_all(config);
     if config.interrupt.is_raised() {
         return Err(RunError::Interrupted { doing: "connecting" });
     }
-    let connected = connected
-        .map_err(|source| RunError::Connect { target: config.target.name.clone(), source })?;
-    let (dialer, address) = (&connected.dialer, connected.dialer.target());
-    let workload = Workload::of(config);
+    connected.map_err(|source| RunError::Connect { target: config.target.name.clone(), source })
+}
+
+/// Makes the load over these connections; returns what its threads recorded, and what was seen
+/// beside that.
+fn measure(
+    config: &Config,
+    dialer: &Dialer,
+    sockets: Vec<TcpStream>,
+    server: &ServerView,
+    watch: &mut dyn Watch,
+) -> Result<(Recorder, Evidence), RunError> {
+    let workload = &Workload::of(config);
     let counters: Vec<Counters> = (0..config.threads).map(|_| Counters::default()).collect();
-    let server = ServerView::of(config, address);
     let allowed = cpus::allowed();
-    let generator_cpus = if config.cpus.is_empty() { &allowed } else { &config.cpus };
-    let cpus_in_use = union(generator_cpus, &server.cpus);
     let window = Window::of(config);
-    let mut evidence = Evidence {
-        window,
-        was_interrupted: false,
-        gone_after_ns: None,
-        backlogs: Vec::new(),
-        busiest: 0.0,
-        usage: Usage::default(),
-        server_waited: None,
-        cpus_in_use: cpus_in_use.len() as u64,
-        shared_cpus: shared_cpus(&server.cpus, generator_cpus),
-        cpu_quota: CpuQuota::detect("/".as_ref()).map(|quota| format!("the CPU quota, {quota},")),
-        server: server.clone(),
-    };
-    let control = RunControl::new(window.end_ns);
+    let generator_cpus = if config.cpus.is_empty() { &allowed } else { &config.cpus };
+    let mut evidence = Evidence::new(window, server.clone(), generator_cpus);
+    let cpus_in_use = evidence.cpus_in_use.clone();
+    let control = &RunControl::new(window.end_ns);
     let mut collector = Collector::new(window);
-    let all_connections = connected.sockets.len();
+    let all_connections = sockets.len();
     // Fewer connections than asked for may need fewer threads.
     let workers = config.threads.min(all_connections);
-    let (workload, control) = (&workload, &control);
     let shared = Shared { config, window, workload, control, dialer, all_connections, workers };
-    let workers = divide(shared, connected.sockets, &counters, &mut collector)?;
+    let workers = divide(shared, sockets, &counters, &mut collector)?;
     let can_pin = PinningRefusal::detect().is_none();
     let sampled = if can_pin { host_stall::sampled(&cpus_in_use) } else { vec![None] };
     let of_cpu = |cpu| host_stall::Init {
@@ -101,7 +111,7 @@ pub fn run_watched(config: &Config, watch: &mut dyn Watch) -> Result<Report, Run
         sender: collector.sender(),
     };
     let host_stall_init: Vec<_> = sampled.into_iter().map(of_cpu).collect();
-    let mut recorder = thread::scope(|scope| {
+    let recorder = thread::scope(|scope| {
         let (pool, generator) = WorkerPool::start(scope, config, control, workers)?;
         let start = |init| host_stall::start(scope, init, pool.clock());
         let host_stalls = host_stall_init.into_iter().map(start).collect::<io::Result<Vec<_>>>();
@@ -113,11 +123,10 @@ pub fn run_watched(config: &Config, watch: &mut dyn Watch) -> Result<Report, Run
             config,
             clock: pool.clock(),
             counters: &counters,
-            server: server.threads.as_ref().ok(),
+            server,
             waits: None,
             generator,
             cpus: &allowed,
-            server_cpus: &server.cpus,
             cpus_in_use: &cpus_in_use,
             intervals: Intervals::new(collector, window, config),
             host_stalls,
@@ -126,16 +135,7 @@ pub fn run_watched(config: &Config, watch: &mut dyn Watch) -> Result<Report, Run
         };
         observer.observe(pool, &mut evidence)
     })?;
-    recorder.totals.connections += all_connections as u64;
-    recorder.transport.redialed_syns += connected.redialed_syns;
-    if server.threads != Err(Hidden::OtherHost) {
-        let drops = listen_drops().zip(drops_before);
-        recorder.transport.listen_drops = drops.map(|(after, before)| after.wrapping_sub(before));
-    }
-    for (failure, attempts) in connected.failures {
-        recorder.fail_to_connect(failure, attempts);
-    }
-    Report::new(config, host, address, recorder, &evidence)
+    Ok((recorder, evidence))
 }
 
 fn check(config: &Config) {
@@ -144,11 +144,6 @@ fn check(config: &Config) {
     assert!(config.reconnect != Some(0), "at least one message a connection");
     assert!(config.depth >= 1, "at least one message in flight");
     assert!(!matches!(config.load, Load::Open { rate: 0, .. }), "at least one message a second");
-}
-
-/// Ascending, each once.
-fn union(one: &[usize], other: &[usize]) -> Vec<usize> {
-    one.iter().chain(other).copied().collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 /// Workers, each with its part of the connections.

@@ -15,6 +15,7 @@ use crate::load::record::evidence::Evidence;
 use crate::load::record::host::CpuStat;
 use crate::load::record::intervals::Intervals;
 use crate::load::record::recorder::Recorder;
+use crate::load::record::server_view::ServerView;
 use crate::load::record::usage::{Sample, Usage};
 use crate::load::record::waits::Waits;
 use crate::load::record::watch::{Phase, Progress, Watch};
@@ -28,12 +29,11 @@ pub(crate) struct Observer<'run> {
     pub(crate) config: &'run Config,
     pub(crate) clock: Clock,
     pub(crate) counters: &'run [Counters],
-    pub(crate) server: Option<&'run ServerThreads>,
+    pub(crate) server: &'run ServerView,
     /// In the measured window: how long they wait.
     pub(crate) waits: Option<Waits<'run>>,
     pub(crate) generator: OwnThreads,
     pub(crate) cpus: &'run [usize],
-    pub(crate) server_cpus: &'run [usize],
     pub(crate) cpus_in_use: &'run [usize],
     pub(crate) intervals: Intervals,
     pub(crate) host_stalls: Vec<ScopedJoinHandle<'run, ()>>,
@@ -42,7 +42,7 @@ pub(crate) struct Observer<'run> {
     pub(crate) reported: (u64, u64),
 }
 
-impl Observer<'_> {
+impl<'run> Observer<'run> {
     /// Stays with a pool from its start to its end. Returns what its threads recorded, added up,
     /// and adds to the evidence.
     pub(crate) fn observe(
@@ -54,7 +54,7 @@ impl Observer<'_> {
         let ends_early = || pool.is_finished() || is_interrupted();
         self.wait(&pool, Phase::Warmup, evidence.window.start_ns, &ends_early);
         let before = self.sample();
-        self.waits = self.server.map(|server| Waits::start(server, self.clock.now_ns()));
+        self.waits = self.server_threads().map(|server| Waits::start(server, self.clock.now_ns()));
         evidence.backlogs.push(self.backlog());
         for part_end_ns in evidence.window.parts(BACKLOG_STEPS) {
             self.wait(&pool, Phase::Measuring, part_end_ns, &ends_early);
@@ -168,12 +168,16 @@ impl Observer<'_> {
         Sample {
             at_ns: self.clock.now_ns(),
             received: self.received(),
-            server_ns: self.server.and_then(ServerThreads::used_ns),
+            server_ns: self.server_threads().and_then(ServerThreads::used_ns),
             generator: self.generator.time(),
             stolen_ns: stat.stolen_ns(self.cpus),
             stolen_in_use_ns: stat.stolen_ns(self.cpus_in_use),
-            server_idle_ns: stat.idle_ns(self.server_cpus),
+            server_idle_ns: stat.idle_ns(&self.server.cpus),
         }
+    }
+
+    fn server_threads(&self) -> Option<&'run ServerThreads> {
+        self.server.threads.as_ref().ok()
     }
 
     fn received(&self) -> u64 {
