@@ -1,7 +1,7 @@
 //! Pictures of reports and logs, as SVG: of one that was just measured, or of several read back.
 //!
-//! `run`, `series` and `hlog` say of each kind of result what is drawn, `saved` puts results
-//! together; `percentiles`, `timeline` and `load_curve` make charts of them, `figure` and `chart`
+//! `run`, `series` and `hlog` say of each kind of result what is drawn, `together` puts them in
+//! one picture; `percentiles`, `timeline` and `load_curve` make charts of them, `figure` and `chart`
 //! draw those. Knows no files: what was saved comes as bytes.
 
 mod axis;
@@ -19,12 +19,14 @@ mod saved;
 mod series;
 mod span;
 mod timeline;
+mod together;
 mod words;
 
 pub use self::history::History;
 pub use self::run::run_picture;
-pub use self::saved::{MixError, ReadError, Saved, picture, read};
+pub use self::saved::{ReadError, Saved, read};
 pub use self::series::{search_picture, sweep_picture};
+pub use self::together::{MixError, picture};
 
 #[cfg(test)]
 mod tests;

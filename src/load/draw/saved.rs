@@ -1,11 +1,10 @@
-//! Results put together in one picture, those that were saved read back.
+//! Results as they are drawn, those that were saved read back.
 
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::figure::Figure;
-use super::load_curve::{self, LoadCurve};
-use super::timeline::{self, Timeline};
+use super::load_curve::LoadCurve;
+use super::timeline::Timeline;
 use super::{hlog, percentiles};
 use crate::load::outcome::Outcome;
 use crate::load::report::form::Form;
@@ -58,19 +57,6 @@ pub enum ReadError {
     /// Nothing was measured.
     #[error("it holds no latencies")]
     Empty,
-}
-
-/// Results do not fit in one picture, whose axes differ.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "{first} is {first_kind} and {other} is {other_kind}: they do not fit in one picture; draw \
-     them one by one"
-)]
-pub struct MixError {
-    first: String,
-    first_kind: &'static str,
-    other: String,
-    other_kind: &'static str,
 }
 
 /// Reads back what was saved, whatever its form.
@@ -137,106 +123,4 @@ fn read_json(text: &str) -> Result<Saved, ReadError> {
 /// The verdict where it is not VALID.
 pub(super) fn warning(outcome: Outcome, reasons: &[String]) -> Option<String> {
     (!outcome.is_valid()).then(|| format!("{}: {}", outcome.verdict(), reasons.join("; ")))
-}
-
-/// The picture of what was saved, each with its name, as SVG; several are drawn over each other.
-///
-/// # Errors
-///
-/// When they are not of one kind.
-///
-/// # Panics
-///
-/// When there is nothing.
-pub fn picture(saved: Vec<(String, Saved)>) -> Result<String, MixError> {
-    figure(saved).map(|figure| figure.svg())
-}
-
-pub(super) fn picture_of(name: &str, saved: Saved) -> String {
-    picture(vec![(name.to_owned(), saved)]).expect("one is of one kind")
-}
-
-pub(super) fn figure(all: Vec<(String, Saved)>) -> Result<Figure, MixError> {
-    let is_run = |saved: &Saved| matches!(saved.curves, Curves::Run(_));
-    let (first, kind) = (&all[0].0, &all[0].1);
-    if let Some((other, odd)) = all.iter().find(|(_, saved)| is_run(saved) != is_run(kind)) {
-        return Err(MixError {
-            first: first.clone(),
-            first_kind: kind.kind,
-            other: other.clone(),
-            other_kind: odd.kind,
-        });
-    }
-    let is_alone = all.len() == 1;
-    let warnings = all.iter().filter_map(|(name, saved)| {
-        let warning = saved.warning.as_ref()?;
-        Some(if is_alone { warning.clone() } else { format!("{name}: {warning}") })
-    });
-    let warnings = warnings.collect();
-    let facts = shared_facts(&all);
-    let are_swept = all.iter().all(|(_, saved)| saved.kind == "a sweep");
-    let (mut runs, mut rates) = (Vec::new(), Vec::new());
-    for (name, Saved { target, curves, .. }) in all {
-        match curves {
-            Curves::Run(curves) if is_alone => runs.push((target.unwrap_or(name), curves)),
-            Curves::Run(curves) => runs.push((name, curves)),
-            Curves::Rates(curve) => rates.push(LoadCurve { name, ..curve }),
-        }
-    }
-    let (title, charts) = if rates.is_empty() {
-        draw_runs(runs)
-    } else {
-        let title = match rates.as_slice() {
-            [curve] => title_of(curve),
-            _ if are_swept => format!("Latency against throughput of {} sweeps", rates.len()),
-            _ => format!("Latency against throughput of {} series of runs", rates.len()),
-        };
-        (title, vec![load_curve::chart(&rates)])
-    };
-    Ok(Figure { title, facts, warnings, charts })
-}
-
-fn shared_facts(all: &[(String, Saved)]) -> Vec<String> {
-    let (first, others) = all.split_first().expect("there is one");
-    let is_shared = |fact: &&String| others.iter().all(|(_, other)| other.facts.contains(fact));
-    first.1.facts.iter().filter(is_shared).cloned().collect()
-}
-
-fn title_of(curve: &LoadCurve) -> String {
-    let name = &curve.name;
-    match curve.marked() {
-        Some((what, point)) => {
-            let per_s = point.achieved_per_s.round() as u64;
-            format!("{name}: {what} at {}/s", crate::load::format::count(per_s))
-        }
-        None => format!("{name}: latency against throughput"),
-    }
-}
-
-/// One run with all its curves; of each of several the latency that matters most.
-fn draw_runs(mut runs: Vec<(String, RunCurves)>) -> (String, Vec<super::chart::Chart>) {
-    let title = match runs.as_slice() {
-        [(name, _)] => format!("Latency of {name}"),
-        several => format!("Latency of {} runs", several.len()),
-    };
-    let (mut latencies, mut timelines) = (Vec::new(), Vec::new());
-    if let [(_, run)] = runs.as_mut_slice() {
-        (latencies, timelines) = (run.latencies.clone(), run.timeline.take().into_iter().collect());
-    } else {
-        let kind = |run: &RunCurves| run.latencies.first().map(|series| series.name.clone());
-        let are_alike = runs.windows(2).all(|pair| kind(&pair[0].1) == kind(&pair[1].1));
-        for (name, run) in runs {
-            if let Some(series) = run.latencies.into_iter().next() {
-                let name =
-                    if are_alike { name.clone() } else { format!("{name}, {}", series.name) };
-                latencies.push(percentiles::Series { name, ..series });
-            }
-            timelines.extend(run.timeline.map(|timeline| Timeline { name, ..timeline }));
-        }
-    }
-    let mut charts = vec![percentiles::chart(&latencies)];
-    if !timelines.is_empty() {
-        charts.extend(timeline::charts(&timelines));
-    }
-    (title, charts)
 }

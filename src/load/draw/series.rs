@@ -2,7 +2,8 @@
 
 use super::load_curve::{LoadCurve, LoadPoint};
 use super::run::messages;
-use super::saved::{Curves, Saved, picture_of, warning};
+use super::saved::{Curves, Saved, warning};
+use super::together::picture_of;
 use crate::load::record::host::Host;
 use crate::load::report::document::{Settings, Target};
 use crate::load::report::probes::{Probe, SeriesVerdict};

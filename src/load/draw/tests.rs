@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 
 use super::chart::Curve;
 use super::figure::Figure;
-use super::saved::{Curves, RunCurves, figure};
+use super::saved::{Curves, RunCurves};
+use super::together::figure;
 use super::*;
 use crate::load::report::document::{Percentiles, SCHEMA};
 use crate::load::report::hlog;

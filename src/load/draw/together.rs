@@ -1,0 +1,136 @@
+//! Results put together in one picture.
+
+use super::chart::Chart;
+use super::figure::Figure;
+use super::load_curve::{self, LoadCurve};
+use super::percentiles::{self, Series};
+use super::saved::{Curves, RunCurves, Saved};
+use super::timeline::{self, Timeline};
+use crate::load::format::count;
+
+/// Results do not fit in one picture, whose axes differ.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{first} is {first_kind} and {other} is {other_kind}: they do not fit in one picture; draw \
+     them one by one"
+)]
+pub struct MixError {
+    first: String,
+    first_kind: &'static str,
+    other: String,
+    other_kind: &'static str,
+}
+
+/// The picture of what was saved, each with its name, as SVG; several are drawn over each other.
+///
+/// # Errors
+///
+/// When they are not of one kind.
+///
+/// # Panics
+///
+/// When there is nothing.
+pub fn picture(saved: Vec<(String, Saved)>) -> Result<String, MixError> {
+    figure(saved).map(|figure| figure.svg())
+}
+
+pub(super) fn picture_of(name: &str, saved: Saved) -> String {
+    picture(vec![(name.to_owned(), saved)]).expect("one is of one kind")
+}
+
+pub(super) fn figure(all: Vec<(String, Saved)>) -> Result<Figure, MixError> {
+    check_alike(&all)?;
+    let is_alone = all.len() == 1;
+    let are_sweeps = all.iter().all(|(_, saved)| saved.kind == "a sweep");
+    let warnings = all.iter().filter_map(|(name, saved)| {
+        let warning = saved.warning.as_ref()?;
+        Some(if is_alone { warning.clone() } else { format!("{name}: {warning}") })
+    });
+    let warnings = warnings.collect();
+    let facts = shared_facts(&all);
+    let (mut runs, mut rates) = (Vec::new(), Vec::new());
+    for (name, Saved { target, curves, .. }) in all {
+        match curves {
+            Curves::Run(run) if is_alone => runs.push((target.unwrap_or(name), run)),
+            Curves::Run(run) => runs.push((name, run)),
+            Curves::Rates(curve) => rates.push(LoadCurve { name, ..curve }),
+        }
+    }
+    let (title, charts) = match rates.as_slice() {
+        [] => (title_of_runs(&runs), charts(runs)),
+        rates => (title_of_rates(rates, are_sweeps), vec![load_curve::chart(rates)]),
+    };
+    Ok(Figure { title, facts, warnings, charts })
+}
+
+fn check_alike(all: &[(String, Saved)]) -> Result<(), MixError> {
+    let is_run = |saved: &Saved| matches!(saved.curves, Curves::Run(_));
+    let (first, saved) = &all[0];
+    match all.iter().find(|(_, other)| is_run(other) != is_run(saved)) {
+        None => Ok(()),
+        Some((other, odd)) => Err(MixError {
+            first: first.clone(),
+            first_kind: saved.kind,
+            other: other.clone(),
+            other_kind: odd.kind,
+        }),
+    }
+}
+
+/// The facts of the first that hold for all.
+fn shared_facts(all: &[(String, Saved)]) -> Vec<String> {
+    let (first, others) = all.split_first().expect("there is one");
+    let is_shared = |fact: &&String| others.iter().all(|(_, other)| other.facts.contains(fact));
+    first.1.facts.iter().filter(is_shared).cloned().collect()
+}
+
+fn title_of_runs(runs: &[(String, RunCurves)]) -> String {
+    match runs {
+        [(name, _)] => format!("Latency of {name}"),
+        several => format!("Latency of {} runs", several.len()),
+    }
+}
+
+fn title_of_rates(rates: &[LoadCurve], are_sweeps: bool) -> String {
+    let number = rates.len();
+    match rates {
+        [curve] => match curve.marked() {
+            Some((what, point)) => {
+                let per_s = count(point.achieved_per_s.round() as u64);
+                format!("{}: {what} at {per_s}/s", curve.name)
+            }
+            None => format!("{}: latency against throughput", curve.name),
+        },
+        _ if are_sweeps => format!("Latency against throughput of {number} sweeps"),
+        _ => format!("Latency against throughput of {number} series of runs"),
+    }
+}
+
+/// All curves of a run that is alone; of each of several the latency that matters most.
+fn charts(mut runs: Vec<(String, RunCurves)>) -> Vec<Chart> {
+    let (latencies, timelines) = if runs.len() == 1 {
+        let (_, RunCurves { latencies, timeline }) = runs.remove(0);
+        (latencies, timeline.into_iter().collect())
+    } else {
+        overlaid(runs)
+    };
+    let mut charts = vec![percentiles::chart(&latencies)];
+    if !timelines.is_empty() {
+        charts.extend(timeline::charts(&timelines));
+    }
+    charts
+}
+
+fn overlaid(runs: Vec<(String, RunCurves)>) -> (Vec<Series>, Vec<Timeline>) {
+    let kind = |run: &RunCurves| run.latencies.first().map(|series| series.name.clone());
+    let are_alike = runs.windows(2).all(|pair| kind(&pair[0].1) == kind(&pair[1].1));
+    let (mut latencies, mut timelines) = (Vec::new(), Vec::new());
+    for (name, run) in runs {
+        if let Some(series) = run.latencies.into_iter().next() {
+            let name = if are_alike { name.clone() } else { format!("{name}, {}", series.name) };
+            latencies.push(Series { name, ..series });
+        }
+        timelines.extend(run.timeline.map(|timeline| Timeline { name, ..timeline }));
+    }
+    (latencies, timelines)
+}
