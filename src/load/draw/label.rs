@@ -65,45 +65,30 @@ mod tests {
     use super::*;
 
     #[test]
-    fn latencies_have_the_unit_that_suits_them() {
-        let cases = [
+    fn values_have_the_unit_that_suits_them_and_no_more_digits_than_they_need() {
+        let latencies = [
             (0.0, "0 ns"),
             (0.5, "0.5 ns"),
             (500.0, "500 ns"),
-            (1_000.0, "1 µs"),
             (999.999_999, "1 µs"),
             (20_000.0, "20 µs"),
             (1_500_000.0, "1.5 ms"),
             (1e10, "10 s"),
             (5e12, "5,000 s"),
         ];
-        for (ns, text) in cases {
-            assert_eq!(latency(ns), text);
-        }
-    }
-
-    #[test]
-    fn rates_have_the_unit_that_suits_them() {
-        let cases = [(0.0, "0/s"), (500.0, "500/s"), (20e3, "20 k/s"), (1.5e6, "1.5 M/s")];
-        for (per_s, text) in cases {
-            assert_eq!(rate(per_s), text);
-        }
-        assert_eq!(measured_rate(172_629.0), "173 k/s");
-        assert_eq!(measured_rate(0.123), "0.12/s");
-        assert_eq!(measured_rate(1_726_290.0), "1.73 M/s");
-    }
-
-    #[test]
-    fn times_have_the_unit_of_their_step() {
-        assert_eq!(time(30.0, 10.0), "30 s");
-        assert_eq!(time(0.5, 0.5), "0.5 s");
-        assert_eq!(time(1800.0, 300.0), "30 min");
-        assert_eq!(time(7200.0, 3600.0), "2 h");
-        assert_eq!(time(172_800.0, 86_400.0), "2 d");
-    }
-
-    #[test]
-    fn percentiles_are_as_exact_as_needed() {
+        latencies.into_iter().for_each(|(ns, text)| assert_eq!(latency(ns), text));
+        let rates = [(0.0, "0/s"), (500.0, "500/s"), (20e3, "20 k/s"), (1.5e6, "1.5 M/s")];
+        rates.into_iter().for_each(|(per_s, text)| assert_eq!(rate(per_s), text));
+        let measured = [(172_629.0, "173 k/s"), (0.123, "0.12/s"), (1_726_290.0, "1.73 M/s")];
+        measured.into_iter().for_each(|(per_s, text)| assert_eq!(measured_rate(per_s), text));
+        let times = [
+            (30.0, 10.0, "30 s"),
+            (0.5, 0.5, "0.5 s"),
+            (1800.0, 300.0, "30 min"),
+            (7200.0, 3600.0, "2 h"),
+            (172_800.0, 86_400.0, "2 d"),
+        ];
+        times.into_iter().for_each(|(s, step_s, text)| assert_eq!(time(s, step_s), text));
         assert_eq!([0, 1, 2, 5].map(nines), ["0 %", "90 %", "99 %", "99.999 %"]);
     }
 }

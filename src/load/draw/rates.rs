@@ -102,57 +102,32 @@ mod tests {
 
     const MS: u64 = 1_000_000;
 
-    fn span(start_ms: u64, end_ms: u64) -> Span {
-        Span { start_ns: start_ms * MS, end_ns: end_ms * MS }
-    }
-
     /// The steps of intervals, each with its messages: start and end in milliseconds, and rate.
     fn steps(intervals: &[(u64, u64, u64)]) -> Vec<(u64, u64, u64)> {
         let mut rates = Rates::default();
         for (start_ms, end_ms, messages) in intervals {
-            rates.add(span(*start_ms, *end_ms), *messages);
+            let span = Span { start_ns: start_ms * MS, end_ns: end_ms * MS };
+            rates.add(span, *messages);
         }
-        let (steps, _) = rates.finish().finish();
         let rounded = |step: Step| {
             let Span { start_ns, end_ns } = step.span;
             (start_ns / MS, end_ns / MS, step.messages_per_s.round() as u64)
         };
-        steps.into_iter().map(rounded).collect()
+        rates.finish().finish().0.into_iter().map(rounded).collect()
     }
 
     #[test]
-    fn intervals_keep_their_width_and_rate() {
-        let intervals = [(0, 100, 10), (100, 1100, 1000), (1100, 11_100, 50)];
-        assert_eq!(steps(&intervals), [(0, 100, 100), (100, 1100, 1000), (1100, 11_100, 5)]);
-    }
-
-    #[test]
-    fn rates_of_intervals_that_overlap_add_up() {
-        let intervals = [(0, 1000, 1000), (900, 1900, 1000), (1000, 2000, 1000), (1900, 2900, 10)];
-        let expected = [
-            (0, 900, 1000),
-            (900, 1000, 2000),
-            (1000, 1900, 2000),
-            (1900, 2000, 1010),
-            (2000, 2900, 10),
-        ];
-        assert_eq!(steps(&intervals), expected);
-        assert_eq!(
-            steps(&[(0, 10_000, 10_000), (0, 500, 500), (500, 1000, 1000)]),
-            [(0, 500, 2000), (500, 1000, 3000), (1000, 10_000, 1000)]
-        );
-    }
-
-    #[test]
-    fn gaps_have_no_rate() {
-        let intervals = [(0, 1000, 5), (3000, 4000, 7), (4000, 4000, 100), (9000, 9500, 5)];
-        assert_eq!(steps(&intervals), [(0, 1000, 5), (3000, 4000, 7), (9000, 9500, 10)]);
-    }
-
-    #[test]
-    fn loggers_that_are_late_or_round_leave_no_spikes() {
-        let intervals = [(0, 1001, 1001), (1000, 2003, 1003), (2010, 3010, 1000)];
-        let rates: Vec<u64> = steps(&intervals).into_iter().map(|(.., rate)| rate).collect();
+    fn a_moment_has_the_rates_of_all_intervals_that_it_lies_in() {
+        let apart = [(0, 1000, 5), (3000, 4000, 7), (4000, 4000, 100), (9000, 9500, 5)];
+        assert_eq!(steps(&apart), [(0, 1000, 5), (3000, 4000, 7), (9000, 9500, 10)]);
+        let by_parts = [(0, 1000, 1000), (900, 1900, 1000), (1900, 2900, 10)];
+        let expected = [(0, 900, 1000), (900, 1000, 2000), (1000, 1900, 1000), (1900, 2900, 10)];
+        assert_eq!(steps(&by_parts), expected);
+        let inside = [(0, 10_000, 10_000), (0, 500, 500), (500, 1000, 1000)];
+        assert_eq!(steps(&inside), [(0, 500, 2000), (500, 1000, 3000), (1000, 10_000, 1000)]);
+        // Loggers that are late or round leave no spikes.
+        let late = [(0, 1001, 1001), (1000, 2003, 1003), (2010, 3010, 1000)];
+        let rates: Vec<u64> = steps(&late).into_iter().map(|(.., rate)| rate).collect();
         assert_eq!(rates, [1000, 1000, 1000]);
     }
 }
