@@ -190,29 +190,20 @@ fn merged(text: &str) -> Merged {
 }
 
 #[test]
-fn offset_and_ratio_mean_nothing_in_whole_numbers() {
-    // As Go writes it, and as JavaScript does.
+fn headers_of_other_writers_are_read_and_fractions_called_what_they_are() {
+    let total = |histogram: &str| merged(&line("", "0", histogram)).totals.remove(&None).unwrap();
+    // Offset and ratio mean nothing in whole numbers: as Go writes it, and as JavaScript does.
     for (offset, ratio) in [(1, ONE), (1, 1), (0, 0)] {
-        let histogram = plain(V2, offset, (3, 1), ratio, &[0xc7, 1, 2, 0xcf, 0x0f, 4]);
-        let total = &merged(&line("", "0.000", &histogram)).totals[&None];
+        let total = total(&plain(V2, offset, (3, 1), ratio, &[0xc7, 1, 2, 0xcf, 0x0f, 4]));
         assert_eq!((total.len(), total.min(), total.max()), (3, 100, 1101));
     }
-}
-
-#[test]
-fn values_below_the_unit_are_no_less_than_their_percentiles() {
-    let histogram = plain(V2, 0, (3, 1000), ONE, &[2]);
-    let total = &merged(&line("", "0", &histogram)).totals[&None];
+    // Values below the unit are no less than their percentiles.
+    let total = total(&plain(V2, 0, (3, 1000), ONE, &[2]));
     assert_eq!((total.min(), total.value_at_quantile(0.5), total.max()), (0, 511, 511));
-}
-
-#[test]
-fn fractions_are_called_what_they_are() {
     for cookie in [0x0c72_124e, 0x0c72_124f] {
         let histogram = plain(cookie, 0, (3, 1), ONE, &[]);
         assert!(histogram.starts_with("DHIST"));
-        let text = line("", "0.000", &histogram);
-        assert_eq!(problem(text.as_bytes()), (1, Problem::DoubleHistogram));
+        assert_eq!(problem(line("", "0", &histogram).as_bytes()), (1, Problem::DoubleHistogram));
     }
 }
 
@@ -310,40 +301,27 @@ fn gaps_are_known() {
     assert_eq!(gaps, [gap(6000, 200), gap(7200, 1800), gap(10_000, 3_599_000)]);
 }
 
-/// When the only interval of a log started, in seconds since the epoch.
-fn started(text: &str) -> u64 {
-    let log = Log::read(text.as_bytes()).unwrap();
-    let [entry] = log.entries.as_slice() else { panic!("{text}") };
-    entry.start.duration_since(EPOCH).unwrap().as_secs()
-}
-
 #[test]
-fn timestamps_are_read_as_java_does() {
-    let with = |header: &str| started(&format!("{header}{}", line("", "5.000", "HISTF")));
-    assert_eq!(with(""), 5);
-    assert_eq!(with("#[StartTime: 1700000000.000 (seconds since epoch)]\n"), 1_700_000_005);
-    assert_eq!(with("#[StartTime: 1700000000 (seconds since epoch)]\n"), 1_700_000_005);
-    assert_eq!(with("#[StartTime: 100.000 (seconds since epoch)]\n"), 5);
-    for base in ["BaseTime: 1600000000.0 (x)", "Basetime: 1600000000 (x)"] {
-        let start = "#[StartTime: 1700000000.0 (x)]\n";
-        assert_eq!(with(&format!("{start}#[{base}]\n")), 1_600_000_005);
-        assert_eq!(with(&format!("#[{base}]\n{start}")), 1_600_000_005);
-    }
-}
-
-#[test]
-fn logs_that_were_put_behind_each_other_have_their_own_times() {
-    let log = |start: u64| {
-        format!("\u{feff}#[StartTime: {start}.000 (x)]\r\n\r\n{}", line("", "5.000", "HISTF "))
+fn timestamps_are_read_as_java_does_and_of_each_log_by_its_own_header() {
+    let interval = line("", "5.000", "HISTF ");
+    let start = |header: &str, expected: &[u64]| {
+        let log = Log::read(format!("{header}{interval}").as_bytes()).unwrap();
+        let since_epoch = |entry: &Entry| entry.start.duration_since(EPOCH).unwrap().as_secs();
+        let starts: Vec<u64> = log.entries.iter().map(since_epoch).collect();
+        assert_eq!(starts, expected, "{header}");
     };
-    let text = log(1_700_000_000) + &log(1_800_000_000);
-    let starts: Vec<_> = Log::read(text.as_bytes())
-        .unwrap()
-        .entries
-        .iter()
-        .map(|entry| entry.start.duration_since(EPOCH).unwrap().as_secs())
-        .collect();
-    assert_eq!(starts, [1_700_000_005, 1_800_000_005]);
+    start("", &[5]);
+    start("#[StartTime: 1700000000.000 (seconds since epoch)]\n", &[1_700_000_005]);
+    start("#[StartTime: 1700000000 (seconds since epoch)]\n", &[1_700_000_005]);
+    start("#[StartTime: 100.000 (seconds since epoch)]\n", &[5]);
+    let begun = "#[StartTime: 1700000000.0 (x)]\n";
+    for base in ["#[BaseTime: 1600000000.0 (x)]\n", "#[Basetime: 1600000000 (x)]\n"] {
+        start(&format!("{begun}{base}"), &[1_600_000_005]);
+        start(&format!("{base}{begun}"), &[1_600_000_005]);
+    }
+    let marked = |start: u64| format!("\u{feff}#[StartTime: {start}.000 (x)]\r\n\r\n");
+    let two = format!("{}{interval}{}", marked(1_700_000_000), marked(1_800_000_000));
+    start(&two, &[1_700_000_005, 1_800_000_005]);
 }
 
 #[test]
