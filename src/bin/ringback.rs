@@ -167,13 +167,15 @@ fn run(
     if let Err(error) = supervisor.watch(&server) {
         return fail(&format!("cannot see the workers: {error}"), exit::UNAVAILABLE);
     }
+    // The names of their interfaces are asked for while that is allowed.
+    let addresses = server.local_addresses().iter().copied().map(format_socket_address);
+    let addresses: Vec<_> = addresses.collect();
     match sandbox.close(&server) {
         Ok(Closed::Yes(line)) => info!("{line}"),
         Ok(Closed::No(warning)) => warn!("{warning}"),
         Err(error) => return fail(&error.to_string(), exit::UNAVAILABLE),
     }
-    for address in server.local_addresses() {
-        let address = format_socket_address(*address);
+    for address in addresses {
         info!(address, "listening on {address}");
     }
     supervisor.announce();
