@@ -116,7 +116,7 @@ const OLDER_CALLS: [&str; 0] = [];
 
 /// Calls that a start needs in addition, for the profile of containers.
 #[cfg(test)]
-const CALLS_OF_A_START: [&str; 44] = [
+const CALLS_OF_A_START: [&str; 46] = [
     "access",
     "arch_prctl",
     "bind",
@@ -153,6 +153,8 @@ const CALLS_OF_A_START: [&str; 44] = [
     "set_tid_address",
     "setgid",
     "setgroups",
+    "setresgid",
+    "setresuid",
     "setuid",
     "socket",
     "socketpair",
