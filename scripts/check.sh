@@ -25,6 +25,7 @@ main() {
     esac
     mkdir -p target
     step "cargo test" run_tests
+    step "units under systemd" test_units
     step "AddressSanitizer" check_addresses
     step "peers" test_peers
     step "format" for_each_package check_format
@@ -61,6 +62,15 @@ run_tests() {
 # Its results are not those of `cargo test`: they stay out of the sum at the end.
 check_addresses() {
     scripts/asan.sh
+}
+
+# With the program that the tests have built.
+test_units() {
+    if ((EUID != 0)) || ! unshare --mount --pid --net --cgroup --fork true 2>/dev/null; then
+        echo "skipped: namespaces cannot be had here"
+        return 0
+    fi
+    scripts/systemd-test.sh target/debug
 }
 
 # What is measured beside ringback must echo as well; not part of the sum either.
