@@ -164,9 +164,7 @@ fn run(
     if let Some(address) = supervisor.admin() {
         info!(address = %address, "admin on http://{address}");
     }
-    if let Err(error) = supervisor.watch(&server) {
-        return fail(&format!("cannot see the workers: {error}"), exit::UNAVAILABLE);
-    }
+    supervisor.watch(&server);
     // The names of their interfaces are asked for while that is allowed.
     let addresses = server.local_addresses().iter().copied().map(format_socket_address);
     let addresses: Vec<_> = addresses.collect();

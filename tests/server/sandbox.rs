@@ -10,6 +10,7 @@ use rustix::process::Signal;
 
 use crate::support::framed::frame;
 use crate::support::http::{Scrape, get};
+use crate::support::tools::{has_tool, is_root};
 use crate::support::{Program, connect, exchange, noise, run};
 
 fn start(driver: DriverKind, more: &[&str]) -> Program {
@@ -97,7 +98,7 @@ fn off_filters_nothing() {
 
 #[test]
 fn where_no_filter_can_be_had_auto_warns_and_on_does_not_serve() {
-    if !crate::support::tools::has_tool("strace") {
+    if !has_tool("strace") {
         return;
     }
     let without = |sandbox: &str| {
@@ -116,4 +117,24 @@ fn where_no_filter_can_be_had_auto_warns_and_on_does_not_serve() {
     assert!(text.contains("--sandbox auto"), "{text}");
     let (code, text) = run(&["serve", "--sandbox", "maybe"]);
     assert_eq!(code, Some(64), "{text}");
+}
+
+#[test]
+fn a_server_in_a_root_without_proc_serves() {
+    if !is_root() || !has_tool("unshare") {
+        return;
+    }
+    for driver in DriverKind::ALL {
+        let mut command = Command::new("unshare");
+        command.args(["--mount", "sh", "-c", "mount -t tmpfs none /proc && exec \"$@\"", "sh"]);
+        command.args([env!("CARGO_BIN_EXE_ringback"), "serve", "127.0.0.1:0"]);
+        command.args(["--admin", "127.0.0.1:0", "--driver", driver.name()]);
+        let program = Program::spawn(&mut command, 1);
+        assert_eq!(exchange(connect(program.addresses[0]), b"message"), b"message");
+        let scrape = Scrape::of(program.admin());
+        assert_eq!(scrape.sum("ringback_worker_cpu_seconds_total", &[]), 0.0);
+        program.signal(Signal::TERM);
+        let (status, text) = program.wait();
+        assert_eq!(status.code(), Some(0), "{text}");
+    }
 }

@@ -117,12 +117,8 @@ impl Supervisor {
     }
 
     /// The server serves: opens what is needed to watch its workers.
-    ///
-    /// # Errors
-    ///
-    /// When what is known of its threads cannot be read.
-    pub fn watch(&self, server: &Server) -> io::Result<()> {
-        self.stages.serve(server)
+    pub fn watch(&self, server: &Server) {
+        self.stages.serve(server);
     }
 
     /// Tells the service manager that the server is ready.

@@ -1,7 +1,6 @@
 //! How far a server has come in its life, and what it serves with.
 
 use std::fs::File;
-use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -59,8 +58,9 @@ struct Serving {
     metrics: Metrics,
     driver: DriverKind,
     cpus: Vec<usize>,
-    /// `schedstat` of each worker, opened before a sandbox could forbid it.
-    schedules: Vec<File>,
+    /// `schedstat` of each worker, opened before a sandbox could forbid it; none where `/proc` is not
+    /// mounted.
+    schedules: Vec<Option<File>>,
     /// Signs of life of each worker when it gave the last one, and when that was.
     beats: Vec<(u64, Instant)>,
 }
@@ -84,19 +84,14 @@ impl Stages {
     }
 
     /// The server serves; whatever was asked of it before is done now.
-    ///
-    /// # Errors
-    ///
-    /// When what is known of its threads cannot be read.
-    pub(super) fn serve(&self, server: &Server) -> io::Result<()> {
-        let schedules = server.thread_ids().into_iter().map(cpu_time_of);
-        let schedules = schedules.collect::<io::Result<Vec<_>>>()?;
+    pub(super) fn serve(&self, server: &Server) {
+        let schedules = server.thread_ids().into_iter().map(|thread| cpu_time_of(thread).ok());
         let serving = Serving {
             shutdown: server.shutdown(),
             metrics: server.metrics(),
             driver: server.driver(),
             cpus: server.cpus().to_vec(),
-            schedules,
+            schedules: schedules.collect(),
             beats: server.metrics().snapshots().iter().map(|_| (0, Instant::now())).collect(),
         };
         let mut life = self.lock();
@@ -107,7 +102,6 @@ impl Stages {
         if life.requests > 1 {
             life.stop();
         }
-        Ok(())
     }
 
     /// Somebody asks the server to end: the first time it drains, soon or at once, then it stops.
@@ -191,7 +185,7 @@ impl Stages {
     pub(super) fn cpu_seconds(&self) -> Vec<f64> {
         let life = self.lock();
         let schedules = life.serving.iter().flat_map(|serving| &serving.schedules);
-        schedules.map(seconds_run).collect()
+        schedules.map(|file| file.as_ref().map_or(0.0, seconds_run)).collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, Life> {
