@@ -42,8 +42,10 @@ opens_no_port() {
 # With the packaged configuration, as the unit starts it.
 serves() {
     within ringback serve --check --config /etc/ringback/ringback.toml >/dev/null
-    within ringback serve --config /etc/ringback/ringback.toml 127.0.0.1:0 --admin 127.0.0.1:0 \
-        2>"$WORK/log" &
+    : >"$WORK/log"
+    # Not by a function: its shell would get the signal.
+    chroot "$ROOT" /usr/bin/ringback serve --config /etc/ringback/ringback.toml 127.0.0.1:0 \
+        --admin 127.0.0.1:0 2>"$WORK/log" &
     local server=$! admin
     for _ in {1..100}; do
         if grep -q '^listening on ' "$WORK/log"; then break; fi

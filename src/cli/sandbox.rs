@@ -49,7 +49,8 @@ impl Sandbox {
             return Ok(Closed::Yes(format!("sandbox: {rings}seccomp off")));
         }
         // Counted before: the directory cannot be opened afterwards.
-        let threads = fs::read_dir("/proc/self/task").map_or(0, Iterator::count);
+        let threads = fs::read_dir("/proc/self/task").map(|tasks| format!("{}", tasks.count()));
+        let threads = threads.unwrap_or_else(|_| "all".to_owned());
         match (sys::filter_system_calls(), self) {
             (Ok(()), _) => Ok(Closed::Yes(format!("sandbox: {rings}seccomp on {threads} threads"))),
             (Err(error), Self::On) => Err(SandboxError(error.to_string())),
