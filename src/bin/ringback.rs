@@ -80,6 +80,8 @@ fn serve(
     signals: EndSignals,
     inherited: Vec<TcpListener>,
 ) -> io::Result<ExitCode> {
+    let stages = Stages::default();
+    on_signals(signals, stages.clone())?;
     let resolved = Settings::resolve(matches, std::env::vars_os());
     let options = resolved.as_ref().map(|settings| settings.options.log_options());
     let _log = log::start(options.unwrap_or_else(|_| log::Options::text("ringback")))?;
@@ -88,8 +90,7 @@ fn serve(
         Err(error) => return Ok(refuse(&error)),
     };
     settings.notes.iter().for_each(|note| info!("note: {note}"));
-    let stages = Stages::default();
-    on_signals(signals, stages.clone(), settings.options.drain_delay)?;
+    stages.configure(settings.options.drain_delay);
     Ok(match settings.options.protocol {
         Protocol::Raw => serve_in(Raw, "raw", &settings, stages, inherited),
         Protocol::Framed => {

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::Args;
 
@@ -21,7 +21,7 @@ const DEFAULT_ADDRESS: &str = "127.0.0.1:9465";
 /// How long an answer may take: probes are made every few seconds.
 const TIMEOUT: Duration = Duration::from_secs(2);
 /// Longest answer that is read, in bytes; the server's has some hundred.
-const MAX_ANSWER: u64 = 8 << 10;
+const MAX_ANSWER: usize = 8 << 10;
 
 /// Why a server is not ready.
 #[derive(Debug, thiserror::Error)]
@@ -54,7 +54,7 @@ impl Health {
         let address = self.address(variable)?;
         let unreachable = |source| HealthError::Unreachable { address, source };
         let answer = get_ready(address).map_err(unreachable)?;
-        let status = answer.split(' ').nth(1);
+        let status = answer.strip_prefix("HTTP/1.").and_then(|head| head.split(' ').nth(1));
         let reason = answer.split("\r\n\r\n").nth(1).unwrap_or("it answers no HTTP").trim();
         if status == Some("200") { Ok(()) } else { Err(HealthError::NotReady(reason.to_owned())) }
     }
@@ -71,11 +71,23 @@ impl Health {
 
 fn get_ready(address: SocketAddr) -> io::Result<String> {
     let mut stream = TcpStream::connect_timeout(&address, TIMEOUT)?;
-    stream.set_read_timeout(Some(TIMEOUT))?;
+    let deadline = Instant::now() + TIMEOUT;
     let request = format!("GET /readyz HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes())?;
-    let mut answer = Vec::new();
-    stream.take(MAX_ANSWER).read_to_end(&mut answer)?;
+    let (mut answer, mut part) = (Vec::new(), [0; 1024]);
+    loop {
+        // None is left: a timeout of zero would be none at all.
+        let left = deadline.saturating_duration_since(Instant::now());
+        stream.set_read_timeout(Some(left.max(Duration::from_millis(1))))?;
+        let length = stream.read(&mut part)?;
+        answer.extend_from_slice(&part[..length]);
+        if length == 0 || answer.len() >= MAX_ANSWER {
+            break;
+        }
+        if Instant::now() >= deadline {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+    }
     Ok(String::from_utf8_lossy(&answer).into_owned())
 }
 
@@ -110,6 +122,21 @@ mod tests {
         assert_eq!(error.to_string(), "not ready: draining");
         let error = ask("SSH-2.0-OpenSSH\r\n").unwrap_err();
         assert_eq!(error.to_string(), "not ready: it answers no HTTP");
+    }
+
+    #[test]
+    fn a_server_that_answers_a_byte_at_a_time_is_not_waited_for() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+        let address = listener.local_addr().expect("bound");
+        let server = thread::spawn(move || {
+            let (mut peer, _) = listener.accept().expect("a visitor");
+            while peer.write_all(b"H").is_ok() {
+                thread::sleep(Duration::from_millis(100));
+            }
+        });
+        let error = Health { address: Some(address) }.ask(None).unwrap_err();
+        assert!(error.to_string().contains("no answer"), "{error}");
+        server.join().expect("its visitor is gone");
     }
 
     #[test]

@@ -1,9 +1,11 @@
 //! Systemd: the sockets it gives a service, and the notifications it takes.
 
+use std::collections::VecDeque;
 use std::io;
 use std::net::TcpListener;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::sys;
@@ -27,6 +29,8 @@ pub fn inherited_listeners() -> io::Result<Vec<TcpListener>> {
 pub struct Notifier {
     socket: UnixDatagram,
     watchdog: Option<Duration>,
+    /// Messages that come once and were not taken yet, the oldest first.
+    pending: Mutex<VecDeque<String>>,
 }
 
 impl Notifier {
@@ -54,7 +58,8 @@ impl Notifier {
             let name = name.to_string_lossy();
             io::Error::new(error.kind(), format!("cannot notify {SOCKET}={name}: {error}"))
         })?;
-        Ok(Some(Self { socket, watchdog: sd_notify::watchdog_enabled() }))
+        let (watchdog, pending) = (sd_notify::watchdog_enabled(), Mutex::default());
+        Ok(Some(Self { socket, watchdog, pending }))
     }
 
     /// How often the supervisor wants to be told that all is well, if it does.
@@ -62,9 +67,27 @@ impl Notifier {
         self.watchdog
     }
 
-    /// Sends assignments, a line each (`sd_notify(3)`). One that is not taken is lost: the next comes
-    /// soon.
-    pub fn send(&self, assignments: &[&str]) {
-        let _ = self.socket.send(assignments.join("\n").as_bytes());
+    /// Sends a message that is followed by others of its kind (`sd_notify(3)`); returns whether it was
+    /// taken.
+    pub fn send(&self, message: &str) -> bool {
+        self.socket.send(message.as_bytes()).is_ok()
+    }
+
+    /// Sends a message that comes once, now or with a later [`retry`](Self::retry).
+    pub fn send_once(&self, message: &str) {
+        self.pending().push_back(message.to_owned());
+        self.retry();
+    }
+
+    /// Sends what was not taken before, for want of room in the queue of who reads it.
+    pub fn retry(&self) {
+        let mut pending = self.pending();
+        while pending.front().is_some_and(|message| self.send(message)) {
+            pending.pop_front();
+        }
+    }
+
+    fn pending(&self) -> MutexGuard<'_, VecDeque<String>> {
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -29,6 +29,8 @@ impl SocketOptions {
         listener.set_tcp_nodelay(true)?;
         // Every byte comes back, urgent ones too.
         listener.set_out_of_band_inline(true)?;
+        // A listener that outlives its servers may have it from an earlier one.
+        listener.set_keepalive(self.keepalive.is_some())?;
         if let Some(keepalive) = self.keepalive {
             listener.set_tcp_keepalive(&keepalive.option())?;
         }

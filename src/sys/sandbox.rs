@@ -32,7 +32,7 @@ const FLAGS: squeue::Flags =
 const REGISTER_SYNC_CANCEL: u8 = 24;
 
 /// System calls of a server that serves, drains, panics and ends.
-const CALLS: [&str; 66] = [
+const CALLS: [&str; 62] = [
     // Connections.
     "accept4",
     "close",
@@ -61,10 +61,8 @@ const CALLS: [&str; 66] = [
     "fstat",
     "getrlimit",
     "lseek",
-    "newfstatat",
     "pread64",
     "prlimit64",
-    "statx",
     // Memory.
     "brk",
     "madvise",
@@ -100,9 +98,7 @@ const CALLS: [&str; 66] = [
     "set_robust_list",
     "sigaltstack",
     "tgkill",
-    "tkill",
     // The process as a whole.
-    "getcwd",
     "geteuid",
     "getuid",
     "uname",
@@ -116,7 +112,7 @@ const OLDER_CALLS: [&str; 0] = [];
 
 /// Calls that a start needs in addition, for the profile of containers.
 #[cfg(test)]
-const CALLS_OF_A_START: [&str; 46] = [
+const CALLS_OF_A_START: [&str; 50] = [
     "access",
     "arch_prctl",
     "bind",
@@ -134,6 +130,7 @@ const CALLS_OF_A_START: [&str; 46] = [
     "execve",
     "faccessat2",
     "fchdir",
+    "getcwd",
     "getdents64",
     "getegid",
     "getgid",
@@ -141,6 +138,7 @@ const CALLS_OF_A_START: [&str; 46] = [
     "io_uring_setup",
     "listen",
     "mkdirat",
+    "newfstatat",
     "open",
     "openat",
     "openat2",
@@ -160,13 +158,27 @@ const CALLS_OF_A_START: [&str; 46] = [
     "socketpair",
     "stat",
     "statfs",
+    "statx",
     "sysinfo",
+    "tkill",
     "unlink",
     "unlinkat",
 ];
 
-/// Calls that may not make memory executable, which their third argument would ask for.
-const NEVER_EXECUTABLE: [&str; 2] = ["mmap", "mprotect"];
+/// Flags that an argument of a call may not have: memory does not become executable, and sending does
+/// not connect.
+const DENIED_FLAGS: [(&str, u8, i32); 4] = [
+    ("mmap", 2, libc::PROT_EXEC),
+    ("mprotect", 2, libc::PROT_EXEC),
+    ("sendto", 3, libc::MSG_FASTOPEN),
+    ("sendmsg", 2, libc::MSG_FASTOPEN),
+];
+
+/// Calls on a process, which is to be this one: the first argument is its number.
+const OF_THIS_PROCESS: [&str; 3] = ["kill", "prlimit64", "tgkill"];
+
+/// Requests of `ioctl(2)`: what waits in a socket's queues, and whether it blocks.
+const IOCTLS: [u64; 3] = [libc::TIOCOUTQ, libc::FIONREAD, libc::FIONBIO];
 
 /// Why there is no seccomp filter.
 #[derive(Debug, thiserror::Error)]
@@ -220,7 +232,7 @@ const FILTER: &str = "serving";
 
 /// The filter as `seccompiler` reads it.
 fn filter() -> Value {
-    let rules: Vec<Value> = calls().map(rule).collect();
+    let rules: Vec<Value> = calls().flat_map(rules).collect();
     json!({
         FILTER: {
             "mismatch_action": { "errno": libc::EPERM },
@@ -234,18 +246,24 @@ fn calls() -> impl Iterator<Item = &'static str> {
     CALLS.into_iter().chain(OLDER_CALLS)
 }
 
-fn rule(call: &str) -> Value {
-    if NEVER_EXECUTABLE.contains(&call) {
-        let is_not_executable = json!({
-            "index": 2,
-            "type": "dword",
-            "op": { "masked_eq": libc::PROT_EXEC },
-            "val": 0,
-        });
-        json!({ "syscall": call, "args": [is_not_executable] })
-    } else {
-        json!({ "syscall": call })
+/// The rules of a call: it is allowed where one of them fits.
+fn rules(call: &str) -> Vec<Value> {
+    let with = |argument: Value| json!({ "syscall": call, "args": [argument] });
+    let equals = |index: u8, value: u64| json!({ "index": index, "type": "dword", "op": "eq", "val": value });
+    if let Some((_, index, flag)) = DENIED_FLAGS.iter().find(|(name, ..)| *name == call) {
+        let op = json!({ "masked_eq": flag });
+        return vec![with(json!({ "index": index, "type": "dword", "op": op, "val": 0 }))];
     }
+    if OF_THIS_PROCESS.contains(&call) {
+        let own = u64::from(std::process::id());
+        // 0 is the process itself to one of them, and its group to another.
+        let itself = (call == "prlimit64").then_some(0);
+        return itself.into_iter().chain([own]).map(|process| with(equals(0, process))).collect();
+    }
+    if call == "ioctl" {
+        return IOCTLS.map(|request| with(equals(1, request))).into();
+    }
+    vec![json!({ "syscall": call })]
 }
 
 /// The profile of a container, as container engines read it: a start maps the program, so that
@@ -306,12 +324,16 @@ mod tests {
         let page =
             unsafe { mmap_anonymous(ptr::null_mut(), PAGE, ProtFlags::READ, MapFlags::PRIVATE) };
         let page = page.expect("memory can be had");
+        let parent = rustix::process::getppid().expect("the test that started this one");
         filter_system_calls().expect("this kernel has filters");
         assert!(is_refused(File::open("/dev/null")));
         assert!(is_refused(TcpListener::bind("127.0.0.1:0")));
         assert!(is_refused(Command::new("/bin/true").status()));
         assert!(is_refused(IoUring::new(4)));
         assert!(is_refused(std::thread::Builder::new().spawn(|| ())));
+        // Nobody is signalled by number 0, only asked after.
+        assert!(is_refused(rustix::process::test_kill_process(parent).map_err(io::Error::from)));
+        assert!(is_refused(std::fs::metadata("/etc/passwd")));
         // SAFETY: the mapping is ours, and nothing is in it.
         let made_executable = unsafe { mprotect(page, PAGE, MprotectFlags::EXEC) };
         assert!(is_refused(made_executable.map_err(io::Error::from)));

@@ -1,7 +1,7 @@
 //! The layer of a TOML file.
 
 use std::fs;
-use std::io;
+use std::io::{self, Read};
 use std::path::Path;
 
 use toml::Spanned;
@@ -28,13 +28,13 @@ pub(super) fn read(path: &Path, named_by: &Origin) -> Result<Layer, SettingsErro
 }
 
 fn read_text(path: &Path) -> io::Result<String> {
-    let length = fs::metadata(path)?.len();
-    if length > MAX_LENGTH {
-        return Err(io::Error::other(format!(
-            "{length} bytes are more than a configuration has: is it another file?"
-        )));
+    let mut text = String::new();
+    // What a device or a pipe has is known when it is read.
+    let length = fs::File::open(path)?.take(MAX_LENGTH + 1).read_to_string(&mut text)?;
+    if length as u64 > MAX_LENGTH {
+        return Err(io::Error::other("it is longer than a configuration is: is it another file?"));
     }
-    fs::read_to_string(path)
+    Ok(text)
 }
 
 fn parse(path: &Path, text: &str) -> Result<Layer, SettingsError> {

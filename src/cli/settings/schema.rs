@@ -92,22 +92,25 @@ pub(super) fn options(layer: &Layer, is_check: bool) -> Serve {
     let values = layer
         .iter()
         .flat_map(|(name, setting)| setting.values.iter().map(|value| (*name, value.as_str())));
-    let mut arguments = arguments(values);
-    arguments.extend(is_check.then(|| OsString::from("--check")));
-    match Cli::try_parse_from(arguments).expect("values that were checked are parsed").command {
-        Subcommand::Serve(options) => *options,
+    let parsed = Cli::try_parse_from(arguments(values));
+    match parsed.expect("values that were checked are parsed").command {
+        Subcommand::Serve(mut options) => {
+            options.check = is_check;
+            *options
+        }
         _ => unreachable!("the arguments are those of serve"),
     }
 }
 
 /// Arguments of the program that set this.
 fn arguments<'a>(values: impl IntoIterator<Item = (&'a str, &'a str)>) -> Vec<OsString> {
-    let program = ["ringback".to_owned(), "serve".to_owned()].into_iter();
-    let values = values.into_iter().map(|(name, value)| match name {
-        ADDRESSES => value.to_owned(),
-        name => format!("--{name}={value}"),
-    });
-    program.chain(values).map(OsString::from).collect()
+    let (addresses, options): (Vec<_>, Vec<_>) =
+        values.into_iter().partition(|(name, _)| *name == ADDRESSES);
+    let options = options.into_iter().map(|(name, value)| format!("--{name}={value}"));
+    // No address is an option, whatever it begins with.
+    let addresses = ["--"].into_iter().chain(addresses.into_iter().map(|(_, value)| value));
+    let program = ["ringback", "serve"].into_iter().map(OsString::from);
+    program.chain(options.map(OsString::from)).chain(addresses.map(OsString::from)).collect()
 }
 
 /// The words of an error of clap, without how to use the command line.

@@ -139,6 +139,9 @@ fn bad_files_are_refused_with_their_line_cause_and_fix() {
         ("workers = 1.5", 1, "a float is no value of a setting"),
         ("workers = 2000", 1, "it must be from 1 to 1024"),
         ("addresses = []", 1, "the list is empty"),
+        ("addresses = [\"--sandbox=off\"]", 1, "it is not IP:PORT"),
+        ("addresses = [\"--\"]", 1, "it is not IP:PORT"),
+        ("addresses = [\"-h\"]", 1, "it is not IP:PORT"),
         ("addresses = [\"127.0.0.1:1\",\n\"nonsense\"]", 2, "it is not IP:PORT"),
         ("spin = \"1us\"\nspin = \"2us\"", 2, "duplicate key"),
         ("[serve]\nspin = \"1us\"", 1, "there is no setting \"serve\""),
@@ -172,6 +175,7 @@ fn bad_variables_are_refused_by_name() {
         ("RINGBACK_DRAIN_TIMOUT", "1s", "did you mean RINGBACK_DRAIN_TIMEOUT?"),
         ("RINGBACK_SPIN", "x", "invalid value 'x'"),
         ("RINGBACK_SPIN", "", "it must begin with a number"),
+        ("RINGBACK_ADDRESSES", "--sandbox=off", "it is not IP:PORT"),
         ("RINGBACK_CHECK", "true", "there is no setting of this name"),
         ("RINGBACK_", "", "there is no setting of this name"),
     ] {

@@ -124,7 +124,7 @@ impl Supervisor {
     /// Tells the service manager that the server is ready.
     pub fn announce(&self) {
         if let Some(notifier) = &self.notifier {
-            notifier.send(&["READY=1"]);
+            notifier.send_once("READY=1");
         }
     }
 }

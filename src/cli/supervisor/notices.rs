@@ -28,17 +28,17 @@ impl Notices {
 
     /// Sends what is due.
     pub(super) fn send(&mut self, now: Instant, stages: &Stages, snapshots: &[Snapshot]) {
+        self.notifier.retry();
         let stage = stages.stage();
         if stage >= Stage::Leaving && !std::mem::replace(&mut self.is_stopping, true) {
-            let patience = format!("EXTEND_TIMEOUT_USEC={}", self.patience.as_micros());
-            self.notifier.send(&["STOPPING=1", &patience]);
+            let patience = self.patience.as_micros();
+            self.notifier.send_once(&format!("STOPPING=1\nEXTEND_TIMEOUT_USEC={patience}"));
         }
         self.send_status(now, stage, snapshots);
         let interval = self.notifier.watchdog().map(|timeout| timeout / 2);
         let is_due = |interval| self.fed.is_none_or(|fed| now - fed >= interval);
         if interval.is_some_and(is_due) && stages.resting_worker(now).is_none() {
-            self.fed = Some(now);
-            self.notifier.send(&["WATCHDOG=1"]);
+            self.fed = self.notifier.send("WATCHDOG=1").then_some(now).or(self.fed);
         }
     }
 
@@ -48,8 +48,7 @@ impl Notices {
         let is_due = self.status.as_ref().is_none_or(|(time, last)| {
             *last != status && now.saturating_duration_since(*time) >= STATUS_INTERVAL
         });
-        if is_due {
-            self.notifier.send(&[&status]);
+        if is_due && self.notifier.send(&status) {
             self.status = Some((now, status));
         }
     }

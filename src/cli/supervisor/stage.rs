@@ -43,6 +43,8 @@ pub struct Stages(Arc<Mutex<Life>>);
 
 #[derive(Debug, Default)]
 struct Life {
+    /// How long the server serves on after SIGTERM; none while its settings are not known.
+    drain_delay: Option<Duration>,
     /// Requests to end that have come.
     requests: usize,
     /// When the drain begins, while the server leaves.
@@ -78,6 +80,16 @@ pub enum Ending {
 const MAX_REST: Duration = Duration::from_secs(2);
 
 impl Stages {
+    /// The settings are known: from now on a request to end is one to a server.
+    pub fn configure(&self, drain_delay: Duration) {
+        self.lock().drain_delay = Some(drain_delay);
+    }
+
+    /// How long the server serves on after SIGTERM, once its settings are known.
+    pub fn drain_delay(&self) -> Option<Duration> {
+        self.lock().drain_delay
+    }
+
     /// Returns whether somebody asked the server to end.
     pub fn is_ending(&self) -> bool {
         self.lock().requests > 0
