@@ -1,8 +1,9 @@
 //! The host's part in the run: threads that could not run, whoever kept them from it.
 
 use crate::cpus;
-use crate::load::format::{nanos, percent};
+use crate::load::format::{counted, nanos, percent};
 use crate::load::record::evidence::Evidence;
+use crate::load::record::quotas::UsedUp;
 use crate::load::record::recorder::Recorder;
 use crate::load::record::server_view::Hidden;
 
@@ -46,19 +47,28 @@ pub(super) fn of_server(evidence: &Evidence, gravity: Gravity) -> Vec<String> {
 }
 
 fn waits(evidence: &Evidence) -> Option<(Gravity, String)> {
-    let server = &evidence.server;
-    let waited = evidence.server_waited?;
-    let share = evidence.server_waited_share()?;
-    let cpus = cpus::format_list(&server.cpus);
-    let text = format!(
-        "{} waited {} of the time for CPU {cpus}, once for {} or longer: these are the host's \
-         latencies; see what runs there (ps -eLo psr,pcpu,pid,comm --sort=-pcpu | head), and give \
-         the server CPUs of its own (taskset)",
-        server.name(),
-        percent(share),
-        nanos(waited.longest_ns),
-    );
-    Some((Gravity::of(share)?, text))
+    let waited = evidence.server_waited.as_ref()?;
+    let gravity = Gravity::of(waited.share)?;
+    let is_of_quota = |used_up: &&UsedUp| {
+        used_up.time_ns as f64 * 2.0 >= waited.share * evidence.measured_ns() as f64
+    };
+    let cause = match waited.used_up.as_ref().filter(is_of_quota) {
+        Some(UsedUp { times, quota, .. }) => format!(
+            "to be allowed to run, once for {} or longer: its CPU quota, {quota}, was used up {}; \
+             raise it, or lower the load",
+            nanos(waited.longest_ns),
+            counted(*times, "time"),
+        ),
+        None => format!(
+            "for CPU {}, once for {} or longer: these are the host's latencies; see what runs \
+             there (ps -eLo psr,pcpu,pid,comm --sort=-pcpu | head), and give the server CPUs of \
+             its own (taskset)",
+            cpus::format_list(&evidence.server.cpus),
+            nanos(waited.longest_ns),
+        ),
+    };
+    let (name, share) = (evidence.server.name(), percent(waited.share));
+    Some((gravity, format!("{name} waited {share} of the time {cause}")))
 }
 
 fn overlap(evidence: &Evidence) -> Option<String> {

@@ -5,7 +5,7 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use rustix::process::Pid;
+use rustix::process::{Pid, getpid};
 
 use super::process_table;
 use crate::cpus;
@@ -52,10 +52,21 @@ impl ServerThreads {
         (!processes.is_empty()).then_some(Self::OfProcesses(processes))
     }
 
+    /// Their processes at the time of asking.
+    pub(crate) fn processes(&self) -> Vec<Pid> {
+        match self {
+            Self::Embedded(_) => vec![getpid()],
+            Self::OfProcesses(processes) => processes.clone(),
+            Self::OfGroup(leader) => {
+                process_table::group_of(*leader).iter().map(|process| process.id).collect()
+            }
+        }
+    }
+
     /// The directories of all of them in `/proc`, at the time of asking.
     pub(crate) fn directories(&self) -> Vec<PathBuf> {
-        let of_process = |process: u32| {
-            let tasks = PathBuf::from(format!("/proc/{process}/task"));
+        let of_process = |process: Pid| {
+            let tasks = PathBuf::from(format!("/proc/{}/task", process.as_raw_pid()));
             numbers_in(&tasks).map(move |thread| tasks.join(thread.to_string()))
         };
         match self {
@@ -63,14 +74,9 @@ impl ServerThreads {
                 .iter()
                 .map(|thread| PathBuf::from(format!("/proc/self/task/{thread}")))
                 .collect(),
-            Self::OfProcesses(processes) => processes
-                .iter()
-                .flat_map(|process| of_process(process.as_raw_pid().unsigned_abs()))
-                .collect(),
-            Self::OfGroup(leader) => process_table::group_of(*leader)
-                .iter()
-                .flat_map(|process| of_process(process.number()))
-                .collect(),
+            Self::OfProcesses(_) | Self::OfGroup(_) => {
+                self.processes().into_iter().flat_map(of_process).collect()
+            }
         }
     }
 
@@ -86,12 +92,8 @@ impl ServerThreads {
     /// The CPUs that they use: those that some of them are bound to, if others are bound to none of
     /// their own (a main thread, a log's); else all that they may.
     pub(crate) fn cpus(&self) -> Vec<usize> {
-        let masks: Vec<Vec<usize>> = self
-            .directories()
-            .iter()
-            .filter_map(|directory| directory.file_name()?.to_str()?.parse().ok())
-            .filter_map(|thread| cpus::mask_of(Pid::from_raw(thread)?).ok())
-            .collect();
+        let masks: Vec<Vec<usize>> =
+            self.directories().iter().map(|directory| cpus_of(directory)).collect();
         let widest = masks.iter().map(Vec::len).max().unwrap_or_default();
         let narrower: Vec<usize> =
             masks.iter().filter(|mask| mask.len() < widest).flatten().copied().collect();
@@ -150,6 +152,15 @@ impl CpuTime {
     }
 }
 
+/// The CPUs that a thread may use, by its directory in `/proc`; none where it has ended.
+pub(crate) fn cpus_of(directory: &Path) -> Vec<usize> {
+    let mask = || {
+        let thread = directory.file_name()?.to_str()?.parse().ok()?;
+        cpus::mask_of(Pid::from_raw(thread)?).ok()
+    };
+    mask().unwrap_or_default()
+}
+
 fn sum(times_ns: impl Iterator<Item = Option<u64>>) -> Option<u64> {
     times_ns.flatten().reduce(|sum, ns| sum + ns)
 }
@@ -160,7 +171,7 @@ fn process_ns(id: Pid) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use rustix::process::{getpgrp, getpid};
+    use rustix::process::getpgrp;
     use rustix::thread::gettid;
 
     use super::*;

@@ -55,13 +55,6 @@ impl Evidence {
         self.window.length_ns()
     }
 
-    /// Share of the window that the server waited for CPUs that others had.
-    pub(crate) fn server_waited_share(&self) -> Option<f64> {
-        let cpus_ns = self.measured_ns() as f64 * self.server.cpus.len().max(1) as f64;
-        let idle_ns = self.usage.server_idle_ns.unwrap_or(0);
-        Some(self.server_waited?.share_for_others(cpus_ns, idle_ns))
-    }
-
     /// Time that a hypervisor kept the CPUs in use from running, each for so long on average.
     pub(crate) fn stolen_ns(&self) -> Option<u64> {
         self.usage.stolen_in_use_ns.map(|ns| ns / self.cpus_in_use.len() as u64)

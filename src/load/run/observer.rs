@@ -172,7 +172,6 @@ impl<'run> Observer<'run> {
             generator: self.generator.time(),
             stolen_ns: stat.stolen_ns(self.cpus),
             stolen_in_use_ns: stat.stolen_ns(self.cpus_in_use),
-            server_idle_ns: stat.idle_ns(&self.server.cpus),
         }
     }
 
