@@ -95,6 +95,10 @@ pub(super) fn hidden(evidence: &Evidence) -> Option<String> {
             "its process is another user's, or in another container",
             "run ringback-load as that user or as root, in the host's PID namespace",
         ),
+        Hidden::Transient => (
+            "its work is done by processes that come and go, or by others than the one that listens",
+            "measure it with compare, which sees all of its process group, or look with top",
+        ),
         Hidden::ThisProcess => return None,
     };
     Some(format!("whether the server waited for a CPU cannot be known: {whose}; {remedy}"))

@@ -33,8 +33,9 @@ impl OwnThreads {
 pub(crate) enum ServerThreads {
     /// Some of this process.
     Embedded(OwnThreads),
-    /// All of these processes, those that ended included.
-    OfProcesses(Vec<Pid>),
+    /// All threads, those that ended included, of these processes and of their descendants at the
+    /// time of asking: a server may fork for each connection.
+    OfTrees(Vec<Pid>),
     /// All threads of all processes of a group at the time of asking; of children that ended, what
     /// their parents were told when they waited for them.
     OfGroup(Pid),
@@ -49,14 +50,14 @@ impl ServerThreads {
             .into_iter()
             .filter_map(|id| Pid::from_raw(id.try_into().ok()?))
             .collect();
-        (!processes.is_empty()).then_some(Self::OfProcesses(processes))
+        (!processes.is_empty()).then_some(Self::OfTrees(processes))
     }
 
     /// Their processes at the time of asking.
     pub(crate) fn processes(&self) -> Vec<Pid> {
         match self {
             Self::Embedded(_) => vec![getpid()],
-            Self::OfProcesses(processes) => processes.clone(),
+            Self::OfTrees(roots) => process_table::trees_of(roots),
             Self::OfGroup(leader) => {
                 process_table::group_of(*leader).iter().map(|process| process.id).collect()
             }
@@ -74,7 +75,7 @@ impl ServerThreads {
                 .iter()
                 .map(|thread| PathBuf::from(format!("/proc/self/task/{thread}")))
                 .collect(),
-            Self::OfProcesses(_) | Self::OfGroup(_) => {
+            Self::OfTrees(_) | Self::OfGroup(_) => {
                 self.processes().into_iter().flat_map(of_process).collect()
             }
         }
@@ -84,7 +85,7 @@ impl ServerThreads {
     pub(crate) fn process(&self) -> Option<Pid> {
         match self {
             Self::Embedded(_) => None,
-            Self::OfProcesses(processes) => processes.first().copied(),
+            Self::OfTrees(roots) => roots.first().copied(),
             Self::OfGroup(leader) => Some(*leader),
         }
     }
@@ -107,7 +108,7 @@ impl ServerThreads {
     pub(crate) fn used_ns(&self) -> Option<u64> {
         match self {
             Self::Embedded(threads) => threads.time().map(|time| time.used_ns),
-            Self::OfProcesses(processes) => sum(processes.iter().map(|id| process_ns(*id))),
+            Self::OfTrees(_) => sum(self.processes().into_iter().map(process_ns)),
             Self::OfGroup(leader) => sum(process_table::group_of(*leader)
                 .iter()
                 .map(|process| Some(process_ns(process.id)? + nanos(process.ended_children)))),
@@ -199,7 +200,7 @@ mod tests {
 
     #[test]
     fn a_thread_that_ended_does_not_take_its_time_with_it() {
-        let process = ServerThreads::OfProcesses(vec![getpid()]);
+        let process = ServerThreads::OfTrees(vec![getpid()]);
         let before_ns = process.used_ns().unwrap();
         let used_ns = std::thread::spawn(|| {
             let own = this_thread();

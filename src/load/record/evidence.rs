@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::recorder::Window;
-use super::server_view::{ServerView, shared_cpus};
+use super::server_view::{Hidden, ServerView, shared_cpus};
 use super::usage::Usage;
 use super::waits::Waited;
 use crate::cgroup::CpuQuota;
@@ -49,6 +49,13 @@ impl Evidence {
                 .map(|quota| format!("the CPU quota, {quota},")),
             server,
         }
+    }
+
+    /// The server's account is not complete: nothing is said of its CPU.
+    pub(crate) fn hide_server(&mut self) {
+        self.server.threads = Err(Hidden::Transient);
+        self.server_waited = None;
+        self.usage.server_ns_per_message = None;
     }
 
     pub(crate) fn measured_ns(&self) -> u64 {

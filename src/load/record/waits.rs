@@ -5,6 +5,8 @@ use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use rustix::process::Pid;
+
 use super::attribution::{Spent, Window, lanes};
 use super::cpu::{CpuTime, ServerThreads, cpus_of};
 use super::host::CpuStat;
@@ -22,6 +24,9 @@ const OWN_WAIT_NS: u64 = 5_000;
 
 pub(crate) struct Waits<'run> {
     server: &'run ServerThreads,
+    /// Of a server that was running before: its processes when the window began.
+    processes: Option<Vec<Pid>>,
+    have_processes_changed: bool,
     /// By their directories in `/proc`.
     threads: HashMap<PathBuf, Thread>,
     quotas: Quotas,
@@ -44,6 +49,10 @@ pub(crate) struct Waited {
     pub(crate) used_up: Option<UsedUp>,
 }
 
+/// Processes came or went, and with them their accounts.
+#[derive(Debug)]
+pub(crate) struct Incomplete;
+
 struct Thread {
     /// CPUs that it may use.
     cpus: Vec<usize>,
@@ -55,10 +64,13 @@ struct Thread {
 
 impl<'run> Waits<'run> {
     pub(crate) fn start(server: &'run ServerThreads, now_ns: u64) -> Self {
+        let processes = server.processes();
         let mut waits = Self {
             server,
             threads: HashMap::new(),
-            quotas: Quotas::start(&server.processes()),
+            quotas: Quotas::start(&processes),
+            processes: matches!(server, ServerThreads::OfTrees(_)).then_some(processes),
+            have_processes_changed: false,
             stat: CpuStat::read(),
             started_ns: now_ns,
             read_ns: now_ns,
@@ -81,14 +93,19 @@ impl<'run> Waits<'run> {
             self.find_threads(now_ns);
         }
         if is_thorough || self.threads.len() <= MAX_READ_OFTEN {
+            self.watch_processes();
             self.read(now_ns);
         }
     }
 
     /// The window is over; `None` where no counter could be read.
-    pub(crate) fn finish(mut self, now_ns: u64) -> Option<Waited> {
+    pub(crate) fn finish(mut self, now_ns: u64) -> Result<Option<Waited>, Incomplete> {
         self.find_threads(now_ns);
         self.read(now_ns);
+        if self.have_processes_changed { Err(Incomplete) } else { Ok(self.waited(now_ns)) }
+    }
+
+    fn waited(&self, now_ns: u64) -> Option<Waited> {
         let mut spent = Vec::with_capacity(self.threads.len());
         for (directory, thread) in &self.threads {
             spent.push(thread.spent(directory, now_ns)?);
@@ -103,6 +120,7 @@ impl<'run> Waits<'run> {
     }
 
     fn find_threads(&mut self, now_ns: u64) {
+        self.watch_processes();
         for directory in self.server.directories() {
             self.threads.entry(directory).or_insert_with_key(|directory| Thread {
                 cpus: cpus_of(directory),
@@ -112,6 +130,11 @@ impl<'run> Waits<'run> {
                 longest_ns: 0,
             });
         }
+    }
+
+    fn watch_processes(&mut self) {
+        let is_other = |before: &Vec<Pid>| *before != self.server.processes();
+        self.have_processes_changed |= self.processes.as_ref().is_some_and(is_other);
     }
 
     fn read(&mut self, now_ns: u64) {
@@ -225,7 +248,7 @@ mod tests {
                 assert!(spent.waited_ns > spent.ran_ns && spent.ran_ns > 0, "{spent:?}");
                 assert!(spent.longest_ns > 0 && spent.cpus == [cpu], "{spent:?}");
             }
-            assert!(waits.finish(clock.now_ns()).unwrap().longest_ns > 0);
+            assert!(waits.finish(clock.now_ns()).unwrap().unwrap().longest_ns > 0);
             is_over.store(true, Ordering::Relaxed);
         });
     }

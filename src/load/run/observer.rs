@@ -17,7 +17,7 @@ use crate::load::record::intervals::Intervals;
 use crate::load::record::recorder::Recorder;
 use crate::load::record::server_view::ServerView;
 use crate::load::record::usage::{Sample, Usage};
-use crate::load::record::waits::Waits;
+use crate::load::record::waits::{Incomplete, Waits};
 use crate::load::record::watch::{Phase, Progress, Watch};
 
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(200);
@@ -68,8 +68,15 @@ impl<'run> Observer<'run> {
             evidence.window.end_ns = self.end_early(&pool);
         }
         let waits = self.waits.take();
-        evidence.server_waited = waits.and_then(|waits| waits.finish(self.clock.now_ns()));
+        let waited = waits.map(|waits| waits.finish(self.clock.now_ns()));
         evidence.usage = Usage::between(before, self.sample(), self.generator.0.len());
+        match waited {
+            Some(Err(Incomplete)) => evidence.hide_server(),
+            // Replies came, and those who are taken for the server did nothing.
+            Some(_) if evidence.usage.server_ns_per_message == Some(0.0) => evidence.hide_server(),
+            Some(Ok(waited)) => evidence.server_waited = waited,
+            None => {}
+        }
         pool.release();
         evidence.was_interrupted |= self.drain(&pool, evidence.was_interrupted);
         let recorders = pool.join()?;
