@@ -4,8 +4,6 @@ use std::io::{BufRead, BufReader};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::{Child, Command, Stdio};
 
-use ringback::load::Config;
-
 use crate::support::{assert_all_came_back, measure, short};
 
 const SERVER: &str = "
@@ -55,7 +53,7 @@ fn the_work_of_children_is_the_servers() {
 #[test]
 fn children_that_come_and_go_leave_no_account() {
     let (_server, address) = Forking::start();
-    let report = measure(&Config { reconnect: Some(1), ..short(address) });
+    let report = measure(&short(address).with(|config| config.reconnect = Some(1)));
     assert!(report.server_cpu.is_none(), "{:?}", report.server_cpu);
     let warnings = &report.verdict.warnings;
     assert!(warnings.iter().any(|warning| warning.contains("cannot be known")), "{warnings:?}");
