@@ -204,6 +204,16 @@ fn what_a_warm_up_left_on_the_way_and_chance_make_up_for_what_is_on_the_way_at_t
 }
 
 #[test]
+fn a_standing_queue_is_no_chance() {
+    // 3 ms on the way; 100 messages in a queue at the window's beginning, 140 at its end.
+    let mut recorder = punctual(|message| if message < 860 { 3 * MS } else { 150 * MS });
+    recorder.early = recorder.late - 40;
+    let load = Load::Open { rate: RATE, arrival: Arrival::Poisson };
+    let said = said(&Config { load, warmup: open().duration, ..open() }, &recorder, &calm());
+    assert!(said.starts_with("INVALID the rate was not reached: 97"), "{said}");
+}
+
+#[test]
 fn a_backlog_that_grows_all_through_the_window_is_not_valid_however_slowly() {
     let grows = "INVALID the rate was not reached: the backlog grew all through the window; 3 mess";
     for (backlogs, words) in [
