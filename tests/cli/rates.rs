@@ -269,6 +269,31 @@ fn a_sweep_without_one_valid_rate_is_exit_code_4() {
 }
 
 #[test]
+fn a_search_of_a_server_that_corrupts_is_not_valid() {
+    let address = altering().to_string();
+    let short = ["-c", "2", "-d", "100ms", "--warmup", "0s", "--assert", "p50<10s"];
+    let output = ringback_load(&[&["find-max", &address, "--start", "1000"], &short[..]].concat());
+    let text = String::from_utf8(output.stdout.clone()).unwrap();
+    assert_eq!(output.status.code(), Some(4), "{output:?}");
+    assert!(text.contains("  - replies were corrupted at 1,000/s"), "{text}");
+}
+
+#[test]
+fn what_holds_of_every_rate_is_said_of_the_series() {
+    // The threads of this process may run anywhere.
+    let address = paced(100_000).to_string();
+    let short = [&address, "-c", "1", "-d", "200ms", "--warmup", "0s"];
+    for command in [
+        &["sweep", "--rates", "100,200"][..],
+        &["find-max", "--assert", "p50<1ns", "--start", "200", "--resolution", "99%"],
+    ] {
+        let output = ringback_load(&[command, &short[..]].concat());
+        let text = String::from_utf8(output.stdout.clone()).unwrap();
+        assert!(text.contains("share CPU"), "{command:?}: {output:?}");
+    }
+}
+
+#[test]
 fn a_server_that_goes_away_does_not_take_with_it_what_was_measured() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
