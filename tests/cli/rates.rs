@@ -195,7 +195,8 @@ fn a_probe_that_is_not_valid_and_misses_for_certain_is_not_made_again() {
     }
     let [only] = found.probes.as_slice() else { panic!("{:?}", found.probes) };
     assert_eq!((only.probe.outcome(), only.repeated), (Outcome::ServerAtFault, false));
-    assert!(found.verdict.warnings.is_empty(), "{:?}", found.verdict.warnings);
+    let is_doubtful = |warning: &String| warning.starts_with("the search ended where");
+    assert!(!found.verdict.warnings.iter().any(is_doubtful), "{:?}", found.verdict.warnings);
 }
 
 #[test]
