@@ -88,7 +88,7 @@ fn overlap(evidence: &Evidence) -> Option<String> {
 pub(super) fn hidden(evidence: &Evidence) -> Option<String> {
     let (whose, remedy) = match evidence.server.threads.as_ref().err()? {
         Hidden::OtherHost => (
-            "it is on another host",
+            "it is on another host, or in another network namespace of this one",
             "compare /proc/PID/schedstat there before and after a run, or run ringback-load there",
         ),
         Hidden::OtherUser => (

@@ -360,7 +360,7 @@ fn a_host_that_kept_the_server_from_running_is_told_and_then_invalid() {
         (stolen(110), "for 11 % of the time (steal"),
         // Two ticks of a short window are chance.
         (Evidence { window: Window { end_ns: 100 * MS, ..WINDOW }, ..stolen(20) }, CALM),
-        (hidden(Hidden::OtherHost), "it is on another host; compare /proc/PID/schedstat there"),
+        (hidden(Hidden::OtherHost), "namespace of this one; compare /proc/PID/schedstat there"),
         (hidden(Hidden::OtherUser), "run ringback-load as that user or as root"),
         (hidden(Hidden::Transient), "its work is done by processes that come and go"),
     ] {
