@@ -31,7 +31,7 @@ impl Gravity {
 pub(super) fn reasons(recorder: &Recorder, evidence: &Evidence) -> Vec<String> {
     let mut reasons = of_server(evidence, Gravity::Fatal);
     reasons.extend(steal(evidence, Gravity::Fatal));
-    reasons.extend(stalls(recorder, Gravity::Fatal));
+    reasons.extend(stalls(recorder, evidence, Gravity::Fatal));
     reasons
 }
 
@@ -119,8 +119,24 @@ pub(super) fn steal(evidence: &Evidence, gravity: Gravity) -> Option<String> {
     })
 }
 
+/// The generator's quota was used up, in stalls of any length.
+fn throttling(evidence: &Evidence) -> Option<(Gravity, String)> {
+    let UsedUp { time_ns, times, quota } = evidence.used_up.as_ref()?;
+    let share = *time_ns as f64 / evidence.measured_ns() as f64;
+    let text = format!(
+        "the generator was not allowed to run for {} of the time: its CPU quota, {quota}, was used \
+         up {}; raise it, or lower the load",
+        percent(share),
+        counted(*times, "time"),
+    );
+    Some((Gravity::of(share)?, text))
+}
+
 /// The generator's process stood still. The closed loop shows no trace of it but a lower rate.
-pub(super) fn stalls(recorder: &Recorder, gravity: Gravity) -> Option<String> {
+pub(super) fn stalls(recorder: &Recorder, evidence: &Evidence, gravity: Gravity) -> Option<String> {
+    if let Some((of_quota, text)) = throttling(evidence) {
+        return (of_quota == gravity).then_some(text);
+    }
     /// Shorter ones are the scheduler's, and in the latencies.
     const STALL_NS: u64 = 10_000_000;
     let hiccup = &recorder.latencies.hiccup;

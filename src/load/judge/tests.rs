@@ -45,6 +45,7 @@ fn calm() -> Evidence {
         cpus_in_use: vec![0],
         shared_cpus: vec![],
         cpu_quota: None,
+        used_up: None,
     }
 }
 
@@ -287,10 +288,22 @@ fn what_the_generator_lacked_is_told() {
     let starved = || Evidence { usage: usage(0.3, 0.5), ..calm() };
     let busy = || Evidence { busiest: 0.95, ..calm() };
     let limited = |usage| Evidence { usage, ..calm() };
+    let throttled = |time_ms| {
+        let quota = "0.2 CPUs (cpu.max)".to_owned();
+        Evidence { used_up: Some(UsedUp { time_ns: time_ms * MS, times: 80, quota }), ..calm() }
+    };
     let planned = Config { duration: Duration::from_secs(10), ..open() };
     for (config, evidence, words) in [
         (open(), busy(), "INVALID a generator thread was busy for 95 % of the time"),
         (closed(), busy(), CALM),
+        (closed(), throttled(19), CALM),
+        (closed(), throttled(50), "VALID ! the generator was not allowed to run for 5"),
+        (
+            closed(),
+            throttled(640),
+            "INVALID the generator was not allowed to run for 64 % of the time: its CPU quota, 0.2 \
+             CPUs (cpu.max), was used up 80 times",
+        ),
         (open(), starved(), "VALID ! the generator's threads waited for a CPU for 50 % of"),
         (
             open(),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::quotas::UsedUp;
 use super::recorder::Window;
 use super::server_view::{Hidden, ServerView, shared_cpus};
 use super::usage::Usage;
@@ -29,6 +30,8 @@ pub(crate) struct Evidence {
     pub(crate) cpus_in_use: Vec<usize>,
     pub(crate) shared_cpus: Vec<usize>,
     pub(crate) cpu_quota: Option<String>,
+    /// The quota that kept the generator from running in the window, if one did.
+    pub(crate) used_up: Option<UsedUp>,
 }
 
 impl Evidence {
@@ -47,6 +50,7 @@ impl Evidence {
             shared_cpus: shared_cpus(&server.cpus, generator_cpus),
             cpu_quota: CpuQuota::detect("/".as_ref())
                 .map(|quota| format!("the CPU quota, {quota},")),
+            used_up: None,
             server,
         }
     }

@@ -1,16 +1,16 @@
-//! CPU quotas that a server is under: time that it could not run since one was used up.
+//! CPU quotas that server or generator is under: time that it could not run since one was used up.
 
 use rustix::process::Pid;
 
 use crate::cgroup::{CpuQuota, Throttled};
 
-/// The quotas of a server's processes, and what each had cost before the window.
-pub(super) struct Quotas(Vec<(CpuQuota, Throttled)>);
+/// The quotas of some processes, and what each had cost before the window.
+pub(crate) struct Quotas(Vec<(CpuQuota, Throttled)>);
 
 /// A quota that was used up in the window.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct UsedUp {
-    /// Time that it kept the server from running, of each CPU that the server works on.
+    /// Time that it kept them from running, of each CPU that they work on.
     pub(crate) time_ns: u64,
     /// How often it did.
     pub(crate) times: u64,
@@ -20,7 +20,7 @@ pub(crate) struct UsedUp {
 
 impl Quotas {
     /// The window begins.
-    pub(super) fn start(processes: &[Pid]) -> Self {
+    pub(crate) fn start(processes: &[Pid]) -> Self {
         let mut quotas: Vec<(CpuQuota, Throttled)> = Vec::new();
         for process in processes {
             for quota in CpuQuota::of_process("/".as_ref(), process.as_raw_pid().unsigned_abs()) {
@@ -34,7 +34,7 @@ impl Quotas {
     }
 
     /// The quota that cost most in the window, on so many CPUs.
-    pub(super) fn finish(&self, window_ns: u64, cpus: u64) -> Option<UsedUp> {
+    pub(crate) fn finish(&self, window_ns: u64, cpus: u64) -> Option<UsedUp> {
         let used_up = self.0.iter().filter_map(|(quota, before)| {
             let after = quota.throttled()?;
             let time_ns = after.time_ns.checked_sub(before.time_ns)? / cpus;

@@ -5,6 +5,8 @@ use std::sync::atomic::Ordering;
 use std::thread::{self, ScopedJoinHandle};
 use std::time::Duration;
 
+use rustix::process::getpid;
+
 use crate::load::clock::{Clock, nanos};
 use crate::load::config::Config;
 use crate::load::engine::worker_pool::WorkerPool;
@@ -14,6 +16,7 @@ use crate::load::record::cpu::{OwnThreads, ServerThreads};
 use crate::load::record::evidence::Evidence;
 use crate::load::record::host::CpuStat;
 use crate::load::record::intervals::Intervals;
+use crate::load::record::quotas::Quotas;
 use crate::load::record::recorder::Recorder;
 use crate::load::record::server_view::ServerView;
 use crate::load::record::usage::{Sample, Usage};
@@ -55,6 +58,7 @@ impl<'run> Observer<'run> {
         self.wait(&pool, Phase::Warmup, evidence.window.start_ns, &ends_early);
         let before = self.sample();
         self.waits = self.server_threads().map(|server| Waits::start(server, self.clock.now_ns()));
+        let quotas = Quotas::start(&[getpid()]);
         evidence.backlogs.push(self.backlog());
         for part_end_ns in evidence.window.parts(BACKLOG_STEPS) {
             self.wait(&pool, Phase::Measuring, part_end_ns, &ends_early);
@@ -69,6 +73,9 @@ impl<'run> Observer<'run> {
         }
         let waits = self.waits.take();
         let waited = waits.map(|waits| waits.finish(self.clock.now_ns()));
+        // On each CPU in use one of its threads measures the host's stalls.
+        let cpus = self.generator.0.len().max(self.host_stalls.len()) as u64;
+        evidence.used_up = quotas.finish(evidence.measured_ns(), cpus);
         evidence.usage = Usage::between(before, self.sample(), self.generator.0.len());
         match waited {
             Some(Err(Incomplete)) => evidence.hide_server(),
