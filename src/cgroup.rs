@@ -16,6 +16,14 @@ pub(crate) struct CpuQuota {
     file: PathBuf,
 }
 
+/// How often the processes of a group had used up their quota, and the time that they could not
+/// run for it, added up over the CPUs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Throttled {
+    pub(crate) times: u64,
+    pub(crate) time_ns: u64,
+}
+
 /// Memory that the processes of a group may use together.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct MemoryLimit {
@@ -32,6 +40,23 @@ impl CpuQuota {
             .iter()
             .filter_map(|group| Self::of(group))
             .min_by_key(Self::billionths_of_a_cpu)
+    }
+
+    /// All quotas that a process is under, as seen from this one.
+    pub(crate) fn of_process(root: &Path, process: u32) -> Vec<Self> {
+        let groups = groups_of(root, &process.to_string(), "cpu");
+        groups.iter().filter_map(|group| Self::of(group)).collect()
+    }
+
+    /// What the quota has cost so far.
+    pub(crate) fn throttled(&self) -> Option<Throttled> {
+        let stat = fs::read_to_string(self.file.with_file_name("cpu.stat")).ok()?;
+        let number = |key: &str| -> Option<u64> {
+            stat.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(' ')?.parse().ok())
+        };
+        let usec = || number("throttled_usec")?.checked_mul(1000);
+        let time_ns = number("throttled_time").or_else(usec)?;
+        Some(Throttled { times: number("nr_throttled")?, time_ns })
     }
 
     /// How many CPUs the quota can keep busy: the last of them perhaps only for a part of the time.
@@ -126,11 +151,16 @@ impl fmt::Display for MemoryLimit {
     }
 }
 
-/// Directories of the groups that this process is in, as far as `controller` may rule there: its
-/// own and those above it, for each hierarchy that is mounted.
+/// As [`groups_of`] this process.
 fn groups(root: &Path, controller: &str) -> Vec<PathBuf> {
-    let read = |path| fs::read_to_string(root.join(path)).unwrap_or_default();
-    let memberships = read("proc/self/cgroup");
+    groups_of(root, "self", controller)
+}
+
+/// Directories of the groups that a process is in, as far as `controller` may rule there: its own
+/// and those above it, for each hierarchy that is mounted.
+fn groups_of(root: &Path, process: &str, controller: &str) -> Vec<PathBuf> {
+    let read = |path: &str| fs::read_to_string(root.join(path)).unwrap_or_default();
+    let memberships = read(&format!("proc/{process}/cgroup"));
     let mounts = read("proc/self/mountinfo");
     mounts
         .lines()
@@ -278,6 +308,32 @@ mod tests {
         assert_eq!(cpus(&files), Some((1, expected)));
         let root = root(&files);
         assert_eq!(MemoryLimit::detect(root.path()).map(|limit| limit.bytes), Some(1 << 30));
+    }
+
+    #[test]
+    fn what_a_quota_has_cost_is_read_in_both_versions() {
+        let v2 = [
+            V2,
+            ("proc/7/cgroup", "0::/echo\n"),
+            ("sys/fs/cgroup/echo/cpu.max", "10000 100000\n"),
+            ("sys/fs/cgroup/echo/cpu.stat", "nr_periods 9\nnr_throttled 3\nthrottled_usec 70\n"),
+        ];
+        let v1 = [
+            (
+                "proc/self/mountinfo",
+                "35 30 0:31 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu,cpuacct\n",
+            ),
+            ("proc/7/cgroup", "4:cpu,cpuacct:/echo\n"),
+            ("sys/fs/cgroup/cpu/echo/cpu.cfs_quota_us", "10000\n"),
+            ("sys/fs/cgroup/cpu/echo/cpu.cfs_period_us", "100000\n"),
+            ("sys/fs/cgroup/cpu/echo/cpu.stat", "nr_throttled 3\nthrottled_time 70000\n"),
+        ];
+        for root in [root(&v2), root(&v1)] {
+            let quotas = CpuQuota::of_process(root.path(), 7);
+            let [quota] = quotas.as_slice() else { panic!("{quotas:?}") };
+            assert_eq!(quota.throttled(), Some(Throttled { times: 3, time_ns: 70_000 }));
+            assert!(CpuQuota::of_process(root.path(), 8).is_empty());
+        }
     }
 
     #[test]

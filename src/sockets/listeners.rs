@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::fs;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use super::owner::{has_one_of, numbers_in};
 use super::table::{self, Entry, State};
@@ -15,6 +15,7 @@ pub(crate) struct Listeners {
 
 impl Listeners {
     pub(crate) fn at(address: SocketAddr) -> Self {
+        let address = reached(address);
         let entries = table::read().into_iter().filter(|entry| accepts(entry, address));
         Self { inodes: entries.map(|entry| entry.inode).collect() }
     }
@@ -42,6 +43,17 @@ impl Listeners {
             .filter(|pid| *pid != std::process::id() && self.are_held_by(*pid))
             .collect()
     }
+}
+
+/// The address that a connection to this one reaches: IPv4 within IPv6 is IPv4, and nowhere is this
+/// host.
+fn reached(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip().to_canonical() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, address.port())
 }
 
 fn accepts(entry: &Entry, address: SocketAddr) -> bool {
@@ -72,6 +84,17 @@ mod tests {
         assert!(accepts(&listener("10.0.0.1"), v4) && !accepts(&listener("10.0.0.2"), v4));
         assert!(!accepts(&listener("10.0.0.1"), "10.0.0.1:81".parse().unwrap()));
         assert!(!accepts(&Entry { state: State::Connected, ..listener("10.0.0.1") }, v4));
+    }
+
+    #[test]
+    fn an_address_is_looked_for_where_it_leads() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        for ip in ["127.0.0.1", "0.0.0.0", "::ffff:127.0.0.1"] {
+            let listeners = Listeners::at(SocketAddr::new(ip.parse().unwrap(), port));
+            assert!(listeners.are_held_by(std::process::id()), "{ip}");
+        }
+        assert_eq!(reached("[::]:7".parse().unwrap()), "[::1]:7".parse().unwrap());
     }
 
     #[test]

@@ -400,10 +400,22 @@ fn an_interrupt_ends_the_servers_first() {
         thread::sleep(Duration::from_millis(300));
         kill_process(Pid::from_child(&child), signal).unwrap();
         let output = child.wait_with_output().unwrap();
-        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        assert_eq!(output.status.code(), Some(5), "{output:?}");
         assert!(stderr_of(&output).contains("interrupted"), "{output:?}");
         scene.assert_nothing_is_left();
     }
+}
+
+#[test]
+fn an_interrupt_does_not_wait_for_a_server_to_stop() {
+    let scene = Scene::new();
+    let child = long_comparison(&scene, "ignore-term");
+    thread::sleep(Duration::from_millis(300));
+    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+    let output = child.wait_with_output().unwrap();
+    // After --stop-timeout it would be the server's fault.
+    assert_eq!(output.status.code(), Some(5), "{output:?}");
+    scene.assert_nothing_is_left();
 }
 
 #[test]

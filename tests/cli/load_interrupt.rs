@@ -168,14 +168,24 @@ fn the_text_says_how_long_was_measured() {
 
 #[test]
 fn during_the_warm_up_there_is_nothing_to_report() {
-    let (address, told) = serve(true);
-    let running = Load::start(&[&address.to_string(), "-c", "1", "--warmup", "1h"]);
-    wait_for_bytes(&told, 64);
-    running.signal(Signal::INT);
-    let output = running.finish();
-    assert_eq!(output.status.code(), Some(1), "{output:?}");
-    let stderr = String::from_utf8(output.stderr).unwrap();
-    assert!(stderr.contains("interrupted while warming up: nothing was measured"), "{stderr}");
+    for (command, doing) in [
+        (&[][..], "warming up"),
+        (&["sweep", "--rates", "500"], "measuring the first rate"),
+        (&["find-max", "--assert", "p50<1s"], "measuring the first rate"),
+    ] {
+        let (address, told) = serve(true);
+        let address = address.to_string();
+        let arguments = [command, &[&address, "-c", "1", "--warmup", "1h"]].concat();
+        let running = Load::start(&arguments);
+        wait_for_bytes(&told, 64);
+        running.signal(Signal::INT);
+        let output = running.finish();
+        assert_eq!(output.status.code(), Some(5), "{output:?}");
+        assert!(output.stdout.is_empty(), "{output:?}");
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        let line = format!("interrupted while {doing}: nothing was measured");
+        assert!(stderr.contains(&line), "{stderr}");
+    }
 }
 
 #[test]
@@ -191,7 +201,7 @@ fn connecting_is_interrupted_too() {
     }
     running.signal(Signal::TERM);
     let output = running.finish();
-    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert_eq!(output.status.code(), Some(5), "{output:?}");
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert!(stderr.contains("interrupted while connecting"), "{stderr}");
 }

@@ -5,6 +5,7 @@ mod accounting;
 mod compare_panic;
 mod connect;
 mod faults;
+mod forking;
 mod intervals;
 mod reconnect;
 mod ringback;

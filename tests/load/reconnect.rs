@@ -78,6 +78,27 @@ fn what_closing_takes_is_reported() {
 }
 
 #[test]
+fn slots_that_are_stuck_all_through_the_window_are_told() {
+    for load in [Load::Closed, Load::at_rate(400)] {
+        let address = serve(|number, mut socket| {
+            echo_messages(&mut socket, 2);
+            // The FIN of the first connections is answered after the window.
+            if (1..=4).contains(&number) && number % 2 == 1 {
+                assert!(matches!(socket.read(&mut [0]), Ok(0)));
+                thread::sleep(Duration::from_millis(900));
+            }
+        });
+        let report = measure(&reconnecting(address, 2).with(|config| {
+            config.load = load;
+            config.warmup = Duration::from_millis(200);
+            config.preflight = true;
+        }));
+        assert_eq!(report.carried_over.silent_connections, 2, "{load:?}: {:?}", report.verdict);
+        assert_invalid(&report, "2 connections had no answer in the window");
+    }
+}
+
+#[test]
 fn framed_connections_begin_anew_with_their_sequences() {
     let address = serve(|_, socket| echo_framed(socket, Framed::default()));
     let config = reconnecting(address, 5).with(|config| {

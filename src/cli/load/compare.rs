@@ -43,8 +43,7 @@ end on SIGTERM with everything it started, in one process group.
 
 Exit codes: 0 compared, whichever way it came out; 1 nothing could be measured; 2 usage; 3 an
 assertion missed by a server in a run that is valid, or a --fail-if met; 4 the comparison is not
-valid: more than half of the blocks are not, or a server died or did not stop; 5 interrupted after
-the first block; 6 with --fail-inconclusive: nothing can be concluded.")]
+valid: more than half of the blocks are not, or a server died or did not stop; 5 interrupted; 6 with --fail-inconclusive: nothing can be concluded.")]
 pub struct Compare {
     /// Starts server A, as in 'ringback serve {addr}'
     #[arg(long, value_name = "CMD", value_parser = ServerCommand::parse)]

@@ -7,15 +7,22 @@
 
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Seek, Write, stdout};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, linkat};
+use rustix::io::Errno;
 use tempfile::NamedTempFile;
 
 use super::detached::Detached;
 use super::error::LoadError;
 use super::inputs::Identity;
+
+/// How the name of a file ends that is to take another's place.
+const SUFFIX: &str = ".tmp";
+/// Permissions of a new file, before the process's mask.
+const READ_AND_WRITE: u32 = 0o666;
 
 #[derive(Debug)]
 pub(super) struct Destination {
@@ -60,27 +67,37 @@ impl Destination {
     pub(super) fn check_distinct(all: &[&Self]) -> Result<(), LoadError> {
         for (place, one) in all.iter().enumerate() {
             if let Some(other) = all[..place].iter().find(|other| one.is_same(other)) {
-                return Err(LoadError::usage(if one.is_stdout {
-                    format!(
-                        "{} and {} would both go to stdout: give one of them a file",
-                        one.what, other.what
-                    )
-                } else {
-                    format!("{} and {} name the same file: name two", one.option, other.option)
-                }));
+                return Err(LoadError::usage(one.collides(other)));
             }
         }
         Ok(())
     }
 
     fn is_same(&self, other: &Self) -> bool {
-        match (&self.place, &other.place) {
-            (Place::File { target, .. }, Place::File { target: other, .. }) => target == other,
-            (Place::Direct(_), Place::Direct(_)) => {
-                let is_same = self.identity().is_some_and(|own| other.identity() == Some(own));
-                is_same || (self.is_stdout && other.is_stdout)
+        if let (Place::File { target, .. }, Place::File { target: other, .. }) =
+            (&self.place, &other.place)
+        {
+            return target == other;
+        }
+        let is_same = self.identity().is_some_and(|own| other.identity() == Some(own));
+        is_same || (self.is_stdout && other.is_stdout)
+    }
+
+    fn collides(&self, other: &Self) -> String {
+        let file = if self.is_stdout { other } else { self };
+        match (self.is_stdout, other.is_stdout) {
+            (true, true) => format!(
+                "{} and {} would both go to stdout: give one of them a file",
+                self.what, other.what
+            ),
+            (false, false) => {
+                format!("{} and {} name the same file: name two", self.option, other.option)
             }
-            _ => false,
+            _ => format!(
+                "stdout is {}, which {} names: send one of them elsewhere",
+                file.path.display(),
+                file.option
+            ),
         }
     }
 
@@ -211,13 +228,38 @@ fn end_here(file: &mut File) -> io::Result<()> {
     file.sync_all()
 }
 
-/// Puts what was written in the place of a file, whole or not at all.
+/// Puts what was written in the place of a file, whole or not at all. It is on the disk before it
+/// has a name, so that a signal that ends the program leaves nothing.
 fn replace(target: &Path, written: Option<File>) -> io::Result<()> {
-    let mut file = beside_of(target)?;
-    if let Some(mut written) = written {
-        written.rewind()?;
-        io::copy(&mut written, file.as_file_mut())?;
+    let file = written.map_or_else(|| nameless(target), Ok)?;
+    if let Ok(old) = fs::metadata(target) {
+        file.set_permissions(old.permissions())?;
     }
+    file.sync_all()?;
+    match link(&file, target) {
+        Err(Errno::EXIST) => {
+            let beside = tempfile::Builder::new()
+                .prefix(&prefix_of(target))
+                .suffix(SUFFIX)
+                .make_in(directory_of(target), |path| link(&file, path).map_err(Into::into))?;
+            beside.into_temp_path().persist(target).map_err(|error| error.error)
+        }
+        // A file that had a name once, where there are none without.
+        Err(_) => copy(target, file),
+        Ok(()) => Ok(()),
+    }
+}
+
+/// Gives an open file a name, which must be new.
+fn link(file: &File, path: &Path) -> Result<(), Errno> {
+    let own = format!("/proc/self/fd/{}", file.as_raw_fd());
+    linkat(CWD, own, CWD, path, AtFlags::SYMLINK_FOLLOW)
+}
+
+fn copy(target: &Path, mut written: File) -> io::Result<()> {
+    let mut file = beside_of(target)?;
+    written.rewind()?;
+    io::copy(&mut written, file.as_file_mut())?;
     file.as_file().sync_all()?;
     file.persist(target).map(drop).map_err(|error| error.error)
 }
@@ -225,12 +267,9 @@ fn replace(target: &Path, written: Option<File>) -> io::Result<()> {
 /// A new file in the same directory, with the permissions of the one that it is to replace. It is
 /// removed when it is dropped.
 fn beside_of(target: &Path) -> io::Result<NamedTempFile> {
-    /// Of a new file, before the process's mask.
-    const READ_AND_WRITE: u32 = 0o666;
-    let name = target.file_name().unwrap_or_default().to_string_lossy();
     let file = tempfile::Builder::new()
-        .prefix(&format!(".{name}."))
-        .suffix(".tmp")
+        .prefix(&prefix_of(target))
+        .suffix(SUFFIX)
         .permissions(Permissions::from_mode(READ_AND_WRITE))
         .tempfile_in(directory_of(target))
         // The crate's error names the file that could not be made; ours names the target.
@@ -241,9 +280,19 @@ fn beside_of(target: &Path) -> io::Result<NamedTempFile> {
     Ok(file)
 }
 
-/// A new file in the same directory that has no name (`O_TMPFILE`).
+/// How the name begins of a file that is to take another's place.
+fn prefix_of(target: &Path) -> String {
+    format!(".{}.", target.file_name().unwrap_or_default().to_string_lossy())
+}
+
+/// A new file in the same directory that has no name (`O_TMPFILE`), or where there are none such,
+/// has lost it.
 fn nameless(target: &Path) -> io::Result<File> {
-    tempfile::tempfile_in(directory_of(target))
+    let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
+    let directory = directory_of(target);
+    rustix::fs::open(directory, flags, Mode::from_raw_mode(READ_AND_WRITE))
+        .map(File::from)
+        .or_else(|_| tempfile::tempfile_in(directory))
         .map_err(|error| error.raw_os_error().map_or(error, io::Error::from_raw_os_error))
 }
 
@@ -266,5 +315,31 @@ fn ignore_reader_gone<T>(outcome: io::Result<T>, all: T) -> io::Result<T> {
     match outcome {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(all),
         outcome => outcome,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::MetadataExt;
+
+    use super::*;
+
+    #[test]
+    fn what_was_written_without_a_name_takes_the_place_itself() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("log");
+        // Where there was no file, and where there was one.
+        for text in ["one", "another"] {
+            let mut destination = Destination::open("the log", "--hlog", Some(&path)).unwrap();
+            destination.write_all(text.as_bytes()).unwrap();
+            let Place::File { written: Some(file), .. } = &destination.place else {
+                panic!("{destination:?}")
+            };
+            let inode = file.metadata().unwrap().ino();
+            destination.finish().unwrap();
+            assert_eq!(fs::read_to_string(&path).unwrap(), text);
+            assert_eq!(fs::metadata(&path).unwrap().ino(), inode, "no copy is made");
+            assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+        }
     }
 }

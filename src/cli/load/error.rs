@@ -58,12 +58,19 @@ impl LoadError {
 
 impl From<RunError> for LoadError {
     fn from(error: RunError) -> Self {
-        Self::nothing(error.to_string())
+        let code = match error {
+            RunError::Interrupted { .. } => EXIT_INCOMPLETE,
+            _ => EXIT_NOTHING,
+        };
+        Self { message: error.to_string(), code }
     }
 }
 
 impl From<CompareError> for LoadError {
     fn from(error: CompareError) -> Self {
-        Self::nothing(error.to_string())
+        match error {
+            CompareError::Run(error) => error.into(),
+            error => Self::nothing(error.to_string()),
+        }
     }
 }

@@ -68,36 +68,43 @@ impl Merge {
         {
             log.write_incomplete(&merged.incomplete.join("; "));
         }
-        log.map_or(Ok(()), Log::finish)?;
-        if let Some(table) = table {
+        // Each whatever becomes of the others.
+        let report = outputs.deliver_report(&merged);
+        let log = log.map_or(Ok(()), Log::finish);
+        let table = table.map_or(Ok(()), |table| {
             let (tags, total) = merged.main();
             let name = if let [Some(tag)] = tags.as_slice() { tag } else { "values" };
-            table.deliver(&hgrm(name, &total))?;
-        }
-        outputs.deliver_report(&merged)?;
+            table.deliver(&hgrm(name, &total))
+        });
+        report.and(log).and(table)?;
         Ok(exit_code(merged.outcome()))
     }
 
     fn merge(&self, mut log: Option<&mut Log>) -> Result<Merged, LoadError> {
-        let (files, logs) = self.read()?;
-        let merged = merge(&logs, &mut |interval| {
+        let read = self.read()?;
+        let merged = merge(&read.logs, &mut |interval| {
             if let Some(log) = &mut log {
                 log.write(interval);
             }
         });
-        merged.map_err(|error| unreadable(files[error.log], error))
+        let mut merged = merged.map_err(|error| unreadable(read.files[error.log], error))?;
+        merged.incomplete.extend(read.left_out);
+        Ok(merged)
     }
 
-    /// The logs that hold an interval, and their files.
-    fn read(&self) -> Result<(Vec<&Path>, Vec<hlog::Log>), LoadError> {
+    fn read(&self) -> Result<Read<'_>, LoadError> {
         let (mut files, mut logs, mut empty) = (Vec::new(), Vec::new(), Vec::new());
+        let mut left_out = Vec::new();
         for file in &self.files {
             match read_log(file)? {
-                Some(log) => {
+                Ok(log) => {
                     files.push(file.as_path());
                     logs.push(log);
                 }
-                None => empty.push(file.as_path()),
+                Err(why) => {
+                    empty.push(file.as_path());
+                    left_out.extend(why);
+                }
             }
         }
         if let Some(first) = empty.first()
@@ -108,19 +115,30 @@ impl Merge {
         for file in empty {
             warn!("{}", printable(&format!("{} holds no interval: left out", file.display())));
         }
-        Ok((files, logs))
+        Ok(Read { files, logs, left_out })
     }
 }
 
-fn read_log(path: &Path) -> Result<Option<hlog::Log>, LoadError> {
+/// The logs that hold an interval, and their files.
+struct Read<'a> {
+    files: Vec<&'a Path>,
+    logs: Vec<hlog::Log>,
+    /// A sentence for each other one that is not complete.
+    left_out: Vec<String>,
+}
+
+/// A log, or where it holds no interval, why it is not complete.
+fn read_log(path: &Path) -> Result<Result<hlog::Log, Option<String>>, LoadError> {
     let bytes = read(path)?;
+    let of_file = |why: String| format!("{}: {why}", printable(&path.to_string_lossy()));
     match hlog::Log::read(&bytes) {
         Ok(mut log) => {
-            let name = printable(&path.to_string_lossy());
-            log.incomplete = log.incomplete.map(|why| format!("{name}: {why}"));
-            Ok(Some(log))
+            log.incomplete = log.incomplete.map(of_file);
+            Ok(Ok(log))
         }
-        Err(error) if error.problem == Problem::NoInterval => Ok(None),
+        Err(hlog::LogError { problem: Problem::NoInterval { incomplete }, .. }) => {
+            Ok(Err(incomplete.map(of_file)))
+        }
         Err(error) => Err(unreadable(
             path,
             match Form::of(&bytes) {

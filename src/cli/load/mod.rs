@@ -62,7 +62,8 @@ Examples:
 
 Units: counts k, M, G; sizes KiB, MiB; durations ns, us, ms, s, m, h.
 Exit codes: 0 valid, 1 nothing could be measured or it could not be written, 2 usage, 3 an
-assertion missed, 4 the measurement is not valid, 5 interrupted before its time."
+assertion missed, 4 the measurement is not valid, 5 interrupted, with a report where something was
+measured."
 )]
 pub struct Cli {
     #[command(subcommand)]

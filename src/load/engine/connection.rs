@@ -29,8 +29,7 @@ pub(crate) struct Connection {
     in_flight: VecDeque<Sent>,
     remaining: u64,
     leaving: Leaving,
-    /// When the last reply was complete; 0 before the first.
-    last_answer_ns: u64,
+    was_answered: bool,
     /// True if the event loop was asked to report when the socket can take more.
     pub(crate) watches_writable: bool,
 }
@@ -63,7 +62,7 @@ impl Connection {
             in_flight: VecDeque::new(),
             remaining: messages,
             leaving: Leaving::No,
-            last_answer_ns: 0,
+            was_answered: false,
             watches_writable: false,
         }
     }
@@ -86,7 +85,7 @@ impl Connection {
     }
 
     pub(crate) fn was_answered(&self) -> bool {
-        self.last_answer_ns > 0
+        self.was_answered
     }
 
     /// When it was closed from this side, having carried its share: nothing but the server's FIN is
@@ -196,20 +195,14 @@ impl Connection {
         self.wire.receive(bytes, &workload.pattern, length_of)
     }
 
-    /// When the oldest message in flight was due, and the last reply before it was complete.
-    pub(crate) fn silence(&self) -> Option<(u64, u64)> {
-        self.in_flight.front().map(|oldest| (oldest.intended_ns, self.last_answer_ns))
+    /// When the oldest message in flight was due.
+    pub(crate) fn oldest_due_ns(&self) -> Option<u64> {
+        self.in_flight.front().map(|oldest| oldest.intended_ns)
     }
 
-    /// Takes the oldest messages in flight, whose replies are complete at this time.
-    pub(crate) fn take_answered(
-        &mut self,
-        messages: usize,
-        now_ns: u64,
-    ) -> impl Iterator<Item = Sent> {
-        if messages > 0 {
-            self.last_answer_ns = now_ns;
-        }
+    /// Takes the oldest messages in flight, whose replies are complete.
+    pub(crate) fn take_answered(&mut self, messages: usize) -> impl Iterator<Item = Sent> {
+        self.was_answered |= messages > 0;
         self.in_flight.drain(..messages)
     }
 

@@ -20,6 +20,8 @@ pub(crate) struct ConnectionSlot {
     pub(crate) state: State,
     /// Open loop: intended times of messages that wait for room, or for a connection.
     pub(crate) backlog: VecDeque<u64>,
+    /// When it last had an answer, or in open loop a new connection; `None` before the first.
+    pub(crate) last_answer_ns: Option<u64>,
     setbacks: u32,
 }
 
@@ -39,7 +41,7 @@ pub(crate) enum State {
 impl ConnectionSlot {
     pub(crate) fn new(number: usize, connection: Connection) -> Self {
         let state = State::Open(connection);
-        Self { number, state, backlog: VecDeque::new(), setbacks: 0 }
+        Self { number, state, backlog: VecDeque::new(), last_answer_ns: None, setbacks: 0 }
     }
 
     pub(crate) fn connection(&mut self) -> Option<&mut Connection> {
@@ -58,6 +60,17 @@ impl ConnectionSlot {
                 None
             }
         }
+    }
+
+    /// Since when it has waited for the server, if it does: for a reply, room, a handshake or the end
+    /// of a connection that has carried its share.
+    pub(crate) fn waits_since_ns(&self) -> Option<u64> {
+        let of_connection_ns = match &self.state {
+            State::Open(connection) => connection.oldest_due_ns().or(connection.closed_ns()),
+            State::Connecting { since_ns, .. } => Some(*since_ns),
+            State::Backoff | State::Abandoned => None,
+        };
+        of_connection_ns.into_iter().chain(self.backlog.front().copied()).min()
     }
 
     /// Returns whether messages that are dealt to it have a chance; `is_replaced` tells whether its

@@ -26,7 +26,7 @@ pub(super) fn of(config: &Config, recorder: &Recorder, evidence: &Evidence) -> V
         starvation(evidence),
         of_loop,
         carried_over(recorder, evidence),
-        host::stalls(recorder, Gravity::Notable),
+        host::stalls(recorder, evidence, Gravity::Notable),
     ];
     let of_server = host::of_server(evidence, Gravity::Notable);
     of_server.into_iter().chain(others.into_iter().flatten()).collect()

@@ -1,8 +1,9 @@
 //! The host's part in the run: threads that could not run, whoever kept them from it.
 
 use crate::cpus;
-use crate::load::format::{nanos, percent};
+use crate::load::format::{counted, nanos, percent};
 use crate::load::record::evidence::Evidence;
+use crate::load::record::quotas::UsedUp;
 use crate::load::record::recorder::Recorder;
 use crate::load::record::server_view::Hidden;
 
@@ -30,7 +31,7 @@ impl Gravity {
 pub(super) fn reasons(recorder: &Recorder, evidence: &Evidence) -> Vec<String> {
     let mut reasons = of_server(evidence, Gravity::Fatal);
     reasons.extend(steal(evidence, Gravity::Fatal));
-    reasons.extend(stalls(recorder, Gravity::Fatal));
+    reasons.extend(stalls(recorder, evidence, Gravity::Fatal));
     reasons
 }
 
@@ -46,19 +47,28 @@ pub(super) fn of_server(evidence: &Evidence, gravity: Gravity) -> Vec<String> {
 }
 
 fn waits(evidence: &Evidence) -> Option<(Gravity, String)> {
-    let server = &evidence.server;
-    let waited = evidence.server_waited?;
-    let share = evidence.server_waited_share()?;
-    let cpus = cpus::format_list(&server.cpus);
-    let text = format!(
-        "{} waited {} of the time for CPU {cpus}, once for {} or longer: these are the host's \
-         latencies; see what runs there (ps -eLo psr,pcpu,pid,comm --sort=-pcpu | head), and give \
-         the server CPUs of its own (taskset)",
-        server.name(),
-        percent(share),
-        nanos(waited.longest_ns),
-    );
-    Some((Gravity::of(share)?, text))
+    let waited = evidence.server_waited.as_ref()?;
+    let gravity = Gravity::of(waited.share)?;
+    let is_of_quota = |used_up: &&UsedUp| {
+        used_up.time_ns as f64 * 2.0 >= waited.share * evidence.measured_ns() as f64
+    };
+    let cause = match waited.used_up.as_ref().filter(is_of_quota) {
+        Some(UsedUp { times, quota, .. }) => format!(
+            "to be allowed to run, once for {} or longer: its CPU quota, {quota}, was used up {}; \
+             raise it, or lower the load",
+            nanos(waited.longest_ns),
+            counted(*times, "time"),
+        ),
+        None => format!(
+            "for CPU {}, once for {} or longer: these are the host's latencies; see what runs \
+             there (ps -eLo psr,pcpu,pid,comm --sort=-pcpu | head), and give the server CPUs of \
+             its own (taskset)",
+            cpus::format_list(&evidence.server.cpus),
+            nanos(waited.longest_ns),
+        ),
+    };
+    let (name, share) = (evidence.server.name(), percent(waited.share));
+    Some((gravity, format!("{name} waited {share} of the time {cause}")))
 }
 
 fn overlap(evidence: &Evidence) -> Option<String> {
@@ -78,12 +88,16 @@ fn overlap(evidence: &Evidence) -> Option<String> {
 pub(super) fn hidden(evidence: &Evidence) -> Option<String> {
     let (whose, remedy) = match evidence.server.threads.as_ref().err()? {
         Hidden::OtherHost => (
-            "it is on another host",
+            "it is on another host, or in another network namespace of this one",
             "compare /proc/PID/schedstat there before and after a run, or run ringback-load there",
         ),
         Hidden::OtherUser => (
             "its process is another user's, or in another container",
             "run ringback-load as that user or as root, in the host's PID namespace",
+        ),
+        Hidden::Transient => (
+            "its work is done by processes that come and go, or by others than the one that listens",
+            "measure it with compare, which sees all of its process group, or look with top",
         ),
         Hidden::ThisProcess => return None,
     };
@@ -105,8 +119,24 @@ pub(super) fn steal(evidence: &Evidence, gravity: Gravity) -> Option<String> {
     })
 }
 
+/// The generator's quota was used up, in stalls of any length.
+fn throttling(evidence: &Evidence) -> Option<(Gravity, String)> {
+    let UsedUp { time_ns, times, quota } = evidence.used_up.as_ref()?;
+    let share = *time_ns as f64 / evidence.measured_ns() as f64;
+    let text = format!(
+        "the generator was not allowed to run for {} of the time: its CPU quota, {quota}, was used \
+         up {}; raise it, or lower the load",
+        percent(share),
+        counted(*times, "time"),
+    );
+    Some((Gravity::of(share)?, text))
+}
+
 /// The generator's process stood still. The closed loop shows no trace of it but a lower rate.
-pub(super) fn stalls(recorder: &Recorder, gravity: Gravity) -> Option<String> {
+pub(super) fn stalls(recorder: &Recorder, evidence: &Evidence, gravity: Gravity) -> Option<String> {
+    if let Some((of_quota, text)) = throttling(evidence) {
+        return (of_quota == gravity).then_some(text);
+    }
     /// Shorter ones are the scheduler's, and in the latencies.
     const STALL_NS: u64 = 10_000_000;
     let hiccup = &recorder.latencies.hiccup;

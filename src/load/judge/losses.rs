@@ -59,17 +59,15 @@ pub(super) fn of_messages(recorder: &Recorder) -> Vec<String> {
     reasons
 }
 
-/// Connections whose window is missing: they waited through it for a message sent before.
+/// Connections whose window is missing: they waited all through it.
 pub(super) fn of_silent_connections(recorder: &Recorder) -> Option<String> {
-    let CarriedOver { silent_connections, max_ns, .. } = recorder.carried_over;
+    let CarriedOver { silent_connections, .. } = recorder.carried_over;
     (silent_connections > 0).then(|| {
         format!(
-            "{} of {} connections had no answer in the window: they waited up to {} for messages \
-             sent before it, which are not in the latencies; measure for longer, or with \
-             --warmup 0s",
-            count(silent_connections),
-            count(recorder.totals.connections),
-            nanos(max_ns),
+            "{} had no answer in the window: what they waited for was sent before it, was answered \
+             after it or could not be sent; see why the server left them waiting, or measure for \
+             longer",
+            counted(silent_connections, "connection"),
         )
     })
 }

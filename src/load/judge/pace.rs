@@ -157,7 +157,7 @@ impl Lateness {
 /// Where the warm-up is shorter than the way, or there is none, more are on the way at the end: as
 /// many as the fastest message of the run explains, which found no queue. Where messages come by
 /// chance, both numbers are chance as well: three standard deviations of their difference are
-/// allowed.
+/// allowed, without those that wait in a queue; an overloaded server's is as long as you like.
 fn achieved_share(recorder: &Recorder, warmup_ns: u64, rate: u64, arrival: Arrival) -> f64 {
     if recorder.window_intended == 0 || recorder.fastest_ns == u64::MAX {
         return 1.0;
@@ -166,7 +166,10 @@ fn achieved_share(recorder: &Recorder, warmup_ns: u64, rate: u64, arrival: Arriv
     let on_the_way = (rate as f64 * unmatched_ns as f64 / 1e9).ceil().max(1.0);
     let chance = match arrival {
         Arrival::Uniform => 0.0,
-        Arrival::Poisson => 3.0 * ((recorder.early + recorder.late) as f64).sqrt(),
+        Arrival::Poisson => {
+            let without_queue = 2.0 * rate as f64 * recorder.fastest_ns as f64 / 1e9;
+            3.0 * without_queue.min((recorder.early + recorder.late) as f64).sqrt()
+        }
     };
     let answered = recorder.answered_in_window() as f64 + on_the_way + chance;
     (answered / recorder.window_intended as f64).min(1.0)

@@ -7,6 +7,7 @@ use crate::load::config::assertion::{Comparison, Metric};
 use crate::load::config::{Arrival, Target};
 use crate::load::record::ending::Ending;
 use crate::load::record::failure::Failure;
+use crate::load::record::quotas::UsedUp;
 use crate::load::record::recorder::{Sent, Window};
 use crate::load::record::server_view::{Hidden, ServerView};
 use crate::load::record::usage::Usage;
@@ -44,6 +45,7 @@ fn calm() -> Evidence {
         cpus_in_use: vec![0],
         shared_cpus: vec![],
         cpu_quota: None,
+        used_up: None,
     }
 }
 
@@ -203,6 +205,16 @@ fn what_a_warm_up_left_on_the_way_and_chance_make_up_for_what_is_on_the_way_at_t
 }
 
 #[test]
+fn a_standing_queue_is_no_chance() {
+    // 3 ms on the way; 100 messages in a queue at the window's beginning, 140 at its end.
+    let mut recorder = punctual(|message| if message < 860 { 3 * MS } else { 150 * MS });
+    recorder.early = recorder.late - 40;
+    let load = Load::Open { rate: RATE, arrival: Arrival::Poisson };
+    let said = said(&Config { load, warmup: open().duration, ..open() }, &recorder, &calm());
+    assert!(said.starts_with("INVALID the rate was not reached: 96"), "{said}");
+}
+
+#[test]
 fn a_backlog_that_grows_all_through_the_window_is_not_valid_however_slowly() {
     let grows = "INVALID the rate was not reached: the backlog grew all through the window; 3 mess";
     for (backlogs, words) in [
@@ -276,10 +288,22 @@ fn what_the_generator_lacked_is_told() {
     let starved = || Evidence { usage: usage(0.3, 0.5), ..calm() };
     let busy = || Evidence { busiest: 0.95, ..calm() };
     let limited = |usage| Evidence { usage, ..calm() };
+    let throttled = |time_ms| {
+        let quota = "0.2 CPUs (cpu.max)".to_owned();
+        Evidence { used_up: Some(UsedUp { time_ns: time_ms * MS, times: 80, quota }), ..calm() }
+    };
     let planned = Config { duration: Duration::from_secs(10), ..open() };
     for (config, evidence, words) in [
         (open(), busy(), "INVALID a generator thread was busy for 95 % of the time"),
         (closed(), busy(), CALM),
+        (closed(), throttled(19), CALM),
+        (closed(), throttled(50), "VALID ! the generator was not allowed to run for 5"),
+        (
+            closed(),
+            throttled(640),
+            "INVALID the generator was not allowed to run for 64 % of the time: its CPU quota, 0.2 \
+             CPUs (cpu.max), was used up 80 times",
+        ),
         (open(), starved(), "VALID ! the generator's threads waited for a CPU for 50 % of"),
         (
             open(),
@@ -304,11 +328,11 @@ fn what_the_generator_lacked_is_told() {
     }
 }
 
-/// A server on CPU 0 one of whose threads waited for this share of the window, while they ran for
-/// another, beside a generator on these CPUs.
-fn waiting(share: f64, ran: f64, shared_cpus: &[usize]) -> Evidence {
+/// A server on CPU 0 one of whose threads waited for this share of the window, beside a generator
+/// on these CPUs.
+fn waiting(share: f64, shared_cpus: &[usize]) -> Evidence {
     Evidence {
-        server_waited: Some(Waited { share, longest_ns: 45 * MS, ran_ns: (ran * 1e9) as u64 }),
+        server_waited: Some(Waited { share, longest_ns: 45 * MS, used_up: None }),
         shared_cpus: shared_cpus.to_vec(),
         ..calm()
     }
@@ -316,39 +340,47 @@ fn waiting(share: f64, ran: f64, shared_cpus: &[usize]) -> Evidence {
 
 #[test]
 fn a_host_that_kept_the_server_from_running_is_told_and_then_invalid() {
-    let cost = |server_idle_ns, stolen_in_use_ns| Usage {
-        server_idle_ns: Some(server_idle_ns),
-        stolen_in_use_ns: Some(stolen_in_use_ns),
-        ..usage(0.3, 0.01)
+    let stolen = |ms: u64| Evidence {
+        usage: Usage { stolen_in_use_ns: Some(ms * MS), ..usage(0.3, 0.01) },
+        ..calm()
     };
-    let stolen = |ms: u64| Evidence { usage: cost(0, ms * MS), ..calm() };
+    let throttled = |time_ms| {
+        let quota = "0.1 CPUs (cpu.max)".to_owned();
+        let used_up = Some(UsedUp { time_ns: time_ms * MS, times: 9, quota });
+        let server_waited = Some(Waited { share: 0.8, longest_ns: 90 * MS, used_up });
+        Evidence { server_waited, ..calm() }
+    };
     let hidden =
         |why| Evidence { server: ServerView { threads: Err(why), cpus: vec![] }, ..calm() };
     for (evidence, words) in [
-        (waiting(0.019, 0.1, &[]), CALM),
-        (waiting(0.03, 0.1, &[]), "VALID ! the server waited 3"),
+        (waiting(0.019, &[]), CALM),
+        (waiting(0.03, &[]), "VALID ! the server waited 3"),
         (
-            waiting(0.61, 0.2, &[]),
+            waiting(0.61, &[]),
             "INVALID the server waited 61 % of the time for CPU 0, once for 45.0 ms",
         ),
-        // A server of many threads that has its CPU to itself waits for nobody else, nor does one
-        // whose CPU takes long to wake.
-        (waiting(0.61, 0.99, &[]), CALM),
-        (Evidence { usage: cost(890 * MS, 0), ..waiting(0.61, 0.1, &[]) }, CALM),
-        (waiting(0.0, 0.1, &[0]), "VALID ! the server and generator share CPU 0: "),
-        (waiting(0.5, 0.1, &[0]), "INVALID the server and generator share CPU 0: "),
+        (
+            throttled(700),
+            "of the time to be allowed to run, once for 90.0 ms or longer: its CPU quota, 0.1 CPUs \
+             (cpu.max), was used up 9 times; raise it",
+        ),
+        // Others had most of that time.
+        (throttled(10), "INVALID the server waited 80 % of the time for CPU 0"),
+        (waiting(0.0, &[0]), "VALID ! the server and generator share CPU 0: "),
+        (waiting(0.5, &[0]), "INVALID the server and generator share CPU 0: "),
         (stolen(19), CALM),
         (stolen(40), "VALID ! the hypervisor ran something"),
         (stolen(110), "for 11 % of the time (steal"),
         // Two ticks of a short window are chance.
         (Evidence { window: Window { end_ns: 100 * MS, ..WINDOW }, ..stolen(20) }, CALM),
-        (hidden(Hidden::OtherHost), "it is on another host; compare /proc/PID/schedstat there"),
+        (hidden(Hidden::OtherHost), "namespace of this one; compare /proc/PID/schedstat there"),
         (hidden(Hidden::OtherUser), "run ringback-load as that user or as root"),
+        (hidden(Hidden::Transient), "its work is done by processes that come and go"),
     ] {
         let said = said(&open(), &at_once(), &evidence);
         assert!(said.contains(words), "{words}: {said}");
     }
-    let both = judge(&open(), &at_once(), &waiting(0.5, 0.1, &[0]));
+    let both = judge(&open(), &at_once(), &waiting(0.5, &[0]));
     assert!(both.reasons[1].contains("waited 50 %") && both.warnings.is_empty(), "{both:?}");
 }
 

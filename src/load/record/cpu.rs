@@ -5,7 +5,7 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use rustix::process::Pid;
+use rustix::process::{Pid, getpid};
 
 use super::process_table;
 use crate::cpus;
@@ -33,8 +33,9 @@ impl OwnThreads {
 pub(crate) enum ServerThreads {
     /// Some of this process.
     Embedded(OwnThreads),
-    /// All of these processes, those that ended included.
-    OfProcesses(Vec<Pid>),
+    /// All threads, those that ended included, of these processes and of their descendants at the
+    /// time of asking: a server may fork for each connection.
+    OfTrees(Vec<Pid>),
     /// All threads of all processes of a group at the time of asking; of children that ended, what
     /// their parents were told when they waited for them.
     OfGroup(Pid),
@@ -49,13 +50,24 @@ impl ServerThreads {
             .into_iter()
             .filter_map(|id| Pid::from_raw(id.try_into().ok()?))
             .collect();
-        (!processes.is_empty()).then_some(Self::OfProcesses(processes))
+        (!processes.is_empty()).then_some(Self::OfTrees(processes))
+    }
+
+    /// Their processes at the time of asking.
+    pub(crate) fn processes(&self) -> Vec<Pid> {
+        match self {
+            Self::Embedded(_) => vec![getpid()],
+            Self::OfTrees(roots) => process_table::trees_of(roots),
+            Self::OfGroup(leader) => {
+                process_table::group_of(*leader).iter().map(|process| process.id).collect()
+            }
+        }
     }
 
     /// The directories of all of them in `/proc`, at the time of asking.
     pub(crate) fn directories(&self) -> Vec<PathBuf> {
-        let of_process = |process: u32| {
-            let tasks = PathBuf::from(format!("/proc/{process}/task"));
+        let of_process = |process: Pid| {
+            let tasks = PathBuf::from(format!("/proc/{}/task", process.as_raw_pid()));
             numbers_in(&tasks).map(move |thread| tasks.join(thread.to_string()))
         };
         match self {
@@ -63,14 +75,9 @@ impl ServerThreads {
                 .iter()
                 .map(|thread| PathBuf::from(format!("/proc/self/task/{thread}")))
                 .collect(),
-            Self::OfProcesses(processes) => processes
-                .iter()
-                .flat_map(|process| of_process(process.as_raw_pid().unsigned_abs()))
-                .collect(),
-            Self::OfGroup(leader) => process_table::group_of(*leader)
-                .iter()
-                .flat_map(|process| of_process(process.number()))
-                .collect(),
+            Self::OfTrees(_) | Self::OfGroup(_) => {
+                self.processes().into_iter().flat_map(of_process).collect()
+            }
         }
     }
 
@@ -78,7 +85,7 @@ impl ServerThreads {
     pub(crate) fn process(&self) -> Option<Pid> {
         match self {
             Self::Embedded(_) => None,
-            Self::OfProcesses(processes) => processes.first().copied(),
+            Self::OfTrees(roots) => roots.first().copied(),
             Self::OfGroup(leader) => Some(*leader),
         }
     }
@@ -86,12 +93,8 @@ impl ServerThreads {
     /// The CPUs that they use: those that some of them are bound to, if others are bound to none of
     /// their own (a main thread, a log's); else all that they may.
     pub(crate) fn cpus(&self) -> Vec<usize> {
-        let masks: Vec<Vec<usize>> = self
-            .directories()
-            .iter()
-            .filter_map(|directory| directory.file_name()?.to_str()?.parse().ok())
-            .filter_map(|thread| cpus::mask_of(Pid::from_raw(thread)?).ok())
-            .collect();
+        let masks: Vec<Vec<usize>> =
+            self.directories().iter().map(|directory| cpus_of(directory)).collect();
         let widest = masks.iter().map(Vec::len).max().unwrap_or_default();
         let narrower: Vec<usize> =
             masks.iter().filter(|mask| mask.len() < widest).flatten().copied().collect();
@@ -105,7 +108,7 @@ impl ServerThreads {
     pub(crate) fn used_ns(&self) -> Option<u64> {
         match self {
             Self::Embedded(threads) => threads.time().map(|time| time.used_ns),
-            Self::OfProcesses(processes) => sum(processes.iter().map(|id| process_ns(*id))),
+            Self::OfTrees(_) => sum(self.processes().into_iter().map(process_ns)),
             Self::OfGroup(leader) => sum(process_table::group_of(*leader)
                 .iter()
                 .map(|process| Some(process_ns(process.id)? + nanos(process.ended_children)))),
@@ -150,6 +153,15 @@ impl CpuTime {
     }
 }
 
+/// The CPUs that a thread may use, by its directory in `/proc`; none where it has ended.
+pub(crate) fn cpus_of(directory: &Path) -> Vec<usize> {
+    let mask = || {
+        let thread = directory.file_name()?.to_str()?.parse().ok()?;
+        cpus::mask_of(Pid::from_raw(thread)?).ok()
+    };
+    mask().unwrap_or_default()
+}
+
 fn sum(times_ns: impl Iterator<Item = Option<u64>>) -> Option<u64> {
     times_ns.flatten().reduce(|sum, ns| sum + ns)
 }
@@ -160,7 +172,7 @@ fn process_ns(id: Pid) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use rustix::process::{getpgrp, getpid};
+    use rustix::process::getpgrp;
     use rustix::thread::gettid;
 
     use super::*;
@@ -188,7 +200,7 @@ mod tests {
 
     #[test]
     fn a_thread_that_ended_does_not_take_its_time_with_it() {
-        let process = ServerThreads::OfProcesses(vec![getpid()]);
+        let process = ServerThreads::OfTrees(vec![getpid()]);
         let before_ns = process.used_ns().unwrap();
         let used_ns = std::thread::spawn(|| {
             let own = this_thread();

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use super::quotas::UsedUp;
 use super::recorder::Window;
-use super::server_view::{ServerView, shared_cpus};
+use super::server_view::{Hidden, ServerView, shared_cpus};
 use super::usage::Usage;
 use super::waits::Waited;
 use crate::cgroup::CpuQuota;
@@ -29,6 +30,8 @@ pub(crate) struct Evidence {
     pub(crate) cpus_in_use: Vec<usize>,
     pub(crate) shared_cpus: Vec<usize>,
     pub(crate) cpu_quota: Option<String>,
+    /// The quota that kept the generator from running in the window, if one did.
+    pub(crate) used_up: Option<UsedUp>,
 }
 
 impl Evidence {
@@ -47,19 +50,20 @@ impl Evidence {
             shared_cpus: shared_cpus(&server.cpus, generator_cpus),
             cpu_quota: CpuQuota::detect("/".as_ref())
                 .map(|quota| format!("the CPU quota, {quota},")),
+            used_up: None,
             server,
         }
     }
 
-    pub(crate) fn measured_ns(&self) -> u64 {
-        self.window.length_ns()
+    /// The server's account is not complete: nothing is said of its CPU.
+    pub(crate) fn hide_server(&mut self) {
+        self.server.threads = Err(Hidden::Transient);
+        self.server_waited = None;
+        self.usage.server_ns_per_message = None;
     }
 
-    /// Share of the window that the server waited for CPUs that others had.
-    pub(crate) fn server_waited_share(&self) -> Option<f64> {
-        let cpus_ns = self.measured_ns() as f64 * self.server.cpus.len().max(1) as f64;
-        let idle_ns = self.usage.server_idle_ns.unwrap_or(0);
-        Some(self.server_waited?.share_for_others(cpus_ns, idle_ns))
+    pub(crate) fn measured_ns(&self) -> u64 {
+        self.window.length_ns()
     }
 
     /// Time that a hypervisor kept the CPUs in use from running, each for so long on average.

@@ -17,6 +17,7 @@ use hdrhistogram::Histogram;
 use rustix::thread::set_current_timer_slack;
 
 use super::latencies::Latencies;
+use super::recorder::Window;
 use super::seconds::IntervalSender;
 use crate::cpus;
 use crate::load::clock::{Clock, nanos};
@@ -56,12 +57,20 @@ fn measure(init: Init<'_>, clock: Clock) {
         if now_ns >= sender.next_ns() {
             sender.send_second(&mut latencies, now_ns);
         }
-        if before_ns >= start_ns {
-            let late_ns = (now_ns - before_ns).saturating_sub(nanos(INTERVAL));
+        let window = Window { start_ns, end_ns: control.end_ns() };
+        if let Some(late_ns) = late_within(window, before_ns, now_ns) {
             record_stall(&mut latencies.hiccup, late_ns);
         }
     }
     sender.finish(latencies);
+}
+
+/// By how much a sleep from one time to the other was too long within the window; `None` where it
+/// ended before it.
+fn late_within(window: Window, before_ns: u64, now_ns: u64) -> Option<u64> {
+    let due_ns = before_ns.saturating_add(nanos(INTERVAL)).max(window.start_ns);
+    let late_ns = now_ns.min(window.end_ns).saturating_sub(due_ns);
+    (now_ns >= window.start_ns).then_some(late_ns)
 }
 
 /// Records a stall and what a thread would have seen that had come at every later millisecond of
@@ -93,7 +102,6 @@ fn take_place(cpu: Option<usize>) {
 mod tests {
     use super::*;
     use crate::load::record::latencies::histogram;
-    use crate::load::record::recorder::Window;
     use crate::load::record::seconds::Collector;
 
     #[test]
@@ -107,6 +115,21 @@ mod tests {
         assert_eq!(histogram.count_between(1_000_000, u64::MAX), 10);
         record_stall(&mut histogram, u64::MAX);
         assert!(histogram.max() >= 60_000_000_000);
+    }
+
+    #[test]
+    fn a_stall_across_an_end_of_the_window_counts_for_its_part_within() {
+        const MS: u64 = 1_000_000;
+        let of = |before_ms: u64, now_ms: u64| {
+            let window = Window { start_ns: 1000 * MS, end_ns: 2000 * MS };
+            late_within(window, before_ms * MS, now_ms * MS).map(|ns| ns / MS)
+        };
+        assert_eq!(of(1100, 1151), Some(50));
+        assert_eq!(of(990, 1600), Some(600));
+        assert_eq!(of(1900, 2600), Some(99));
+        assert_eq!(of(500, 2600), Some(1000));
+        assert_eq!(of(500, 999), None);
+        assert_eq!(of(1999, 2001), Some(0));
     }
 
     #[test]

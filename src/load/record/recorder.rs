@@ -52,7 +52,7 @@ pub struct CarriedOver {
     pub messages: u64,
     /// The longest time from the intended send to the reply, or to the end of the drain, of any.
     pub max_ns: u64,
-    /// Connections that waited for the reply to such a message all through the window.
+    /// Connections that waited all through the window: for a reply, or to be replaced.
     pub silent_connections: u64,
 }
 
@@ -204,13 +204,24 @@ impl Recorder {
         }
     }
 
-    /// A connection has its first answer since some time, or will have none: the oldest message
-    /// that it waited for was due at a time.
-    pub(crate) fn break_silence(&mut self, intended_ns: u64, last_answer_ns: u64, now_ns: u64) {
+    /// A connection is answered for the first time since some time, or will not be: it has waited
+    /// since a time, and the answer before that came at another.
+    pub(crate) fn break_silence(
+        &mut self,
+        since_ns: u64,
+        last_answer_ns: Option<u64>,
+        now_ns: u64,
+    ) {
+        /// Without a warm-up connections get their first messages in the window, in turn: who waits
+        /// since the first tenth of it is counted.
+        const FIRST_PARTS: u64 = 10;
         let Window { start_ns, end_ns } = self.window;
-        if intended_ns < start_ns && last_answer_ns < start_ns && now_ns >= end_ns {
+        let had_none = last_answer_ns.is_none_or(|ns| ns < start_ns) && now_ns >= end_ns;
+        if had_none && since_ns <= start_ns + self.window.length_ns() / FIRST_PARTS {
             self.carried_over.silent_connections += 1;
-            self.carry_over(intended_ns, now_ns);
+            if since_ns < start_ns {
+                self.carry_over(since_ns, now_ns);
+            }
         }
     }
 
@@ -272,6 +283,28 @@ impl Recorder {
         }
         for (failure, count) in &other.connect_failures {
             *self.connect_failures.entry(*failure).or_default() += count;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_waits_all_through_the_window_is_silent() {
+        let silent = |since_ns, last_answer_ns, now_ns| {
+            let mut recorder = Recorder::new(Window { start_ns: 100, end_ns: 200 }, false);
+            recorder.break_silence(since_ns, last_answer_ns, now_ns);
+            (recorder.carried_over.silent_connections, recorder.carried_over.max_ns)
+        };
+        assert_eq!(silent(90, Some(80), 210), (1, 120));
+        assert_eq!(silent(90, None, 200), (1, 110));
+        assert_eq!(silent(103, None, 210), (1, 0), "it was first due in the window");
+        for (since_ns, last_answer_ns, now_ns) in
+            [(90, Some(80), 199), (90, Some(100), 210), (111, None, 210)]
+        {
+            assert_eq!(silent(since_ns, last_answer_ns, now_ns), (0, 0), "{since_ns}");
         }
     }
 }

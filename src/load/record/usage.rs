@@ -10,7 +10,6 @@ pub(crate) struct Sample {
     pub(crate) generator: Option<CpuTime>,
     pub(crate) stolen_ns: Option<u64>,
     pub(crate) stolen_in_use_ns: Option<u64>,
-    pub(crate) server_idle_ns: Option<u64>,
 }
 
 /// The cost of the measured window.
@@ -26,8 +25,6 @@ pub(crate) struct Usage {
     pub(crate) stolen_ns: Option<u64>,
     /// Stolen time of the CPUs in use alone.
     pub(crate) stolen_in_use_ns: Option<u64>,
-    /// Time that the server's CPUs had nothing to run, added up.
-    pub(crate) server_idle_ns: Option<u64>,
 }
 
 impl Usage {
@@ -48,7 +45,6 @@ impl Usage {
             waited_share: generator.map(|time| share(time.waited_ns)),
             stolen_ns: difference(before.stolen_ns, after.stolen_ns),
             stolen_in_use_ns: difference(before.stolen_in_use_ns, after.stolen_in_use_ns),
-            server_idle_ns: difference(before.server_idle_ns, after.server_idle_ns),
         }
     }
 }

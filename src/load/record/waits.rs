@@ -3,9 +3,14 @@
 
 use std::collections::HashMap;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use crate::load::record::cpu::{CpuTime, ServerThreads};
+use rustix::process::Pid;
+
+use super::attribution::{Spent, Window, lanes};
+use super::cpu::{CpuTime, ServerThreads, cpus_of};
+use super::host::CpuStat;
+use super::quotas::{Quotas, UsedUp};
 
 /// Of more threads than this the counters are read only every [`SELDOM`] times: a read costs some
 /// 10 µs on a CPU that the run may need. New threads are looked for as seldom, since for a process
@@ -19,34 +24,38 @@ const OWN_WAIT_NS: u64 = 5_000;
 
 pub(crate) struct Waits<'run> {
     server: &'run ServerThreads,
+    /// Of a server that was running before: its processes when the window began.
+    processes: Option<Vec<Pid>>,
+    have_processes_changed: bool,
     /// By their directories in `/proc`.
     threads: HashMap<PathBuf, Thread>,
+    quotas: Quotas,
+    /// When the window began.
+    stat: CpuStat,
     started_ns: u64,
     read_ns: u64,
     looks: u32,
 }
 
-/// Times that the server's threads waited, and ran.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
+/// How long a server's threads waited.
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Waited {
-    /// Share of the window that the thread waited which waited most, 0 to 1.
+    /// Share of the window that the thread waited for others than the server's own threads which
+    /// did so most, 0 to 1.
     pub(crate) share: f64,
     /// The longest single wait is at least this.
     pub(crate) longest_ns: u64,
-    /// Time that all of them ran, added up.
-    pub(crate) ran_ns: u64,
+    /// The quota that kept them from running, if one did.
+    pub(crate) used_up: Option<UsedUp>,
 }
 
-impl Waited {
-    /// Share of the window that the thread waited for others than the server's own threads: others
-    /// had of its CPUs' time what those did not run and what was not idle.
-    pub(crate) fn share_for_others(self, cpus_ns: f64, idle_ns: u64) -> f64 {
-        let others = 1.0 - (self.ran_ns + idle_ns) as f64 / cpus_ns;
-        self.share.min(others).max(0.0)
-    }
-}
+/// Processes came or went, and with them their accounts.
+#[derive(Debug)]
+pub(crate) struct Incomplete;
 
 struct Thread {
+    /// CPUs that it may use.
+    cpus: Vec<usize>,
     first: CpuTime,
     last: CpuTime,
     since_ns: u64,
@@ -55,8 +64,18 @@ struct Thread {
 
 impl<'run> Waits<'run> {
     pub(crate) fn start(server: &'run ServerThreads, now_ns: u64) -> Self {
-        let mut waits =
-            Self { server, threads: HashMap::new(), started_ns: now_ns, read_ns: now_ns, looks: 0 };
+        let processes = server.processes();
+        let mut waits = Self {
+            server,
+            threads: HashMap::new(),
+            quotas: Quotas::start(&processes),
+            processes: matches!(server, ServerThreads::OfTrees(_)).then_some(processes),
+            have_processes_changed: false,
+            stat: CpuStat::read(),
+            started_ns: now_ns,
+            read_ns: now_ns,
+            looks: 0,
+        };
         waits.find_threads(now_ns);
         waits.read(now_ns);
         for thread in waits.threads.values_mut() {
@@ -74,36 +93,48 @@ impl<'run> Waits<'run> {
             self.find_threads(now_ns);
         }
         if is_thorough || self.threads.len() <= MAX_READ_OFTEN {
+            self.watch_processes();
             self.read(now_ns);
         }
     }
 
     /// The window is over; `None` where no counter could be read.
-    pub(crate) fn finish(mut self, now_ns: u64) -> Option<Waited> {
+    pub(crate) fn finish(mut self, now_ns: u64) -> Result<Option<Waited>, Incomplete> {
         self.find_threads(now_ns);
         self.read(now_ns);
-        let window_ns = now_ns.saturating_sub(self.started_ns) as f64;
-        let mut all = Waited::default();
+        if self.have_processes_changed { Err(Incomplete) } else { Ok(self.waited(now_ns)) }
+    }
+
+    fn waited(&self, now_ns: u64) -> Option<Waited> {
+        let mut spent = Vec::with_capacity(self.threads.len());
         for (directory, thread) in &self.threads {
-            let pending_ns = thread.pending_ns(directory, now_ns);
-            let spent = thread.last.since(thread.first)?;
-            let waited_ns = waited_for_others_ns(spent) + pending_ns;
-            all.share = all.share.max(waited_ns as f64 / window_ns);
-            all.longest_ns = all.longest_ns.max(thread.longest_ns).max(pending_ns);
-            all.ran_ns += spent.used_ns;
+            spent.push(thread.spent(directory, now_ns)?);
         }
-        (!self.threads.is_empty()).then_some(all)
+        let stat = CpuStat::read();
+        let idle_ns = |cpu: usize| stat.idle_ns(&[cpu])?.checked_sub(self.stat.idle_ns(&[cpu])?);
+        let cpus = spent.iter().flat_map(|thread: &Spent| &thread.cpus);
+        let idle_ns = cpus.map(|cpu| (*cpu, idle_ns(*cpu).unwrap_or(0))).collect();
+        let window_ns = now_ns.saturating_sub(self.started_ns);
+        let used_up = self.quotas.finish(window_ns, lanes(&spent));
+        (!spent.is_empty()).then(|| Window { window_ns, idle_ns, spent }.waited(used_up))
     }
 
     fn find_threads(&mut self, now_ns: u64) {
+        self.watch_processes();
         for directory in self.server.directories() {
-            self.threads.entry(directory).or_insert_with(|| Thread {
+            self.threads.entry(directory).or_insert_with_key(|directory| Thread {
+                cpus: cpus_of(directory),
                 first: CpuTime::default(),
                 last: CpuTime::default(),
                 since_ns: now_ns,
                 longest_ns: 0,
             });
         }
+    }
+
+    fn watch_processes(&mut self) {
+        let is_other = |before: &Vec<Pid>| *before != self.server.processes();
+        self.have_processes_changed |= self.processes.as_ref().is_some_and(is_other);
     }
 
     fn read(&mut self, now_ns: u64) {
@@ -122,9 +153,20 @@ impl<'run> Waits<'run> {
 }
 
 impl Thread {
+    fn spent(&self, directory: &Path, now_ns: u64) -> Option<Spent> {
+        let pending_ns = self.pending_ns(directory, now_ns);
+        let time = self.last.since(self.first)?;
+        Some(Spent {
+            cpus: self.cpus.clone(),
+            ran_ns: time.used_ns,
+            waited_ns: waited_for_others_ns(time) + pending_ns,
+            longest_ns: self.longest_ns.max(pending_ns),
+        })
+    }
+
     /// A wait is counted when it ends: what a thread that could run all the time since its counters
     /// last moved is waiting still.
-    fn pending_ns(&self, directory: &std::path::Path, now_ns: u64) -> u64 {
+    fn pending_ns(&self, directory: &Path, now_ns: u64) -> u64 {
         let is_runnable = fs::read_to_string(directory.join("stat")).is_ok_and(|stat| {
             stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('R'))
         });
@@ -171,7 +213,7 @@ mod tests {
 
     #[test]
     fn threads_that_wait_for_each_other_are_seen() {
-        use super::super::cpu::OwnThreads;
+        use crate::load::record::cpu::OwnThreads;
         use rustix::thread::{CpuSet, gettid, sched_setaffinity};
         use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -199,11 +241,15 @@ mod tests {
                 std::thread::sleep(std::time::Duration::from_millis(50));
                 waits.look(clock.now_ns());
             }
-            let waited = waits.finish(clock.now_ns()).unwrap();
+            waits.read(clock.now_ns());
+            for (directory, thread) in &waits.threads {
+                let spent = thread.spent(directory, clock.now_ns()).unwrap();
+                // Each of three has the CPU for a third of the time.
+                assert!(spent.waited_ns > spent.ran_ns && spent.ran_ns > 0, "{spent:?}");
+                assert!(spent.longest_ns > 0 && spent.cpus == [cpu], "{spent:?}");
+            }
+            assert!(waits.finish(clock.now_ns()).unwrap().unwrap().longest_ns > 0);
             is_over.store(true, Ordering::Relaxed);
-            // Each of three has the CPU for a third of the time.
-            assert!((0.4..1.01).contains(&waited.share), "{waited:?}");
-            assert!(waited.ran_ns > 0 && waited.longest_ns > 0, "{waited:?}");
         });
     }
 }

@@ -74,8 +74,8 @@ impl Report {
             transport: recorder.transport,
             server_cpu: usage.server_ns_per_message.map(|cpu_ns_per_message| ServerCpu {
                 cpu_ns_per_message,
-                waited_share: evidence.server_waited_share(),
-                longest_wait_ns: evidence.server_waited.map(|waited| waited.longest_ns),
+                waited_share: evidence.server_waited.as_ref().map(|waited| waited.share),
+                longest_wait_ns: evidence.server_waited.as_ref().map(|waited| waited.longest_ns),
             }),
             verdict: Verdict {
                 valid: verdict.is_valid(),

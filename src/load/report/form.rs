@@ -69,7 +69,7 @@ mod tests {
 
     #[test]
     fn files_are_told_apart_by_their_content() {
-        let cases: [(&[u8], &str); 24] = [
+        let cases: [(&[u8], &str); 27] = [
             (b"1.0,1.0,2.0,HISTFAAAAA\n", "Log"),
             (b"Tag=a,1.0,1.0,2.0,HISTFAAAAA\n", "Log"),
             (b"\xef\xbb\xbf#[StartTime: 1]\r\n\r\n1,1,1,HISTF", "Log"),
@@ -92,6 +92,9 @@ mod tests {
             (b"\x1f\x8b\x08\0", "gzip"),
             (b"response-time,DNS+dialup,DNS,Request-write\n", "a table in CSV\""),
             (b"a,b,c,d\n", "a table in CSV\""),
+            (b"1,2,3,4\n", "a table in CSV\""),
+            (b"1700000000000000000,200,1000000,0,1,,,,0\n", "a table in CSV\""),
+            (b"1.0,1.0,2.0,HxST\n", "Log"),
             (b"", "Unknown"),
             (b"not a result", "Unknown"),
             (b"\x7fELF\x02", "Unknown"),

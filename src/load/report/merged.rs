@@ -75,7 +75,6 @@ impl Merged {
         (started, end): (SystemTime, SystemTime),
         totals: BTreeMap<Option<String>, Histogram<u64>>,
     ) -> Self {
-        let name = |tag: &Option<String>| tag.as_deref().unwrap_or(UNTAGGED).to_owned();
         let Gap { start, duration_ns } =
             Gap::new(started, end.duration_since(started).unwrap_or_default());
         Self {
@@ -86,7 +85,10 @@ impl Merged {
             duration_ns,
             incomplete: Vec::new(),
             gaps: Vec::new(),
-            latency_ns: totals.iter().map(|(tag, sum)| (name(tag), sum.into())).collect(),
+            latency_ns: totals
+                .iter()
+                .map(|(tag, sum)| (name(tag.as_deref()), sum.into()))
+                .collect(),
             started,
             totals,
         }
@@ -178,6 +180,16 @@ fn title(tags: &[Option<String>]) -> String {
 }
 
 /// As a run's report names it, if it has such latencies.
+/// The name of a tag in the report: no other has the same.
+fn name(tag: Option<&str>) -> String {
+    /// As in a log.
+    const PREFIX: &str = "Tag=";
+    match tag {
+        Some(tag) if tag.trim_start_matches(PREFIX) == UNTAGGED => format!("{PREFIX}{tag}"),
+        tag => tag.unwrap_or(UNTAGGED).to_owned(),
+    }
+}
+
 fn label(name: &str) -> String {
     Tag::of_name(name).map_or_else(|| short(name), |tag| tag.label().to_owned())
 }

@@ -32,9 +32,12 @@ impl Probe {
     }
 
     /// The reason why further probes would tell nothing of the server's limits: it is gone or
-    /// answers no more, or this host ran out of what a connection takes.
+    /// answers no more or wrongly, or this host ran out of what a connection takes.
     pub(in crate::load) fn fault(&self) -> Option<String> {
         match &self.run {
+            Some(run) if run.totals.corrupted > 0 => {
+                Some(format!("replies were corrupted at {}/s", count(self.rate_per_s)))
+            }
             Some(run) => run.generator_fault.clone(),
             None => self.reasons.first().cloned(),
         }
@@ -77,6 +80,23 @@ impl SeriesVerdict {
             (false, true, false) => Outcome::Passed,
         }
     }
+}
+
+/// Warnings that hold of a whole series: every probe that was answered has them, be it as reasons.
+pub(in crate::load) fn common_warnings<'a>(
+    probes: impl Iterator<Item = &'a Probe> + Clone,
+) -> Vec<String> {
+    let verdicts = probes.filter_map(|probe| probe.run.as_ref()).map(|run| &run.verdict);
+    let mut warnings: Vec<String> = Vec::new();
+    for warning in verdicts.clone().flat_map(|verdict| &verdict.warnings) {
+        let is_common = verdicts
+            .clone()
+            .all(|verdict| verdict.warnings.contains(warning) || verdict.reasons.contains(warning));
+        if is_common && !warnings.contains(warning) {
+            warnings.push(warning.clone());
+        }
+    }
+    warnings
 }
 
 /// The server, by the first probe that was answered.

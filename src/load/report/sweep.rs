@@ -115,6 +115,7 @@ impl SweepReport {
         let verdict = self.outcome().verdict();
         let valid = self.rates.iter().filter(|probe| probe.valid).count();
         writeln!(out, "\nVerdict      {verdict}, {valid} of {} rates are valid", self.rates.len())?;
-        self.verdict.reasons.iter().try_for_each(|reason| writeln!(out, "  - {reason}"))
+        self.verdict.reasons.iter().try_for_each(|reason| writeln!(out, "  - {reason}"))?;
+        self.verdict.warnings.iter().try_for_each(|warning| writeln!(out, "  ! {warning}"))
     }
 }

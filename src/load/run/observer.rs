@@ -5,6 +5,8 @@ use std::sync::atomic::Ordering;
 use std::thread::{self, ScopedJoinHandle};
 use std::time::Duration;
 
+use rustix::process::getpid;
+
 use crate::load::clock::{Clock, nanos};
 use crate::load::config::Config;
 use crate::load::engine::worker_pool::WorkerPool;
@@ -14,10 +16,11 @@ use crate::load::record::cpu::{OwnThreads, ServerThreads};
 use crate::load::record::evidence::Evidence;
 use crate::load::record::host::CpuStat;
 use crate::load::record::intervals::Intervals;
+use crate::load::record::quotas::Quotas;
 use crate::load::record::recorder::Recorder;
 use crate::load::record::server_view::ServerView;
 use crate::load::record::usage::{Sample, Usage};
-use crate::load::record::waits::Waits;
+use crate::load::record::waits::{Incomplete, Waits};
 use crate::load::record::watch::{Phase, Progress, Watch};
 
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(200);
@@ -55,6 +58,7 @@ impl<'run> Observer<'run> {
         self.wait(&pool, Phase::Warmup, evidence.window.start_ns, &ends_early);
         let before = self.sample();
         self.waits = self.server_threads().map(|server| Waits::start(server, self.clock.now_ns()));
+        let quotas = Quotas::start(&[getpid()]);
         evidence.backlogs.push(self.backlog());
         for part_end_ns in evidence.window.parts(BACKLOG_STEPS) {
             self.wait(&pool, Phase::Measuring, part_end_ns, &ends_early);
@@ -68,8 +72,18 @@ impl<'run> Observer<'run> {
             evidence.window.end_ns = self.end_early(&pool);
         }
         let waits = self.waits.take();
-        evidence.server_waited = waits.and_then(|waits| waits.finish(self.clock.now_ns()));
+        let waited = waits.map(|waits| waits.finish(self.clock.now_ns()));
+        // On each CPU in use one of its threads measures the host's stalls.
+        let cpus = self.generator.0.len().max(self.host_stalls.len()) as u64;
+        evidence.used_up = quotas.finish(evidence.measured_ns(), cpus);
         evidence.usage = Usage::between(before, self.sample(), self.generator.0.len());
+        match waited {
+            Some(Err(Incomplete)) => evidence.hide_server(),
+            // Replies came, and those who are taken for the server did nothing.
+            Some(_) if evidence.usage.server_ns_per_message == Some(0.0) => evidence.hide_server(),
+            Some(Ok(waited)) => evidence.server_waited = waited,
+            None => {}
+        }
         pool.release();
         evidence.was_interrupted |= self.drain(&pool, evidence.was_interrupted);
         let recorders = pool.join()?;
@@ -172,7 +186,6 @@ impl<'run> Observer<'run> {
             generator: self.generator.time(),
             stolen_ns: stat.stolen_ns(self.cpus),
             stolen_in_use_ns: stat.stolen_ns(self.cpus_in_use),
-            server_idle_ns: stat.idle_ns(&self.server.cpus),
         }
     }
 

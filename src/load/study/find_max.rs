@@ -16,7 +16,7 @@ use crate::load::error::RunError;
 use crate::load::format::count;
 use crate::load::outcome::Outcome;
 use crate::load::record::host::Host;
-use crate::load::report::probes::{Probe, SeriesVerdict, target};
+use crate::load::report::probes::{Probe, SeriesVerdict, common_warnings, target};
 use crate::load::report::search::{
     Bracket, Purpose, SCHEMA, SearchProbe, SearchReport, SearchSettings,
 };
@@ -56,7 +56,8 @@ pub fn find_max(
     })?;
     let limit = search.lowest_failed().and_then(|rate| limit(&probes, rate));
     let reasons = invalid_reasons(&probes, interrupted, fault);
-    let warnings = limit.and_then(doubtful_limit).into_iter().collect();
+    let mut warnings = common_warnings(probes.iter().map(|probe| &probe.probe));
+    warnings.extend(limit.and_then(doubtful_limit));
     Ok(SearchReport {
         schema: SCHEMA.to_owned(),
         target: target(probes.iter().map(|probe| &probe.probe)),

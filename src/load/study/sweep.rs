@@ -6,9 +6,8 @@ pub use super::plan::Rates;
 use super::probe::{Step, measure_series, settings};
 use crate::load::config::Config;
 use crate::load::error::RunError;
-use crate::load::format::count;
 use crate::load::record::host::Host;
-use crate::load::report::probes::{Probe, SeriesVerdict, target};
+use crate::load::report::probes::{Probe, SeriesVerdict, common_warnings, target};
 use crate::load::report::sweep::{KNEE_FACTOR, Knee, SCHEMA, SweepReport};
 
 /// Measures at every rate; that of `config` is not used. Reports each step before it is made, and
@@ -43,29 +42,22 @@ pub fn sweep(
         factor: KNEE_FACTOR,
     });
     let interruption = interrupted.then(|| "interrupted before the last rate".to_owned());
-    let reasons = interruption.into_iter().chain(fault).chain(invalid_reasons(&probes)).collect();
+    let reasons =
+        interruption.into_iter().chain(fault).chain(without_valid_rate(&probes)).collect();
     Ok(SweepReport {
         schema: SCHEMA.to_owned(),
         target: target(probes.iter()),
         config: settings(config),
         host,
         knee,
-        verdict: SeriesVerdict::new(reasons, Vec::new(), interrupted),
+        verdict: SeriesVerdict::new(reasons, common_warnings(probes.iter()), interrupted),
         rates: probes,
     })
 }
 
 /// Why nothing may be concluded from the sweep. That rates beyond what the server can do are not
 /// valid is what a sweep is for.
-fn invalid_reasons(probes: &[Probe]) -> Vec<String> {
-    let mut reasons = Vec::new();
-    if !probes.iter().any(|probe| probe.valid) {
-        reasons.push("no rate gave a valid measurement".to_owned());
-    }
-    let is_corrupted =
-        |probe: &&Probe| probe.run.as_ref().is_some_and(|run| run.totals.corrupted > 0);
-    if let Some(probe) = probes.iter().find(is_corrupted) {
-        reasons.push(format!("replies were corrupted at {}/s", count(probe.rate_per_s)));
-    }
-    reasons
+fn without_valid_rate(probes: &[Probe]) -> Option<String> {
+    let is_any_valid = probes.iter().any(|probe| probe.valid);
+    (!is_any_valid).then(|| "no rate gave a valid measurement".to_owned())
 }

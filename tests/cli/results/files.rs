@@ -55,6 +55,17 @@ fn two_results_do_not_share_a_file() {
     let output = ringback_load(&["--hlog", "-"]);
     assert_fails(&output, 2, "the log and the report would both go to stdout");
     measure(&["--hlog", "/dev/null", "--hgrm", "/dev/null"]);
+    for options in [&[][..], &["merge", &link]] {
+        let output = Command::new(env!("CARGO_BIN_EXE_ringback-load"))
+            .args(options)
+            .args(["--hlog", &file])
+            .stdout(fs::File::create(&file).unwrap())
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(stderr.contains(&format!("stdout is {file}, which --hlog names")), "{stderr}");
+    }
 }
 
 #[test]

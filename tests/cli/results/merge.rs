@@ -135,6 +135,43 @@ fn empty_logs_are_named_and_can_be_left_out() {
 }
 
 #[test]
+fn what_is_left_out_of_an_interrupted_run_makes_the_rest_incomplete() {
+    let directory = Directory::new();
+    let [good, cut] = ["good", "cut"].map(|name| directory.file(name));
+    measure(&["--hlog", &good]);
+    fs::write(&cut, "#[Incomplete: the run was interrupted: 0 ns were measured]\n").unwrap();
+    let output = ringback_load(&["merge", &good, &cut, "--skip-empty"]);
+    assert_eq!(output.status.code(), Some(5), "{output:?}");
+    let text = String::from_utf8(output.stdout).unwrap();
+    let line = format!("  - {cut}: the run was interrupted: 0 ns were measured");
+    assert!(text.contains("Verdict      INCOMPLETE") && text.contains(&line), "{text}");
+}
+
+#[test]
+fn a_merged_report_is_shown_although_a_file_takes_nothing() {
+    let directory = Directory::new();
+    let log = directory.file("log");
+    measure(&["--hlog", &log]);
+    for option in ["--hlog", "--hgrm"] {
+        let output = ringback_load(&["merge", &log, option, "/dev/full"]);
+        assert_fails(&output, 1, "to /dev/full: No space left on device");
+        assert!(String::from_utf8_lossy(&output.stdout).contains("Samples"), "{option}");
+    }
+}
+
+#[test]
+fn a_tag_that_is_called_untagged_is_not_what_has_none() {
+    let directory = Directory::new();
+    let log = directory.file("log");
+    let line = format!("0.000,1.000,0.000,{COARSE}\n");
+    fs::write(&log, format!("{line}Tag=untagged,{line}Tag=Tag=untagged,{line}")).unwrap();
+    let output = ringback_load(&["merge", &log, "--format", "json"]);
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let names: Vec<&String> = report["latency_ns"].as_object().unwrap().keys().collect();
+    assert_eq!(names, ["Tag=Tag=untagged", "Tag=untagged", "untagged"]);
+}
+
+#[test]
 fn what_a_terminal_obeys_is_shown_as_text() {
     let directory = Directory::new();
     let log = directory.file("log");

@@ -328,6 +328,21 @@ impl<'run> Worker<'run> {
         None
     }
 
+    /// The slot is answered now, or will not be any more. In closed loop it has waited ever since
+    /// it was answered before; what is abandoned waits for nothing.
+    fn break_silence(&mut self, index: usize) {
+        let slot = &mut self.slots[index];
+        let since_ns = match &self.pace {
+            _ if matches!(slot.state, State::Abandoned) => None,
+            Pace::Closed => Some(slot.last_answer_ns.unwrap_or(0)),
+            Pace::Open { .. } => slot.waits_since_ns(),
+        };
+        if let Some(since_ns) = since_ns {
+            self.recorder.break_silence(since_ns, slot.last_answer_ns, self.now_ns);
+        }
+        slot.last_answer_ns = Some(self.now_ns);
+    }
+
     fn record(&mut self) {
         let mut answered = mem::take(&mut self.answered);
         for (sent, received_ns) in answered.drain(..) {
@@ -348,11 +363,9 @@ impl<'run> Worker<'run> {
     fn give_up(&mut self) {
         // A thread without connections has nothing to do for the rest of the window.
         self.recorder.idle(self.now_ns, self.end_ns);
-        for slot in &mut self.slots {
-            let Some(connection) = slot.connection() else { continue };
-            if let Some((intended_ns, last_answer_ns)) = connection.silence() {
-                self.recorder.break_silence(intended_ns, last_answer_ns, self.now_ns);
-            }
+        for index in 0..self.slots.len() {
+            self.break_silence(index);
+            let Some(connection) = self.slots[index].connection() else { continue };
             self.recorder.transport.retransmitted_segments += connection.retransmitted_segments();
         }
         self.recorder.totals.lost += self.in_flight as u64;

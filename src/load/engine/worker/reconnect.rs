@@ -8,7 +8,7 @@
 use std::mem;
 use std::os::fd::AsFd;
 
-use super::Worker;
+use super::{Pace, Worker};
 use crate::load::engine::connection_slot::State;
 use crate::load::engine::dial::finish;
 use crate::load::record::ending::Ending;
@@ -49,6 +49,10 @@ impl Worker<'_> {
             Ok(socket) => {
                 self.now_ns = self.clock.now_ns();
                 self.recorder.connect(since_ns, self.now_ns);
+                if matches!(self.pace, Pace::Open { .. }) {
+                    self.recorder.break_silence(since_ns, slot.last_answer_ns, self.now_ns);
+                    slot.last_answer_ns = Some(self.now_ns);
+                }
                 let mut connection = self.workload.connection(slot.number, socket);
                 connection.watches_writable = true;
                 slot.state = State::Open(connection);
@@ -56,6 +60,16 @@ impl Worker<'_> {
                 self.flush(index);
             }
             Err(failure) => self.fail_to_connect(index, failure),
+        }
+    }
+
+    /// Open loop: a slot whose connection has ended or begun waits for nothing, until a message is
+    /// due. In closed loop there is always one.
+    pub(super) fn break_silence_of_closing(&mut self, index: usize) {
+        let Some(connection) = self.slots[index].connection() else { return };
+        if connection.closed_ns().is_some() && matches!(self.pace, Pace::Open { .. }) {
+            self.now_ns = self.clock.now_ns();
+            self.break_silence(index);
         }
     }
 

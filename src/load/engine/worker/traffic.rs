@@ -29,12 +29,11 @@ impl Worker<'_> {
             self.now_ns = self.clock.now_ns();
             let received_ns = self.now_ns;
             let received = connection.check(&self.buffer[..length], self.workload);
-            if received.completed > 0
-                && let Some((intended_ns, last_answer_ns)) = connection.silence()
-            {
-                self.recorder.break_silence(intended_ns, last_answer_ns, received_ns);
+            if received.completed > 0 {
+                self.break_silence(index);
             }
-            let answered = connection.take_answered(received.completed, received_ns);
+            let Some(connection) = self.slots[index].connection() else { return };
+            let answered = connection.take_answered(received.completed);
             self.answered.extend(answered.map(|sent| (sent, received_ns)));
             self.in_flight -= received.completed;
             self.recorder.totals.corrupted += received.corrupted as u64;
@@ -139,6 +138,7 @@ impl Worker<'_> {
 
     /// The connection is over: what is in flight on it is lost.
     pub(super) fn end(&mut self, index: usize, ending: Ending) {
+        self.break_silence_of_closing(index);
         let Some(connection) = self.slots[index].take_connection() else { return };
         self.deadlines.clear(index);
         self.closing -= usize::from(connection.closed_ns().is_some());

@@ -75,7 +75,10 @@ fn interval(line: &str) -> Option<IntervalLine<'_>> {
     let length = seconds(columns.next()?).filter(|length| *length >= 0)?;
     // The longest value is in the histogram as well; it tells a log from other tables.
     columns.next()?.parse::<f64>().ok()?;
-    Some(IntervalLine { tag, start, length, histogram: columns.next()? })
+    let histogram = columns.next()?;
+    // A table of numbers has the first columns too.
+    let is_of_table = histogram.contains(',') || histogram.parse::<f64>().is_ok();
+    (tag.is_some() || !is_of_table).then_some(IntervalLine { tag, start, length, histogram })
 }
 
 /// A decimal number of seconds; exactly, unless it has an exponent, but for what is finer than a

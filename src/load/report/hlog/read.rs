@@ -56,7 +56,10 @@ pub enum Problem {
     CutOff,
     /// There are only comments, or nothing at all.
     #[error("there is no interval up to here: nothing was logged")]
-    NoInterval,
+    NoInterval {
+        /// Why the log is not complete, if it says so.
+        incomplete: Option<String>,
+    },
     /// It starts before or ends after all times that can be written.
     #[error(
         "its time is not in the years 1970 to 9999: StartTime, BaseTime and the columns count in \
@@ -137,7 +140,7 @@ impl Log {
             }
         }
         if entries.is_empty() {
-            return Err(LogError { line: lines, problem: Problem::NoInterval });
+            return Err(LogError { line: lines, problem: Problem::NoInterval { incomplete } });
         }
         Ok(Self { entries, incomplete })
     }

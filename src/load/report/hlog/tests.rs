@@ -139,8 +139,11 @@ fn what_is_no_log_says_where_and_why() {
     let whole = log_of("service", 0, &[vec![10], vec![20]]);
     assert_eq!(problem(b"\x7fELF\x02"), (1, Problem::NotALog));
     assert_eq!(problem(b"{\n  \"schema\": \"ringback-load/1\"\n}\n"), (1, Problem::NotALog));
-    assert_eq!(problem(b""), (0, Problem::NoInterval));
-    assert_eq!(problem(b"#[StartTime: 1.000 (seconds)]\n\n"), (2, Problem::NoInterval));
+    assert_eq!(problem(b""), (0, Problem::NoInterval { incomplete: None }));
+    assert_eq!(
+        problem(b"#[StartTime: 1.000 (seconds)]\n\n"),
+        (2, Problem::NoInterval { incomplete: None })
+    );
     // A line is cut off wherever the file ends within it, and whole without its line feed.
     let last = whole.len() - whole.iter().rev().skip(1).position(|byte| *byte == b'\n').unwrap();
     for end in last + 1..whole.len() - 1 {

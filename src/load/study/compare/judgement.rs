@@ -2,11 +2,8 @@
 
 use super::block::Side;
 use super::metric::Better;
-use super::statistics::Estimate;
+use super::statistics::{Estimate, MIN_BLOCKS};
 use crate::load::format::{counted, percent};
-
-/// Fewer blocks give no interval worth the name: of two ratios it is the two.
-const MIN_BLOCKS: usize = 3;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Judgement {

@@ -165,6 +165,8 @@ impl Comparing<'_> {
                 };
                 Ok(Run { metric, results })
             }
+            // In the first run of A or B: the command runs something else.
+            Err(error @ RunError::NoEcho { .. }) if self.runs_made < 2 => Err(error.into()),
             Err(
                 error @ (RunError::Connect { .. }
                 | RunError::NoEcho { .. }

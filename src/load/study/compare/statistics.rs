@@ -15,12 +15,15 @@ pub(super) const RESAMPLES: usize = 10_000;
 /// The share of the resampled medians that the interval holds.
 pub(super) const CONFIDENCE: f64 = 0.95;
 
+/// Fewer blocks give no interval worth the name: of two ratios it is the two.
+pub(super) const MIN_BLOCKS: usize = 3;
+
 /// A ratio as it was found, and how far chance may have moved it.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
 pub struct Estimate {
     /// Median over the blocks.
     pub median: f64,
-    /// Where the interval begins; null of one ratio, which tells nothing of chance.
+    /// Where the interval begins; null of one or two ratios, which tell nothing of chance.
     pub low: Option<f64>,
     /// Where it ends.
     pub high: Option<f64>,
@@ -80,8 +83,11 @@ impl Estimate {
     }
 }
 
-/// Half the width of Student's 95 % interval of a mean; `None` of one value.
+/// Half the width of Student's 95 % interval of a mean; `None` of too few values.
 fn reach_of_student(values: &[f64]) -> Option<f64> {
+    if values.len() < MIN_BLOCKS {
+        return None;
+    }
     let count = values.len() as f64;
     let quantile = student_quantile(values.len().checked_sub(1)?)?;
     let mean = values.iter().sum::<f64>() / count;
@@ -155,6 +161,7 @@ mod tests {
         let (low, high) = estimate.interval().unwrap();
         assert_eq!((estimate.median, low, high), (1.25, 1.25, 1.25));
         assert_eq!(Estimate::of(&[], 1), None);
+        assert_eq!(Estimate::of(&[1.25, 1.26], 1).unwrap().interval(), None);
         assert_eq!(
             Estimate::of(&[1.25], 1).unwrap().interval(),
             None,
@@ -206,7 +213,7 @@ mod tests {
         fn the_interval_holds_the_median_and_a_seed_fixes_it(ratios in ratios(), seed: u64) {
             let estimate = Estimate::of_resamples(200, &ratios, seed).unwrap();
             prop_assert_eq!(Estimate::of_resamples(200, &ratios, seed), Some(estimate));
-            prop_assert_eq!(estimate.interval().is_none(), ratios.len() == 1);
+            prop_assert_eq!(estimate.interval().is_none(), ratios.len() < MIN_BLOCKS);
             if let Some((low, high)) = estimate.interval() {
                 prop_assert!(low <= estimate.median * 1.000_001);
                 prop_assert!(estimate.median <= high * 1.000_001);

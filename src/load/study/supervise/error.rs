@@ -21,7 +21,7 @@ pub(super) enum Stage {
     Start,
     /// Likewise, since somebody else has its port: another may help.
     PortTaken,
-    /// Before it took a connection, since the user does not want to go on.
+    /// Before it took a connection, or while it was to end: the user does not want to go on.
     Interrupted,
     /// Afterwards.
     Run,

@@ -149,11 +149,15 @@ impl<'a> RunningServer<'a> {
         Err(self.fails(Stage::Run, &fault))
     }
 
-    /// Ends it by SIGTERM, and kills what does not end.
+    /// Ends it by SIGTERM, and kills what does not end: soon, where the user waits.
     pub(crate) fn stop(mut self) -> Result<(), ServerError> {
         self.group.signal(Signal::TERM);
         let timeout = self.terms.stop_timeout;
-        if !self.ends_within(timeout) {
+        let has_ended = self.ends_within(timeout);
+        if !has_ended && self.terms.interrupt.is_raised() {
+            return Err(self.fails(Stage::Interrupted, "was killed: interrupted"));
+        }
+        if !has_ended {
             let fault = format!(
                 "did not end within {} of SIGTERM and was killed; if it is slow to stop, raise \
                  --stop-timeout",
@@ -176,8 +180,15 @@ impl<'a> RunningServer<'a> {
     }
 
     fn ends_within(&self, timeout: Duration) -> bool {
-        let deadline = Instant::now() + timeout;
+        /// Enough for a server that obeys SIGTERM.
+        const INTERRUPTED_TIMEOUT: Duration = Duration::from_secs(1);
+        let mut deadline = Instant::now() + timeout;
+        let mut was_interrupted = false;
         while !self.has_ended() {
+            if !was_interrupted && self.terms.interrupt.is_raised() {
+                was_interrupted = true;
+                deadline = deadline.min(Instant::now() + INTERRUPTED_TIMEOUT);
+            }
             if Instant::now() >= deadline {
                 return false;
             }

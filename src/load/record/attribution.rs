@@ -1,0 +1,154 @@
+//! Whom a server's threads waited for: each other, or somebody else. Pure: times in, shares out.
+
+use std::collections::HashMap;
+
+use super::quotas::UsedUp;
+use super::waits::Waited;
+
+/// A thread of the server in the window.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Spent {
+    /// CPUs that it may use.
+    pub(super) cpus: Vec<usize>,
+    pub(super) ran_ns: u64,
+    /// Time that it was able to run and did not.
+    pub(super) waited_ns: u64,
+    /// The longest single wait is at least this.
+    pub(super) longest_ns: u64,
+}
+
+/// The server's threads and the idle time of the CPUs, in a window.
+pub(super) struct Window {
+    pub(super) window_ns: u64,
+    pub(super) idle_ns: HashMap<usize, u64>,
+    pub(super) spent: Vec<Spent>,
+}
+
+impl Window {
+    /// How long the threads waited for others, a quota that was used up included.
+    pub(super) fn waited(&self, used_up: Option<UsedUp>) -> Waited {
+        let throttled_ns = used_up.as_ref().map_or(0, |used_up| used_up.time_ns);
+        let for_others_ns = |thread| self.for_others_ns(thread, throttled_ns);
+        let most_ns = self.spent.iter().map(for_others_ns).max().unwrap_or_default();
+        Waited {
+            share: (most_ns as f64 / self.window_ns as f64).min(1.0),
+            longest_ns: self.spent.iter().map(|thread| thread.longest_ns).max().unwrap_or(0),
+            used_up,
+        }
+    }
+
+    /// The CPUs that a thread waited for were others' and its siblings' in the ratio of the time
+    /// that they ran there; a single wait counts in full where others had the time for it. It
+    /// waited for them no longer than they ran.
+    fn for_others_ns(&self, thread: &Spent, throttled_ns: u64) -> u64 {
+        let of_quota_ns = throttled_ns.min(thread.waited_ns);
+        let waited_ns = thread.waited_ns - of_quota_ns;
+        let own_ns: f64 = self.spent.iter().map(|other| other.ran_within(&thread.cpus)).sum();
+        let others_ns = (self.busy_ns(&thread.cpus) - own_ns).max(0.0);
+        let siblings_ns = (own_ns - thread.ran_ns as f64).max(0.0);
+        let ratio = others_ns / (others_ns + siblings_ns).max(1.0);
+        let longest_ns = thread.longest_ns.min(waited_ns) as f64;
+        let for_others_ns = (waited_ns as f64 * ratio).max(longest_ns).min(others_ns);
+        of_quota_ns + for_others_ns as u64
+    }
+
+    fn busy_ns(&self, cpus: &[usize]) -> f64 {
+        let idle_ns = |cpu| self.idle_ns.get(cpu).copied().unwrap_or(0);
+        cpus.iter().map(|cpu| self.window_ns.saturating_sub(idle_ns(cpu)) as f64).sum()
+    }
+}
+
+impl Spent {
+    /// Time that it ran on these CPUs, had it used its own in turn.
+    fn ran_within(&self, cpus: &[usize]) -> f64 {
+        let within = self.cpus.iter().filter(|cpu| cpus.contains(cpu)).count();
+        self.ran_ns as f64 * within as f64 / self.cpus.len().max(1) as f64
+    }
+}
+
+/// On how many CPUs the server ran at once: its quota is used up on all of them. Threads that did
+/// a tenth of the busiest one's work count.
+pub(super) fn lanes(spent: &[Spent]) -> u64 {
+    let most_ns = spent.iter().map(|thread| thread.ran_ns).max().unwrap_or(0);
+    let busy = spent.iter().filter(|thread| thread.ran_ns >= most_ns / 10);
+    let mut cpus: Vec<usize> = busy.clone().flat_map(|thread| &thread.cpus).copied().collect();
+    cpus.sort_unstable();
+    cpus.dedup();
+    cpus.len().min(busy.count()).max(1) as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: u64 = 1_000_000;
+
+    fn thread(cpus: &[usize], ran_ms: u64, waited_ms: u64) -> Spent {
+        let (ran_ns, waited_ns) = (ran_ms * MS, waited_ms * MS);
+        Spent { cpus: cpus.to_vec(), ran_ns, waited_ns, longest_ns: 0 }
+    }
+
+    /// The percentage of a second that others kept a thread waiting, on CPUs that were idle for
+    /// some of it.
+    fn percent(spent: &[Spent], idle_ms: &[u64], used_up: Option<UsedUp>) -> u64 {
+        let idle_ns = idle_ms.iter().enumerate().map(|(cpu, ms)| (cpu, ms * MS)).collect();
+        let window = Window { window_ns: 1000 * MS, idle_ns, spent: spent.to_vec() };
+        (window.waited(used_up).share * 100.0).round() as u64
+    }
+
+    fn used_up(time_ms: u64) -> UsedUp {
+        UsedUp { time_ns: time_ms * MS, times: 1, quota: "0.1 CPUs (cpu.max)".to_owned() }
+    }
+
+    #[test]
+    fn a_server_with_a_cpu_to_itself_waits_for_nobody_else() {
+        assert_eq!(percent(&[thread(&[0], 200, 610)], &[0], None), 61);
+        let crowd = [thread(&[0], 500, 480), thread(&[0], 490, 500)];
+        assert_eq!(percent(&crowd, &[0], None), 1);
+        // Nor does one whose CPU takes long to wake.
+        assert_eq!(percent(&[thread(&[0], 100, 610)], &[890], None), 1);
+    }
+
+    #[test]
+    fn each_thread_is_judged_on_its_own_cpus() {
+        let mut spent = vec![thread(&[0], 250, 750)];
+        spent.extend((1..8).map(|cpu| thread(&[cpu], 400, 0)));
+        let idle_ms = [0, 600, 600, 600, 600, 600, 600, 600];
+        assert_eq!(percent(&spent, &idle_ms, None), 75, "seven idle workers change nothing");
+    }
+
+    #[test]
+    fn waits_are_divided_between_siblings_and_others_by_the_time_these_ran() {
+        // Sixteen threads on seven of eight CPUs; the generator has the eighth.
+        let all: Vec<usize> = (0..8).collect();
+        let spent: Vec<Spent> = (0..16).map(|_| thread(&all, 437, 560)).collect();
+        assert_eq!(percent(&spent, &[0; 8], None), 7);
+    }
+
+    #[test]
+    fn one_long_wait_is_others_where_they_had_the_time() {
+        let long = |waited_ms| Spent { longest_ns: 150 * MS, ..thread(&[0], 300, waited_ms) };
+        let siblings = [long(200), thread(&[0], 400, 400)];
+        assert_eq!(percent(&siblings, &[0], None), 20, "half of the other's 400 ms");
+        assert_eq!(percent(&[long(200), thread(&[0], 550, 0)], &[0], None), 15);
+        assert_eq!(percent(&[long(200), thread(&[0], 650, 0)], &[0], None), 5);
+    }
+
+    #[test]
+    fn time_without_quota_is_waiting_although_the_cpu_is_idle() {
+        let throttled = [thread(&[0], 100, 850)];
+        assert_eq!(percent(&throttled, &[890], None), 1);
+        assert_eq!(percent(&throttled, &[890], Some(used_up(840))), 85);
+        // Its group was throttled, but it did not want to run.
+        assert_eq!(percent(&[thread(&[0], 100, 0)], &[890], Some(used_up(840))), 0);
+    }
+
+    #[test]
+    fn a_quota_is_used_up_on_all_cpus_that_the_server_works_on() {
+        let workers = [thread(&[0], 300, 0), thread(&[1], 290, 0), thread(&[0, 1, 2, 3], 1, 0)];
+        assert_eq!(lanes(&workers), 2);
+        assert_eq!(lanes(&[thread(&[0, 1, 2, 3], 300, 0)]), 1);
+        assert_eq!(lanes(&[thread(&[0], 300, 0), thread(&[0], 300, 0)]), 1);
+        assert_eq!(lanes(&[]), 1);
+    }
+}

@@ -1,0 +1,60 @@
+//! A server that forks for each connection: its children do the work.
+
+use std::io::{BufRead, BufReader};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::process::{Child, Command, Stdio};
+
+use crate::support::{assert_all_came_back, measure, short};
+
+const SERVER: &str = "
+import os, signal, socket
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+listener = socket.create_server(('127.0.0.1', 0), backlog=128)
+print(listener.getsockname()[1], flush=True)
+while True:
+    connection, _ = listener.accept()
+    if os.fork() == 0:
+        listener.close()
+        while data := connection.recv(65536):
+            connection.sendall(data)
+        os._exit(0)
+    connection.close()
+";
+
+struct Forking(Child);
+
+impl Forking {
+    fn start() -> (Self, SocketAddr) {
+        let mut command = Command::new("python3");
+        let mut child = command.args(["-c", SERVER]).stdout(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let port = line.trim().parse().unwrap();
+        (Self(child), (Ipv4Addr::LOCALHOST, port).into())
+    }
+}
+
+impl Drop for Forking {
+    fn drop(&mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+}
+
+#[test]
+fn the_work_of_children_is_the_servers() {
+    let (_server, address) = Forking::start();
+    let report = measure(&short(address));
+    assert_all_came_back(&report);
+    let server_cpu = report.server_cpu.unwrap();
+    assert!(server_cpu.cpu_ns_per_message > 0.0, "{server_cpu:?}");
+}
+
+#[test]
+fn children_that_come_and_go_leave_no_account() {
+    let (_server, address) = Forking::start();
+    let report = measure(&short(address).with(|config| config.reconnect = Some(1)));
+    assert!(report.server_cpu.is_none(), "{:?}", report.server_cpu);
+    let warnings = &report.verdict.warnings;
+    assert!(warnings.iter().any(|warning| warning.contains("cannot be known")), "{warnings:?}");
+}
