@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::process::{Child, Command, Stdio};
 
 use crate::support::{assert_all_came_back, measure, short};
+use crate::tools::has_tool;
 
 const SERVER: &str = "
 import os, signal, socket
@@ -43,6 +44,9 @@ impl Drop for Forking {
 
 #[test]
 fn the_work_of_children_is_the_servers() {
+    if !has_tool("python3") {
+        return;
+    }
     let (_server, address) = Forking::start();
     let report = measure(&short(address));
     assert_all_came_back(&report);
@@ -52,6 +56,9 @@ fn the_work_of_children_is_the_servers() {
 
 #[test]
 fn children_that_come_and_go_leave_no_account() {
+    if !has_tool("python3") {
+        return;
+    }
     let (_server, address) = Forking::start();
     let report = measure(&short(address).with(|config| config.reconnect = Some(1)));
     assert!(report.server_cpu.is_none(), "{:?}", report.server_cpu);

@@ -12,3 +12,6 @@ mod ringback;
 mod service;
 mod sizes;
 mod support;
+#[path = "../support/tools.rs"]
+#[expect(dead_code, unreachable_pub, reason = "other tests need the rest")]
+mod tools;

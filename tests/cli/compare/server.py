@@ -92,7 +92,7 @@ if is_told("leave-child") and os.fork() == 0:
 if is_told("daemonize"):
     if os.fork() > 0:
         # The child has time to be seen.
-        time.sleep(1)
+        time.sleep(0.3)
         os._exit(0)
     os.setsid()
     note_own_pid()
