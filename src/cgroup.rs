@@ -48,7 +48,7 @@ impl CpuQuota {
         groups.iter().filter_map(|group| Self::of(group)).collect()
     }
 
-    /// What the quota has cost so far.
+    /// Cost of the quota so far.
     pub(crate) fn throttled(&self) -> Option<Throttled> {
         let stat = fs::read_to_string(self.file.with_file_name("cpu.stat")).ok()?;
         let number = |key: &str| -> Option<u64> {
