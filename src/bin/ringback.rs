@@ -8,12 +8,13 @@ use clap::{ArgMatches, CommandFactory};
 use ringback::address::format_socket_address;
 use ringback::cli::doctor::Doctor;
 use ringback::cli::health::Health;
+use ringback::cli::manual::Manual;
 use ringback::cli::requests::{MORE_SIGNALS, on_signals};
 use ringback::cli::sandbox::{Closed, Sandbox};
 use ringback::cli::serve::{Cli, Command, Protocol, Serve};
 use ringback::cli::settings::{self, Settings, SettingsError};
 use ringback::cli::signals::EndSignals;
-use ringback::cli::supervisor::{Facts, Options, Stages, SuperviseError, Supervisor};
+use ringback::cli::supervisor::{Facts, Options, Stages, Supervisor};
 use ringback::cli::systemd::{Notifier, inherited_listeners};
 use ringback::cli::{self, log_notice};
 use ringback::doctor::Diagnosis;
@@ -58,21 +59,20 @@ fn execute(
     inherited: io::Result<Vec<TcpListener>>,
 ) -> io::Result<ExitCode> {
     let signals = signals?;
-    if let Command::Serve(_) = command {
-        return serve(matches, signals, inherited?);
+    match command {
+        Command::Serve(_) => serve(matches, signals, inherited?),
+        Command::Doctor(options) => aside(signals, || examine(options)),
+        Command::ExampleConfig => aside(signals, || print(&settings::example())),
+        Command::Health(options) => aside(signals, || probe(options)),
+        Command::Manual(manual) => aside(signals, || document(manual)),
     }
+}
+
+/// Runs a command that serves nobody: signals end it as they end any program.
+fn aside(signals: EndSignals, command: impl FnOnce() -> ExitCode) -> io::Result<ExitCode> {
     let _log = log::start(log::Options::text("ringback"))?;
     signals.leave()?;
-    Ok(match command {
-        Command::Serve(_) => unreachable!("it was started above"),
-        Command::Doctor(options) => examine(options),
-        Command::ExampleConfig => print(&settings::example()),
-        Command::Health(options) => probe(options),
-        Command::Manual(manual) => match manual.execute(Cli::command()) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => fail(&error.to_string(), exit::INTERNAL),
-        },
-    })
+    Ok(command())
 }
 
 fn serve(
@@ -122,6 +122,14 @@ fn serve_in(
         Ok(notifier) => notifier,
         Err(error) => return fail(&error.to_string(), exit::UNAVAILABLE),
     };
+    if let Err(error) = settings.options.confine() {
+        return fail(
+            &format!(
+                "--pin off: the workers cannot be kept to --cpus: {error}: leave one of them out"
+            ),
+            exit::UNAVAILABLE,
+        );
+    }
     let options = Options {
         notifier,
         patience: settings.options.drain_delay + config.longest_drain(),
@@ -137,9 +145,7 @@ fn serve_in(
     };
     match Supervisor::start(options, stages) {
         Ok(supervisor) => run(&config, inherited, settings.options.sandbox, &supervisor),
-        Err(error @ (SuperviseError::Listen { .. } | SuperviseError::System(_))) => {
-            fail(&error.to_string(), exit::UNAVAILABLE)
-        }
+        Err(error) => fail(&error.to_string(), exit::UNAVAILABLE),
     }
 }
 
@@ -202,6 +208,13 @@ fn examine(options: &Doctor) -> ExitCode {
         return ExitCode::from(exit::UNAVAILABLE);
     }
     printed
+}
+
+fn document(manual: &Manual) -> ExitCode {
+    match manual.execute(Cli::command()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&error.to_string(), exit::INTERNAL),
+    }
 }
 
 fn probe(options: &Health) -> ExitCode {

@@ -28,23 +28,8 @@ pub fn on_signals(signals: EndSignals, stages: Stages) -> io::Result<()> {
         },
         signal => match stages.drain_delay() {
             None => process::exit(0),
-            Some(delay) if signal == SIGTERM => end(&stages, Ending::After(delay)),
-            Some(_) => end(&stages, Ending::Now),
+            Some(delay) if signal == SIGTERM => stages.end(Instant::now(), Ending::After(delay)),
+            Some(_) => stages.end(Instant::now(), Ending::Now),
         },
     })
-}
-
-fn end(stages: &Stages, ending: Ending) {
-    // First: what workers have to say of it follows.
-    if !stages.is_ending() {
-        match ending {
-            Ending::After(delay) if !delay.is_zero() => {
-                info!(
-                    "leaving: serving on for {delay:?}, then draining; signal again to stop at once"
-                );
-            }
-            _ => info!("shutting down: finishing what was received; signal again to stop at once"),
-        }
-    }
-    stages.end(Instant::now(), ending);
 }

@@ -1,6 +1,7 @@
 //! The command line of `ringback`.
 
 use std::fmt::Display;
+use std::io;
 use std::net::SocketAddr;
 use std::num::NonZero;
 use std::time::Duration;
@@ -91,7 +92,8 @@ pub struct Serve {
     #[arg(long, value_name = "N|off", value_parser = or_off(parse_workers))]
     workers: Option<OrOff<u16>>,
 
-    /// Keep each worker on its CPU; off can have the better tail where others use the CPUs too
+    /// Keep each worker on a CPU of its own; off leaves it to the scheduler, within --cpus, which can
+    /// have the better tail where others use the CPUs too
     #[arg(long, value_enum, default_value_t = Switch::On)]
     pin: Switch,
 
@@ -301,6 +303,19 @@ impl Serve {
             ("memory", config.memory.to_string()),
             ("max-connections", config.max_connections.to_string()),
         ]
+    }
+
+    /// Keeps the threads that the calling one starts to the CPUs that workers may use, where nothing
+    /// narrower keeps each to its own.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel forbids it.
+    pub fn confine(&self) -> io::Result<()> {
+        match value(&self.cpus) {
+            Some(CpuList(cpus)) if self.pin == Switch::Off => cpus::run_on(&cpus),
+            _ => Ok(()),
+        }
     }
 
     /// Where to answer HTTP.

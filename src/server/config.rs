@@ -269,7 +269,8 @@ impl<P: Protocol> Config<P> {
                 self.driver
             ));
         }
-        warnings.extend(PinningRefusal::detect().map(PinningRefusal::warning));
+        let refusal = if self.pin { PinningRefusal::detect() } else { None };
+        warnings.extend(refusal.map(PinningRefusal::warning));
         warnings.extend(placement::warn_beyond_quota(&self.cpus));
         warnings.extend(self.warn_beyond_memory(MemoryLimit::detect(Path::new("/")).as_ref()));
         warnings

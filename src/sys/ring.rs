@@ -78,7 +78,7 @@ pub(crate) struct Ring {
     deferred: VecDeque<Box<[squeue::Entry]>>,
     completed: VecDeque<cqueue::Entry>,
     in_flight: usize,
-    /// True while waits are to end at least once in a [`TICK`].
+    /// True while waits are to end at least once in the interval of [`Memory`].
     ticks: bool,
     activity: Activity,
 }
@@ -97,6 +97,8 @@ pub(crate) struct Activity {
 struct Memory {
     buffers: BufRing,
     sends: Sends,
+    /// Read by the kernel when a timeout is submitted.
+    interval: Box<Timespec>,
 }
 
 /// A descriptor and how many operations in flight name it.
@@ -107,8 +109,6 @@ struct Descriptor {
 
 const BUFFER_GROUP: u16 = 0;
 const ENTER_GETEVENTS: u32 = 1;
-/// The longest wait of a ring that ticks: one timeout in flight is cheaper than one in every wait.
-static TICK: Timespec = Timespec::new().sec(1);
 
 impl Ring {
     /// Most parts of one send.
@@ -151,7 +151,11 @@ impl Ring {
             sockets: Vec::new(),
             listeners: Vec::new(),
             watched: Vec::new(),
-            memory: ManuallyDrop::new(Memory { buffers, sends: Sends::default() }),
+            memory: ManuallyDrop::new(Memory {
+                buffers,
+                sends: Sends::default(),
+                interval: Box::default(),
+            }),
             deferred: VecDeque::new(),
             completed: VecDeque::with_capacity(size.completions as usize),
             in_flight: 0,
@@ -160,15 +164,19 @@ impl Ring {
         })
     }
 
-    /// From now on no wait is longer than a second.
-    pub(crate) fn start_ticking(&mut self) {
+    /// From now on no wait is longer than this: one timeout in flight is cheaper than one in every
+    /// wait. To be called once.
+    pub(crate) fn start_ticking(&mut self, interval: Duration) {
+        assert!(!self.ticks, "an interval that the kernel may still read does not change");
+        *self.memory.interval = Timespec::from(interval);
         self.ticks = true;
         self.tick();
     }
 
     fn tick(&mut self) {
         let token = Token::new(Operation::Tick, 0, 0);
-        self.push(token, Operation::Tick, [opcode::Timeout::new(&TICK).build()]);
+        let entry = opcode::Timeout::new(&raw const *self.memory.interval);
+        self.push(token, Operation::Tick, [entry.build()]);
     }
 
     /// Work done so far.
@@ -272,7 +280,7 @@ impl Ring {
     /// [`MAX_PARTS`](Self::MAX_PARTS).
     pub(crate) fn send(&mut self, token: Token, parts: Parts) {
         let socket = self.fd(token);
-        let Memory { buffers, sends } = &mut *self.memory;
+        let Memory { buffers, sends, .. } = &mut *self.memory;
         let entry = sends.begin(token.slot, socket, parts, buffers);
         self.push(token, Operation::Send, [entry]);
     }
@@ -417,8 +425,8 @@ impl Ring {
     /// kernel together, unless it is too full.
     fn offer(&mut self, entries: &[squeue::Entry]) -> bool {
         // SAFETY: what an entry points to stays valid and unmoved until its completion: receive
-        // buffers and parts of sends are owned by `memory`, scatter lists are boxed there, and
-        // nothing else here points anywhere.
+        // buffers and parts of sends are owned by `memory`, scatter lists and the interval of
+        // timeouts are boxed there, and nothing else here points anywhere.
         unsafe { self.uring.submission().push_multiple(entries) }.is_ok()
     }
 

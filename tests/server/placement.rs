@@ -84,6 +84,30 @@ fn workers_take_the_listed_cpus_in_turn() {
     assert_eq!(masks_of_workers(&program), expected);
 }
 
+#[test]
+fn workers_that_are_not_pinned_share_the_cpus_they_may_use() {
+    let all = ringback::cpus::format_list(&ringback::cpus::allowed());
+    let cpu = last_cpu().to_string();
+    for (more, mask) in [(&[][..], &all), (&["--cpus", &cpu], &cpu)] {
+        let arguments = ["serve", "127.0.0.1:0", "--workers", "2", "--pin", "off"];
+        let program = Program::start(&[&arguments, more].concat(), 1);
+        assert!(tells(&program, "2 workers on any CPU, "), "{:?}", program.lines);
+        let expected = ["worker-0", "worker-1"].map(|worker| (worker.to_owned(), mask.clone()));
+        assert_eq!(masks_of_workers(&program), BTreeMap::from(expected));
+    }
+}
+
+#[test]
+fn who_does_not_pin_needs_no_warning_that_it_is_forbidden() {
+    if !can_refuse() {
+        return;
+    }
+    let arguments = ["serve", "127.0.0.1:0", "--pin", "off"];
+    let program =
+        Program::spawn(&mut refused("sched_setaffinity", "EPERM", RINGBACK, &arguments), 1);
+    assert!(!tells(&program, "sched_setaffinity"), "{:?}", program.lines);
+}
+
 /// As under systemd's `SystemCallFilter=~@resources`, and in sandboxes without such a call.
 #[test]
 fn where_pinning_is_forbidden_workers_run_anywhere_and_one_line_says_why() {

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use ringback::server::DriverKind;
 use rustix::io::{FdFlags, fcntl_setfd};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use socket2::{Domain, Socket, Type};
 
 use crate::support::tools::has_tool;
@@ -246,11 +246,7 @@ fn a_worker_that_hangs_is_not_said_to_be_well() {
     command.env("NOTIFY_SOCKET", &path).env("WATCHDOG_USEC", "500000");
     let program = Program::spawn(&mut command, 1);
     received_until(&socket, "WATCHDOG=1");
-    let stop = |signal| {
-        // A stopped thread would stop them all: so the worker is held by a debugger.
-        let process = Pid::from_raw(program.id().cast_signed()).expect("a number");
-        kill_process(process, signal).expect("it runs");
-    };
+    // A stopped thread would stop them all: so the worker is held by a debugger.
     let worker = super::hang::thread_of(&program, "worker-0");
     let mut held = super::hang::hold(&worker, "io_uring_enter");
     socket.set_read_timeout(Some(Duration::from_secs(4))).expect("an option can be set");
@@ -263,7 +259,7 @@ fn a_worker_that_hangs_is_not_said_to_be_well() {
     let _ = held.kill();
     let _ = held.wait();
     received_until(&socket, "WATCHDOG=1");
-    stop(Signal::TERM);
+    program.signal(Signal::TERM);
     assert_eq!(program.wait().0.code(), Some(0));
 }
 

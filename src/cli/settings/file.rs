@@ -100,7 +100,8 @@ fn scalar(value: &DeValue<'_>) -> Result<String, String> {
         DeValue::Integer(number) => Ok(number.to_string()),
         DeValue::Boolean(is_true) => Ok(is_true.to_string()),
         other => {
-            Err(format!("a {} is no value of a setting: write it in quotes", other.type_str()))
+            let kind = other.type_str();
+            Err(format!("a value of type {kind} is none of a setting: write it in quotes"))
         }
     }
 }

@@ -114,7 +114,7 @@ fn each_layer_can_take_back_what_a_lower_one_said() {
     let settings = resolve(&["--share-port=false"], &[], lines).expect("it is a switch");
     assert_eq!(printed(&settings, "share-port").0, "false");
     let settings = resolve(&["--share-port"], &[], None).expect("it is a switch");
-    assert_eq!(printed(&settings, "share-port").0, "\"true\"".trim_matches('"'));
+    assert_eq!(printed(&settings, "share-port").0, "true");
 }
 
 #[test]
@@ -136,7 +136,8 @@ fn bad_files_are_refused_with_their_line_cause_and_fix() {
         ("spin = \"x\"", 1, "spin: invalid value 'x'"),
         ("\n\nspin = [\"1us\"]", 3, "only addresses is a list"),
         ("driver = \"kqueue\"", 1, "[possible values: auto, uring, tokio-uring, epoll]"),
-        ("workers = 1.5", 1, "a float is no value of a setting"),
+        ("workers = 1.5", 1, "a value of type float is none of a setting"),
+        ("addresses = [[\"127.0.0.1:1\"]]", 1, "a value of type array is none of a setting"),
         ("workers = 2000", 1, "it must be from 1 to 1024"),
         ("addresses = []", 1, "the list is empty"),
         ("addresses = [\"--sandbox=off\"]", 1, "it is not IP:PORT"),
@@ -177,6 +178,7 @@ fn bad_variables_are_refused_by_name() {
         ("RINGBACK_SPIN", "", "it must begin with a number"),
         ("RINGBACK_ADDRESSES", "--sandbox=off", "it is not IP:PORT"),
         ("RINGBACK_CHECK", "true", "there is no setting of this name"),
+        ("RINGBACK_share_port", "true", "did you mean RINGBACK_SHARE_PORT?"),
         ("RINGBACK_", "", "there is no setting of this name"),
     ] {
         let error = resolve(&[], &[(name, value)], None).expect_err(name).to_string();

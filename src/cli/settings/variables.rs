@@ -45,7 +45,7 @@ pub(super) fn read(
 
 fn setting(name: &str) -> Result<schema::Setting, String> {
     let option = name[PREFIX.len()..].to_ascii_lowercase().replace('_', "-");
-    schema::find(&option).ok_or_else(|| {
+    schema::find(&option).filter(|setting| variable(setting.name()) == name).ok_or_else(|| {
         let nearest = schema::nearest(&option).map(variable);
         let hint = did_you_mean(nearest.as_deref());
         format!("there is no setting of this name: {hint}; unset it, or rename what is not ours")

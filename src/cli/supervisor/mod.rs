@@ -25,7 +25,7 @@ use self::admin::Admin;
 use self::exposition::Exposition;
 pub use self::exposition::Facts;
 use self::notices::Notices;
-pub use self::stage::{Ending, Stage, Stages};
+pub use self::stage::{Ending, Stages};
 use self::summary::Summary;
 use self::watchdog::Watchdog;
 use super::systemd::Notifier;

@@ -4,13 +4,15 @@ use std::fs::File;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use tracing::info;
+
 use super::process::{cpu_time_of, seconds_run};
 use crate::metrics::{Counters, Metrics, Snapshot};
 use crate::server::{DriverKind, Server, Shutdown};
 
 /// A stage in the life of a server; each follows the one before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Stage {
+pub(super) enum Stage {
     /// Not every worker listens yet.
     Starting,
     /// It serves.
@@ -117,23 +119,30 @@ impl Stages {
     }
 
     /// Somebody asks the server to end: the first time it drains, soon or at once, then it stops.
-    /// Returns whether it is the first.
-    pub fn end(&self, now: Instant, ending: Ending) -> bool {
+    pub fn end(&self, now: Instant, ending: Ending) {
         let mut life = self.lock();
         life.requests += 1;
+        // Logged first: what workers have to say of it follows.
         match (life.requests, ending) {
-            (1, Ending::After(delay)) if !delay.is_zero() => life.drain_at = Some(now + delay),
-            (1, _) => life.drain(),
+            (1, Ending::After(delay)) if !delay.is_zero() => {
+                info!(
+                    "leaving: serving on for {delay:?}, then draining; signal again to stop at once"
+                );
+                life.drain_at = Some(now + delay);
+            }
+            (1, _) => {
+                info!("shutting down: finishing what was received; signal again to stop at once");
+                life.drain();
+            }
             _ => life.stop(),
         }
-        life.requests == 1
     }
 
     /// Begins the drain when it is time.
     pub(super) fn act(&self, now: Instant) {
         let mut life = self.lock();
         if life.drain_at.is_some_and(|time| time <= now) && !life.is_draining {
-            tracing::info!("the drain delay is over: draining");
+            info!("the drain delay is over: draining");
             life.drain();
         }
     }

@@ -17,53 +17,40 @@ struct Kind {
     text: &'static str,
 }
 
+const fn warning(text: &'static str, count: fn(&Counters) -> u64) -> Kind {
+    Kind { count, is_warning: true, text }
+}
+
+const fn note(text: &'static str, count: fn(&Counters) -> u64) -> Kind {
+    Kind { count, is_warning: false, text }
+}
+
 /// Events that are logged.
 const KINDS: [Kind; 9] = [
-    Kind {
-        count: |counters| counters.refused_in_all,
-        is_warning: true,
-        text: "connections refused: as many are open as may be; raise --max-connections (or ulimit -n)",
-    },
-    Kind {
-        count: |counters| counters.refused_of_address,
-        is_warning: true,
-        text: "connections refused by --max-connections-per-ip",
-    },
-    Kind {
-        count: |counters| counters.accept_pauses,
-        is_warning: true,
-        text: "pauses of accepting: descriptors or memory ran out; raise ulimit -n",
-    },
-    Kind {
-        count: |counters| counters.evicted,
-        is_warning: true,
-        text: "connections evicted: too much waited for them; raise --memory",
-    },
-    Kind {
-        count: |counters| counters.failures,
-        is_warning: true,
-        text: "connections failed by the kernel: is the host out of memory?",
-    },
-    Kind {
-        count: |counters| counters.buffer_waits,
-        is_warning: false,
-        text: "receives waited for a free buffer",
-    },
-    Kind {
-        count: |counters| counters.protocol_errors,
-        is_warning: false,
-        text: "connections broke the protocol",
-    },
-    Kind {
-        count: |counters| counters.stall_timeouts,
-        is_warning: false,
-        text: "connections stalled: their peers took nothing for --stall-timeout",
-    },
-    Kind {
-        count: |counters| counters.keepalive_timeouts,
-        is_warning: false,
-        text: "connections ended: their peers did not answer keepalive probes",
-    },
+    warning(
+        "connections refused: as many are open as may be; raise --max-connections (or ulimit -n)",
+        |counters| counters.refused_in_all,
+    ),
+    warning("connections refused by --max-connections-per-ip", |counters| {
+        counters.refused_of_address
+    }),
+    warning("pauses of accepting: descriptors or memory ran out; raise ulimit -n", |counters| {
+        counters.accept_pauses
+    }),
+    warning("connections evicted: too much waited for them; raise --memory", |counters| {
+        counters.evicted
+    }),
+    warning("connections failed by the kernel: is the host out of memory?", |counters| {
+        counters.failures
+    }),
+    note("receives waited for a free buffer", |counters| counters.buffer_waits),
+    note("connections broke the protocol", |counters| counters.protocol_errors),
+    note("connections stalled: their peers took nothing for --stall-timeout", |counters| {
+        counters.stall_timeouts
+    }),
+    note("connections ended: their peers did not answer keepalive probes", |counters| {
+        counters.keepalive_timeouts
+    }),
 ];
 
 /// How much of each kind has been logged, and when that was.

@@ -12,7 +12,7 @@ use rustix::net::{SocketFlags, accept_with};
 use super::receiving::Amount;
 use crate::driver::buffers::Buffers;
 use crate::driver::connection::CloseMode;
-use crate::driver::{ShutdownSignal, Urgency, handshake, peer};
+use crate::driver::{MAX_WAIT, ShutdownSignal, Urgency, handshake, peer};
 use crate::lifecycle::{Admission, Probe};
 use crate::sys::{Activity, Completion, Lease, Parts, Ring, Token, Wait, sockopt};
 
@@ -100,8 +100,8 @@ pub(crate) trait Kernel: Buffers<Lease = Lease> {
     fn close_listener(&mut self, listener: u32) -> usize;
 }
 
-/// The kernel that this process runs on. No wait is longer than a second, so that a turn of a worker
-/// is a sign of life.
+/// The kernel that this process runs on. No wait is longer than [`MAX_WAIT`], so that a turn
+/// of a worker is a sign of life.
 pub(super) struct Host {
     ring: Ring,
     admission: Arc<Admission>,
@@ -114,7 +114,7 @@ impl Host {
         admission: Arc<Admission>,
         shutdown: Arc<ShutdownSignal>,
     ) -> Self {
-        ring.start_ticking();
+        ring.start_ticking(MAX_WAIT);
         Self { ring, admission, shutdown }
     }
 }
