@@ -7,7 +7,9 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 WORK=$(mktemp -d)
 readonly WORK ROOT=$WORK/root
-trap 'rm -rf "$WORK"' EXIT
+# The one that serves while it is tried.
+server=
+trap clean_up EXIT
 
 main() {
     local package
@@ -46,7 +48,8 @@ serves() {
     # Not by a function: its shell would get the signal.
     chroot "$ROOT" /usr/bin/ringback serve --config /etc/ringback/ringback.toml 127.0.0.1:0 \
         --admin 127.0.0.1:0 2>"$WORK/log" &
-    local server=$! admin
+    server=$!
+    local admin
     for _ in {1..100}; do
         if grep -q '^listening on ' "$WORK/log"; then break; fi
         sleep 0.1
@@ -57,6 +60,7 @@ serves() {
         >/dev/null || (($? == 4)) || fail "it cannot be measured"
     kill -TERM "$server"
     wait "$server" || fail "it ended with $?: $(cat "$WORK/log")"
+    server=
 }
 
 keeps_an_edited_configuration() {
@@ -70,6 +74,11 @@ leaves_nothing() {
     rm "$ROOT/ringback.deb"
     find "$ROOT" -xdev -not -path "$ROOT/var/*" | sort >"$WORK/after"
     diff "$WORK/before" "$WORK/after" || fail "it leaves files"
+}
+
+clean_up() {
+    [[ -z "$server" ]] || kill "$server" 2>/dev/null || true
+    rm -rf "$WORK"
 }
 
 fail() {

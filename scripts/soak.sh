@@ -40,7 +40,7 @@ main() {
 
 # RBTEST_SOAK makes the tests use their full sizes.
 over_sockets() {
-    RBTEST_SOAK=1 cargo test --release --no-fail-fast --test server conformance
+    RBTEST_SOAK=1 cargo test --release --no-fail-fast --test server -- conformance:: systemd::
 }
 
 simulate() {

@@ -24,7 +24,7 @@ main() {
     grep -q '^systemd: ok$' "$WORK/changes/result"
 }
 
-# As README says, into the view that systemd will have.
+# As src/guide/operating.md says, into the view that systemd will have.
 install_units() {
     local root=$WORK/changes
     install -D -m 755 "$1/ringback" "$root/usr/bin/ringback"

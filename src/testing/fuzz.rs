@@ -1,7 +1,8 @@
 //! Bodies of the fuzz targets, as functions of the fuzzer's bytes.
 //!
-//! Compiled in ordinary builds, so that `cargo test` can replay the corpus. Every input begins
-//! with a short program; the rest is what the peer sends, as it would stand on the wire:
+//! Compiled in ordinary builds, so that `cargo test` can replay the corpus. Inputs of `raw`, `framed`,
+//! `client` and `differential` begin with a short program; the rest is what the peer sends, as it would
+//! stand on the wire:
 //!
 //! | byte | meaning |
 //! | --- | --- |
@@ -49,7 +50,7 @@ pub fn framed(data: &[u8]) {
 }
 
 /// The native driver over the simulation's kernel: every two bytes are one decision of the
-/// world, see [`simulation::run_script`]. These inputs have no program at their beginning.
+/// world, see [`simulation::run_script`].
 pub fn session(data: &[u8]) {
     simulate(Size::Small, SESSION_STEPS, data);
 }

@@ -3,8 +3,9 @@
 use std::io::Read;
 use std::process::{Command, Stdio};
 
-use crate::support::refusal::{ANSWERS, Call, filtered, refused, with_memlock};
 use serde_json::Value;
+
+use crate::support::refusal::{ANSWERS, Call, filtered, refused, with_memlock};
 
 /// Facts that every diagnosis reports, whatever the host.
 const ALWAYS: [&str; 17] = [

@@ -3,19 +3,20 @@
 use std::fs;
 use std::process::Command;
 
-const PROGRAMS: [(&str, &str); 2] = [
-    (env!("CARGO_BIN_EXE_ringback"), "ringback"),
-    (env!("CARGO_BIN_EXE_ringback-load"), "ringback-load"),
+/// A program, its name, and an option that it alone has.
+const PROGRAMS: [(&str, &str, &str); 2] = [
+    (env!("CARGO_BIN_EXE_ringback"), "ringback", "drain-timeout"),
+    (env!("CARGO_BIN_EXE_ringback-load"), "ringback-load", "no-preflight"),
 ];
 
 #[test]
 fn every_shell_has_completions() {
-    for (program, name) in PROGRAMS {
+    for (program, _, option) in PROGRAMS {
         for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
             let output = Command::new(program).args(["completions", shell]).output();
             let output = output.expect("it starts");
             assert!(output.status.success(), "{output:?}");
-            assert!(String::from_utf8_lossy(&output.stdout).contains(name), "{shell}");
+            assert!(String::from_utf8_lossy(&output.stdout).contains(option), "{shell}");
         }
     }
 }
@@ -24,11 +25,15 @@ fn every_shell_has_completions() {
 fn every_command_has_a_page() {
     let directory = tempfile::tempdir().expect("there is room");
     let pages = directory.path().join("new/man1");
-    for (program, name) in PROGRAMS {
+    for (program, name, _) in PROGRAMS {
         let output = Command::new(program).arg("man").arg(&pages).output().expect("it starts");
         assert!(output.status.success(), "{output:?}");
         let page = fs::read_to_string(pages.join(format!("{name}.1"))).expect("it is there");
-        assert!(page.contains(".TH"), "{page}");
+        let listed: Vec<_> = page.lines().filter_map(|line| line.strip_suffix("(1)")).collect();
+        assert!(!listed.is_empty(), "{page}");
+        for command in listed {
+            assert!(pages.join(format!("{}.1", command.replace('\\', ""))).is_file(), "{command}");
+        }
     }
     let serve = fs::read_to_string(pages.join("ringback-serve.1")).expect("it is there");
     assert!(serve.contains("drain\\-timeout"), "{serve}");
@@ -36,7 +41,7 @@ fn every_command_has_a_page() {
 
 #[test]
 fn a_directory_that_cannot_be_written_is_named() {
-    for (program, _) in PROGRAMS {
+    for (program, ..) in PROGRAMS {
         let output = Command::new(program).args(["man", "/proc/none"]).output().expect("it starts");
         let text = String::from_utf8_lossy(&output.stderr);
         assert!(

@@ -2,11 +2,12 @@
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
-use std::process::Command;
 
+use rustix::process::Signal;
+
+use crate::support::refusal::{RINGBACK, injected};
 use crate::support::tools::has_tool;
 use crate::support::{Program, connect, exchange, noise, run};
-use rustix::process::Signal;
 
 #[test]
 fn port_zero_is_resolved_for_every_address() {
@@ -168,13 +169,8 @@ fn a_low_descriptor_limit_is_a_warning() {
 
 /// The output of `ringback` with these arguments where the kernel does not tell its limits.
 fn without_limits(arguments: &[&str]) -> (Option<i32>, String) {
-    let output = Command::new("strace")
-        .args(["-D", "-f", "-o", "/dev/null", "-e", "trace=prlimit64,getrlimit"])
-        .args(["-e", "inject=prlimit64,getrlimit:error=EPERM"])
-        .arg(env!("CARGO_BIN_EXE_ringback"))
-        .args(arguments)
-        .output()
-        .expect("strace starts");
+    let output = injected("prlimit64,getrlimit", "error=EPERM", RINGBACK, arguments).output();
+    let output = output.expect("strace starts");
     let text = [output.stderr, output.stdout].concat();
     (output.status.code(), String::from_utf8_lossy(&text).into_owned())
 }

@@ -3,9 +3,10 @@
 use std::net::SocketAddr;
 use std::process::Command;
 
-use crate::support::refusal::{ANSWERS, Call, filtered, injected, refused, with_memlock};
-use crate::support::{Program, connect, exchange};
 use ringback::server::{Config, DriverKind, Notice, RingSize, Server};
+
+use crate::support::refusal::{ANSWERS, Call, RINGBACK, filtered, injected, refused, with_memlock};
+use crate::support::{Program, connect, exchange};
 
 /// Drivers that cannot do without a ring.
 const RINGS: [&str; 2] = ["uring", "tokio-uring"];
@@ -57,7 +58,10 @@ fn the_native_driver_is_taken_where_it_works() {
 #[test]
 fn a_kernel_without_the_fast_mode_is_served_by_rings_and_says_so_once() {
     let serve = ["serve", "127.0.0.1:0", "--workers", "2"];
-    let program = Program::spawn(&mut injected("error=EINVAL:when=1+2", &serve), 1);
+    let program = Program::spawn(
+        &mut injected("io_uring_setup", "error=EINVAL:when=1+2", RINGBACK, &serve),
+        1,
+    );
     assert_eq!(exchange(connect(program.addresses[0]), b"slower"), b"slower");
     let lines = &program.lines;
     let notes: Vec<_> = lines.iter().filter(|line| line.starts_with("note: ")).collect();
@@ -80,7 +84,7 @@ fn what_is_refused_after_it_was_found_working_ends_in_a_working_server_too() {
     for (answer, named) in ANSWERS {
         // One each for the first look, both rings of full size, and the look at the start.
         let serve = ["serve", "127.0.0.1:0", "--workers", "2"];
-        let late = injected(&format!("error={answer}:when=4+"), &serve);
+        let late = injected("io_uring_setup", &format!("error={answer}:when=4+"), RINGBACK, &serve);
         assert_falls_back(late, &[named, "; to fix it"]);
     }
 }

@@ -6,10 +6,10 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 
 use crate::support::tools::{has_tool, is_root};
-use crate::support::{Program, TEST_TIMEOUT, connect, exchange};
+use crate::support::{Program, connect, exchange};
 
 /// The kernel's number of a worker's thread.
 pub(crate) fn thread_of(program: &Program, worker: &str) -> String {
@@ -47,7 +47,10 @@ fn a_worker_that_hangs_ends_the_process_and_is_named() {
         let _ = strace.wait();
         let (status, text) = program.wait();
         assert_eq!(status.signal(), Some(libc::SIGABRT), "{driver}: {text}");
-        assert!(text.contains("worker 1 on CPU 1 did not come back to its loop for 2"), "{text}");
+        let cpus = ringback::cpus::allowed();
+        let worker =
+            format!("worker 1 on CPU {} did not come back to its loop for 2", cpus[1 % cpus.len()]);
+        assert!(text.contains(&worker), "{text}");
     }
 }
 
@@ -55,10 +58,9 @@ fn a_worker_that_hangs_ends_the_process_and_is_named() {
 fn a_process_that_stood_still_serves_on() {
     let program = Program::start(&["serve", "127.0.0.1:0", "--hang-timeout", "2s"], 1);
     let address = program.addresses[0];
-    let process = Pid::from_raw(program.id().cast_signed()).expect("a number");
-    kill_process(process, Signal::STOP).expect("it runs");
+    program.signal(Signal::STOP);
     thread::sleep(Duration::from_secs(4));
-    kill_process(process, Signal::CONT).expect("it is there");
+    program.signal(Signal::CONT);
     let started = Instant::now();
     // Longer than it would take to be ended.
     while started.elapsed() < Duration::from_secs(3) {
@@ -67,5 +69,4 @@ fn a_process_that_stood_still_serves_on() {
     }
     program.signal(Signal::TERM);
     assert_eq!(program.wait().0.code(), Some(0));
-    assert!(started.elapsed() < TEST_TIMEOUT);
 }

@@ -15,18 +15,8 @@ use crate::support::{Program, connect, exchange, run};
 
 #[test]
 fn json_is_an_object_a_line_with_time_level_message_and_fields() {
-    let program = Program::spawn(
-        Command::new(env!("CARGO_BIN_EXE_ringback")).args([
-            "serve",
-            "127.0.0.1:0",
-            "--log-format",
-            "json",
-            "--log-level",
-            "debug",
-        ]),
-        0,
-    );
-    let mut program = program;
+    let arguments = ["serve", "127.0.0.1:0", "--log-format", "json", "--log-level", "debug"];
+    let mut program = Program::start(&arguments, 0);
     let address = loop {
         let line = program.next_line().expect("it listens");
         let object: Value = serde_json::from_str(&line).expect(&line);
@@ -60,11 +50,11 @@ fn levels_are_the_least_that_is_written() {
 }
 
 /// Lines that `serve --check` writes to a pipe that the journal's variable names so.
-fn checked_with(journal: impl Fn(&OwnedFd) -> Option<String>) -> String {
+fn checked_with(format: &str, journal: impl Fn(&OwnedFd) -> Option<String>) -> String {
     let (mut reader, writer) = std::io::pipe().expect("a pipe can be had");
     let writer = OwnedFd::from(writer);
     let mut command = Command::new(env!("CARGO_BIN_EXE_ringback"));
-    command.args(["serve", "--check"]).stdout(Stdio::null());
+    command.args(["serve", "--check", "--log-format", format]).stdout(Stdio::null());
     command.env_remove("JOURNAL_STREAM");
     if let Some(stream) = journal(&writer) {
         command.env("JOURNAL_STREAM", stream);
@@ -84,11 +74,13 @@ fn lines_begin_with_their_level_where_the_journal_reads_them_and_nowhere_else() 
         let stat = fstat(writer).expect("it is open");
         format!("{}:{}", stat.st_dev, stat.st_ino)
     };
-    let journal = checked_with(|writer| Some(name_of(writer)));
+    let journal = checked_with("text", |writer| Some(name_of(writer)));
     assert!(journal.lines().all(|line| line.starts_with('<')), "{journal}");
     assert!(journal.contains("<6>the configuration is valid"), "{journal}");
+    let json = checked_with("json", |writer| Some(name_of(writer)));
+    assert!(json.starts_with("<6>{") && !json.contains("\"ts\""), "{json}");
     for other in [None, Some("0:0".to_owned()), Some("nonsense".to_owned())] {
-        let text = checked_with(|_| other.clone());
+        let text = checked_with("text", |_| other.clone());
         assert!(!text.contains('<'), "{text}");
     }
 }

@@ -4,27 +4,16 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::process::Command;
 
-use crate::support::{Program, connect, exchange, tools};
 use ringback::server::DriverKind;
 use serde_json::Value;
 
-/// A program of ours where the kernel, or a sandbox, answers this call so. Detached, so that the
-/// child of the test is the program.
-fn refused(call: &str, answer: &str, program: &str, arguments: &[&str]) -> Command {
-    let mut command = Command::new("strace");
-    command
-        .args(["-D", "-f", "-o", "/dev/null", "-e", &format!("trace={call}"), "-e"])
-        .arg(format!("inject={call}:error={answer}"))
-        .arg(program)
-        .args(arguments);
-    command
-}
+use crate::support::refusal::{RINGBACK, injected};
+use crate::support::{Program, connect, exchange, tools};
 
 fn can_refuse() -> bool {
     tools::runs(Command::new("strace").arg("-V"))
 }
 
-const RINGBACK: &str = env!("CARGO_BIN_EXE_ringback");
 const RINGBACK_LOAD: &str = env!("CARGO_BIN_EXE_ringback-load");
 
 /// `ringback` where it may use this CPU only.
@@ -104,7 +93,7 @@ fn who_does_not_pin_needs_no_warning_that_it_is_forbidden() {
     }
     let arguments = ["serve", "127.0.0.1:0", "--pin", "off"];
     let program =
-        Program::spawn(&mut refused("sched_setaffinity", "EPERM", RINGBACK, &arguments), 1);
+        Program::spawn(&mut injected("sched_setaffinity", "error=EPERM", RINGBACK, &arguments), 1);
     assert!(!tells(&program, "sched_setaffinity"), "{:?}", program.lines);
 }
 
@@ -117,8 +106,10 @@ fn where_pinning_is_forbidden_workers_run_anywhere_and_one_line_says_why() {
     let cpu = last_cpu().to_string();
     for (answer, driver) in ["EPERM", "ENOSYS", "EPERM"].into_iter().zip(DriverKind::ALL) {
         let arguments = ["serve", "127.0.0.1:0", "--cpus", &cpu, "--driver", driver.name()];
-        let program =
-            Program::spawn(&mut refused("sched_setaffinity", answer, RINGBACK, &arguments), 1);
+        let program = Program::spawn(
+            &mut injected("sched_setaffinity", &format!("error={answer}"), RINGBACK, &arguments),
+            1,
+        );
         assert_eq!(exchange(connect(program.addresses[0]), b"here"), b"here");
         assert!(tells(&program, "1 worker on any CPU, "), "{:?}", program.lines);
         let warnings = program.lines.iter().filter(|line| line.contains("sched_setaffinity"));
@@ -133,7 +124,7 @@ fn a_cpu_that_cannot_be_had_for_another_reason_is_an_error() {
     }
     let cpu = last_cpu();
     let arguments = ["serve", "127.0.0.1:0", "--cpus", &cpu.to_string()];
-    let output = refused("sched_setaffinity", "EINVAL", RINGBACK, &arguments).output();
+    let output = injected("sched_setaffinity", "error=EINVAL", RINGBACK, &arguments).output();
     let output = output.expect("strace runs");
     let text = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(69), "{text}");
@@ -153,8 +144,10 @@ fn where_the_mask_cannot_be_read_workers_run_on_the_cpus_that_are_online() {
         [(&[][..], cpus.len()), (&["--cpus", &last][..], 1), (&["--workers", "3"][..], 3)]
     {
         let arguments = [&["serve", "127.0.0.1:0"][..], options].concat();
-        let program =
-            Program::spawn(&mut refused("sched_getaffinity", "EINVAL", RINGBACK, &arguments), 1);
+        let program = Program::spawn(
+            &mut injected("sched_getaffinity", "error=EINVAL", RINGBACK, &arguments),
+            1,
+        );
         assert!(tells(&program, &format!("{workers} worker")), "{:?}", program.lines);
         assert_eq!(masks_of_workers(&program).len(), workers);
         assert_eq!(exchange(connect(program.addresses[0]), b"here"), b"here");
@@ -170,7 +163,9 @@ fn the_load_generator_measures_where_nothing_can_be_pinned_or_no_mask_be_read() 
     for (call, answer, is_pinned) in
         [("sched_setaffinity", "EPERM", false), ("sched_getaffinity", "EINVAL", true)]
     {
-        let output = refused(call, answer, RINGBACK_LOAD, &short).output().expect("strace runs");
+        let output = injected(call, &format!("error={answer}"), RINGBACK_LOAD, &short)
+            .output()
+            .expect("strace runs");
         // A busy machine may make it invalid; it is a report all the same.
         assert!(matches!(output.status.code(), Some(0 | 4)), "{output:?}");
         let report: Value = serde_json::from_slice(&output.stdout).expect("a report");
@@ -192,7 +187,7 @@ fn servers_are_compared_where_nothing_can_be_pinned() {
     let compare = ["compare", "--a", &server, "--b", &server, "--blocks", "1", "--quiet"];
     let short = ["-c", "2", "-d", "100ms", "--warmup", "0s", "--format", "json"];
     let arguments = [&compare[..], &short].concat();
-    let output = refused("sched_setaffinity", "ENOSYS", RINGBACK_LOAD, &arguments).output();
+    let output = injected("sched_setaffinity", "error=ENOSYS", RINGBACK_LOAD, &arguments).output();
     let output = output.expect("strace runs");
     assert!(matches!(output.status.code(), Some(0 | 4)), "{output:?}");
     let text = String::from_utf8_lossy(&output.stderr);

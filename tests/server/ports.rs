@@ -4,11 +4,12 @@ use std::io::{self, BufRead, BufReader};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Command, Stdio};
 
-use crate::support::tools::{has_tool, is_root};
-use crate::support::{Program, connect, exchange, run};
 use ringback::server::DriverKind;
 use rustix::process::Signal;
 use socket2::{Domain, Socket, Type};
+
+use crate::support::tools::{has_tool, is_root};
+use crate::support::{Program, connect, exchange, run};
 
 const ADDRESSES: [&str; 4] = ["127.0.0.1:0", "0.0.0.0:0", "[::1]:0", "[::]:0"];
 

@@ -10,6 +10,7 @@ use rustix::process::Signal;
 
 use crate::support::framed::frame;
 use crate::support::http::{Scrape, get};
+use crate::support::refusal::{RINGBACK, injected};
 use crate::support::tools::{has_tool, is_root};
 use crate::support::{Program, connect, exchange, noise, run};
 
@@ -62,6 +63,8 @@ fn serving_scraping_draining_and_counting_go_on() {
         let (status, text) = program.wait();
         assert_eq!(status.code(), Some(0), "{driver}: {text}");
         assert!(text.contains("abandoned: 0 connections, 0 bytes lost"), "{driver}: {text}");
+        // That of SIGUSR1 and the last.
+        assert_eq!(text.matches(" bytes received, ").count(), 2, "{driver}: {text}");
     }
 }
 
@@ -82,6 +85,11 @@ fn hostile_peers_and_exhaustion_need_no_other_calls() {
                 break;
             }
         }
+        let scrape = Scrape::of(program.admin());
+        // A call that the filter lacks would fail connections.
+        assert_eq!(scrape.sum("ringback_connections_closed_total", &["reason=\"failed\""]), 0.0);
+        assert!(scrape.sum("ringback_connections_refused_total", &[]) > 0.0, "{driver}");
+        assert_eq!(scrape.sum("ringback_protocol_errors_total", &["code=\"bad_magic\""]), 1.0);
         program.signal(Signal::TERM);
         program.signal(Signal::INT);
         let (status, text) = program.wait();
@@ -102,11 +110,8 @@ fn where_no_filter_can_be_had_auto_warns_and_on_does_not_serve() {
         return;
     }
     let without = |sandbox: &str| {
-        let mut command = Command::new("strace");
-        command.args(["-f", "-qq", "-o", "/dev/null", "-e", "trace=seccomp,prctl"]);
-        command.args(["-e", "inject=seccomp:error=ENOSYS", env!("CARGO_BIN_EXE_ringback")]);
-        command.args(["serve", "127.0.0.1:0", "--sandbox", sandbox]);
-        command
+        let arguments = ["serve", "127.0.0.1:0", "--sandbox", sandbox];
+        injected("seccomp", "error=ENOSYS", RINGBACK, &arguments)
     };
     let program = Program::spawn(&mut without("auto"), 1);
     assert!(program.lines.iter().any(|line| line.starts_with("warning: sandbox: ")));

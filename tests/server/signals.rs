@@ -7,9 +7,10 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::support::{Program, TEST_TIMEOUT, connect, exchange, tools};
 use ringback::server::DriverKind;
 use rustix::process::{Pid, Signal, kill_process};
+
+use crate::support::{Program, TEST_TIMEOUT, connect, exchange, tools};
 
 const ENDING: [Signal; 3] = [Signal::HUP, Signal::INT, Signal::TERM];
 /// A repetition of a signal within this time is one request.

@@ -2,8 +2,9 @@
 
 use std::thread;
 
-use crate::support::{connect, exchange, noise};
 use ringback::server::{Config, RingSize, Server};
+
+use crate::support::{connect, exchange, noise};
 
 fn config() -> Config {
     let mut config = Config::new(vec!["127.0.0.1:0".parse().expect("an address")]);

@@ -9,11 +9,12 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::support::{Program, TEST_TIMEOUT, connect, exchange};
 use ringback::server::DriverKind;
 use rustix::fs::OFlags;
 use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+
+use crate::support::{Program, TEST_TIMEOUT, connect, exchange};
 
 const CTRL_S: &[u8] = b"\x13";
 

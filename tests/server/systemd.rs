@@ -15,7 +15,8 @@ use rustix::io::{FdFlags, fcntl_setfd};
 use rustix::process::Signal;
 use socket2::{Domain, Socket, Type};
 
-use crate::support::tools::has_tool;
+use crate::support::http::Scrape;
+use crate::support::tools::{has_tool, is_root};
 use crate::support::{Program, TEST_TIMEOUT, connect, exchange, scale};
 
 /// Listeners on one address, as a socket unit with `ReusePort=yes` holds them.
@@ -64,17 +65,25 @@ fn inherited_sockets_take_the_place_of_addresses_and_are_dealt_to_all_workers() 
         for sockets in [1, 2, 5] {
             let (held, address) = hold(sockets, Domain::IPV4, "127.0.0.1:0");
             let options = ["203.0.113.1:1", "--workers", "2", "--driver", driver.name()];
-            let mut program = Program::spawn(&mut activated(&held, &options), 1);
+            let options = [&options[..], &["--admin", "127.0.0.1:0"]].concat();
+            let program = Program::spawn(&mut activated(&held, &options), 1);
             assert_eq!(program.addresses, [address], "{driver}");
             // So many that each socket of a group gets some.
             for _ in 0..60 {
                 assert_eq!(exchange(connect(address), b"message"), b"message");
             }
+            if sockets > 1 {
+                let scrape = Scrape::of(program.admin());
+                for worker in ["worker=\"0\"", "worker=\"1\""] {
+                    let accepted = scrape.sum("ringback_connections_accepted_total", &[worker]);
+                    assert!(accepted > 0.0, "{driver}, {sockets} sockets: {worker}");
+                }
+            }
             program.signal(Signal::TERM);
-            let text = std::iter::from_fn(|| program.next_line()).collect::<Vec<_>>().join("\n");
-            assert_eq!(program.exit_code(), Some(0), "{text}");
+            let (status, text) = program.wait();
+            assert_eq!(status.code(), Some(0), "{text}");
             let note = format!("note: {sockets} inherited sockets (LISTEN_FDS)");
-            assert!(program.lines.iter().any(|line| line.starts_with(&note)), "{text}");
+            assert!(text.lines().any(|line| line.starts_with(&note)), "{text}");
         }
     }
 }
@@ -235,7 +244,7 @@ fn the_service_manager_is_told_what_becomes_of_the_server() {
 
 #[test]
 fn a_worker_that_hangs_is_not_said_to_be_well() {
-    if !has_tool("strace") {
+    if !has_tool("strace") || !is_root() {
         return;
     }
     let directory = tempfile::tempdir().expect("there is room");

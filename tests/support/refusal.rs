@@ -2,6 +2,9 @@
 
 use std::process::Command;
 
+/// The server.
+pub const RINGBACK: &str = env!("CARGO_BIN_EXE_ringback");
+
 /// The answers of hosts without io_uring, and what the message about each must name.
 pub const ANSWERS: [(&str, &str); 3] = [
     ("EPERM", "a security module (SELinux, AppArmor)"),
@@ -19,17 +22,17 @@ pub enum Call {
 
 /// `ringback` to which `io_uring_setup` answers so, without any reason that it could see.
 pub fn refused(answer: &str, arguments: &[&str]) -> Command {
-    injected(&format!("error={answer}"), arguments)
+    injected("io_uring_setup", &format!("error={answer}"), RINGBACK, arguments)
 }
 
-/// `ringback` where `strace` makes this of every `io_uring_setup`. Detached, so that the child of
-/// the test is the program: it would outlive a tracer that is killed.
-pub fn injected(what: &str, arguments: &[&str]) -> Command {
+/// A program where `strace` makes this of every call of these. Detached, so that the child of the
+/// test is the program: it would outlive a tracer that is killed.
+pub fn injected(calls: &str, what: &str, program: &str, arguments: &[&str]) -> Command {
     let mut command = Command::new("strace");
     command
-        .args(["-D", "-f", "-o", "/dev/null", "-e", "trace=io_uring_setup", "-e"])
-        .arg(format!("inject=io_uring_setup:{what}"))
-        .arg(env!("CARGO_BIN_EXE_ringback"))
+        .args(["-D", "-f", "-o", "/dev/null", "-e", &format!("trace={calls}"), "-e"])
+        .arg(format!("inject={calls}:{what}"))
+        .arg(program)
         .args(arguments);
     command
 }

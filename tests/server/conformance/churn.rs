@@ -6,12 +6,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
+use ringback::protocol::Kind;
+use rustix::process::Signal;
+
 use super::DRIVER;
 use crate::support::framed::frame;
 use crate::support::peers::close_by_reset;
 use crate::support::{Program, TEST_TIMEOUT, noise, scale};
-use ringback::protocol::Kind;
-use rustix::process::Signal;
 
 /// Several addresses, so that the ports of one do not run out.
 const ADDRESSES: [&str; 4] = ["127.0.0.1:0", "127.0.0.2:0", "127.0.0.3:0", "127.0.0.4:0"];

@@ -7,13 +7,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use ringback::protocol::{ErrorCode, Framed, Kind};
+use ringback::server::{Config, Server};
+use rustix::process::Signal;
+
 use super::DRIVER;
 use crate::support::framed::{before_goaway, final_error, frame};
 use crate::support::peers::connect_with_small_buffers;
 use crate::support::{Program, TEST_TIMEOUT, connect, exchange, noise, run, scale};
-use ringback::protocol::{ErrorCode, Framed, Kind};
-use ringback::server::{Config, Server};
-use rustix::process::Signal;
 
 /// Fate of a client that sent something, half-closed and read to the end.
 #[derive(Debug, PartialEq, Eq)]

@@ -5,9 +5,10 @@ use std::net::Shutdown;
 use std::thread;
 use std::time::Duration;
 
+use ringback::protocol::{ErrorCode, Framed, FramedClient, Raw, Reply, Request};
+
 use super::DRIVER;
 use crate::support::{connect, exchange, noise, start_server};
-use ringback::protocol::{ErrorCode, Framed, FramedClient, Raw, Reply, Request};
 
 const FRAMED: Framed = Framed { max_frame: 64 << 10, frame_timeout: crate::support::TEST_TIMEOUT };
 

@@ -5,14 +5,15 @@ use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::thread;
 use std::time::Duration;
 
+use ringback::protocol::{ErrorCode, Kind};
+use rustix::net::SendFlags;
+use rustix::process::Signal;
+
 use super::DRIVER;
 use crate::support::framed::{final_error, frame};
 use crate::support::peers::{Flood, Witness, close_by_reset, connect_with_small_buffers};
 use crate::support::process::memory_bound;
 use crate::support::{Program, connect, exchange, noise, scale};
-use ringback::protocol::{ErrorCode, Kind};
-use rustix::net::SendFlags;
-use rustix::process::Signal;
 
 /// A server, what its memory is bound by, and a peer that is served well.
 struct Target {

@@ -1,19 +1,19 @@
 //! With the least: the least memory that is accepted, and system calls that fail once.
 
 use std::io::{Read, Write};
-use std::process::Command;
+use std::net::SocketAddr;
 use std::thread;
 use std::time::Duration;
 
+use ringback::protocol::Kind;
 use ringback::server::DriverKind;
 use rustix::process::Signal;
 
 use super::DRIVER;
 use crate::support::framed::frame;
+use crate::support::refusal::{RINGBACK, injected};
 use crate::support::tools::has_tool;
 use crate::support::{Program, connect, exchange, noise, run};
-use ringback::protocol::Kind;
-use std::net::SocketAddr;
 
 /// The least memory that the server names when given less.
 fn least_memory(arguments: &[&str]) -> String {
@@ -56,13 +56,9 @@ fn with_the_least_memory_peers_that_read_are_all_served() {
 /// `ringback` whose `io_uring_enter` fails like this, once in each thread, at the call of this
 /// number.
 fn start_with_failure(error: &str, number: usize) -> Program {
-    let mut command = Command::new("strace");
-    command
-        .args(["-D", "-f", "-o", "/dev/null", "-e", "trace=io_uring_enter", "-e"])
-        .arg(format!("inject=io_uring_enter:error={error}:when={number}"))
-        .arg(env!("CARGO_BIN_EXE_ringback"))
-        .args(["serve", "127.0.0.1:0", "--driver", DRIVER.name(), "--workers", "1"]);
-    Program::spawn(&mut command, 1)
+    let arguments = ["serve", "127.0.0.1:0", "--driver", DRIVER.name(), "--workers", "1"];
+    let what = format!("error={error}:when={number}");
+    Program::spawn(&mut injected("io_uring_enter", &what, RINGBACK, &arguments), 1)
 }
 
 fn echo_often(address: SocketAddr) {

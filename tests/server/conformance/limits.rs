@@ -6,14 +6,15 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use ringback::protocol::{ErrorCode, Kind};
+use rustix::process::Signal;
+use socket2::{Domain, SockFilter, SockRef, Socket, Type};
+
 use super::DRIVER;
 use crate::support::framed::{final_error, frame};
 use crate::support::peers::{Flood, Witness, connect_with_small_buffers};
 use crate::support::tools::{has_tool, is_root};
 use crate::support::{Program, TEST_TIMEOUT, connect, noise};
-use ringback::protocol::{ErrorCode, Kind};
-use rustix::process::Signal;
-use socket2::{Domain, SockFilter, SockRef, Socket, Type};
 
 fn start(arguments: &[&str]) -> (Program, SocketAddr) {
     let program = Program::start(
