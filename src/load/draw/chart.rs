@@ -107,6 +107,16 @@ pub(super) enum Sign {
 }
 
 impl Chart {
+    /// A chart whose description names each of its curves.
+    pub(super) fn new(
+        heading: &str,
+        curves: impl Iterator<Item = String>,
+        content: Result<Content, &'static str>,
+    ) -> Self {
+        let curves = curves.collect::<Vec<_>>().join("; ");
+        Self { heading: heading.to_owned(), description: format!("{heading}: {curves}"), content }
+    }
+
     pub(super) fn labels_px(&self) -> f64 {
         let labels = self.content.iter().flat_map(|content| &content.rows.ticks);
         labels.map(|(_, label)| words::width(label, FONT)).fold(MIN_LABELS_PX, f64::max)

@@ -47,12 +47,8 @@ impl LoadCurve {
 /// The chart of one or several curves: one alone has a colour for each percentile, several have one
 /// each.
 pub(super) fn chart(all: &[LoadCurve]) -> Chart {
-    let described: Vec<String> = all.iter().map(LoadCurve::describe).collect();
-    Chart {
-        heading: "Latency against throughput".to_owned(),
-        description: format!("Latency against throughput: {}", described.join("; ")),
-        content: content(all).ok_or("no latency was measured at any rate"),
-    }
+    let content = content(all).ok_or("no latency was measured at any rate");
+    Chart::new("Latency against throughput", all.iter().map(LoadCurve::describe), content)
 }
 
 fn content(all: &[LoadCurve]) -> Option<Content> {
@@ -71,7 +67,7 @@ fn content(all: &[LoadCurve]) -> Option<Content> {
             text: "measurement not valid".to_owned(),
         });
     }
-    let rows = axis::fitting(latencies, 1.0, 9, label::latency);
+    let rows = axis::fitting(latencies, 9, label::latency);
     Some(Content {
         columns_title: "messages a second that were answered",
         marks,
@@ -137,7 +133,7 @@ fn rate_axis(range: Range) -> Axis {
     const SPANS_DECADES: f64 = 20.0;
     let low = range.low.max(1.0);
     if range.high / low > SPANS_DECADES {
-        return axis::fitting(Range { low, high: range.high }, 1.0, 10, label::rate);
+        return axis::fitting(Range { low, high: range.high }, 10, label::rate);
     }
     axis::of_differences(Range { low: 0.0, high: range.high.max(1.0) }, 10, label::rate)
 }

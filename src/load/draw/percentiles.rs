@@ -116,12 +116,8 @@ fn is_firm(quantile: f64, samples: u64) -> bool {
 
 /// The chart of one or several series, drawn over each other in their order.
 pub(super) fn chart(all: &[Series]) -> Chart {
-    let described: Vec<String> = all.iter().map(Series::describe).collect();
-    Chart {
-        heading: "Latency by percentile".to_owned(),
-        description: format!("Latency by percentile: {}", described.join("; ")),
-        content: content(all).ok_or("no latency was measured"),
-    }
+    let content = content(all).ok_or("no latency was measured");
+    Chart::new("Latency by percentile", all.iter().map(Series::describe), content)
 }
 
 fn content(all: &[Series]) -> Option<Content> {
@@ -137,7 +133,7 @@ fn content(all: &[Series]) -> Option<Content> {
         _ => Vec::new(),
     };
     let columns = Axis { scale: Scale::linear(0.0, last), ticks: ticks(last) };
-    let rows = axis::fitting(range, 1.0, 9, label::latency);
+    let rows = axis::fitting(range, 9, label::latency);
     let curves = all.iter().zip(0..).map(|(series, number)| series.curve(number)).collect();
     Some(Content {
         columns_title: "share of messages that were no slower",

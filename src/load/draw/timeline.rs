@@ -148,7 +148,7 @@ fn latency(runs: &[Timeline], end_s: f64) -> Content {
     let unnamed = named_times(end_s).into_iter().map(|(time, _)| (time, String::new()));
     let columns = Axis { scale: Scale::linear(0.0, end_s), ticks: unnamed.collect() };
     let range = range.unwrap_or(Range { low: 1e3, high: 1e6 });
-    let rows = axis::fitting(range, 1.0, 8, label::latency);
+    let rows = axis::fitting(range, 8, label::latency);
     let areas = stalls().map(area).collect();
     Content {
         areas,

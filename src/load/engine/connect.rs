@@ -17,7 +17,7 @@ use crate::load::record::failure::{Failure, Failures, HANDSHAKE_LIMIT_S};
 /// How long no connection may succeed before the rest are given up.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(HANDSHAKE_LIMIT_S);
 /// How long to wait before looking whether the run was interrupted.
-const POLL_INTERVAL: Duration = Duration::from_millis(50);
+pub(super) const POLL_INTERVAL: Duration = Duration::from_millis(50);
 /// Handshakes under way at once, below the shortest usual listen backlog (128).
 const MAX_IN_PROGRESS: usize = 64;
 /// A handshake that takes so many times as long as the first did is started anew: its SYN was

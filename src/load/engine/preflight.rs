@@ -13,7 +13,7 @@ use rustix::net::{RecvFlags, SendFlags, recv, send};
 
 use crate::load::config::sizes::SizeDraw;
 use crate::load::config::{Config, Protocol};
-use crate::load::engine::connect::{connect_first, wait_for};
+use crate::load::engine::connect::{POLL_INTERVAL, connect_first, wait_for};
 use crate::load::engine::wire::RECEIVE_CHUNK;
 use crate::load::error::RunError;
 use crate::load::random::SplitMix64;
@@ -22,8 +22,6 @@ use crate::protocol::{Header, Kind};
 const ANSWER_LIMIT: Duration = Duration::from_secs(2);
 /// How long the server may take to close, so that it has room for the run's connections.
 const CLOSE_LIMIT: Duration = Duration::from_millis(250);
-/// How long to wait before looking whether the run was interrupted.
-const INTERRUPT_INTERVAL: Duration = Duration::from_millis(50);
 
 pub(crate) fn check(config: &Config) -> Result<(), RunError> {
     let target = || config.target.name.clone();
@@ -89,7 +87,7 @@ impl Exchange {
             true => PollFlags::IN | PollFlags::OUT,
             false => PollFlags::IN,
         };
-        let timeout = deadline.saturating_duration_since(Instant::now()).min(INTERRUPT_INTERVAL);
+        let timeout = deadline.saturating_duration_since(Instant::now()).min(POLL_INTERVAL);
         wait_for(&mut [PollFd::new(&self.socket, wanted)], timeout)
             .map_err(|error| self.failed(error))?;
         if self.sent < self.message.len() {

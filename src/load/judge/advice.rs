@@ -6,6 +6,7 @@ use crate::load::config::quantile::Quantile;
 use crate::load::config::{Config, Load};
 use crate::load::format::{nanos, percent};
 use crate::load::record::evidence::Evidence;
+use crate::load::record::quotas::UsedUp;
 use crate::load::record::recorder::{CarriedOver, Recorder};
 
 /// A generator whose threads want to run for this share of the time is what limits a closed loop:
@@ -51,8 +52,12 @@ fn carried_over(recorder: &Recorder, evidence: &Evidence) -> Option<String> {
 
 fn starvation(evidence: &Evidence) -> Option<String> {
     let waited_share = evidence.usage.waited_share.filter(|share| *share >= STARVED_FROM)?;
-    let cause = match &evidence.cpu_quota {
-        Some(quota) => format!("something else ran there, or {quota} was used up; raise it, or"),
+    let cause = match &evidence.used_up {
+        Some(UsedUp { quota, .. }) => {
+            format!(
+                "something else ran there, or the CPU quota, {quota}, was used up; raise it, or"
+            )
+        }
         None => "something else ran there;".to_owned(),
     };
     Some(format!(

@@ -8,7 +8,7 @@ use crate::load::record::recorder::Recorder;
 use crate::load::record::server_view::Hidden;
 
 /// How much a reader must know of something.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Gravity {
     /// The numbers may be used.
     Notable,
@@ -132,11 +132,16 @@ fn throttling(evidence: &Evidence) -> Option<(Gravity, String)> {
     Some((Gravity::of(share)?, text))
 }
 
-/// The generator's process stood still. The closed loop shows no trace of it but a lower rate.
+/// The generator could not run; a quota that explains as much as was seen is named.
 pub(super) fn stalls(recorder: &Recorder, evidence: &Evidence, gravity: Gravity) -> Option<String> {
-    if let Some((of_quota, text)) = throttling(evidence) {
-        return (of_quota == gravity).then_some(text);
-    }
+    let seen = [standstill(recorder), throttling(evidence)];
+    // Of equals the last.
+    let (gravest, text) = seen.into_iter().flatten().max_by_key(|(gravity, _)| *gravity)?;
+    (gravest == gravity).then_some(text)
+}
+
+/// The generator's process stood still. The closed loop shows no trace of it but a lower rate.
+fn standstill(recorder: &Recorder) -> Option<(Gravity, String)> {
     /// Shorter ones are the scheduler's, and in the latencies.
     const STALL_NS: u64 = 10_000_000;
     let hiccup = &recorder.latencies.hiccup;
@@ -145,12 +150,11 @@ pub(super) fn stalls(recorder: &Recorder, evidence: &Evidence, gravity: Gravity)
     }
     // Each millisecond of a stall is a sample.
     let share = hiccup.count_between(STALL_NS, u64::MAX) as f64 / hiccup.len() as f64;
-    (Gravity::of(share) == Some(gravity)).then(|| {
-        format!(
-            "the generator stood still for {} of the time, once for {}: it was stopped (SIGSTOP), \
-             frozen or throttled (cat /proc/self/cgroup, cpu.stat), or the host is overloaded",
-            percent(share),
-            nanos(hiccup.max()),
-        )
-    })
+    let text = format!(
+        "the generator stood still for {} of the time, once for {}: it was stopped (SIGSTOP), \
+         frozen or throttled (cat /proc/self/cgroup, cpu.stat), or the host is overloaded",
+        percent(share),
+        nanos(hiccup.max()),
+    );
+    Some((Gravity::of(share)?, text))
 }

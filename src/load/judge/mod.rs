@@ -91,7 +91,7 @@ impl Verdict {
     }
 }
 
-/// Weighs the records of a whole run and what was seen beside them.
+/// Evaluates the records of a whole run and what was seen beside them.
 pub(crate) fn judge(config: &Config, recorder: &Recorder, evidence: &Evidence) -> Verdict {
     let of_host = host::reasons(recorder, evidence);
     let mut of_server: Vec<String> =

@@ -44,7 +44,6 @@ fn calm() -> Evidence {
         server_waited: None,
         cpus_in_use: vec![0],
         shared_cpus: vec![],
-        cpu_quota: None,
         used_up: None,
     }
 }
@@ -284,7 +283,6 @@ fn what_the_machine_makes_any_thread_late_is_excused_at_the_p99_and_told() {
 
 #[test]
 fn what_the_generator_lacked_is_told() {
-    let quota = Some("the CPU quota of 1.5 CPUs".to_owned());
     let starved = || Evidence { usage: usage(0.3, 0.5), ..calm() };
     let busy = || Evidence { busiest: 0.95, ..calm() };
     let limited = |usage| Evidence { usage, ..calm() };
@@ -307,8 +305,8 @@ fn what_the_generator_lacked_is_told() {
         (open(), starved(), "VALID ! the generator's threads waited for a CPU for 50 % of"),
         (
             open(),
-            Evidence { cpu_quota: quota, ..starved() },
-            "or the CPU quota of 1.5 CPUs was used up; raise it",
+            Evidence { used_up: throttled(19).used_up, ..starved() },
+            "or the CPU quota, 0.2 CPUs (cpu.max), was used up; raise it",
         ),
         (closed(), limited(usage(0.9, 0.04)), CALM),
         (
@@ -386,15 +384,20 @@ fn a_host_that_kept_the_server_from_running_is_told_and_then_invalid() {
 
 #[test]
 fn a_generator_that_stood_still_is_not_valid() {
-    for (ms, words) in [
-        (15, CALM),
-        (60, "VALID ! the generator stood still"),
-        (310, "INVALID the generator stood still for 30"),
+    let by_quota =
+        |time_ms| UsedUp { time_ns: time_ms * MS, times: 9, quota: "0.9 CPUs".to_owned() };
+    for (ms, used_up, words) in [
+        (15, None, CALM),
+        (60, None, "VALID ! the generator stood still"),
+        (310, None, "INVALID the generator stood still for 30"),
+        // A quota that explains next to nothing of it hides nothing.
+        (310, Some(by_quota(50)), "INVALID the generator stood still for 30"),
+        (310, Some(by_quota(300)), "INVALID the generator was not allowed to run for 30"),
     ] {
         let mut recorder = at_once();
         recorder.latencies.hiccup.record_n(50_000, 1000 - ms).unwrap();
         recorder.latencies.hiccup.record_correct(ms * MS, MS).unwrap();
-        let said = said(&closed(), &recorder, &calm());
+        let said = said(&closed(), &recorder, &Evidence { used_up, ..calm() });
         assert!(said.starts_with(words), "{ms}: {said}");
     }
 }

@@ -11,28 +11,29 @@ pub(super) struct Spent {
     /// CPUs that it may use.
     pub(super) cpus: Vec<usize>,
     pub(super) ran_ns: u64,
-    /// Time that it was able to run and did not.
+    /// Time that it was able to run and did not, the time to wake excepted.
     pub(super) waited_ns: u64,
     /// The longest single wait is at least this.
     pub(super) longest_ns: u64,
 }
 
 /// The server's threads and the idle time of the CPUs, in a window.
-pub(super) struct Window {
+pub(super) struct Contention {
     pub(super) window_ns: u64,
     pub(super) idle_ns: HashMap<usize, u64>,
     pub(super) spent: Vec<Spent>,
 }
 
-impl Window {
+impl Contention {
     /// How long the threads waited for others, a quota that was used up included.
     pub(super) fn waited(&self, used_up: Option<UsedUp>) -> Waited {
         let throttled_ns = used_up.as_ref().map_or(0, |used_up| used_up.time_ns);
-        let for_others_ns = |thread| self.for_others_ns(thread, throttled_ns);
+        let for_others_ns = |thread: &Spent| self.for_others_ns(thread, throttled_ns);
         let most_ns = self.spent.iter().map(for_others_ns).max().unwrap_or_default();
+        let longest_ns = |thread: &Spent| thread.longest_ns.min(for_others_ns(thread));
         Waited {
             share: (most_ns as f64 / self.window_ns as f64).min(1.0),
-            longest_ns: self.spent.iter().map(|thread| thread.longest_ns).max().unwrap_or(0),
+            longest_ns: self.spent.iter().map(longest_ns).max().unwrap_or_default(),
             used_up,
         }
     }
@@ -88,12 +89,15 @@ mod tests {
         Spent { cpus: cpus.to_vec(), ran_ns, waited_ns, longest_ns: 0 }
     }
 
-    /// The percentage of a second that others kept a thread waiting, on CPUs that were idle for
-    /// some of it.
-    fn percent(spent: &[Spent], idle_ms: &[u64], used_up: Option<UsedUp>) -> u64 {
+    /// A second in which others kept threads waiting, on CPUs that were idle for some of it.
+    fn waited(spent: &[Spent], idle_ms: &[u64], used_up: Option<UsedUp>) -> Waited {
         let idle_ns = idle_ms.iter().enumerate().map(|(cpu, ms)| (cpu, ms * MS)).collect();
-        let window = Window { window_ns: 1000 * MS, idle_ns, spent: spent.to_vec() };
-        (window.waited(used_up).share * 100.0).round() as u64
+        let contention = Contention { window_ns: 1000 * MS, idle_ns, spent: spent.to_vec() };
+        contention.waited(used_up)
+    }
+
+    fn percent(spent: &[Spent], idle_ms: &[u64], used_up: Option<UsedUp>) -> u64 {
+        (waited(spent, idle_ms, used_up).share * 100.0).round() as u64
     }
 
     fn used_up(time_ms: u64) -> UsedUp {
@@ -132,6 +136,9 @@ mod tests {
         assert_eq!(percent(&siblings, &[0], None), 20, "half of the other's 400 ms");
         assert_eq!(percent(&[long(200), thread(&[0], 550, 0)], &[0], None), 15);
         assert_eq!(percent(&[long(200), thread(&[0], 650, 0)], &[0], None), 5);
+        let longest_ms =
+            |other_ms| waited(&[long(200), thread(&[0], other_ms, 0)], &[0], None).longest_ns / MS;
+        assert_eq!((longest_ms(550), longest_ms(650)), (150, 50), "no longer than others ran");
     }
 
     #[test]

@@ -66,6 +66,11 @@ impl ServerThreads {
 
     /// The directories of all of them in `/proc`, at the time of asking.
     pub(crate) fn directories(&self) -> Vec<PathBuf> {
+        self.directories_of(&self.processes())
+    }
+
+    /// As [`directories`](Self::directories), where its [processes](Self::processes) were just listed.
+    pub(super) fn directories_of(&self, processes: &[Pid]) -> Vec<PathBuf> {
         let of_process = |process: Pid| {
             let tasks = PathBuf::from(format!("/proc/{}/task", process.as_raw_pid()));
             numbers_in(&tasks).map(move |thread| tasks.join(thread.to_string()))
@@ -76,7 +81,7 @@ impl ServerThreads {
                 .map(|thread| PathBuf::from(format!("/proc/self/task/{thread}")))
                 .collect(),
             Self::OfTrees(_) | Self::OfGroup(_) => {
-                self.processes().into_iter().flat_map(of_process).collect()
+                processes.iter().copied().flat_map(of_process).collect()
             }
         }
     }

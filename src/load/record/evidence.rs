@@ -7,7 +7,6 @@ use super::recorder::Window;
 use super::server_view::{Hidden, ServerView, shared_cpus};
 use super::usage::Usage;
 use super::waits::Waited;
-use crate::cgroup::CpuQuota;
 
 /// Evidence for the verdict beside the messages.
 pub(crate) struct Evidence {
@@ -29,7 +28,6 @@ pub(crate) struct Evidence {
     /// CPUs that server and generator use, in ascending order.
     pub(crate) cpus_in_use: Vec<usize>,
     pub(crate) shared_cpus: Vec<usize>,
-    pub(crate) cpu_quota: Option<String>,
     /// The quota that kept the generator from running in the window, if one did.
     pub(crate) used_up: Option<UsedUp>,
 }
@@ -48,8 +46,6 @@ impl Evidence {
             server_waited: None,
             cpus_in_use: in_use.into_iter().collect(),
             shared_cpus: shared_cpus(&server.cpus, generator_cpus),
-            cpu_quota: CpuQuota::detect("/".as_ref())
-                .map(|quota| format!("the CPU quota, {quota},")),
             used_up: None,
             server,
         }

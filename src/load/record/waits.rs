@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::process::Pid;
 
-use super::attribution::{Spent, Window, lanes};
+use super::attribution::{Contention, Spent, lanes};
 use super::cpu::{CpuTime, ServerThreads, cpus_of};
 use super::host::CpuStat;
 use super::quotas::{Quotas, UsedUp};
@@ -91,11 +91,12 @@ impl<'run> Waits<'run> {
         let is_thorough = self.looks.is_multiple_of(SELDOM);
         if is_thorough {
             self.find_threads(now_ns);
+        } else if self.threads.len() <= MAX_READ_OFTEN {
+            self.watch_processes(&self.server.processes());
+        } else {
+            return;
         }
-        if is_thorough || self.threads.len() <= MAX_READ_OFTEN {
-            self.watch_processes();
-            self.read(now_ns);
-        }
+        self.read(now_ns);
     }
 
     /// The window is over; `None` where no counter could be read.
@@ -116,12 +117,13 @@ impl<'run> Waits<'run> {
         let idle_ns = cpus.map(|cpu| (*cpu, idle_ns(*cpu).unwrap_or(0))).collect();
         let window_ns = now_ns.saturating_sub(self.started_ns);
         let used_up = self.quotas.finish(window_ns, lanes(&spent));
-        (!spent.is_empty()).then(|| Window { window_ns, idle_ns, spent }.waited(used_up))
+        (!spent.is_empty()).then(|| Contention { window_ns, idle_ns, spent }.waited(used_up))
     }
 
     fn find_threads(&mut self, now_ns: u64) {
-        self.watch_processes();
-        for directory in self.server.directories() {
+        let processes = self.server.processes();
+        self.watch_processes(&processes);
+        for directory in self.server.directories_of(&processes) {
             self.threads.entry(directory).or_insert_with_key(|directory| Thread {
                 cpus: cpus_of(directory),
                 first: CpuTime::default(),
@@ -132,8 +134,8 @@ impl<'run> Waits<'run> {
         }
     }
 
-    fn watch_processes(&mut self) {
-        let is_other = |before: &Vec<Pid>| *before != self.server.processes();
+    fn watch_processes(&mut self, processes: &[Pid]) {
+        let is_other = |before: &Vec<Pid>| before != processes;
         self.have_processes_changed |= self.processes.as_ref().is_some_and(is_other);
     }
 
@@ -159,7 +161,7 @@ impl Thread {
         Some(Spent {
             cpus: self.cpus.clone(),
             ran_ns: time.used_ns,
-            waited_ns: waited_for_others_ns(time) + pending_ns,
+            waited_ns: waited_beyond_wakeup_ns(time) + pending_ns,
             longest_ns: self.longest_ns.max(pending_ns),
         })
     }
@@ -174,7 +176,7 @@ impl Thread {
     }
 }
 
-fn waited_for_others_ns(spent: CpuTime) -> u64 {
+fn waited_beyond_wakeup_ns(spent: CpuTime) -> u64 {
     spent.waited_ns.saturating_sub(spent.runs * OWN_WAIT_NS)
 }
 
@@ -207,8 +209,8 @@ mod tests {
 
     #[test]
     fn what_a_thread_takes_to_wake_is_no_wait_for_others() {
-        assert_eq!(waited_for_others_ns(time(0, 30_000_000, 10_000)), 0);
-        assert_eq!(waited_for_others_ns(time(0, 30_000_000, 10)), 29_950_000);
+        assert_eq!(waited_beyond_wakeup_ns(time(0, 30_000_000, 10_000)), 0);
+        assert_eq!(waited_beyond_wakeup_ns(time(0, 30_000_000, 10)), 29_950_000);
     }
 
     #[test]
@@ -248,7 +250,7 @@ mod tests {
                 assert!(spent.waited_ns > spent.ran_ns && spent.ran_ns > 0, "{spent:?}");
                 assert!(spent.longest_ns > 0 && spent.cpus == [cpu], "{spent:?}");
             }
-            assert!(waits.finish(clock.now_ns()).unwrap().unwrap().longest_ns > 0);
+            waits.finish(clock.now_ns()).unwrap().unwrap();
             is_over.store(true, Ordering::Relaxed);
         });
     }

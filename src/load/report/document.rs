@@ -288,7 +288,7 @@ pub struct ServerCpu {
     /// Share of the window that its threads waited for a CPU that others had, of the one that
     /// waited most; null where it cannot be known.
     pub waited_share: Option<f64>,
-    /// The longest of their waits was at least so long.
+    /// The longest of these waits was at least so long.
     pub longest_wait_ns: Option<u64>,
 }
 

@@ -179,7 +179,6 @@ fn title(tags: &[Option<String>]) -> String {
     }
 }
 
-/// As a run's report names it, if it has such latencies.
 /// The name of a tag in the report: no other has the same.
 fn name(tag: Option<&str>) -> String {
     /// As in a log.
@@ -190,6 +189,7 @@ fn name(tag: Option<&str>) -> String {
     }
 }
 
+/// As a run's report names it, if it has such latencies.
 fn label(name: &str) -> String {
     Tag::of_name(name).map_or_else(|| short(name), |tag| tag.label().to_owned())
 }

@@ -94,7 +94,6 @@ fn measure(
     let window = Window::of(config);
     let generator_cpus = if config.cpus.is_empty() { &allowed } else { &config.cpus };
     let mut evidence = Evidence::new(window, server.clone(), generator_cpus);
-    let cpus_in_use = evidence.cpus_in_use.clone();
     let control = &RunControl::new(window.end_ns);
     let mut collector = Collector::new(window);
     let all_connections = sockets.len();
@@ -103,7 +102,7 @@ fn measure(
     let shared = Shared { config, window, workload, control, dialer, all_connections, workers };
     let workers = divide(shared, sockets, &counters, &mut collector)?;
     let can_pin = PinningRefusal::detect().is_none();
-    let sampled = if can_pin { host_stall::sampled(&cpus_in_use) } else { vec![None] };
+    let sampled = if can_pin { host_stall::sampled(&evidence.cpus_in_use) } else { vec![None] };
     let of_cpu = |cpu| host_stall::Init {
         cpu,
         start_ns: window.start_ns,
@@ -127,7 +126,6 @@ fn measure(
             waits: None,
             generator,
             cpus: &allowed,
-            cpus_in_use: &cpus_in_use,
             intervals: Intervals::new(collector, window, config),
             host_stalls,
             watch,

@@ -37,7 +37,6 @@ pub(crate) struct Observer<'run> {
     pub(crate) waits: Option<Waits<'run>>,
     pub(crate) generator: OwnThreads,
     pub(crate) cpus: &'run [usize],
-    pub(crate) cpus_in_use: &'run [usize],
     pub(crate) intervals: Intervals,
     pub(crate) host_stalls: Vec<ScopedJoinHandle<'run, ()>>,
     pub(crate) watch: &'run mut dyn Watch,
@@ -56,7 +55,7 @@ impl<'run> Observer<'run> {
         let is_interrupted = || self.config.interrupt.is_raised();
         let ends_early = || pool.is_finished() || is_interrupted();
         self.wait(&pool, Phase::Warmup, evidence.window.start_ns, &ends_early);
-        let before = self.sample();
+        let before = self.sample(&evidence.cpus_in_use);
         self.waits = self.server_threads().map(|server| Waits::start(server, self.clock.now_ns()));
         let quotas = Quotas::start(&[getpid()]);
         evidence.backlogs.push(self.backlog());
@@ -76,7 +75,8 @@ impl<'run> Observer<'run> {
         // On each CPU in use one of its threads measures the host's stalls.
         let cpus = self.generator.0.len().max(self.host_stalls.len()) as u64;
         evidence.used_up = quotas.finish(evidence.measured_ns(), cpus);
-        evidence.usage = Usage::between(before, self.sample(), self.generator.0.len());
+        let after = self.sample(&evidence.cpus_in_use);
+        evidence.usage = Usage::between(before, after, self.generator.0.len());
         match waited {
             Some(Err(Incomplete)) => evidence.hide_server(),
             // Replies came, and those who are taken for the server did nothing.
@@ -177,7 +177,7 @@ impl<'run> Observer<'run> {
         }
     }
 
-    fn sample(&self) -> Sample {
+    fn sample(&self, cpus_in_use: &[usize]) -> Sample {
         let stat = CpuStat::read();
         Sample {
             at_ns: self.clock.now_ns(),
@@ -185,7 +185,7 @@ impl<'run> Observer<'run> {
             server_ns: self.server_threads().and_then(ServerThreads::used_ns),
             generator: self.generator.time(),
             stolen_ns: stat.stolen_ns(self.cpus),
-            stolen_in_use_ns: stat.stolen_ns(self.cpus_in_use),
+            stolen_in_use_ns: stat.stolen_ns(cpus_in_use),
         }
     }
 
