@@ -199,6 +199,7 @@ print_summary() {
         [[ "$name" != "cargo test" || "$failed" -gt 0 ]] || failed=1
     done
     printf '\n=== results\n'
+    ((failed == 0)) || grep -A 4 ' panicked at ' "$TEST_LOG" | cut -c 1-500 | head -n 100 || true
     grep '^test result:' "$TEST_LOG" || echo "no test ran"
     for name in ${failed_steps[@]+"${failed_steps[@]}"}; do
         echo "step failed: $name"
