@@ -66,6 +66,8 @@ pub(super) struct Connection<C, L, T> {
 struct Sending {
     parts: usize,
     charge: usize,
+    /// Bytes of it that the lifecycle takes for sent.
+    assumed: usize,
 }
 
 /// Next operation that a connection needs of its driver.
@@ -195,8 +197,27 @@ impl<C: protocol::Connection, L: Stretch, T> Connection<C, L, T> {
     pub(super) fn take_outgoing(&mut self, max_parts: usize) -> Parts<L> {
         assert!(self.sending.parts == 0, "one send at a time");
         let parts = self.outgoing.take(max_parts);
-        self.sending = Sending { parts: parts.count(), charge: parts.charge() };
+        self.sending = Sending { parts: parts.count(), charge: parts.charge(), assumed: 0 };
         parts
+    }
+
+    /// Returns whether nothing that the connection does next waits for the end of its send.
+    pub(super) fn may_assume_sent(&self) -> bool {
+        self.lifecycle.is_open()
+            && !self.is_eof_due
+            && self.outgoing.is_empty()
+            && !self.lifecycle.is_throttled()
+    }
+
+    /// The send in flight counts as whole until it is reported otherwise: its end ends no wait, and
+    /// deadlines are those of a connection that has sent everything.
+    pub(super) fn assume_sent(&mut self, now: Instant) {
+        self.sending.assumed = self.lifecycle.unsent();
+        self.lifecycle.sent(now, self.sending.assumed);
+    }
+
+    fn take_back_assumption(&mut self, now: Instant) {
+        self.lifecycle.not_sent(now, std::mem::take(&mut self.sending.assumed));
     }
 
     /// The send of these parts ended; returns how many of their bytes were sent.
@@ -207,11 +228,15 @@ impl<C: protocol::Connection, L: Stretch, T> Connection<C, L, T> {
         result: Result<usize, Errno>,
         buffers: &mut impl Buffers<Lease = L>,
     ) -> usize {
-        self.sending = Sending::default();
+        let Sending { assumed, .. } = std::mem::take(&mut self.sending);
         let sent = result.unwrap_or(0);
         parts.discard_front(sent, |lease| buffers.release(lease));
         self.outgoing.prepend(parts);
-        self.lifecycle.sent(now, sent);
+        if assumed > 0 {
+            self.lifecycle.not_sent(now, assumed - sent);
+        } else {
+            self.lifecycle.sent(now, sent);
+        }
         if let Err(error) = result {
             self.handle_failure(error);
         }
@@ -338,6 +363,7 @@ impl<C: protocol::Connection, L: Stretch, T> Connection<C, L, T> {
     ) -> Action {
         self.work(now, Work::OneTurn, settings, buffers);
         if !self.lifecycle.is_open() {
+            self.take_back_assumption(now);
             self.received.clear(|lease| buffers.release(lease));
         }
         if self.lifecycle.is_closed() {

@@ -362,6 +362,17 @@ impl Lifecycle {
     /// The protocol asked for received bytes to be sent back.
     pub(crate) fn queued(&mut self, now: Instant, length: usize) {
         self.control_tail = 0;
+        self.await_sending(now, length);
+    }
+
+    /// So many of the bytes that were reported as sent are not.
+    pub(crate) fn not_sent(&mut self, now: Instant, length: usize) {
+        if length > 0 {
+            self.await_sending(now, length);
+        }
+    }
+
+    fn await_sending(&mut self, now: Instant, length: usize) {
         if self.unsent == 0 {
             self.progress.last = now;
         }

@@ -6,6 +6,7 @@ use io_uring::{opcode, squeue};
 use super::buf_ring::BufRing;
 use super::lease::Lease;
 use super::parts::{Part, Parts};
+use super::ring::Notify;
 
 /// The parts that each slot is sending; a slot has at most one send in flight.
 #[derive(Default)]
@@ -18,6 +19,7 @@ pub(super) struct Sends {
 
 struct InFlight {
     parts: Parts,
+    notify: Notify,
     scatter: Option<Box<Scatter>>,
 }
 
@@ -51,6 +53,7 @@ impl Sends {
         socket: Fd,
         parts: Parts,
         buffers: &BufRing,
+        notify: Notify,
     ) -> squeue::Entry {
         assert!((1..=Self::MAX_PARTS).contains(&parts.count()), "a send has some parts");
         let index = slot as usize;
@@ -58,25 +61,31 @@ impl Sends {
             self.slots.resize_with(index + 1, || None);
         }
         assert!(self.slots[index].is_none(), "a slot has one send in flight");
-        let sending = self.slots[index].insert(InFlight { parts, scatter: None });
+        let sending = self.slots[index].insert(InFlight { parts, notify, scatter: None });
+        let (flags, entry_flags) = match notify {
+            Notify::Always => (SEND_FLAGS, squeue::Flags::empty()),
+            // With MSG_WAITALL a short send fails as well.
+            Notify::OnFailure => (SEND_FLAGS | libc::MSG_WAITALL, squeue::Flags::SKIP_SUCCESS),
+        };
         let mut bytes = sending.parts.iter().map(|part| bytes_of(buffers, part));
-        if bytes.len() == 1 {
+        let entry = if bytes.len() == 1 {
             let bytes = bytes.next().expect("there is one part");
-            opcode::Send::new(socket, bytes.as_ptr(), bytes.len() as u32).flags(SEND_FLAGS).build()
+            opcode::Send::new(socket, bytes.as_ptr(), bytes.len() as u32).flags(flags).build()
         } else {
             let scatter = sending.scatter.insert(self.spare.pop().unwrap_or_else(Scatter::new));
             let header = scatter.point_to(bytes);
-            opcode::SendMsg::new(socket, header).flags(SEND_FLAGS as u32).build()
-        }
+            opcode::SendMsg::new(socket, header).flags(flags as u32).build()
+        };
+        entry.flags(entry_flags)
     }
 
-    /// The send of this slot completed: its parts come back.
-    pub(super) fn finish(&mut self, slot: u32) -> Parts {
+    /// The send of this slot ended: its parts come back, and how it was to report.
+    pub(super) fn finish(&mut self, slot: u32) -> (Parts, Notify) {
         let sending = self.slots[slot as usize].take().expect("a send completes once");
         if self.spare.len() < Self::MAX_SPARE {
             self.spare.extend(sending.scatter);
         }
-        sending.parts
+        (sending.parts, sending.notify)
     }
 }
 

@@ -60,7 +60,7 @@ pub(crate) use self::{
     parts::{Part, Parts, Stretch},
     probe::{Feature, Need, examine, try_native_ring, try_plain_ring, try_rings},
     refusal::{Refusal, explain_resources, explain_ring},
-    ring::{Activity, Completion, Outcome, Ring, Wait, limit_kernel_workers},
+    ring::{Activity, Completion, Notify, Outcome, Ring, Wait, limit_kernel_workers},
     sandbox::{filter_system_calls, try_filters},
     setup::{Mode, RingError},
     token::{GENERATION_BITS, Operation, Token},

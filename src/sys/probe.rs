@@ -15,7 +15,7 @@ use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 use super::buf_ring::BufRing;
 use super::parts::{Part, Parts};
 use super::refusal::{HostContext, Refusal};
-use super::ring::{Completion, Outcome, Ring, Wait};
+use super::ring::{Completion, Notify, Outcome, Ring, Wait};
 use super::setup::{Mode, RingSize, errno_of};
 use super::token::{Operation, Token};
 
@@ -195,8 +195,10 @@ fn try_echo() -> Result<Mode, Errno> {
     let mut ring = Ring::new(SMALL).map_err(|error| error.errno())?;
     ring.attach_listener(listener.into());
     ring.accept(token(Operation::Accept));
+    let mut wait = Wait::AtMost(WAIT_TIMEOUT);
     for _ in 0..TURNS {
-        ring.submit(Wait::AtMost(WAIT_TIMEOUT)).map_err(errno_of)?;
+        ring.submit(wait).map_err(errno_of)?;
+        wait = Wait::AtMost(WAIT_TIMEOUT);
         while let Some(Completion { outcome, .. }) = ring.next_completion() {
             match outcome {
                 Outcome::Accepted(socket) => {
@@ -206,7 +208,9 @@ fn try_echo() -> Result<Mode, Errno> {
                 Outcome::Received(Ok(Some(lease))) => {
                     let mut parts = Parts::default();
                     parts.push(Part::Leased(lease));
-                    ring.send(token(Operation::Send), parts);
+                    ring.send(token(Operation::Send), parts, Notify::OnFailure);
+                    // Its end would end no wait.
+                    wait = Wait::Poll;
                 }
                 Outcome::Sent(_, sent) => {
                     sent?;

@@ -33,6 +33,14 @@ pub(crate) enum Wait {
     AtMost(Duration),
 }
 
+/// When a send reports that it ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Notify {
+    Always,
+    /// A send that was whole ends no wait: its end is seen whenever the wait ends.
+    OnFailure,
+}
+
 /// Result of a submission. `S` is what an accepted connection is.
 #[derive(Debug)]
 pub(crate) struct Completion<S = OwnedFd> {
@@ -77,6 +85,11 @@ pub(crate) struct Ring {
     /// Submissions that found the queue full.
     deferred: VecDeque<Box<[squeue::Entry]>>,
     completed: VecDeque<cqueue::Entry>,
+    /// Sends that report nothing if they are whole, in the order of their submission.
+    silent_sends: VecDeque<SilentSend>,
+    /// Entries that were submitted, and those of them that the kernel has taken.
+    enqueued: u64,
+    taken: u64,
     in_flight: usize,
     /// True while waits are to end at least once in the interval of [`Memory`].
     ticks: bool,
@@ -92,6 +105,13 @@ pub(crate) struct Activity {
     pub(crate) enters: u64,
     /// Times that completions had found their queue full.
     pub(crate) overflows: u64,
+}
+
+/// A send of which only a failure completes.
+struct SilentSend {
+    token: Token,
+    /// Entries up to its own.
+    position: u64,
 }
 
 struct Memory {
@@ -158,6 +178,9 @@ impl Ring {
             }),
             deferred: VecDeque::new(),
             completed: VecDeque::with_capacity(size.completions as usize),
+            silent_sends: VecDeque::new(),
+            enqueued: 0,
+            taken: 0,
             in_flight: 0,
             ticks: false,
             activity: Activity::default(),
@@ -278,11 +301,14 @@ impl Ring {
     ///
     /// When a send of the same slot is in flight, or there are no parts or more than
     /// [`MAX_PARTS`](Self::MAX_PARTS).
-    pub(crate) fn send(&mut self, token: Token, parts: Parts) {
+    pub(crate) fn send(&mut self, token: Token, parts: Parts, notify: Notify) {
         let socket = self.fd(token);
         let Memory { buffers, sends, .. } = &mut *self.memory;
-        let entry = sends.begin(token.slot, socket, parts, buffers);
+        let entry = sends.begin(token.slot, socket, parts, buffers, notify);
         self.push(token, Operation::Send, [entry]);
+        if notify == Notify::OnFailure {
+            self.silent_sends.push_back(SilentSend { token, position: self.enqueued });
+        }
     }
 
     /// Completes whenever the socket may have become writable, until cancelled: with each edge, so
@@ -346,7 +372,8 @@ impl Ring {
         Ok(!self.completed.is_empty() || !self.uring.completion().is_empty())
     }
 
-    /// The next completion that an earlier [`submit`](Self::submit) brought.
+    /// The next completion that an earlier [`submit`](Self::submit) brought, and after the last of
+    /// them the next end of a send that reported none.
     pub(crate) fn next_completion(&mut self) -> Option<Completion> {
         if self.completed.is_empty() {
             self.reap();
@@ -361,7 +388,21 @@ impl Ring {
                 self.tick();
             }
         }
-        None
+        self.next_silent_send()
+    }
+
+    /// The end of a send that the kernel has taken and that did not fail. A failure completes within
+    /// the call in which the kernel takes the send, so it has been handled by now.
+    fn next_silent_send(&mut self) -> Option<Completion> {
+        let &SilentSend { token, position } = self.silent_sends.front()?;
+        if position > self.taken {
+            return None;
+        }
+        self.silent_sends.pop_front();
+        self.end(token, Subject::Operation);
+        let (parts, _) = self.memory.sends.finish(token.slot);
+        let length = parts.len();
+        Some(Completion { token, more: false, outcome: Outcome::Sent(parts, Ok(length)) })
     }
 
     /// The bytes of a lease of this ring.
@@ -416,6 +457,7 @@ impl Ring {
 
     fn enqueue(&mut self, entries: &[squeue::Entry]) {
         self.in_flight += 1;
+        self.enqueued += entries.len() as u64;
         if !self.deferred.is_empty() || !self.offer(entries) {
             self.deferred.push_back(entries.into());
         }
@@ -451,7 +493,7 @@ impl Ring {
     fn handle_entered(&mut self, entered: io::Result<usize>) -> io::Result<()> {
         const MEMORY_RETRY_INTERVAL: Duration = Duration::from_millis(1);
         self.activity.enters += 1;
-        self.activity.overflows += u64::from(self.uring.submission().cq_overflow());
+        self.look_at_submissions();
         self.reap();
         let error = match entered {
             Ok(submitted) => {
@@ -477,6 +519,18 @@ impl Ring {
         }
     }
 
+    /// Sees how far the kernel came. While completions are kept aside for want of room it is not
+    /// known which of those that it took have failed.
+    fn look_at_submissions(&mut self) {
+        let deferred: usize = self.deferred.iter().map(|entries| entries.len()).sum();
+        let queue = self.uring.submission();
+        if queue.cq_overflow() {
+            self.activity.overflows += 1;
+        } else {
+            self.taken = self.enqueued - (deferred + queue.len()) as u64;
+        }
+    }
+
     fn enter_without_waiting(&self) -> io::Result<usize> {
         // The crate keeps the queue's tail private; `submission_shared` reads it.
         // SAFETY: no other submission queue is alive: every use of one ends in its statement.
@@ -491,12 +545,7 @@ impl Ring {
         let (token, subject) = Token::of_completion(entry.user_data());
         let more = cqueue::more(entry.flags());
         if !more {
-            self.in_flight -= 1;
-            if subject == Subject::Operation
-                && let Some(descriptor) = self.descriptor(token)
-            {
-                descriptor.in_flight -= 1;
-            }
+            self.end(token, subject);
         }
         let result = match entry.result() {
             negative @ ..0 => Err(Errno::from_raw_os_error(-negative)),
@@ -510,7 +559,10 @@ impl Ring {
             })),
             (_, Operation::Receive) => Outcome::Received(self.received(entry, result)),
             (_, Operation::Send) => {
-                let parts = self.memory.sends.finish(token.slot);
+                let (parts, notify) = self.memory.sends.finish(token.slot);
+                if notify == Notify::OnFailure {
+                    self.silent_sends.retain(|silent| silent.token != token);
+                }
                 Outcome::Sent(parts, result.map(|length| length as usize))
             }
             (_, Operation::Writable) => Outcome::Writable(result.map(can_be_sent_on)),
@@ -518,6 +570,15 @@ impl Ring {
             (_, Operation::Tick) => return None,
         };
         Some(Completion { token, more, outcome })
+    }
+
+    fn end(&mut self, token: Token, subject: Subject) {
+        self.in_flight -= 1;
+        if subject == Subject::Operation
+            && let Some(descriptor) = self.descriptor(token)
+        {
+            descriptor.in_flight -= 1;
+        }
     }
 
     fn received(
@@ -544,7 +605,8 @@ impl Ring {
         const PASSES: usize = 100;
         const PASS: Duration = Duration::from_millis(10);
         self.ticks = false;
-        self.in_flight -= self.deferred.drain(..).count();
+        self.in_flight -= self.deferred.len();
+        self.enqueued -= self.deferred.drain(..).map(|entries| entries.len() as u64).sum::<u64>();
         let _ = self.submit(Wait::Poll);
         let limit = Timespec::new().sec(1);
         let _ = self.uring.submitter().register_sync_cancel(Some(limit), CancelBuilder::any());

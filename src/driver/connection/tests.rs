@@ -69,6 +69,17 @@ impl World {
         bytes
     }
 
+    /// Receives bytes and sends them as if that were done.
+    fn assume_sent(&mut self, seconds: u64, bytes: &[u8]) -> Parts<Span> {
+        self.receive(seconds, bytes);
+        assert_eq!(self.advance(), Action::Wait(READ_AND_WRITE));
+        let parts = self.connection.take_outgoing(usize::MAX);
+        assert!(self.connection.may_assume_sent());
+        self.connection.assume_sent(self.at(seconds));
+        self.settle(seconds, true);
+        parts
+    }
+
     fn sent(&mut self, parts: Parts<Span>, result: Result<usize, Errno>) -> usize {
         self.connection.handle_sent(self.start, parts, result, &mut self.buffers)
     }
@@ -391,6 +402,42 @@ fn parts_are_taken_once_the_last_ones_came_back() {
     world.advance();
     let _parts = world.connection.take_outgoing(usize::MAX);
     world.connection.take_outgoing(usize::MAX);
+}
+
+#[test]
+fn a_send_that_is_assumed_whole_leaves_the_deadlines_of_one_that_was() {
+    let (protocol, mut settings) = raw();
+    settings.limits.idle_timeout = Some(Duration::from_secs(5));
+    let mut world = World::new((protocol, settings));
+    let parts = world.assume_sent(2, b"Hello");
+    assert_eq!((world.connection.lifecycle().unsent(), world.deadline()), (0, Some(7)));
+    assert_eq!(world.sent(parts, Ok(5)), 5);
+    assert_eq!(world.deadline(), Some(7), "its end is seen at any time");
+    world.assert_empty();
+}
+
+#[test]
+fn what_was_assumed_sent_and_was_not_waits_again() {
+    for (result, left) in [(Ok(3), "lo"), (Err(Errno::AGAIN), "Hello")] {
+        let mut world = World::new(raw());
+        let parts = world.assume_sent(0, b"Hello");
+        world.sent(parts, result);
+        assert_eq!(world.connection.lifecycle().unsent(), left.len());
+        assert_eq!(world.advance(), Action::Wait(READ_AND_WRITE));
+        assert_eq!(world.send(usize::MAX), left.as_bytes());
+        world.assert_empty();
+    }
+}
+
+#[test]
+fn who_ends_waits_for_the_send_that_was_assumed() {
+    let mut world = World::new(raw());
+    let parts = world.assume_sent(0, b"Hello");
+    world.connection.handle_eof();
+    assert_eq!(world.advance(), Action::Wait(Interest { read: false, write: false }));
+    assert!(!world.connection.may_assume_sent());
+    world.sent(parts, Ok(5));
+    assert_eq!(world.advance(), Action::Probe, "before its end it is asked what arrived");
 }
 
 #[test]

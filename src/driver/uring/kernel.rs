@@ -14,7 +14,7 @@ use crate::driver::buffers::Buffers;
 use crate::driver::connection::CloseMode;
 use crate::driver::{MAX_WAIT, ShutdownSignal, Urgency, handshake, peer};
 use crate::lifecycle::{Admission, Probe};
-use crate::sys::{Activity, Completion, Lease, Parts, Ring, Token, Wait, sockopt};
+use crate::sys::{Activity, Completion, Lease, Notify, Parts, Ring, Token, Wait, sockopt};
 
 /// A kernel with a ring and sockets: the real one here, a fake one in the simulation.
 ///
@@ -41,8 +41,8 @@ pub(crate) trait Kernel: Buffers<Lease = Lease> {
     /// Receives on the connection in the token's slot, once or until cancelled.
     fn receive(&mut self, token: Token, amount: Amount);
 
-    /// Sends what the socket in the token's slot takes at once.
-    fn send(&mut self, token: Token, parts: Parts);
+    /// Sends what the socket in the token's slot takes at once, within the submit that follows.
+    fn send(&mut self, token: Token, parts: Parts, notify: Notify);
 
     /// Reports, until cancelled, when the socket in the token's slot may have become writable.
     fn watch_writable(&mut self, token: Token);
@@ -169,8 +169,8 @@ impl Kernel for Host {
         }
     }
 
-    fn send(&mut self, token: Token, parts: Parts) {
-        self.ring.send(token, parts);
+    fn send(&mut self, token: Token, parts: Parts, notify: Notify) {
+        self.ring.send(token, parts, notify);
     }
 
     fn watch_writable(&mut self, token: Token) {
@@ -186,7 +186,11 @@ impl Kernel for Host {
     }
 
     fn submit(&mut self, wait: Wait) -> io::Result<()> {
-        self.ring.submit(wait)
+        // The ring's own ticks end a long wait, at less cost than a timeout of its own would.
+        self.ring.submit(match wait {
+            Wait::AtMost(limit) if limit >= MAX_WAIT => Wait::Forever,
+            other => other,
+        })
     }
 
     fn has_completion(&mut self) -> io::Result<bool> {

@@ -32,7 +32,7 @@ use crate::lifecycle::Admission;
 use crate::metrics::Counters;
 use crate::protocol::Protocol;
 use crate::sys::{
-    Activity, Completion, Lease, Operation, Outcome, Parts, Ring, RingError, Token, Wait,
+    Activity, Completion, Lease, Notify, Operation, Outcome, Parts, Ring, RingError, Token, Wait,
 };
 
 /// Buffers that one multishot receive can fill before anybody looks: 33 while it is submitted or
@@ -373,7 +373,7 @@ impl<P: Protocol, K: Kernel> Driver<P, K> {
                 }
                 Action::SendFin => self.kernel.shut_down_write(key.slot),
                 Action::Wait(interest) => {
-                    let is_reading = self.submit(key, interest);
+                    let is_reading = self.submit(now, key, interest);
                     return self.connections.settle(now, key, is_reading, &mut self.kernel);
                 }
                 Action::Close(mode) => return self.close(now, key, mode),
@@ -382,12 +382,17 @@ impl<P: Protocol, K: Kernel> Driver<P, K> {
     }
 
     /// Submits what the interest calls for; returns whether the peer is being read.
-    fn submit(&mut self, key: Key, interest: Interest) -> bool {
+    fn submit(&mut self, now: Instant, key: Key, interest: Interest) -> bool {
         let connection = self.connections.get_mut(key).expect("it was just advanced");
         if interest.write && connection.transport.sending.may_send() {
             let parts = connection.take_outgoing(Ring::MAX_PARTS);
-            connection.transport.sending.submitted();
-            self.kernel.send(token(Operation::Send, key), parts);
+            let nobody_waits = connection.may_assume_sent() && self.parked.len() == 0;
+            let notify = if nobody_waits { Notify::OnFailure } else { Notify::Always };
+            if nobody_waits {
+                connection.assume_sent(now);
+            }
+            connection.transport.sending.submitted(notify);
+            self.kernel.send(token(Operation::Send, key), parts, notify);
         }
         let Operations { receiving, sending } = &mut connection.transport;
         if let Some(SendRequest::WatchWritable) = sending.advance() {
@@ -400,7 +405,11 @@ impl<P: Protocol, K: Kernel> Driver<P, K> {
             Some(ReceiveRequest::Cancel) => self.kernel.cancel(token(Operation::Receive, key)),
             None => {}
         }
-        receiving.is_armed()
+        let is_reading = receiving.is_armed();
+        if sending.is_silent() && !connection.may_assume_sent() {
+            self.connections.leave_to_next_turn(key);
+        }
+        is_reading
     }
 
     /// Cancels what is in flight; once nothing is, closes the socket.
@@ -408,11 +417,15 @@ impl<P: Protocol, K: Kernel> Driver<P, K> {
         let Operations { receiving, sending } = self.operations(key);
         let (receive, watch) = (receiving.cancel(), sending.cancel());
         let is_in_flight = receiving.is_in_flight() || sending.is_in_flight();
+        let is_silent = sending.is_silent();
         if receive.is_some() {
             self.kernel.cancel(token(Operation::Receive, key));
         }
         if watch.is_some() {
             self.kernel.cancel(token(Operation::Writable, key));
+        }
+        if is_silent {
+            self.connections.leave_to_next_turn(key);
         }
         if is_in_flight {
             return self.connections.settle(now, key, false, &mut self.kernel);

@@ -2,6 +2,8 @@
 
 use rustix::io::Errno;
 
+use crate::sys::Notify;
+
 /// Operation to submit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Request {
@@ -13,7 +15,7 @@ pub(super) enum Request {
 /// until the kernel reports otherwise.
 #[derive(Debug, Default)]
 pub(super) struct Sending {
-    is_in_flight: bool,
+    in_flight: Option<Notify>,
     is_full: bool,
     /// Room was reported since the send in flight was submitted: before or after it was carried
     /// out.
@@ -32,23 +34,28 @@ enum Watch {
 
 impl Sending {
     pub(super) fn may_send(&self) -> bool {
-        !self.is_in_flight && !self.is_full
+        self.in_flight.is_none() && !self.is_full
+    }
+
+    /// Returns whether a send is in flight whose end no wait sees.
+    pub(super) fn is_silent(&self) -> bool {
+        self.in_flight == Some(Notify::OnFailure)
     }
 
     /// Returns whether any operation is in flight.
     pub(super) fn is_in_flight(&self) -> bool {
-        self.is_in_flight || self.watch != Watch::Idle
+        self.in_flight.is_some() || self.watch != Watch::Idle
     }
 
     /// A send was submitted.
-    pub(super) fn submitted(&mut self) {
-        self.is_in_flight = true;
+    pub(super) fn submitted(&mut self, notify: Notify) {
+        self.in_flight = Some(notify);
         self.had_room = false;
     }
 
     /// The send of `length` bytes ended.
     pub(super) fn ended(&mut self, length: usize, result: Result<usize, Errno>) {
-        self.is_in_flight = false;
+        self.in_flight = None;
         let is_short = match result {
             Ok(sent) => sent < length,
             Err(error) => error == Errno::AGAIN,
@@ -106,7 +113,7 @@ mod tests {
 
     fn full() -> Sending {
         let mut sending = Sending::default();
-        sending.submitted();
+        sending.submitted(Notify::Always);
         sending.ended(10, Ok(9));
         sending
     }
@@ -116,7 +123,7 @@ mod tests {
         for result in [Ok(9), Ok(0), Err(Errno::AGAIN)] {
             let mut sending = Sending::default();
             assert!(sending.may_send() && !sending.is_in_flight());
-            sending.submitted();
+            sending.submitted(Notify::Always);
             assert!(!sending.may_send() && sending.is_in_flight());
             sending.ended(10, result);
             assert!(!sending.may_send());
@@ -134,7 +141,7 @@ mod tests {
     fn a_whole_send_and_one_that_failed_leave_nothing_to_watch() {
         for result in [Ok(10), Err(Errno::PIPE)] {
             let mut sending = Sending::default();
-            sending.submitted();
+            sending.submitted(Notify::Always);
             sending.ended(10, result);
             assert!(sending.may_send() && !sending.is_in_flight());
             assert_eq!((sending.advance(), sending.cancel()), (None, None));
@@ -146,7 +153,7 @@ mod tests {
         let mut sending = full();
         sending.advance();
         sending.handle_writable(true, Ok(true));
-        sending.submitted();
+        sending.submitted(Notify::Always);
         sending.handle_writable(true, Ok(true));
         sending.ended(10, Ok(1));
         assert!(sending.may_send());

@@ -59,23 +59,32 @@ fn next(ring: &mut Ring) -> Completion {
 }
 
 /// Sends some bytes; the send has completed when the submit returns.
-fn send(ring: &mut Ring, parts: Parts) -> Result<usize, Errno> {
+fn send(ring: &mut Ring, parts: Parts, notify: Notify) -> Result<usize, Errno> {
     let length = parts.len();
-    ring.send(token(Operation::Send, 0), parts);
+    let completions_before = ring.activity().completions;
+    ring.send(token(Operation::Send, 0), parts, notify);
     ring.submit(Wait::Poll).expect("the ring goes on");
     let completion = ring.next_completion().expect("a send does not wait");
     let Outcome::Sent(parts, result) = completion.outcome else { panic!("{completion:?}") };
     assert_eq!((parts.len(), completion.more), (length, false), "the parts come back whole");
+    let is_silent = notify == Notify::OnFailure && result == Ok(length);
+    let completions = ring.activity().completions - completions_before;
+    assert_eq!(completions, u64::from(!is_silent), "{notify:?}: {result:?}");
+    assert!(ring.next_completion().is_none(), "a send ends once");
     result
 }
 
 /// Sends until the socket is full; returns how many bytes it took.
 fn fill(ring: &mut Ring) -> usize {
+    fill_with(ring, Notify::Always)
+}
+
+fn fill_with(ring: &mut Ring, notify: Notify) -> usize {
     static CHUNK: [u8; 64 << 10] = [b'x'; 64 << 10];
     let mut taken = 0;
     loop {
         assert!(taken < ENDLESS, "a socket has bounds");
-        match send(ring, owned(&CHUNK)) {
+        match send(ring, owned(&CHUNK), notify) {
             Ok(sent) => taken += sent,
             Err(error) => {
                 assert_eq!(error, Errno::AGAIN);
@@ -106,6 +115,16 @@ fn a_send_takes_what_there_is_room_for_and_never_waits() {
 }
 
 #[test]
+fn a_silent_send_reports_what_was_not_sent() {
+    let Some((mut ring, [mut peer])) = connected() else { return };
+    let taken = fill_with(&mut ring, Notify::OnFailure);
+    assert_eq!((socket_in_flight(&ring, 0), ring.in_flight), (0, 0));
+    assert!(read_exactly(&mut peer, taken).iter().all(|byte| *byte == b'x'));
+    ring.close(0);
+    assert_eq!(peer.read(&mut [0]).expect("it is closed"), 0, "nothing but what was reported");
+}
+
+#[test]
 fn a_peer_s_fin_makes_no_send_wait() {
     let Some((mut ring, [peer])) = connected() else { return };
     peer.shutdown(Shutdown::Write).expect("it is connected");
@@ -126,7 +145,7 @@ fn parts_go_out_in_order_wherever_they_lie() {
     parts.push(Part::Owned(Owned::copy_of(b"-owned-")));
     parts.push(Part::Leased(rest));
     for _ in 0..2 {
-        ring.send(token(Operation::Send, 0), parts);
+        ring.send(token(Operation::Send, 0), parts, Notify::Always);
         let Outcome::Sent(back, Ok(15)) = next(&mut ring).outcome else { panic!("there is room") };
         parts = back;
         assert_eq!(read_exactly(&mut peer, 15), b"re-owned-ceived");
@@ -262,7 +281,7 @@ fn what_the_queue_has_no_room_for_is_submitted_later() {
     const CONNECTIONS: usize = 3 * SIZE.submissions as usize;
     let Some((mut ring, mut peers)) = connected::<CONNECTIONS>() else { return };
     for slot in 0..CONNECTIONS as u32 {
-        ring.send(token(Operation::Send, slot), owned(&slot.to_be_bytes()));
+        ring.send(token(Operation::Send, slot), owned(&slot.to_be_bytes()), Notify::Always);
     }
     assert_eq!(ring.deferred.len(), CONNECTIONS - SIZE.submissions as usize);
     ring.submit(Wait::Poll).expect("the ring goes on");

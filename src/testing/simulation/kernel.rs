@@ -28,7 +28,9 @@ use crate::driver::uring::kernel::{Kernel, may_stay};
 use crate::driver::uring::receiving::Amount;
 use crate::driver::{Buffers, CloseMode, Urgency};
 use crate::lifecycle::Probe;
-use crate::sys::{Completion, Lease, LeaseTable, Operation, Outcome, Part, Parts, Token, Wait};
+use crate::sys::{
+    Completion, Lease, LeaseTable, Notify, Operation, Outcome, Part, Parts, Token, Wait,
+};
 use crate::testing::rng::Rng;
 
 /// The kernel of one simulated world.
@@ -53,6 +55,9 @@ pub(super) struct FakeKernel {
     cancels: Vec<Token>,
     /// Completions by request, each queue in the order in which they were made.
     completed: Vec<(Request, VecDeque<Completion<Accepted>>)>,
+    /// Sends that report only a failure: those that were whole, and those that were not.
+    silent: VecDeque<Completion<Accepted>>,
+    failed: VecDeque<Completion<Accepted>>,
     /// Those that the last submit brought.
     arrived: VecDeque<Completion<Accepted>>,
     descriptor_limit: usize,
@@ -165,6 +170,8 @@ impl FakeKernel {
             signals: Default::default(),
             cancels: Vec::new(),
             completed: Vec::new(),
+            silent: VecDeque::new(),
+            failed: VecDeque::new(),
             arrived: VecDeque::new(),
             descriptor_limit,
             dropped: Rc::default(),
@@ -279,7 +286,7 @@ impl Kernel for FakeKernel {
         }
     }
 
-    fn send(&mut self, token: Token, parts: Parts) {
+    fn send(&mut self, token: Token, parts: Parts, notify: Notify) {
         self.requests += 1;
         let mut bytes = Vec::with_capacity(parts.len());
         for part in parts.iter() {
@@ -311,7 +318,16 @@ impl Kernel for FakeKernel {
         if self.planted(Mutation::TwoSendsInFlight) {
             self.complete(token, false, Outcome::Sent(Parts::default(), Ok(0)));
         }
-        self.complete(token, false, Outcome::Sent(parts, result));
+        let is_whole = result == Ok(parts.len());
+        let outcome = Outcome::Sent(parts, result);
+        match notify {
+            Notify::Always => self.complete(token, false, outcome),
+            Notify::OnFailure => {
+                let completion = Completion { token, more: false, outcome };
+                let sends = if is_whole { &mut self.silent } else { &mut self.failed };
+                sends.push_back(completion);
+            }
+        }
     }
 
     fn watch_writable(&mut self, token: Token) {
@@ -342,6 +358,7 @@ impl Kernel for FakeKernel {
             Wait::AtMost(limit) => self.now.checked_add(limit),
             Wait::Forever => None,
         };
+        self.bring_failed_sends();
         loop {
             self.work();
             self.bring();
@@ -359,6 +376,7 @@ impl Kernel for FakeKernel {
                 return Err(io::Error::other("stuck: nothing happens any more"));
             }
         }
+        self.arrived.append(&mut self.silent);
         let is_idle = self.requests == 0 && self.arrived.is_empty();
         let may_be_idle = !matches!(wait, Wait::Poll | Wait::AtMost(Duration::ZERO));
         self.idle_submits = if is_idle && !may_be_idle { self.idle_submits + 1 } else { 0 };

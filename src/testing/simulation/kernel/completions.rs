@@ -80,6 +80,15 @@ impl FakeKernel {
         }
     }
 
+    /// A send that is to report its failure reports it in the submit that takes it.
+    pub(super) fn bring_failed_sends(&mut self) {
+        while let Some(mut completion) = self.failed.pop_front() {
+            if self.lie(&mut completion) {
+                self.arrived.push_back(completion);
+            }
+        }
+    }
+
     /// Tells the driver what a bug of its own would have made it believe; returns whether it is
     /// told at all.
     fn lie(&self, completion: &mut Completion<Accepted>) -> bool {
