@@ -32,6 +32,7 @@ use super::buffers::Buffers;
 use super::received::Received;
 use super::slab::Key;
 use super::spill::{Holding, Spill};
+use super::splicing::Splicing;
 use super::{Settings, failure};
 use crate::lifecycle::{self, Alarm, Cause, Lifecycle, OnReceive, Permit, Probe};
 use crate::protocol::{self, Input, Output, Tally};
@@ -50,6 +51,7 @@ pub(super) struct Connection<C, L, T> {
     is_eof_due: bool,
     outgoing: Parts<L>,
     sending: Sending,
+    splicing: Splicing,
     /// Calls of the core in this turn.
     calls: usize,
     /// Since when the peer has not been read.
@@ -125,6 +127,7 @@ impl<C: protocol::Connection, L: Stretch, T> Connection<C, L, T> {
             is_eof_due: false,
             outgoing: Parts::default(),
             sending: Sending::default(),
+            splicing: Splicing::default(),
             calls: 0,
             paused_since: None,
             unsent_at_end: 0,
@@ -179,8 +182,12 @@ impl<C: protocol::Connection, L: Stretch, T> Connection<C, L, T> {
         &mut self,
         now: Instant,
         lease: L,
+        settings: &Settings,
         buffers: &mut impl Buffers<Lease = L>,
     ) {
+        if self.core.is_transparent() {
+            self.splicing.received(lease.len(), settings.splice);
+        }
         match self.lifecycle.received(now, lease.len()) {
             OnReceive::Deliver => self.received.push(Part::Leased(lease)),
             OnReceive::Drop => buffers.release(lease),
@@ -207,6 +214,7 @@ impl<C: protocol::Connection, L: Stretch, T> Connection<C, L, T> {
             && !self.is_eof_due
             && self.outgoing.is_empty()
             && !self.lifecycle.is_throttled()
+            && !self.splicing.is_due()
     }
 
     /// The send in flight counts as whole until it is reported otherwise: its end ends no wait, and
@@ -241,6 +249,65 @@ impl<C: protocol::Connection, L: Stretch, T> Connection<C, L, T> {
             self.handle_failure(error);
         }
         sent
+    }
+
+    /// Which way the bytes go.
+    pub(super) fn splicing(&self) -> &Splicing {
+        &self.splicing
+    }
+
+    /// Returns whether the connection can be given a pipe now, since one would pay and none of its
+    /// bytes is on another way.
+    pub(super) fn wants_pipe(&self) -> bool {
+        self.splicing.is_due()
+            && self.lifecycle.is_open()
+            && !self.is_eof_due
+            && self.received.parts().is_empty()
+            && self.outgoing.is_empty()
+            && self.sending.parts == 0
+    }
+
+    /// The connection has a pipe now, or there is none for it.
+    pub(super) fn handle_pipe(&mut self, is_there: bool) {
+        if is_there { self.splicing.begin() } else { self.splicing.refuse() }
+    }
+
+    /// Returns whether what arrives is to be spliced into the pipe.
+    pub(super) fn takes_in(&self) -> bool {
+        self.splicing.takes_in() && self.lifecycle.is_open()
+    }
+
+    /// Returns whether what arrives is to be received into memory: not before the pipe, or the way
+    /// to one, is empty, unless it is to be dropped.
+    pub(super) fn is_received(&self) -> bool {
+        !self.lifecycle.is_open() || !(self.splicing.is_due() || self.splicing.has_pipe())
+    }
+
+    /// Bytes went into the pipe.
+    pub(super) fn handle_spliced_in(&mut self, now: Instant, length: usize, settings: &Settings) {
+        let treatment = self.lifecycle.received(now, length);
+        assert!(treatment == OnReceive::Deliver, "only an open connection splices");
+        self.core.pass(length);
+        self.received.pass_by(length);
+        self.lifecycle.decided(length);
+        self.lifecycle.queued(now, length);
+        self.splicing.took_in(length, settings.splice);
+    }
+
+    /// Bytes went out of the pipe to the peer.
+    pub(super) fn handle_spliced_out(&mut self, now: Instant, length: usize) {
+        self.splicing.gave_out(length);
+        self.lifecycle.sent(now, length);
+    }
+
+    /// What arrives is to be received again, once the pipe is empty.
+    pub(super) fn leave_pipe(&mut self) {
+        self.splicing.leave();
+    }
+
+    /// The pipe was given back.
+    pub(super) fn end_splicing(&mut self) {
+        self.splicing.end();
     }
 
     /// An operation failed. Some failures only mean «again».
@@ -364,6 +431,7 @@ impl<C: protocol::Connection, L: Stretch, T> Connection<C, L, T> {
         self.work(now, Work::OneTurn, settings, buffers);
         if !self.lifecycle.is_open() {
             self.take_back_assumption(now);
+            self.splicing.leave();
             self.received.clear(|lease| buffers.release(lease));
         }
         if self.lifecycle.is_closed() {
@@ -498,7 +566,8 @@ impl<C: protocol::Connection, L: Stretch, T> Connection<C, L, T> {
         }
         assert!(self.received.parts().is_empty(), "what is not answered is not kept");
         if self.lifecycle.has_sent_fin() || self.lifecycle.is_closed() {
-            assert!(self.outgoing.is_empty(), "nothing is sent after FIN, or kept by who is over");
+            let is_kept = !self.outgoing.is_empty() || self.splicing.held() > 0;
+            assert!(!is_kept, "nothing is sent after FIN, or kept by who is over");
         }
         if self.lifecycle.has_sent_fin() {
             assert!(self.sending.parts == 0, "FIN comes last");
@@ -519,6 +588,7 @@ impl<C: protocol::Connection, L: Stretch, T> Connection<C, L, T> {
     fn give_up(&mut self, buffers: &mut impl Buffers<Lease = L>) {
         let is_echo = |part: &&Part<L>| !matches!(part, Part::Owned(owned) if owned.is_control());
         self.unsent_at_end += self.outgoing.iter().filter(is_echo).map(Part::len).sum::<usize>();
+        self.unsent_at_end += self.splicing.give_up();
         let length = self.outgoing.len();
         self.outgoing.discard_front(length, |lease| buffers.release(lease));
         self.received.clear(|lease| buffers.release(lease));

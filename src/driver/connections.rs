@@ -225,7 +225,7 @@ impl<P: Protocol, L: Stretch, T> Connections<P, L, T> {
     ) {
         self.counters.bytes_received += lease.len() as u64;
         let connection = self.slab.get_mut(key).expect("who receives is there");
-        connection.handle_received(now, lease, buffers);
+        connection.handle_received(now, lease, &self.settings, buffers);
         self.mark(key);
     }
 
@@ -252,6 +252,33 @@ impl<P: Protocol, L: Stretch, T> Connections<P, L, T> {
         let sent = connection.handle_sent(now, parts, result, buffers);
         self.counters.bytes_sent += sent as u64;
         self.mark(key);
+    }
+
+    /// A connection that wants a pipe has one now, or there is none for it.
+    pub(super) fn handle_pipe(&mut self, key: Key, is_there: bool) {
+        self.counters.pipes += u64::from(is_there);
+        self.with(key, |connection, _| connection.handle_pipe(is_there));
+    }
+
+    /// What arrives at a connection is to be received again, once its pipe is empty.
+    pub(super) fn leave_pipe(&mut self, key: Key) {
+        self.with(key, |connection, _| connection.leave_pipe());
+    }
+
+    /// Bytes went into a connection's pipe.
+    pub(super) fn handle_spliced_in(&mut self, now: Instant, key: Key, length: usize) {
+        self.counters.bytes_received += length as u64;
+        self.counters.splices += 1;
+        self.with(key, |connection, settings| {
+            connection.handle_spliced_in(now, length, settings);
+        });
+    }
+
+    /// Bytes went out of a connection's pipe to its peer.
+    pub(super) fn handle_spliced_out(&mut self, now: Instant, key: Key, length: usize) {
+        self.counters.bytes_sent += length as u64;
+        self.counters.splices += 1;
+        self.with(key, |connection, _| connection.handle_spliced_out(now, length));
     }
 
     /// The kernel answered a probe.

@@ -11,7 +11,7 @@ use super::peer::MAX_PARTS;
 use super::shared_buffer::{SharedBuffer, Span};
 use super::slab::Key;
 use super::uring::kernel::may_stay;
-use super::{Settings, Urgency};
+use super::{Settings, SpliceLimits, Urgency};
 use crate::lifecycle::{Admission, AdmissionLimits, DrainLimits, Limits, Probe};
 use crate::metrics::Counters;
 use crate::protocol::Protocol;
@@ -87,6 +87,7 @@ impl<P: Protocol, B: Receives> Session<P, B> {
             drain: DrainLimits::default(),
             ring: RingSize::default(),
             spin: Duration::ZERO,
+            splice: SpliceLimits::NONE,
             spill_budget: usize::MAX,
             inherits_listeners: false,
         };

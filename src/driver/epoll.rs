@@ -17,6 +17,7 @@ use rustix::net::{RecvFlags, SocketFlags, recv};
 
 use super::connection::{Action, CloseMode};
 use super::listeners::Listeners;
+use super::pipes::{Pipe, Pipes, TakenIn};
 use super::shared_buffer::{SharedBuffer, Span};
 use super::slab::Key;
 use super::spin::Spinner;
@@ -47,6 +48,7 @@ pub(crate) struct Driver<P: Protocol> {
     listeners: Listeners<TcpListener>,
     buffer: SharedBuffer,
     spinner: Spinner,
+    pipes: Pipes,
     worker: Worker<P>,
 }
 
@@ -58,6 +60,9 @@ struct Socket {
     /// The peer's FIN or urgent data was announced: a read may end before there is nothing left.
     ends_early: bool,
     may_write: bool,
+    pipe: Option<Pipe>,
+    /// Nothing went into the pipe while it held some: it may have been full.
+    may_be_full: bool,
 }
 
 impl<P: Protocol> Driver<P> {
@@ -86,6 +91,7 @@ impl<P: Protocol> Driver<P> {
             listeners,
             buffer: SharedBuffer::new(vec![0; BUFFER_SIZE]),
             spinner: Spinner::new(worker.settings.spin),
+            pipes: Pipes::new(worker.settings.splice.pipes),
             worker,
         })
     }
@@ -234,6 +240,11 @@ impl<P: Protocol> Driver<P> {
                 Action::SendFin => peer::shut_down_writing(self.socket(key).fd.as_fd()),
                 Action::Close(mode) => return self.close(now, key, mode),
                 Action::Wait(interest) => {
+                    self.change_way(key);
+                    if self.holds_spliced(key) && self.socket(key).may_write {
+                        self.splice_out(now, key);
+                        continue;
+                    }
                     if interest.write && self.socket(key).may_write {
                         self.send(now, key);
                         continue;
@@ -246,14 +257,20 @@ impl<P: Protocol> Driver<P> {
                         return self.connections.leave_to_next_turn(key);
                     }
                     receives += 1;
-                    self.receive(now, key);
+                    if self.takes_in(key) {
+                        self.splice_in(now, key);
+                    } else {
+                        self.receive(now, key);
+                    }
                 }
             }
         }
     }
 
     fn may_read(&self, key: Key) -> bool {
-        self.connections.get(key).is_some_and(|connection| connection.transport.may_read)
+        self.connections.get(key).is_some_and(|connection| {
+            connection.transport.may_read && (connection.takes_in() || connection.is_received())
+        })
     }
 
     fn receive(&mut self, now: Instant, key: Key) {
@@ -280,6 +297,66 @@ impl<P: Protocol> Driver<P> {
         }
     }
 
+    /// Gives a connection a pipe that would pay, or takes one back that is done with.
+    fn change_way(&mut self, key: Key) {
+        let connection = self.connections.get_mut(key).expect(ADVANCED);
+        if connection.wants_pipe() {
+            let pipe = self.pipes.take();
+            let is_there = pipe.is_some();
+            connection.transport.pipe = pipe;
+            self.connections.handle_pipe(key, is_there);
+        } else if connection.splicing().is_over() {
+            connection.end_splicing();
+            let pipe = connection.transport.pipe.take().expect(SPLICES);
+            self.pipes.give_back(pipe);
+        }
+    }
+
+    fn holds_spliced(&self, key: Key) -> bool {
+        self.connections.get(key).is_some_and(|connection| connection.splicing().held() > 0)
+    }
+
+    fn takes_in(&self, key: Key) -> bool {
+        self.connections.get(key).is_some_and(|connection| connection.takes_in())
+    }
+
+    fn splice_in(&mut self, now: Instant, key: Key) {
+        let connection = self.connections.get_mut(key).expect(ADVANCED);
+        let held = connection.splicing().held();
+        let socket = &mut connection.transport;
+        let pipe = socket.pipe.as_ref().expect(SPLICES);
+        match pipe.take_in(socket.fd.as_fd()) {
+            Ok(TakenIn::Bytes(length)) => self.connections.handle_spliced_in(now, key, length),
+            Ok(TakenIn::Nothing) => (socket.may_read, socket.may_be_full) = (false, held > 0),
+            Ok(TakenIn::Stuck) => self.connections.leave_pipe(key),
+            Ok(TakenIn::Fin) => {
+                socket.may_read = false;
+                self.connections.handle_eof(key);
+            }
+            Err(error) => {
+                socket.may_read = false;
+                self.connections.handle_failure(key, error);
+            }
+        }
+    }
+
+    fn splice_out(&mut self, now: Instant, key: Key) {
+        let connection = self.connections.get_mut(key).expect(ADVANCED);
+        let held = connection.splicing().held();
+        let socket = &mut connection.transport;
+        let pipe = socket.pipe.as_ref().expect(SPLICES);
+        match pipe.give_out(socket.fd.as_fd(), held) {
+            Ok(length) => {
+                socket.may_read |= std::mem::take(&mut socket.may_be_full);
+                self.connections.handle_spliced_out(now, key, length);
+            }
+            Err(error) => {
+                socket.may_write = false;
+                self.connections.handle_failure(key, error);
+            }
+        }
+    }
+
     fn send(&mut self, now: Instant, key: Key) {
         let connection = self.connections.get_mut(key).expect(ADVANCED);
         let parts = connection.take_outgoing(peer::MAX_PARTS);
@@ -291,6 +368,13 @@ impl<P: Protocol> Driver<P> {
 
     fn close(&mut self, now: Instant, key: Key, mode: CloseMode) {
         let unacknowledged = peer::prepare_close(self.socket(key).fd.as_fd(), mode);
+        let pipe = self.socket(key).pipe.take();
+        let is_empty = self.connections.get(key).is_none_or(|gone| gone.unsent_at_end() == 0);
+        match pipe {
+            Some(pipe) if is_empty => self.pipes.give_back(pipe),
+            Some(pipe) => self.pipes.discard(pipe),
+            None => {}
+        }
         drop(self.connections.remove(now, key, unacknowledged));
     }
 
@@ -299,6 +383,7 @@ impl<P: Protocol> Driver<P> {
     }
 }
 
+const SPLICES: &str = "who splices has a pipe";
 const ADVANCED: &str = "a connection that is advanced is there until it is removed";
 
 /// Takes a non-blocking socket in.
@@ -312,7 +397,14 @@ fn adopt<P: Protocol>(
 ) {
     let (address, raw) = (peer::address_of(fd.as_fd(), admission), fd.as_raw_fd());
     // Both are tried before they are waited for: the first message is often there already.
-    let socket = Socket { fd, may_read: true, ends_early: false, may_write: true };
+    let socket = Socket {
+        fd,
+        may_read: true,
+        ends_early: false,
+        may_write: true,
+        pipe: None,
+        may_be_full: false,
+    };
     let Some(key) = connections.admit(now, address, socket, buffer) else { return };
     let token = Token::new(Operation::Receive, key.slot, key.generation);
     let token = mio::Token(token.to_user_data() as usize);

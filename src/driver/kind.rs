@@ -71,6 +71,14 @@ impl DriverKind {
         }
     }
 
+    /// Returns whether bytes can go past memory, through a pipe.
+    pub(crate) fn can_splice(self) -> bool {
+        match self {
+            Self::Uring | Self::Epoll => true,
+            Self::TokioUring => false,
+        }
+    }
+
     /// Descriptors that a worker takes beside its listeners and connections.
     pub(crate) fn worker_descriptors(self) -> usize {
         match self {

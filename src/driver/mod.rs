@@ -15,12 +15,14 @@ mod handshake;
 mod kind;
 mod listeners;
 mod peer;
+mod pipes;
 mod received;
 mod shared_buffer;
 mod shutdown;
 mod slab;
 mod spill;
 mod spin;
+mod splicing;
 #[cfg(test)]
 mod testing;
 mod tokio_uring;
@@ -41,7 +43,9 @@ pub(crate) use connection::CloseMode;
 pub(crate) use handshake::{BACKLOG, try_hold_off};
 pub use kind::DriverKind;
 pub(crate) use kind::Serve;
+pub(crate) use pipes::TakenIn;
 pub(crate) use shutdown::{ShutdownSignal, Urgency};
+pub(crate) use splicing::SpliceLimits;
 
 /// Configuration of a worker, whatever its driver.
 pub(crate) struct Worker<P> {
@@ -65,6 +69,7 @@ pub(crate) struct Settings {
     pub(crate) ring: RingSize,
     /// How long to poll before sleeping, where that pays; zero is never.
     pub(crate) spin: Duration,
+    pub(crate) splice: SpliceLimits,
     /// Most bytes of a worker's memory for what waits while receive buffers are scarce.
     pub(crate) spill_budget: usize,
     /// The listeners outlive the server: whoever started it keeps them.

@@ -58,6 +58,12 @@ impl<L: Stretch> Received<L> {
         &[]
     }
 
+    /// So many bytes of the stream passed by while nothing was kept of it.
+    pub(super) fn pass_by(&mut self, length: usize) {
+        assert!(self.parts.is_empty(), "bytes pass by in order");
+        self.start += length as u64;
+    }
+
     /// The core has seen so many bytes more.
     pub(super) fn advance(&mut self, length: usize) {
         self.seen += length;

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::time::Duration;
 
-use super::Settings;
+use super::{Settings, SpliceLimits};
 use crate::lifecycle::{DrainLimits, Limits};
 use crate::protocol::{Framed, Header, Kind};
 use crate::sys::RingSize;
@@ -27,6 +27,7 @@ fn settings() -> Settings {
         drain: DrainLimits::default(),
         ring: RingSize::default(),
         spin: Duration::ZERO,
+        splice: SpliceLimits::NONE,
         spill_budget: 1 << 20,
         inherits_listeners: false,
     }

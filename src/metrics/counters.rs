@@ -125,6 +125,10 @@ counters! {
     accept_pauses: u64,
     /// Times that a receive found no free buffer and its connection had to wait for one.
     buffer_waits: u64,
+    /// Times that a connection in bulk was given a pipe, so that its bytes were no longer copied.
+    pipes: u64,
+    /// Calls of `splice(2)` that moved bytes.
+    splices: u64,
     /// Turns of the worker's loop: at least one a second.
     turns: u64,
     /// Entries submitted to the ring; native driver only, as the three that follow.

@@ -123,6 +123,22 @@ pub trait Connection: Debug + 'static {
         Tally::default()
     }
 
+    /// Returns whether every byte that arrives goes back, whatever it is and whatever came before.
+    /// Such bytes need not be shown: a driver may move them without copying them, and tells with
+    /// [`pass`](Self::pass).
+    fn is_transparent(&self) -> bool {
+        false
+    }
+
+    /// So many bytes went back without having been shown. Called while nothing waits to be polled.
+    ///
+    /// # Panics
+    ///
+    /// When the protocol is not [transparent](Self::is_transparent).
+    fn pass(&mut self, bytes: usize) {
+        panic!("{bytes} bytes passed a protocol that has to see them");
+    }
+
     /// Moves the deadline: for this long the peer could not go on, because nobody read it.
     fn postpone_deadline(&mut self, by: Duration) {
         let _ = by;

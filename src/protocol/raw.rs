@@ -69,6 +69,15 @@ impl Connection for RawConnection {
         }
         None
     }
+
+    fn is_transparent(&self) -> bool {
+        true
+    }
+
+    fn pass(&mut self, bytes: usize) {
+        self.received += bytes as u64;
+        self.forwarded += bytes as u64;
+    }
 }
 
 #[cfg(test)]

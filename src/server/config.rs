@@ -11,9 +11,9 @@ use super::{limits, placement};
 use crate::address::format_socket_address;
 use crate::cgroup::MemoryLimit;
 use crate::cpus::{self, CpusError, PinningRefusal};
-use crate::driver::{Choice, DriverKind, Settings};
+use crate::driver::{Choice, DriverKind, Settings, SpliceLimits};
 use crate::lifecycle::{AdmissionLimits, DrainLimits, Limits};
-use crate::protocol::{Protocol, Raw};
+use crate::protocol::{Connection, Protocol, Raw};
 use crate::sys::RingSize;
 
 /// The configuration of a server.
@@ -49,6 +49,11 @@ pub struct Config<P = Raw> {
     /// How long a worker polls for the next message before it sleeps, where that pays; zero is
     /// never.
     pub spin: Duration,
+    /// True if bulk that nobody has to look at goes through a pipe (`splice(2)`), where it would
+    /// otherwise be copied twice: for a [transparent](crate::protocol::Connection::is_transparent)
+    /// protocol, with the native and the epoll driver. Takes two descriptors for each pipe, at most a
+    /// 32nd of all there are.
+    pub splice: bool,
     /// Bytes of each connection's send buffer in the kernel (SO_SNDBUF, which `socket(7)` doubles);
     /// `None` leaves it to the kernel's own tuning.
     pub send_buffer: Option<usize>,
@@ -179,6 +184,7 @@ impl<P: Protocol> Config<P> {
             memory: Config::DEFAULT_MEMORY,
             ring: RingSize::default(),
             spin: Duration::ZERO,
+            splice: true,
             send_buffer: None,
             keepalive: Some(Config::DEFAULT_KEEPALIVE),
             idle_timeout: limits.idle_timeout,
@@ -205,9 +211,24 @@ impl<P: Protocol> Config<P> {
     /// [`warnings`](Self::warnings) says so.
     pub fn connections_within_descriptors(&self) -> usize {
         // And one for a connection that is accepted and has no place yet.
-        let of_worker = self.driver.worker_descriptors() + self.addresses.len() + 1;
+        let of_worker = self.driver.worker_descriptors()
+            + 2 * self.splice_limits().pipes
+            + self.addresses.len()
+            + 1;
         let descriptors = descriptors().saturating_sub(self.spare_descriptors);
         limits::connections_within(descriptors, self.cpus.len() * of_worker)
+    }
+
+    fn splice_limits(&self) -> SpliceLimits {
+        /// A pipe for so many descriptors.
+        const SHARE: usize = 64;
+        let may_splice =
+            self.splice && self.driver.can_splice() && self.protocol.connection().is_transparent();
+        if !may_splice {
+            return SpliceLimits::NONE;
+        }
+        let pipes = descriptors() / (SHARE * self.cpus.len().max(1));
+        SpliceLimits { pipes: pipes.min(SpliceLimits::MAX_PIPES), bulk: SpliceLimits::BULK }
     }
 
     pub(super) fn admission_limits(&self) -> AdmissionLimits {
@@ -354,6 +375,7 @@ impl<P: Protocol> Config<P> {
             },
             ring: self.ring,
             spin: self.spin,
+            splice: self.splice_limits(),
             spill_budget: self.memory / self.cpus.len().max(1),
             inherits_listeners: false,
         }

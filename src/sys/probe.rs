@@ -222,7 +222,10 @@ fn try_echo() -> Result<Mode, Errno> {
                     peer.read_exact(&mut echo).map_err(errno_of)?;
                     return present(echo == MESSAGE).map(|()| ring.mode());
                 }
-                Outcome::Cancelled(_) | Outcome::Readable(_) | Outcome::Writable(_) => {}
+                Outcome::Cancelled(_)
+                | Outcome::Readable(_)
+                | Outcome::Writable(_)
+                | Outcome::Ready => {}
             }
         }
     }

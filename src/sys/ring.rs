@@ -61,6 +61,8 @@ pub(crate) enum Outcome<S = OwnedFd> {
     /// cannot.
     Writable(Result<bool, Errno>),
     Readable(Result<(), Errno>),
+    /// A socket may have become ready to be received from or sent on, or has failed.
+    Ready,
     /// A cancellation ended; the token is that of its target. After `Ok` the target's own
     /// completion follows. Any other end can leave the target in flight: the kernel overlooks one
     /// that it is just about to run (ENOENT) and cannot stop one that runs (EALREADY).
@@ -318,6 +320,14 @@ impl Ring {
         self.push(token, Operation::Writable, [entry.build()]);
     }
 
+    /// Completes whenever the socket may have become ready for anything, until cancelled: with each
+    /// edge.
+    pub(crate) fn watch_ready(&mut self, token: Token) {
+        const EVENTS: i16 = libc::POLLIN | libc::POLLOUT | libc::POLLRDHUP;
+        let entry = opcode::PollAdd::new(self.fd(token), EVENTS as u32).multi(true);
+        self.push(token, Operation::Ready, [entry.build()]);
+    }
+
     /// Completes once, when the descriptor can be read.
     pub(crate) fn watch_readable(&mut self, token: Token, descriptor: Arc<OwnedFd>) {
         let entry = opcode::PollAdd::new(Fd(descriptor.as_raw_fd()), libc::POLLIN as u32);
@@ -448,7 +458,7 @@ impl Ring {
         let slot = token.slot as usize;
         match token.operation {
             Operation::Accept => self.listeners[slot].as_mut(),
-            Operation::Receive | Operation::Send | Operation::Writable => {
+            Operation::Receive | Operation::Send | Operation::Writable | Operation::Ready => {
                 self.sockets[slot].as_mut()
             }
             Operation::Readable | Operation::Tick => None,
@@ -567,6 +577,7 @@ impl Ring {
             }
             (_, Operation::Writable) => Outcome::Writable(result.map(can_be_sent_on)),
             (_, Operation::Readable) => Outcome::Readable(result.map(drop)),
+            (_, Operation::Ready) => Outcome::Ready,
             (_, Operation::Tick) => return None,
         };
         Some(Completion { token, more, outcome })

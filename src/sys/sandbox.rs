@@ -12,6 +12,8 @@ use io_uring::{IoUring, opcode, squeue};
 use seccompiler::TargetArch;
 use serde_json::{Value, json};
 
+use super::sockopt::SIOCATMARK;
+
 /// Operations of the native driver's rings.
 const OPERATIONS: [u8; 8] = [
     opcode::AcceptMulti::CODE,
@@ -32,7 +34,7 @@ const FLAGS: squeue::Flags =
 const REGISTER_SYNC_CANCEL: u8 = 24;
 
 /// System calls of a server that serves, drains, panics and ends.
-const CALLS: [&str; 62] = [
+const CALLS: [&str; 64] = [
     // Connections.
     "accept4",
     "close",
@@ -41,12 +43,14 @@ const CALLS: [&str; 62] = [
     "getsockname",
     "getsockopt",
     "ioctl",
+    "pipe2",
     "recvfrom",
     "recvmsg",
     "sendmsg",
     "sendto",
     "setsockopt",
     "shutdown",
+    "splice",
     // Rings and events.
     "epoll_ctl",
     "epoll_pwait",
@@ -112,7 +116,7 @@ const OLDER_CALLS: [&str; 0] = [];
 
 /// Calls that a start needs in addition, for the profile of containers.
 #[cfg(test)]
-const CALLS_OF_A_START: [&str; 50] = [
+const CALLS_OF_A_START: [&str; 49] = [
     "access",
     "arch_prctl",
     "bind",
@@ -142,7 +146,6 @@ const CALLS_OF_A_START: [&str; 50] = [
     "open",
     "openat",
     "openat2",
-    "pipe2",
     "prctl",
     "readlink",
     "readlinkat",
@@ -177,8 +180,9 @@ const DENIED_FLAGS: [(&str, u8, i32); 4] = [
 /// Calls on a process, which is to be this one: the first argument is its number.
 const OF_THIS_PROCESS: [&str; 3] = ["kill", "prlimit64", "tgkill"];
 
-/// Requests of `ioctl(2)`: what waits in a socket's queues, and whether it blocks.
-const IOCTLS: [u64; 3] = [libc::TIOCOUTQ, libc::FIONREAD, libc::FIONBIO];
+/// Requests of `ioctl(2)`: what waits in a socket's queues, whether an urgent byte is next, and whether
+/// it blocks.
+const IOCTLS: [u64; 4] = [libc::TIOCOUTQ, libc::FIONREAD, SIOCATMARK, libc::FIONBIO];
 
 /// Why there is no seccomp filter.
 #[derive(Debug, thiserror::Error)]

@@ -78,6 +78,17 @@ pub(crate) fn bytes_queued(socket: BorrowedFd<'_>) -> io::Result<usize> {
     Ok(usize::try_from(queued).unwrap_or(0))
 }
 
+/// Asks whether the urgent byte is next (`sockatmark(3)`; `asm-generic/sockios.h`).
+pub(super) const SIOCATMARK: u64 = 0x8905;
+
+/// Returns whether the next byte to receive is an urgent one (`tcp(7)`).
+pub(crate) fn is_at_urgent_byte(socket: BorrowedFd<'_>) -> bool {
+    let mut is_at_mark: libc::c_int = 0;
+    // SAFETY: the kernel writes one int, which `is_at_mark` is.
+    let result = unsafe { libc::ioctl(socket.as_raw_fd(), SIOCATMARK as _, &raw mut is_at_mark) };
+    result == 0 && is_at_mark != 0
+}
+
 /// Gives new connections to the first `sockets` of the listeners that share this one's port
 /// (SO_REUSEPORT), to each as often: whoever joins them later gets none
 /// (`SO_ATTACH_REUSEPORT_CBPF`, `socket(7)`, since 4.5).

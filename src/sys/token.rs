@@ -22,6 +22,7 @@ pub(crate) enum Operation {
     Writable = 4,
     Readable = 5,
     Tick = 6,
+    Ready = 7,
 }
 
 /// Subject of a completion: an operation itself, or the request to cancel it.
@@ -37,8 +38,15 @@ pub(crate) const GENERATION_BITS: u32 = 24;
 const CANCELLATION: u64 = 1 << 63;
 
 impl Operation {
-    const ALL: [Self; 6] =
-        [Self::Accept, Self::Receive, Self::Send, Self::Writable, Self::Readable, Self::Tick];
+    const ALL: [Self; 7] = [
+        Self::Accept,
+        Self::Receive,
+        Self::Send,
+        Self::Writable,
+        Self::Readable,
+        Self::Tick,
+        Self::Ready,
+    ];
 }
 
 impl Token {

@@ -91,4 +91,18 @@ impl Connection for EitherConnection {
             Self::Framed(connection) => connection.postpone_deadline(by),
         }
     }
+
+    fn is_transparent(&self) -> bool {
+        match self {
+            Self::Raw(connection) => connection.is_transparent(),
+            Self::Framed(connection) => connection.is_transparent(),
+        }
+    }
+
+    fn pass(&mut self, bytes: usize) {
+        match self {
+            Self::Raw(connection) => connection.pass(bytes),
+            Self::Framed(connection) => connection.pass(bytes),
+        }
+    }
 }

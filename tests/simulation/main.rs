@@ -53,6 +53,8 @@ fn every_seed_ends_well() {
     assert!(reached(|report| report.counters.evicted > 0) > 0, "no seed ran out of memory");
     assert!(reached(|report| report.counters.stall_timeouts > 0) > 0, "no seed had a stall");
     assert!(reached(|report| report.counters.idle_timeouts > 0) > 0, "no seed was idle");
+    assert!(reached(|report| report.counters.pipes > 1) > 0, "no seed changed ways and back");
+    assert!(reached(|report| report.counters.splices > 100) > 0, "no seed spliced much");
     assert!(reached(|report| report.counters.bytes_sent > 10_000) > 0, "no seed moved much");
 }
 

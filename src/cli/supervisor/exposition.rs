@@ -204,7 +204,7 @@ fn one(value: u64) -> Vec<(&'static str, u64)> {
 }
 
 /// Metrics of each worker.
-const PER_WORKER: [PerWorker; 18] = [
+const PER_WORKER: [PerWorker; 20] = [
     counter("ringback_connections_accepted", "Connections accepted", |s| one(s.counters.accepted)),
     falling(counter("ringback_connections_active", "Connections that are open", |s| {
         one(s.active())
@@ -258,6 +258,10 @@ const PER_WORKER: [PerWorker; 18] = [
     falling(counter("ringback_buffers_free", "Receive buffers that hold nothing", |s| {
         one(s.buffers_free)
     })),
+    counter("ringback_pipes", "Times that a connection in bulk was given a pipe", |s| {
+        one(s.counters.pipes)
+    }),
+    counter("ringback_splices", "Calls of splice(2) that moved bytes", |s| one(s.counters.splices)),
     counter("ringback_turns", "Turns of the worker's loop, at least one a second", |s| {
         one(s.counters.turns)
     }),

@@ -33,7 +33,7 @@ impl World {
         *self.buffers.memory() = bytes.to_vec();
         let lease = self.buffers.lease(bytes.len());
         let now = self.at(seconds);
-        self.connection.handle_received(now, lease, &mut self.buffers);
+        self.connection.handle_received(now, lease, &self.settings, &mut self.buffers);
     }
 
     fn advance(&mut self) -> Action {

@@ -1,5 +1,6 @@
 //! Operations that the native driver asks of the kernel.
 
+use std::collections::HashMap;
 use std::io;
 use std::net::IpAddr;
 use std::os::fd::{AsFd, OwnedFd};
@@ -12,7 +13,8 @@ use rustix::net::{SocketFlags, accept_with};
 use super::receiving::Amount;
 use crate::driver::buffers::Buffers;
 use crate::driver::connection::CloseMode;
-use crate::driver::{MAX_WAIT, ShutdownSignal, Urgency, handshake, peer};
+use crate::driver::pipes::{Pipe, Pipes};
+use crate::driver::{MAX_WAIT, ShutdownSignal, TakenIn, Urgency, handshake, peer};
 use crate::lifecycle::{Admission, Probe};
 use crate::sys::{Activity, Completion, Lease, Notify, Parts, Ring, Token, Wait, sockopt};
 
@@ -46,6 +48,31 @@ pub(crate) trait Kernel: Buffers<Lease = Lease> {
 
     /// Reports, until cancelled, when the socket in the token's slot may have become writable.
     fn watch_writable(&mut self, token: Token);
+
+    /// Reports, until cancelled, when the socket in the token's slot may have become ready for
+    /// anything.
+    fn watch_ready(&mut self, token: Token);
+
+    /// Gives the socket in a slot a pipe; returns whether there was one. While it has it, it is
+    /// received from once at a time.
+    fn give_pipe(&mut self, slot: u32) -> bool;
+
+    /// Takes the pipe of a slot back, which is closed where it is not empty.
+    fn take_pipe_back(&mut self, slot: u32, is_empty: bool);
+
+    /// Moves what has arrived in a slot's socket to its pipe.
+    ///
+    /// # Errors
+    ///
+    /// When the socket has failed.
+    fn splice_in(&mut self, slot: u32) -> Result<TakenIn, Errno>;
+
+    /// Moves bytes from a slot's pipe, which holds so many, to its socket.
+    ///
+    /// # Errors
+    ///
+    /// `AGAIN` when the socket is full, others when it has failed.
+    fn splice_out(&mut self, slot: u32, held: usize) -> Result<usize, Errno>;
 
     /// Reports once when the shutdown of this urgency was asked for.
     fn watch_signal(&mut self, token: Token, urgency: Urgency);
@@ -104,6 +131,9 @@ pub(crate) trait Kernel: Buffers<Lease = Lease> {
 /// of a worker is a sign of life.
 pub(super) struct Host {
     ring: Ring,
+    pipes: Pipes,
+    /// Those in use, by slot.
+    used_pipes: HashMap<u32, Pipe>,
     admission: Arc<Admission>,
     shutdown: Arc<ShutdownSignal>,
 }
@@ -111,11 +141,17 @@ pub(super) struct Host {
 impl Host {
     pub(super) fn new(
         mut ring: Ring,
+        pipes: usize,
         admission: Arc<Admission>,
         shutdown: Arc<ShutdownSignal>,
     ) -> Self {
         ring.start_ticking(MAX_WAIT);
-        Self { ring, admission, shutdown }
+        let pipes = Pipes::new(pipes);
+        Self { ring, pipes, used_pipes: HashMap::new(), admission, shutdown }
+    }
+
+    fn pipe(&self, slot: u32) -> &Pipe {
+        self.used_pipes.get(&slot).expect("who splices has a pipe")
     }
 }
 
@@ -175,6 +211,40 @@ impl Kernel for Host {
 
     fn watch_writable(&mut self, token: Token) {
         self.ring.watch_writable(token);
+    }
+
+    fn watch_ready(&mut self, token: Token) {
+        self.ring.watch_ready(token);
+    }
+
+    fn give_pipe(&mut self, slot: u32) -> bool {
+        let Some(pipe) = self.pipes.take() else { return false };
+        // A splice waits unless its socket never does.
+        if rustix::io::ioctl_fionbio(self.ring.socket(slot), true).is_err() {
+            self.pipes.give_back(pipe);
+            return false;
+        }
+        self.used_pipes.insert(slot, pipe);
+        true
+    }
+
+    fn take_pipe_back(&mut self, slot: u32, is_empty: bool) {
+        let pipe = self.used_pipes.remove(&slot).expect("who splices has a pipe");
+        // A lasting receive ends on a socket that never waits. Should it be refused, that shows.
+        let _ = rustix::io::ioctl_fionbio(self.ring.socket(slot), false);
+        if is_empty {
+            self.pipes.give_back(pipe);
+        } else {
+            self.pipes.discard(pipe);
+        }
+    }
+
+    fn splice_in(&mut self, slot: u32) -> Result<TakenIn, Errno> {
+        self.pipe(slot).take_in(self.ring.socket(slot))
+    }
+
+    fn splice_out(&mut self, slot: u32, held: usize) -> Result<usize, Errno> {
+        self.pipe(slot).give_out(self.ring.socket(slot), held)
     }
 
     fn watch_signal(&mut self, token: Token, urgency: Urgency) {

@@ -8,8 +8,10 @@
 mod acceptor;
 pub(crate) mod kernel;
 mod parked;
+mod readiness;
 pub(crate) mod receiving;
 mod sending;
+mod watch;
 
 use std::io;
 use std::sync::Arc;
@@ -20,6 +22,7 @@ use rustix::io::Errno;
 use self::acceptor::{Acceptor, Request as ListenerRequest};
 use self::kernel::{Host, Kernel};
 use self::parked::Parked;
+use self::readiness::Readiness;
 use self::receiving::{Receiving, Request as ReceiveRequest};
 use self::sending::{Request as SendRequest, Sending};
 use super::connection::{Action, CloseMode, Interest};
@@ -27,7 +30,7 @@ use super::connections::Connections;
 use super::handshake::{self, Remainder};
 use super::slab::Key;
 use super::spin::Spinner;
-use super::{Settings, Urgency, Worker};
+use super::{Settings, TakenIn, Urgency, Worker};
 use crate::lifecycle::Admission;
 use crate::metrics::Counters;
 use crate::protocol::Protocol;
@@ -49,6 +52,9 @@ pub(crate) const CONNECTION_MEMORY: usize = 4 << 10;
 /// (`IO_LOCAL_TW_DEFAULT_MAX` in the kernel's `io_uring/io_uring.c`), since each has a poll before it.
 const RECEIVES_PER_PASS: usize = 10;
 
+/// Splices of one connection before the others have their turn.
+const SPLICES_PER_TURN: usize = 2;
+
 /// Entries of the kernel in a row that complete nothing once nothing is ready: the first may have run
 /// polls alone.
 const MAX_EMPTY_PASSES: u32 = 2;
@@ -69,6 +75,7 @@ pub(crate) struct Driver<P: Protocol, K> {
 struct Operations {
     receiving: Receiving,
     sending: Sending,
+    readiness: Readiness,
 }
 
 /// Makes the ring for the calling thread.
@@ -79,7 +86,8 @@ pub(crate) fn on_this_host<P: Protocol>(
     let listeners = std::mem::take(&mut worker.listeners);
     let count = listeners.len();
     listeners.into_iter().for_each(|listener| ring.attach_listener(listener.into()));
-    let host = Host::new(ring, Arc::clone(&worker.admission), worker.shutdown);
+    let pipes = worker.settings.splice.pipes;
+    let host = Host::new(ring, pipes, Arc::clone(&worker.admission), worker.shutdown);
     let mut driver = Driver::new(host, count, worker.protocol, worker.settings, worker.admission);
     driver.connections.publish_to(worker.published);
     Ok(driver)
@@ -247,6 +255,7 @@ impl<P: Protocol, K: Kernel> Driver<P, K> {
                 }
                 self.connections.mark(key);
             }
+            Outcome::Ready => self.handle_ready(key, more),
             Outcome::Readable(result) => {
                 let urgency = Urgency::ALL[token.slot as usize];
                 match result {
@@ -278,7 +287,11 @@ impl<P: Protocol, K: Kernel> Driver<P, K> {
 
     fn admit(&mut self, now: Instant, socket: K::Socket) {
         let address = self.kernel.address_of(&socket);
-        let operations = Operations { receiving: Receiving::new(), sending: Sending::default() };
+        let operations = Operations {
+            receiving: Receiving::new(),
+            sending: Sending::default(),
+            readiness: Readiness::default(),
+        };
         let admitted = self.connections.admit(now, address, operations, &mut self.kernel);
         if let Some(key) = admitted {
             self.kernel.adopt(key.slot, socket);
@@ -321,6 +334,12 @@ impl<P: Protocol, K: Kernel> Driver<P, K> {
         self.connections.handle_sent(now, key, parts, result, &mut self.kernel);
     }
 
+    /// What is wrong with the socket, or with the poll, shows in what is tried next.
+    fn handle_ready(&mut self, key: Key, more: bool) {
+        self.operations(key).readiness.handle_ready(more);
+        self.connections.mark(key);
+    }
+
     /// The operation that was to be cancelled may still be out: it is asked for again.
     fn handle_missed_cancel(&mut self, target: Token, key: Key) {
         if target.operation == Operation::Accept {
@@ -328,6 +347,7 @@ impl<P: Protocol, K: Kernel> Driver<P, K> {
         } else if let Some(connection) = self.connections.get_mut(key) {
             match target.operation {
                 Operation::Receive => connection.transport.receiving.cancel_missed(),
+                Operation::Ready => connection.transport.readiness.watch.cancel_missed(),
                 _ => connection.transport.sending.cancel_missed(),
             }
             self.connections.mark(key);
@@ -364,6 +384,7 @@ impl<P: Protocol, K: Kernel> Driver<P, K> {
 
     /// Does what a connection needs until it has to wait.
     fn advance(&mut self, now: Instant, key: Key) {
+        let mut splices = 0;
         while let Some(action) = self.connections.advance(now, key, &mut self.kernel) {
             match action {
                 Action::Probe => {
@@ -372,18 +393,79 @@ impl<P: Protocol, K: Kernel> Driver<P, K> {
                     self.connections.handle_probe(now, key, probe);
                 }
                 Action::SendFin => self.kernel.shut_down_write(key.slot),
-                Action::Wait(interest) => {
+                Action::Wait(interest) if splices < SPLICES_PER_TURN => {
+                    if self.splice(now, key, interest) {
+                        splices += 1;
+                        continue;
+                    }
                     let is_reading = self.submit(now, key, interest);
                     return self.connections.settle(now, key, is_reading, &mut self.kernel);
+                }
+                Action::Wait(interest) => {
+                    let is_reading = self.submit(now, key, interest);
+                    self.connections.settle(now, key, is_reading, &mut self.kernel);
+                    return self.connections.leave_to_next_turn(key);
                 }
                 Action::Close(mode) => return self.close(now, key, mode),
             }
         }
     }
 
+    /// Moves bytes through the pipe that the connection has, or that would pay; returns whether
+    /// anything came of it.
+    fn splice(&mut self, now: Instant, key: Key, interest: Interest) -> bool {
+        let connection = self.connections.get_mut(key).expect(ADVANCED);
+        if connection.wants_pipe() && !connection.transport.receiving.is_in_flight() {
+            let is_there = self.kernel.give_pipe(key.slot);
+            connection.transport.readiness.begin();
+            self.connections.handle_pipe(key, is_there);
+        }
+        let connection = self.connections.get_mut(key).expect(ADVANCED);
+        let (splicing, readiness) = (connection.splicing(), &connection.transport.readiness);
+        let held = splicing.held();
+        if splicing.is_over() {
+            self.take_pipe_back(key);
+            false
+        } else if held > 0 && readiness.may_give_out() {
+            self.splice_out(now, key, held)
+        } else if interest.read && connection.takes_in() && readiness.may_take_in() {
+            self.splice_in(now, key, held)
+        } else {
+            false
+        }
+    }
+
+    fn take_pipe_back(&mut self, key: Key) {
+        let connection = self.connections.get_mut(key).expect(ADVANCED);
+        connection.end_splicing();
+        self.kernel.take_pipe_back(key.slot, true);
+    }
+
+    fn splice_out(&mut self, now: Instant, key: Key, held: usize) -> bool {
+        let result = self.kernel.splice_out(key.slot, held);
+        self.operations(key).readiness.gave_out(result.is_ok());
+        match result {
+            Ok(length) => self.connections.handle_spliced_out(now, key, length),
+            Err(error) => self.connections.handle_failure(key, error),
+        }
+        result != Err(Errno::AGAIN)
+    }
+
+    fn splice_in(&mut self, now: Instant, key: Key, held: usize) -> bool {
+        let result = self.kernel.splice_in(key.slot);
+        match result {
+            Ok(TakenIn::Bytes(length)) => self.connections.handle_spliced_in(now, key, length),
+            Ok(TakenIn::Nothing) => self.operations(key).readiness.took_nothing_in(held),
+            Ok(TakenIn::Stuck) => self.connections.leave_pipe(key),
+            Ok(TakenIn::Fin) => self.connections.handle_eof(key),
+            Err(error) => self.connections.handle_failure(key, error),
+        }
+        result != Ok(TakenIn::Nothing)
+    }
+
     /// Submits what the interest calls for; returns whether the peer is being read.
     fn submit(&mut self, now: Instant, key: Key, interest: Interest) -> bool {
-        let connection = self.connections.get_mut(key).expect("it was just advanced");
+        let connection = self.connections.get_mut(key).expect(ADVANCED);
         if interest.write && connection.transport.sending.may_send() {
             let parts = connection.take_outgoing(Ring::MAX_PARTS);
             let nobody_waits = connection.may_assume_sent() && self.parked.len() == 0;
@@ -394,18 +476,24 @@ impl<P: Protocol, K: Kernel> Driver<P, K> {
             connection.transport.sending.submitted(notify);
             self.kernel.send(token(Operation::Send, key), parts, notify);
         }
-        let Operations { receiving, sending } = &mut connection.transport;
+        let (has_pipe, is_received) = (connection.splicing().has_pipe(), connection.is_received());
+        let Operations { receiving, sending, readiness } = &mut connection.transport;
         if let Some(SendRequest::WatchWritable) = sending.advance() {
             self.kernel.watch_writable(token(Operation::Writable, key));
         }
-        match receiving.advance(interest.read) {
+        if has_pipe && readiness.watch.arm() {
+            self.kernel.watch_ready(token(Operation::Ready, key));
+        } else if !has_pipe && readiness.watch.cancel() {
+            self.kernel.cancel(token(Operation::Ready, key));
+        }
+        match receiving.advance(interest.read && is_received, has_pipe) {
             Some(ReceiveRequest::Receive(amount)) => {
                 self.kernel.receive(token(Operation::Receive, key), amount);
             }
             Some(ReceiveRequest::Cancel) => self.kernel.cancel(token(Operation::Receive, key)),
             None => {}
         }
-        let is_reading = receiving.is_armed();
+        let is_reading = receiving.is_armed() || (interest.read && has_pipe);
         if sending.is_silent() && !connection.may_assume_sent() {
             self.connections.leave_to_next_turn(key);
         }
@@ -414,9 +502,11 @@ impl<P: Protocol, K: Kernel> Driver<P, K> {
 
     /// Cancels what is in flight; once nothing is, closes the socket.
     fn close(&mut self, now: Instant, key: Key, mode: CloseMode) {
-        let Operations { receiving, sending } = self.operations(key);
+        let Operations { receiving, sending, readiness } = self.operations(key);
         let (receive, watch) = (receiving.cancel(), sending.cancel());
-        let is_in_flight = receiving.is_in_flight() || sending.is_in_flight();
+        let ready = readiness.watch.cancel();
+        let is_in_flight =
+            receiving.is_in_flight() || sending.is_in_flight() || readiness.watch.is_in_flight();
         let is_silent = sending.is_silent();
         if receive.is_some() {
             self.kernel.cancel(token(Operation::Receive, key));
@@ -424,11 +514,18 @@ impl<P: Protocol, K: Kernel> Driver<P, K> {
         if watch.is_some() {
             self.kernel.cancel(token(Operation::Writable, key));
         }
+        if ready {
+            self.kernel.cancel(token(Operation::Ready, key));
+        }
         if is_silent {
             self.connections.leave_to_next_turn(key);
         }
         if is_in_flight {
             return self.connections.settle(now, key, false, &mut self.kernel);
+        }
+        let connection = self.connections.get_mut(key).expect(ADVANCED);
+        if connection.splicing().has_pipe() {
+            self.kernel.take_pipe_back(key.slot, connection.unsent_at_end() == 0);
         }
         let unacknowledged = self.kernel.close(key.slot, mode);
         let Operations { receiving, .. } = self.connections.remove(now, key, unacknowledged);
@@ -483,6 +580,7 @@ impl<P: Protocol, K: Kernel> Driver<P, K> {
     }
 }
 
+const ADVANCED: &str = "a connection that is advanced is there until it is removed";
 const OUTLIVES: &str = "a connection outlives its operations";
 
 fn token(operation: Operation, key: Key) -> Token {

@@ -93,12 +93,16 @@ impl Receiving {
     }
 
     /// Returns what to submit so that an operation of the right kind is in flight if input is
-    /// wanted, and none otherwise.
-    pub(super) fn advance(&mut self, wants_input: bool) -> Option<Request> {
+    /// wanted, and none otherwise. On a socket that never waits none lasts.
+    pub(super) fn advance(&mut self, wants_input: bool, never_waits: bool) -> Option<Request> {
         let is_bulk = self.small_in_a_row < STREAK;
         match self.state {
             State::Idle if wants_input => {
-                let amount = if is_bulk || self.is_one_only { Amount::One } else { Amount::Many };
+                let amount = if is_bulk || self.is_one_only || never_waits {
+                    Amount::One
+                } else {
+                    Amount::Many
+                };
                 self.state = State::Armed(amount);
                 Some(Request::Receive(amount))
             }
@@ -126,16 +130,16 @@ mod tests {
     fn small_messages_get_a_lasting_receive_and_bulk_one_at_a_time() {
         let mut receiving = Receiving::new();
         for _ in 0..STREAK {
-            assert_eq!(receiving.advance(true), RECEIVE_ONE);
+            assert_eq!(receiving.advance(true, false), RECEIVE_ONE);
             receiving.took(64);
             receiving.ended(None);
         }
-        assert_eq!(receiving.advance(true), Some(Request::Receive(Amount::Many)));
+        assert_eq!(receiving.advance(true, false), Some(Request::Receive(Amount::Many)));
         receiving.took(SMALL + 1);
-        assert_eq!(receiving.advance(true), Some(Request::Cancel));
-        assert_eq!(receiving.advance(true), None, "it is cancelled once");
+        assert_eq!(receiving.advance(true, false), Some(Request::Cancel));
+        assert_eq!(receiving.advance(true, false), None, "it is cancelled once");
         receiving.ended(Some(Errno::CANCELED));
-        assert_eq!(receiving.advance(true), RECEIVE_ONE);
+        assert_eq!(receiving.advance(true, false), RECEIVE_ONE);
         assert!(!receiving.is_one_only, "it was asked for");
     }
 
@@ -143,10 +147,10 @@ mod tests {
     fn a_lasting_receive_that_the_kernel_ends_is_the_last_one() {
         let mut receiving = Receiving::new();
         (0..STREAK).for_each(|_| receiving.took(64));
-        assert_eq!(receiving.advance(true), Some(Request::Receive(Amount::Many)));
+        assert_eq!(receiving.advance(true, false), Some(Request::Receive(Amount::Many)));
         receiving.ended(Some(Errno::CANCELED));
         for _ in 0..5 {
-            assert_eq!(receiving.advance(true), RECEIVE_ONE);
+            assert_eq!(receiving.advance(true, false), RECEIVE_ONE);
             receiving.took(64);
             receiving.ended(None);
         }
@@ -155,18 +159,18 @@ mod tests {
     #[test]
     fn a_parked_receive_waits_for_its_buffer() {
         let mut receiving = Receiving::new();
-        receiving.advance(true);
+        receiving.advance(true, false);
         receiving.park();
-        assert_eq!(receiving.advance(true), None);
+        assert_eq!(receiving.advance(true, false), None);
         assert!(!receiving.is_in_flight());
         receiving.unpark();
-        assert_eq!(receiving.advance(true), RECEIVE_ONE);
+        assert_eq!(receiving.advance(true, false), RECEIVE_ONE);
     }
 
     #[test]
     fn a_cancellation_that_missed_is_asked_for_again() {
         let mut receiving = Receiving::new();
-        receiving.advance(true);
+        receiving.advance(true, false);
         assert_eq!(receiving.cancel(), Some(Request::Cancel));
         assert!(receiving.is_in_flight() && !receiving.is_armed());
         receiving.cancel_missed();

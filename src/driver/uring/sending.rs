@@ -2,6 +2,7 @@
 
 use rustix::io::Errno;
 
+use super::watch::Watch;
 use crate::sys::Notify;
 
 /// Operation to submit.
@@ -20,16 +21,8 @@ pub(super) struct Sending {
     /// Room was reported since the send in flight was submitted: before or after it was carried
     /// out.
     had_room: bool,
+    /// The poll for writing: armed when the socket is full for the first time, and kept.
     watch: Watch,
-}
-
-/// The poll for writing: armed when the socket is full for the first time, and kept.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-enum Watch {
-    #[default]
-    Idle,
-    Armed,
-    Cancelling,
 }
 
 impl Sending {
@@ -44,7 +37,7 @@ impl Sending {
 
     /// Returns whether any operation is in flight.
     pub(super) fn is_in_flight(&self) -> bool {
-        self.in_flight.is_some() || self.watch != Watch::Idle
+        self.in_flight.is_some() || self.watch.is_in_flight()
     }
 
     /// A send was submitted.
@@ -65,9 +58,7 @@ impl Sending {
 
     /// The watch reported.
     pub(super) fn handle_writable(&mut self, more: bool, result: Result<bool, Errno>) {
-        if !more {
-            self.watch = Watch::Idle;
-        }
+        self.watch.reported(more);
         // What is wrong with the socket the next send tells.
         if result != Ok(false) {
             self.is_full = false;
@@ -83,27 +74,17 @@ impl Sending {
 
     /// A cancellation missed its target, which may still be out.
     pub(super) fn cancel_missed(&mut self) {
-        if self.watch == Watch::Cancelling {
-            self.watch = Watch::Armed;
-        }
+        self.watch.cancel_missed();
     }
 
     /// Returns what to submit so that room is reported.
     pub(super) fn advance(&mut self) -> Option<Request> {
-        if !self.is_full || self.watch != Watch::Idle {
-            return None;
-        }
-        self.watch = Watch::Armed;
-        Some(Request::WatchWritable)
+        (self.is_full && self.watch.arm()).then_some(Request::WatchWritable)
     }
 
     /// Ends the watch, if it is not ending already. A send ends by itself.
     pub(super) fn cancel(&mut self) -> Option<Request> {
-        if self.watch != Watch::Armed {
-            return None;
-        }
-        self.watch = Watch::Cancelling;
-        Some(Request::Cancel)
+        self.watch.cancel().then_some(Request::Cancel)
     }
 }
 

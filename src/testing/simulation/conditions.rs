@@ -3,7 +3,7 @@
 use std::num::NonZero;
 use std::time::Duration;
 
-use crate::driver::Settings;
+use crate::driver::{Settings, SpliceLimits};
 use crate::lifecycle::{DrainLimits, Limits};
 use crate::protocol::Framed;
 use crate::sys::RingSize;
@@ -89,6 +89,10 @@ pub(super) fn settings(rng: &mut Rng, scarcity: Scarcity) -> Settings {
     let high_water = *rng.pick(&[1, 64, 1_000, 20_000]);
     Settings {
         spin: Duration::ZERO,
+        splice: SpliceLimits {
+            pipes: if rng.chance(50) { rng.between(1, 4) } else { 0 },
+            bulk: *rng.pick(&[1, 10, 100]),
+        },
         limits: Limits {
             high_water,
             low_water: high_water / 4,

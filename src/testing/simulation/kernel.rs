@@ -26,7 +26,7 @@ use super::peer::Peer;
 use super::plan::Plan;
 use crate::driver::uring::kernel::{Kernel, may_stay};
 use crate::driver::uring::receiving::Amount;
-use crate::driver::{Buffers, CloseMode, Urgency};
+use crate::driver::{Buffers, CloseMode, TakenIn, Urgency};
 use crate::lifecycle::Probe;
 use crate::sys::{
     Completion, Lease, LeaseTable, Notify, Operation, Outcome, Part, Parts, Token, Wait,
@@ -122,6 +122,10 @@ struct Socket {
     /// A send took less than it was given; whoever watches is told of room.
     is_full: bool,
     watch: Option<Token>,
+    /// Reports whatever changes, and whether anything has since the last report.
+    ready_watch: Option<Token>,
+    has_changed: bool,
+    pipe: Option<Pipe>,
     /// Sent and not yet acknowledged.
     queue: VecDeque<u8>,
     queue_capacity: usize,
@@ -129,6 +133,12 @@ struct Socket {
     /// Bytes that the server was told of, and those that the peer acknowledged.
     delivered: usize,
     acknowledged: usize,
+}
+
+#[derive(Debug)]
+struct Pipe {
+    content: VecDeque<u8>,
+    capacity: usize,
 }
 
 /// Steps without any progress after which a calm world will never make any: far more than it takes
@@ -279,6 +289,8 @@ impl Kernel for FakeKernel {
         self.requests += 1;
         let socket = self.socket(token.slot);
         assert!(socket.receive.is_none(), "a connection has one receive in flight");
+        let never_waits = socket.pipe.is_some();
+        assert!(!never_waits || amount == Amount::One, "a lasting receive ends at once");
         socket.receive = Some((token, amount));
         let is_second_user = token.generation > 0;
         if is_second_user && self.planted(Mutation::SkipTheGenerationCheck) {
@@ -337,6 +349,79 @@ impl Kernel for FakeKernel {
         socket.watch = Some(token);
         // Who begins to watch is told what is so, even if it was not full.
         socket.is_full = true;
+    }
+
+    fn watch_ready(&mut self, token: Token) {
+        self.requests += 1;
+        let socket = self.socket(token.slot);
+        assert!(socket.ready_watch.is_none(), "a connection is watched once");
+        socket.ready_watch = Some(token);
+        socket.has_changed = true;
+    }
+
+    fn give_pipe(&mut self, slot: u32) -> bool {
+        self.requests += 1;
+        let capacity = self.rng.between(1, 600);
+        if self.rng.chance(self.hostility.fault) {
+            return false;
+        }
+        let socket = self.socket(slot);
+        assert!(socket.receive.is_none(), "a receive and a splice overtake each other");
+        let earlier = socket.pipe.replace(Pipe { content: VecDeque::new(), capacity });
+        assert!(earlier.is_none(), "a connection has one pipe");
+        true
+    }
+
+    fn take_pipe_back(&mut self, slot: u32, is_empty: bool) {
+        self.requests += 1;
+        let pipe = self.socket(slot).pipe.take().expect("there is a pipe to take back");
+        assert!(!is_empty || pipe.content.is_empty(), "a pipe is used again with what is in it");
+    }
+
+    fn splice_in(&mut self, slot: u32) -> Result<TakenIn, Errno> {
+        self.requests += 1;
+        let socket = self.sockets.get_mut(slot).expect("an open connection splices");
+        let peer = &self.peers[socket.peer];
+        assert!(socket.receive.is_none(), "a receive and a splice overtake each other");
+        let pipe = socket.pipe.as_mut().expect("who splices has a pipe");
+        let most = socket.arrived.len().min(pipe.capacity - pipe.content.len());
+        if peer.is_reset {
+            return Err(Errno::CONNRESET);
+        } else if socket.arrived.is_empty() && peer.has_finished() {
+            return Ok(TakenIn::Fin);
+        } else if self.rng.chance(self.hostility.fault) {
+            return Ok(TakenIn::Stuck);
+        } else if most == 0 {
+            return Ok(TakenIn::Nothing);
+        }
+        let is_short = self.rng.chance(self.hostility.short);
+        let taken = if is_short { self.rng.between(1, most) } else { most };
+        pipe.content.extend(socket.arrived.drain(..taken));
+        socket.delivered += taken;
+        self.last_progress = self.step;
+        Ok(TakenIn::Bytes(taken))
+    }
+
+    fn splice_out(&mut self, slot: u32, held: usize) -> Result<usize, Errno> {
+        self.requests += 1;
+        let socket = self.sockets.get_mut(slot).expect("an open connection splices");
+        assert!(socket.fin_sent.is_none(), "nothing is sent after FIN");
+        assert!(!socket.is_sending, "a send and a splice overtake each other");
+        let pipe = socket.pipe.as_mut().expect("who splices has a pipe");
+        assert_eq!(held, pipe.content.len(), "the driver knows what is in the pipe");
+        let most = held.min(socket.queue_capacity - socket.queue.len());
+        if self.peers[socket.peer].is_reset {
+            return Err(Errno::PIPE);
+        }
+        let is_short = self.rng.chance(self.hostility.short);
+        let taken = if is_short { self.rng.between(0, most) } else { most };
+        if taken == 0 {
+            socket.has_changed |= is_short;
+            socket.is_full = true;
+            return Err(Errno::AGAIN);
+        }
+        socket.queue.extend(pipe.content.drain(..taken));
+        Ok(taken)
     }
 
     fn watch_signal(&mut self, token: Token, urgency: Urgency) {
@@ -431,6 +516,9 @@ impl Kernel for FakeKernel {
             is_sending: false,
             is_full: false,
             watch: None,
+            ready_watch: None,
+            has_changed: false,
+            pipe: None,
             queue: VecDeque::new(),
             queue_capacity: self.rng.between(1, 400),
             fin_sent: None,
@@ -476,7 +564,10 @@ impl Kernel for FakeKernel {
         assert!(!early, "slot {slot} is freed before its last completion");
         let mut socket = self.sockets.remove(slot).expect("an open connection is closed");
         assert!(
-            socket.receive.is_none() && !socket.is_sending && socket.watch.is_none(),
+            socket.receive.is_none()
+                && !socket.is_sending
+                && socket.watch.is_none()
+                && socket.ready_watch.is_none(),
             "slot {slot} is freed with an operation in flight"
         );
         self.check_close(slot, &socket, mode);

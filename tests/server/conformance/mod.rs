@@ -11,6 +11,7 @@ macro_rules! conformance {
         mod $module {
             const DRIVER: ringback::server::DriverKind = ringback::server::DriverKind::$driver;
 
+            mod bulk;
             mod churn;
             mod drain;
             mod echo;

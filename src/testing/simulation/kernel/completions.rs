@@ -46,6 +46,11 @@ impl FakeKernel {
                 self.complete(target, false, Outcome::Writable(cancelled));
                 true
             }
+            Operation::Ready if socket.ready_watch == Some(target) => {
+                socket.ready_watch = None;
+                self.complete(target, false, Outcome::Ready);
+                true
+            }
             _ => false,
         }
     }

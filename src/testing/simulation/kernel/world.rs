@@ -29,6 +29,7 @@ impl FakeKernel {
                 self.deliver(slot);
                 self.progress_receive(slot);
                 self.progress_watch(slot);
+                self.progress_ready_watch(slot);
             }
         }
         for number in 0..self.listeners.len() {
@@ -87,10 +88,13 @@ impl FakeKernel {
             let sent = peer.send(&mut self.rng, room, calm);
             if !sent.is_empty() {
                 self.last_progress = self.step;
+                socket.has_changed = true;
             }
             socket.arrived.extend(sent);
+            socket.has_changed |= peer.has_finished();
         }
         if peer.resets() {
+            socket.has_changed = true;
             peer.is_reset = true;
             peer.inbox.clear();
         }
@@ -118,6 +122,7 @@ impl FakeKernel {
         socket.acknowledged += length;
         if length > 0 {
             self.last_progress = self.step;
+            socket.has_changed |= socket.is_full;
         }
         if socket.queue.is_empty() && socket.fin_sent.is_some() {
             peer.fin_received = true;
@@ -252,6 +257,21 @@ impl FakeKernel {
         self.complete(token, more, Outcome::Writable(Ok(result)));
     }
 
+    /// Reports changes to who splices, and now and then what is none.
+    fn progress_ready_watch(&mut self, slot: u32) {
+        let fault = self.hostility.fault;
+        let socket = self.sockets.get_mut(slot).expect("its socket is open");
+        let Some(token) = socket.ready_watch else { return };
+        if !std::mem::take(&mut socket.has_changed) && !self.rng.chance(fault) {
+            return;
+        }
+        let more = !self.rng.chance(fault);
+        if !more {
+            socket.ready_watch = None;
+        }
+        self.complete(token, more, Outcome::Ready);
+    }
+
     /// Returns whether nothing will happen until somebody asks for something or a time comes.
     pub(super) fn is_quiet(&self) -> bool {
         let may_go_on = |socket: &Socket| {
@@ -259,8 +279,10 @@ impl FakeKernel {
             let can_send = !peer.has_finished() && !peer.is_reset;
             let has_news = !socket.arrived.is_empty() || peer.has_finished() || peer.is_reset;
             let has_room = socket.is_full && socket.watch.is_some();
+            let is_ready = socket.has_changed && socket.ready_watch.is_some();
             can_send
                 || has_room
+                || is_ready
                 || !socket.queue.is_empty()
                 || !peer.inbox.is_empty()
                 || (socket.receive.is_some() && has_news)
