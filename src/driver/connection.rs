@@ -300,7 +300,7 @@ impl<C: protocol::Connection, L: Stretch, T> Connection<C, L, T> {
         self.lifecycle.sent(now, length);
     }
 
-    /// What arrives is to be received again, once the pipe is empty.
+    /// Goes back to receiving what arrives, once the pipe is empty.
     pub(super) fn leave_pipe(&mut self) {
         self.splicing.leave();
     }

@@ -260,7 +260,7 @@ impl<P: Protocol, L: Stretch, T> Connections<P, L, T> {
         self.with(key, |connection, _| connection.handle_pipe(is_there));
     }
 
-    /// What arrives at a connection is to be received again, once its pipe is empty.
+    /// A connection goes back to receiving what arrives, once its pipe is empty.
     pub(super) fn leave_pipe(&mut self, key: Key) {
         self.with(key, |connection, _| connection.leave_pipe());
     }

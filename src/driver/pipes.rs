@@ -29,7 +29,7 @@ pub(super) struct Pipe {
     writer: OwnedFd,
 }
 
-/// What became of moving bytes into a pipe.
+/// Result of moving what arrived into a pipe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum TakenIn {
     Bytes(usize),

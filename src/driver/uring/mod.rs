@@ -334,7 +334,7 @@ impl<P: Protocol, K: Kernel> Driver<P, K> {
         self.connections.handle_sent(now, key, parts, result, &mut self.kernel);
     }
 
-    /// What is wrong with the socket, or with the poll, shows in what is tried next.
+    /// A failure of the socket or of the poll shows in what is tried next.
     fn handle_ready(&mut self, key: Key, more: bool) {
         self.operations(key).readiness.handle_ready(more);
         self.connections.mark(key);

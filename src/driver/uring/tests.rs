@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::receiving::Amount;
 use super::*;
 use crate::driver::testing::{FRAME_TIMEOUT, framed, frames, raw};
-use crate::driver::{Buffers, buffers};
+use crate::driver::{Buffers, SpliceLimits, buffers};
 use crate::lifecycle::{AdmissionLimits, Probe};
 use crate::sys::LeaseTable;
 use crate::testing::either::Either;
@@ -306,6 +306,63 @@ fn a_send_ends_a_wait_only_where_somebody_waits_for_it() {
         world.turn(0, [[Some(echo), also].into_iter().flatten().collect()]);
         assert_eq!(world.kernel().last_notify, Some(notify));
     }
+}
+
+/// Bytes of which each receive is bulk.
+const BULK: &[u8] = b"bulk";
+
+/// A connection whose pipe has taken these in so far.
+fn spliced<const N: usize>(taken_in: [TakenIn; N]) -> (World, Vec<Asked>) {
+    let (protocol, mut settings) = raw();
+    settings.splice = SpliceLimits { pipes: 1, bulk: BULK.len() };
+    let mut world = World::with_connection((protocol, settings));
+    for _ in 0..3 {
+        let received = world.received(BULK);
+        world.turn(0, [vec![received]]);
+        let sent = world.sent(Ok(BULK.len()));
+        world.turn(0, [vec![sent]]);
+    }
+    let received = world.received(BULK);
+    let asked = world.turn(0, [vec![received]]);
+    assert_eq!(asked, [Asked::Send(BULK.to_vec())], "nothing is received before it is out");
+    assert_eq!(world.kernel().last_notify, Some(Notify::Always));
+    world.kernel().spliced_in = taken_in.into();
+    let sent = world.sent(Ok(BULK.len()));
+    let asked = world.turn(0, [vec![sent]]);
+    (world, asked)
+}
+
+fn ready() -> Completion<()> {
+    of(Operation::Ready, true, Outcome::Ready)
+}
+
+#[test]
+fn bulk_is_spliced_and_others_have_their_turn() {
+    let (mut world, asked) = spliced([TakenIn::Bytes(9), TakenIn::Bytes(7)]);
+    assert_eq!(asked, [Asked::SpliceOut(9), Asked::WatchReady]);
+    assert_eq!(world.turn(0, [vec![]]), [Asked::SpliceOut(7)]);
+    assert_eq!(world.kernel().last_wait, Some(Wait::Poll));
+    assert_eq!(world.turn(0, [vec![]]), [], "nothing is there");
+    world.kernel().spliced_in.push_back(TakenIn::Bytes(5));
+    assert_eq!(world.turn(0, [vec![]]), [], "nobody said so");
+    assert_ne!(world.kernel().last_wait, Some(Wait::Poll));
+    assert_eq!(world.turn(0, [vec![ready()]]), [Asked::SpliceOut(5)]);
+    let counters = world.driver.counters();
+    assert_eq!((counters.pipes, counters.splices), (1, 6));
+    assert_eq!((counters.bytes_received, counters.bytes_sent), (16 + 21, 16 + 21));
+}
+
+#[test]
+fn a_pipe_is_taken_back_at_an_urgent_byte_and_at_the_end() {
+    let (_, asked) = spliced([TakenIn::Stuck]);
+    assert_eq!(asked, [Asked::TakePipeBack { is_empty: true }, Asked::Receive]);
+    let (mut world, asked) = spliced([]);
+    assert_eq!(asked, [Asked::WatchReady]);
+    world.kernel().spliced_in.push_back(TakenIn::Fin);
+    assert_eq!(world.turn(0, [vec![ready()]]), [Asked::Cancel(Operation::Ready)]);
+    let cancelled = of(Operation::Ready, false, Outcome::Ready);
+    let asked = world.turn(0, [vec![cancelled]]);
+    assert_eq!(asked, [Asked::TakePipeBack { is_empty: true }]);
 }
 
 /// Under memory pressure no report of room may ever come.
