@@ -108,6 +108,14 @@ fn wrong_options_are_usage_errors() {
         (&["serve", "--check", "--cpus", "1000"], "CPU 1000 is not one this process may use"),
         (&["serve", "--workers", "0"], "--workers"),
         (&["serve", "127.0.0.1:7", "127.0.0.1:7"], "overlap"),
+        (
+            &["serve", "127.0.0.1:7", "--admin", "127.0.0.1:7"],
+            "--admin 127.0.0.1:7 and the server's address 127.0.0.1:7 are one: give the admin \
+             endpoint another port",
+        ),
+        (&["serve", "--check", "[::1]:8", "127.0.0.1:7", "--admin", "0.0.0.0:7"], "are one"),
+        (&["serve", "0.0.0.0:7", "--admin", "127.0.0.1:7"], "are one"),
+        (&["serve", "127.0.0.1:7", "--admin", "[::]:7"], "are one"),
         (&["serve", "[fe80::1%2]:7", "[fe80::1%2]:7"], "overlap"),
         (&["serve", "[fe80::1%lo]:7", "fe80::1%1:7"], "[fe80::1%lo]:7 and [fe80::1%lo]:7 overlap"),
         (&["serve", "[fe80::1%no-such]:7"], "no interface is called \"no-such\"; name one of"),
