@@ -61,22 +61,29 @@ fn waits(load: Load, evidence: &Evidence) -> Option<(Gravity, String)> {
             nanos(waited.longest_ns),
             counted(*times, "time"),
         ),
-        None if waited.foreign_share * 2.0 < waited.share => format!(
-            "for CPU {}, most of it for the generator, once for {} or longer: these are the \
-             latencies of both on the same CPUs",
-            cpus::format_list(&evidence.server.cpus),
-            nanos(waited.longest_ns),
-        ),
-        None => format!(
-            "for CPU {}, once for {} or longer: these are the host's latencies; see what runs \
-             there (ps -eLo psr,pcpu,pid,comm --sort=-pcpu | head), and give the server CPUs of \
-             its own (taskset)",
-            cpus::format_list(&evidence.server.cpus),
-            nanos(waited.longest_ns),
-        ),
+        None => for_cpus(evidence, waited),
     };
     let (name, share) = (evidence.server.name(), percent(waited.share));
     Some((gravity, format!("{name} waited {share} of the time {cause}")))
+}
+
+fn for_cpus(evidence: &Evidence, waited: &Waited) -> String {
+    let for_others = match waited.foreign_share * 2.0 < waited.share {
+        true => format!(", {} for others than the generator", percent(waited.foreign_share)),
+        false => String::new(),
+    };
+    let whose = match Gravity::of(waited.foreign_share) {
+        Some(_) => {
+            "the host's latencies; see what runs there (ps -eLo psr,pcpu,pid,comm --sort=-pcpu | \
+             head), and give the server CPUs of its own (taskset)"
+        }
+        None => "the latencies of both on the same CPUs",
+    };
+    format!(
+        "for CPU {}{for_others}, once for {} or longer: these are {whose}",
+        cpus::format_list(&evidence.server.cpus),
+        nanos(waited.longest_ns),
+    )
 }
 
 /// A closed loop whose generator keeps the server from running is asked less meanwhile: every
