@@ -119,12 +119,21 @@ impl<'run> Waits<'run> {
             server.push(thread.spent(directory, now_ns)?);
         }
         let stat = CpuStat::read();
-        let idle_ns = |cpu: usize| stat.idle_ns(&[cpu])?.checked_sub(self.stat.idle_ns(&[cpu])?);
+        let of_window = |cpu: usize, ns: fn(&CpuStat, &[usize]) -> Option<u64>| {
+            ns(&stat, &[cpu])?.checked_sub(ns(&self.stat, &[cpu])?)
+        };
+        let idle_ns = |cpu| of_window(cpu, CpuStat::idle_ns).unwrap_or(0);
         let cpus = server.iter().flat_map(|thread: &Spent| &thread.cpus);
-        let idle_ns = cpus.map(|cpu| (*cpu, idle_ns(*cpu).unwrap_or(0))).collect();
+        let idle_ns: HashMap<_, _> = cpus.map(|cpu| (*cpu, idle_ns(*cpu))).collect();
+        // Interrupts are mostly those of the messages; what they took is no foreign process's.
+        let interrupts = idle_ns.keys().filter_map(|cpu| {
+            let ran_ns = of_window(*cpu, CpuStat::interrupts_ns)?;
+            Some(Spent { cpus: vec![*cpu], ran_ns, waited_ns: 0, longest_ns: 0 })
+        });
         let window_ns = now_ns.saturating_sub(self.started_ns);
         let used_up = self.quotas.finish(window_ns, lanes(&server));
-        let generator = self.generator.iter().filter_map(spent_by_generator).collect();
+        let threads = self.generator.iter().filter_map(spent_by_generator);
+        let generator = threads.chain(interrupts).collect();
         (!server.is_empty())
             .then(|| Contention { window_ns, idle_ns, server, generator }.waited(used_up))
     }
