@@ -7,6 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use rlimit::Resource;
 use rustix::fs::fstat;
+use rustix::io::fcntl_dupfd_cloexec;
 use rustix::time::{ClockId, clock_gettime};
 
 /// Files about the process, and when it started.
@@ -57,6 +58,23 @@ impl Process {
     pub(super) fn max_descriptors(&self) -> u64 {
         Resource::NOFILE.get_soft().unwrap_or(0)
     }
+}
+
+/// Opens a file of each of these threads, or none where connections would have no descriptor left.
+pub(super) fn open_all<F>(threads: &[i32], open: impl Fn(i32) -> io::Result<F>) -> Vec<Option<F>> {
+    let mut files: Vec<Option<F>> = threads.iter().map(|thread| open(*thread).ok()).collect();
+    if !has_room() {
+        files.fill_with(|| None);
+    }
+    files
+}
+
+/// Returns whether a connection can be accepted, and another one refused.
+fn has_room() -> bool {
+    const NEEDED: usize = 2;
+    let spare: Result<Vec<_>, _> =
+        (0..NEEDED).map(|_| fcntl_dupfd_cloexec(io::stderr(), 0)).collect();
+    spare.is_ok()
 }
 
 /// Opens the file with the CPU time of a thread of this process.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use tracing::info;
 
-use super::process::{Thread, cpu_time_of, seconds_run};
+use super::process::{Thread, cpu_time_of, open_all, seconds_run};
 use crate::metrics::{Counters, Metrics, Snapshot};
 use crate::server::{DriverKind, Server, Shutdown};
 
@@ -63,7 +63,7 @@ struct Serving {
     driver: DriverKind,
     cpus: Vec<usize>,
     /// `schedstat` of each worker, opened before a sandbox could forbid it; none where `/proc` is not
-    /// mounted.
+    /// mounted, or descriptors are scarce.
     schedules: Vec<Option<File>>,
     /// Likewise, as the scheduler sees it.
     threads: Vec<Option<Thread>>,
@@ -107,8 +107,8 @@ impl Stages {
             metrics: server.metrics(),
             driver: server.driver(),
             cpus: server.cpus().to_vec(),
-            schedules: ids.iter().map(|id| cpu_time_of(*id).ok()).collect(),
-            threads: ids.iter().map(|id| Thread::open(*id).ok()).collect(),
+            schedules: open_all(&ids, cpu_time_of),
+            threads: open_all(&ids, Thread::open),
             beats: server.metrics().snapshots().iter().map(|_| (0, Instant::now())).collect(),
         };
         let mut life = self.lock();

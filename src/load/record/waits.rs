@@ -46,7 +46,7 @@ pub(crate) struct Waited {
     /// Share of the window that the thread waited for others than the server's own threads which
     /// did so most, 0 to 1.
     pub(crate) share: f64,
-    /// The same of waits for others than the generator's threads as well.
+    /// Share that is left of it without waits for the generator's threads.
     pub(crate) foreign_share: f64,
     /// The longest single wait is at least this.
     pub(crate) longest_ns: u64,
