@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Installs, uses and purges the package in a Debian of its own: scripts/package-test.sh
+# Installs, upgrades, uses and purges the package in a Debian of its own: scripts/package-test.sh
 #
-# Needs root, mmdebstrap and a mirror; the package is that of scripts/package.sh.
+# Needs root, mmdebstrap, lintian and a mirror; the package is that of scripts/package.sh.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 WORK=$(mktemp -d)
-readonly WORK ROOT=$WORK/root
+readonly WORK ROOT=$WORK/root CONFIGURATION=/etc/ringback/ringback.toml
 # The one that serves while it is tried.
 server=
 trap clean_up EXIT
@@ -15,21 +15,53 @@ main() {
     local package
     package=$(find target/debian -name 'ringback_*.deb' 2>/dev/null | sort | tail -n 1)
     [[ -n "$package" ]] || fail "there is no package: scripts/package.sh"
-    command -v mmdebstrap >/dev/null || fail "mmdebstrap is not installed: apt-get install mmdebstrap"
+    local tool
+    for tool in mmdebstrap lintian; do
+        command -v "$tool" >/dev/null || fail "$tool is not installed: apt-get install $tool"
+    done
     ((EUID == 0)) || fail "a root of its own needs root"
-    mmdebstrap --quiet --variant=apt bookworm "$ROOT"
+    follows_the_policy "$package"
+    mmdebstrap --quiet --variant=apt --include=systemd,python3-minimal bookworm "$ROOT"
     find "$ROOT" -xdev -not -path "$ROOT/var/*" | sort >"$WORK/before"
     cp "$package" "$ROOT/ringback.deb"
-    within apt-get install -y -qq ./ringback.deb >"$WORK/apt" 2>&1 || fail "$(cat "$WORK/apt")"
+    make_older_package
+    install_package older.deb
     opens_no_port
+    upgrades
     serves
-    keeps_an_edited_configuration
+    restarts_lose_nobody
     leaves_nothing
     echo "package: ok"
 }
 
 within() {
     chroot "$ROOT" /usr/bin/env DEBIAN_FRONTEND=noninteractive PATH=/usr/sbin:/usr/bin:/sbin:/bin "$@"
+}
+
+# Of the two answers to a changed configuration the one that keeps it.
+install_package() {
+    within apt-get install -y -qq -o Dpkg::Options::=--force-confold "./$1" >"$WORK/apt" 2>&1 ||
+        fail "$(cat "$WORK/apt")"
+}
+
+installed_version() {
+    # shellcheck disable=SC2016 # dpkg-query expands it
+    within dpkg-query --show --showformat '${Version}' ringback
+}
+
+follows_the_policy() {
+    lintian --allow-root --fail-on error "$1" || fail "lintian finds errors"
+    echo "lintian: ok"
+}
+
+# A version before this one, whose configuration was another.
+make_older_package() {
+    dpkg-deb --raw-extract "$ROOT/ringback.deb" "$WORK/older"
+    sed -i 's/^Version: .*/Version: 0.0.1-1/' "$WORK/older/DEBIAN/control"
+    echo '# of an older version' >>"$WORK/older$CONFIGURATION"
+    (cd "$WORK/older" && find . -type f -not -path './DEBIAN/*' -printf '%P\0' |
+        xargs -0 md5sum >DEBIAN/md5sums)
+    dpkg-deb --build --root-owner-group "$WORK/older" "$ROOT/older.deb" >/dev/null
 }
 
 opens_no_port() {
@@ -41,12 +73,30 @@ opens_no_port() {
     done
 }
 
+# From the older version: a configuration that nobody edited is replaced, one that somebody did is
+# kept.
+upgrades() {
+    [[ "$(installed_version)" == 0.0.1-1 ]] || fail "the older version is $(installed_version)"
+    install_package ringback.deb
+    [[ "$(installed_version)" != 0.0.1-1 ]] || fail "it is not upgraded"
+    ! grep -q 'of an older version' "$ROOT$CONFIGURATION" || fail "the configuration is an older one"
+
+    within apt-get purge -y -qq ringback >/dev/null 2>&1 || fail "it cannot be purged"
+    install_package older.deb
+    echo 'drain-quiet = "2s"' >>"$ROOT$CONFIGURATION"
+    install_package ringback.deb
+    [[ "$(installed_version)" != 0.0.1-1 ]] || fail "it is not upgraded"
+    grep -q '^drain-quiet = "2s"$' "$ROOT$CONFIGURATION" || fail "an edited configuration is lost"
+    within ringback serve --check --config "$CONFIGURATION" >/dev/null 2>&1 ||
+        fail "its configuration is not valid"
+    echo "upgrade to $(installed_version), an edited configuration kept: ok"
+}
+
 # With the packaged configuration, as the unit starts it.
 serves() {
-    within ringback serve --check --config /etc/ringback/ringback.toml >/dev/null
     : >"$WORK/log"
     # Not by a function: its shell would get the signal.
-    chroot "$ROOT" /usr/bin/ringback serve --config /etc/ringback/ringback.toml 127.0.0.1:0 \
+    chroot "$ROOT" /usr/bin/ringback serve --config "$CONFIGURATION" 127.0.0.1:0 \
         --admin 127.0.0.1:0 2>"$WORK/log" &
     server=$!
     local admin
@@ -61,19 +111,20 @@ serves() {
     kill -TERM "$server"
     wait "$server" || fail "it ended with $?: $(cat "$WORK/log")"
     server=
+    echo "start, measurement, drain: ok"
 }
 
-keeps_an_edited_configuration() {
-    echo 'drain-quiet = "2s"' >>"$ROOT/etc/ringback/ringback.toml"
-    within apt-get install -y -qq --reinstall ./ringback.deb >/dev/null 2>&1 || fail "it is not reinstalled"
-    grep -q '^drain-quiet' "$ROOT/etc/ringback/ringback.toml" || fail "an edited configuration is lost"
+# Under systemd, behind the socket of its unit.
+restarts_lose_nobody() {
+    env ROOT="$ROOT" RESTARTS=100 scripts/systemd-test.sh || fail "under systemd it fails"
 }
 
 leaves_nothing() {
     within apt-get purge -y -qq ringback >/dev/null 2>&1 || fail "it cannot be purged"
-    rm "$ROOT/ringback.deb"
+    rm "$ROOT/ringback.deb" "$ROOT/older.deb"
     find "$ROOT" -xdev -not -path "$ROOT/var/*" | sort >"$WORK/after"
     diff "$WORK/before" "$WORK/after" || fail "it leaves files"
+    echo "purge: ok"
 }
 
 clean_up() {

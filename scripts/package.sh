@@ -18,6 +18,7 @@ main() {
     make_pages
     make_completions
     make_changelog
+    make_copyright
     cargo deb --no-build --locked --strip
     ls target/debian/ringback_*.deb
 }
@@ -42,6 +43,26 @@ ringback ($version-1) unstable; urgency=medium
 
  -- $maintainer  $(date -R -u -d "@$(git log -1 --format=%ct)")
 LOG
+}
+
+# In Debian's form (DEP 5).
+make_copyright() {
+    local holder
+    holder=$(sed -n 's/^Copyright (c) //p' LICENSE-MIT)
+    cat >"$MADE/copyright" <<COPYRIGHT
+Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/
+Upstream-Name: ringback
+
+Files: *
+Copyright: $holder
+License: MIT or Apache-2.0
+
+License: MIT
+$(sed -e '1,/^Copyright/d' -e 's/^$/./' -e 's/^/ /' LICENSE-MIT | sed '1d')
+
+License: Apache-2.0
+ On Debian systems the text is in /usr/share/common-licenses/Apache-2.0.
+COPYRIGHT
 }
 
 make_completions() {

@@ -32,8 +32,9 @@ starts_and_is_hardened() {
 restarts_lose_nobody() {
     systemctl start ringback.socket
     python3 - <<'PYTHON'
-import socket, subprocess, threading
+import os, socket, subprocess, threading
 
+RESTARTS = int(os.environ["RESTARTS"])
 over, served, failed = threading.Event(), [0] * 8, []
 
 def client(number):
@@ -53,18 +54,18 @@ def client(number):
 clients = [threading.Thread(target=client, args=(number,)) for number in range(8)]
 for thread in clients:
     thread.start()
-for restart in range(20):
+for restart in range(RESTARTS):
     before = sum(served)
     while sum(served) < before + 16:
         over.wait(0.01)
     subprocess.run(["systemctl", "restart", "ringback.service"], check=True)
-    if restart == 10:
+    if restart == RESTARTS // 2:
         subprocess.run(["systemctl", "daemon-reload"], check=True)
 over.set()
 for thread in clients:
     thread.join()
 assert not failed, failed[:5]
-print(f"20 restarts, {sum(served)} connections, none lost: ok")
+print(f"{RESTARTS} restarts, {sum(served)} connections, none lost: ok")
 PYTHON
     [[ "$(systemctl show -p ActiveState --value ringback.socket)" == active ]] || fail "the socket is gone"
     systemctl stop ringback.socket ringback.service

@@ -1,24 +1,29 @@
 #!/usr/bin/env bash
 # Runs the units under systemd itself: scripts/systemd-test.sh [DIRECTORY OF THE PROGRAM]
 #
-# systemd is PID 1 of namespaces of their own, over a copy-on-write view of this root: nothing outside
+# systemd is PID 1 of namespaces of their own, over a copy-on-write view of a root: nothing outside
 # is changed. Needs root and systemd (252 or newer); builds the program (dev) without a DIRECTORY.
+#
+#   ROOT      another root than this one, which has program and units installed
+#   RESTARTS  how often the service is restarted under load, 20 without it
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-readonly LIMIT_S=180
+export ROOT=${ROOT:-/} RESTARTS=${RESTARTS:-20}
+readonly LIMIT_S=$((160 + RESTARTS))
 
 main() {
     ((EUID == 0)) || fail "namespaces need root"
-    [[ -x /lib/systemd/systemd ]] || fail "systemd is not installed: apt-get install systemd"
+    [[ -x "$ROOT/lib/systemd/systemd" ]] || fail "systemd is not installed: apt-get install systemd"
     local programs=${1:-target/debug}
-    [[ -n "${1:-}" ]] || cargo build --locked --bin ringback
+    [[ -n "${1:-}" || "$ROOT" != / ]] || cargo build --locked --bin ringback
     WORK=$(mktemp -d)
     readonly WORK
     trap clean_up EXIT
     mount -t tmpfs tmpfs "$WORK"
     mkdir "$WORK/changes" "$WORK/work" "$WORK/root"
-    install_units "$programs"
+    [[ "$ROOT" != / ]] || install_units "$programs"
+    install_test
     run_systemd
     cat "$WORK/changes/result" 2>/dev/null || fail "nothing ran: $(tail -n 20 "$WORK/console")"
     grep -q '^systemd: ok$' "$WORK/changes/result"
@@ -30,10 +35,17 @@ install_units() {
     install -D -m 755 "$1/ringback" "$root/usr/bin/ringback"
     install -D -m 644 -t "$root/etc/systemd/system" scripts/deploy/systemd/ringback.*
     install -D -m 644 scripts/deploy/ringback.toml "$root/etc/ringback/ringback.toml"
+}
+
+# As the one service that systemd starts, which ends it.
+install_test() {
+    local root=$WORK/changes
     install -m 755 scripts/systemd-inner.sh "$root/inner.sh"
+    mkdir -p "$root/etc/systemd/system"
     cat >"$root/etc/systemd/system/inner.service" <<UNIT
 [Service]
 Type=oneshot
+Environment=RESTARTS=$RESTARTS
 ExecStart=/inner.sh
 StandardOutput=file:/result
 StandardError=inherit
@@ -60,7 +72,7 @@ run_systemd() {
     timeout "$LIMIT_S" unshare --mount --pid --uts --ipc --net --cgroup --fork --kill-child \
         --propagation private bash -c '
         set -e
-        mount -t overlay overlay -o "lowerdir=/,upperdir=$WORK/changes,workdir=$WORK/work" "$WORK/root"
+        mount -t overlay overlay -o "lowerdir=$ROOT,upperdir=$WORK/changes,workdir=$WORK/work" "$WORK/root"
         cd "$WORK/root"
         mount -t proc proc proc
         mount -t sysfs sysfs sys

@@ -50,11 +50,11 @@ pub enum UnitError {
         /// The finest unit.
         smallest: &'static str,
     },
-    /// It does not fit in 64 bits.
-    #[error("it is too large: the largest is {largest}")]
+    /// It does not fit in 64 bits of the finest unit.
+    #[error("it is too large: write at most {largest}")]
     TooLarge {
-        /// The largest number, in the finest unit.
-        largest: u64,
+        /// The largest whole number of the largest unit.
+        largest: String,
     },
 }
 
@@ -147,16 +147,21 @@ impl Quantity {
         let text = text.trim();
         let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
         let (number, unit) = (&text[..end], text[end..].trim_start());
-        let (mantissa, decimals) =
-            parse_decimal(number).ok_or(UnitError::NoNumber { example: self.example })?;
+        let (digits, decimals) =
+            split_decimal(number).ok_or(UnitError::NoNumber { example: self.example })?;
         let multiple = self.multiple(unit)?;
-        let too_large = UnitError::TooLarge { largest: u64::MAX };
-        let scaled = mantissa.checked_mul(multiple).ok_or(too_large.clone())?;
-        let divisor = 10_u128.checked_pow(decimals).ok_or(too_large.clone())?;
+        let mantissa: u128 = digits.parse().map_err(|_| self.too_large())?;
+        let scaled = mantissa.checked_mul(multiple).ok_or_else(|| self.too_large())?;
+        let divisor = 10_u128.checked_pow(decimals).ok_or_else(|| self.too_large())?;
         if !scaled.is_multiple_of(divisor) {
             return Err(UnitError::NotWhole { smallest: self.smallest });
         }
-        u64::try_from(scaled / divisor).map_err(|_| too_large)
+        u64::try_from(scaled / divisor).map_err(|_| self.too_large())
+    }
+
+    fn too_large(&self) -> UnitError {
+        let (name, multiple) = self.units.last().expect("every quantity has a unit");
+        UnitError::TooLarge { largest: format!("{}{name}", u128::from(u64::MAX) / multiple) }
     }
 
     fn multiple(&self, unit: &str) -> Result<u128, UnitError> {
@@ -186,13 +191,13 @@ impl Quantity {
 }
 
 /// The digits of `1.50` as 15 and how many of them are decimals, 1.
-fn parse_decimal(text: &str) -> Option<(u128, u32)> {
+fn split_decimal(text: &str) -> Option<(String, u32)> {
     let (whole, decimals) = text.split_once('.').unwrap_or((text, ""));
     let decimals = decimals.trim_end_matches('0');
-    if !whole.starts_with(|c: char| c.is_ascii_digit()) {
+    if whole.is_empty() || decimals.contains('.') {
         return None;
     }
-    Some((format!("{whole}{decimals}").parse().ok()?, u32::try_from(decimals.len()).ok()?))
+    Some((format!("{whole}{decimals}"), u32::try_from(decimals.len()).ok()?))
 }
 
 #[cfg(test)]
@@ -261,7 +266,16 @@ mod tests {
             ),
             (
                 parse_count("18446744073709551616").unwrap_err(),
-                "it is too large: the largest is 18446744073709551615",
+                "it is too large: write at most 18446744073G",
+            ),
+            (parse_duration("5124096h").unwrap_err(), "it is too large: write at most 5124095h"),
+            (
+                parse_duration(&format!("{}s", "9".repeat(60))).unwrap_err(),
+                "it is too large: write at most 5124095h",
+            ),
+            (
+                parse_size("17179869184GiB").unwrap_err(),
+                "it is too large: write at most 17179869183GiB",
             ),
         ];
         for (error, text) in cases {

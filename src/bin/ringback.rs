@@ -111,6 +111,12 @@ fn serve_in(
     if let Err(error) = config.check() {
         return refuse(&settings.blame(error.option(), &error.to_string()));
     }
+    // With inherited sockets it is theirs that count, and to listen tells.
+    if inherited.is_empty()
+        && let Err(error) = settings.options.check_admin()
+    {
+        return refuse(&settings.blame("admin", &error));
+    }
     if settings.options.check {
         return check(settings, &config);
     }

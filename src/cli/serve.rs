@@ -15,7 +15,7 @@ use super::health::Health;
 use super::manual::Manual;
 use super::sandbox::Sandbox;
 use super::supervisor;
-use crate::address::{AddressError, parse_socket_address};
+use crate::address::{Address, AddressError, format_socket_address, parse_socket_address};
 use crate::cpus::{self, CpusError};
 use crate::log;
 use crate::protocol::{self, Framed, MAX_FRAME_CEILING};
@@ -318,6 +318,25 @@ impl Serve {
         }
     }
 
+    /// The address of the server that is in the way of answering HTTP.
+    ///
+    /// # Errors
+    ///
+    /// When one of them has the admin endpoint's port, at the same IP address or all.
+    pub fn check_admin(&self) -> Result<(), String> {
+        let Some(admin) = self.admin() else { return Ok(()) };
+        match self.addresses.iter().find(|address| is_in_the_way(**address, admin)) {
+            None => Ok(()),
+            Some(address) => {
+                let [admin, address] = [admin, *address].map(format_socket_address);
+                Err(format!(
+                    "--admin {admin} and the server's address {address} are one: give the admin \
+                     endpoint another port"
+                ))
+            }
+        }
+    }
+
     /// Where to answer HTTP.
     pub fn admin(&self) -> Option<SocketAddr> {
         value(&self.admin)
@@ -349,6 +368,19 @@ impl Serve {
     pub fn framed(&self) -> Framed {
         Framed { max_frame: self.max_frame, frame_timeout: self.frame_timeout }
     }
+}
+
+/// Returns whether a server there leaves no room for an admin endpoint. That of all IPv6 addresses
+/// takes IPv4 as well; a server's takes IPv6 alone.
+fn is_in_the_way(server: SocketAddr, admin: SocketAddr) -> bool {
+    let is_same_family = server.is_ipv4() == admin.is_ipv4();
+    let is_of_all = |address: SocketAddr| address.ip().is_unspecified();
+    let is_same_ip = Address::from(server) == Address::from(admin);
+    server.port() == admin.port()
+        && server.port() != 0
+        && (is_same_ip
+            || (is_of_all(admin) && (is_same_family || admin.is_ipv6()))
+            || (is_of_all(server) && is_same_family))
 }
 
 pub(super) fn parse_address(text: &str) -> Result<SocketAddr, String> {

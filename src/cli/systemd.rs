@@ -20,7 +20,13 @@ const SOCKET: &str = "NOTIFY_SOCKET";
 ///
 /// When the variables that announce them make no sense.
 pub fn inherited_listeners() -> io::Result<Vec<TcpListener>> {
-    let descriptors = sd_notify::listen_fds()?;
+    let descriptors = sd_notify::listen_fds().map_err(|error| {
+        let why = format!(
+            "the sockets that LISTEN_FDS and LISTEN_PID announce are not there: {error}: pass as \
+             many, from descriptor 3 on, or unset both"
+        );
+        io::Error::new(error.kind(), why)
+    })?;
     Ok(descriptors.map(|descriptor| TcpListener::from(sys::take_inherited(descriptor))).collect())
 }
 

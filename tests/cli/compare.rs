@@ -12,6 +12,8 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::pictures::texts;
+
 /// Long enough for any machine: reaching it means that something hangs.
 const TEST_TIMEOUT: Duration = Duration::from_secs(60);
 /// Two connections of a short run.
@@ -160,6 +162,33 @@ fn a_server_against_itself_is_inconclusive() {
 }
 
 #[test]
+fn both_servers_are_drawn_in_one_picture_and_the_report_needs_none() {
+    let scene = Scene::new();
+    let picture = scene.path("picture").display().to_string();
+    let once = ["--blocks", "1", "--quiet", "--svg"];
+    let options = [&once[..], &[&picture]].concat();
+    let Some(output) = compare_in_peace(&ringback(), &ringback(), &options) else { return };
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let svg = fs::read_to_string(&picture).unwrap();
+    let texts = texts(&svg);
+    let has = |words: &str| texts.iter().any(|text| text.contains(words));
+    assert_eq!(texts[0], "Latency of a and b");
+    for words in ["closed loop", "service, from the send", "Linux ", "Latency by percentile"] {
+        assert!(has(words), "{words} in {texts:?}");
+    }
+    // A curve each, described in words.
+    for words in ["a: p50 ", "b: p50 "] {
+        assert!(svg.contains(words), "{words} in {svg}");
+    }
+
+    let output = compare(&ringback(), &ringback(), &[&once[..], &["/dev/full"]].concat());
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let stderr = stderr_of(&output);
+    assert!(stderr.contains("cannot write the picture to /dev/full: No space"), "{stderr}");
+    assert!(String::from_utf8_lossy(&output.stdout).contains("Verdict"), "{output:?}");
+}
+
+#[test]
 fn a_server_slowed_on_purpose_is_found_worse() {
     let scene = Scene::new();
     let (plain, slow) = (scene.server(""), scene.server("slow"));
@@ -249,6 +278,8 @@ fn a_server_that_fails_is_a_clear_error_and_nothing_is_left() {
             1,
             &["server b (", "did not take a connection within 2.00 s", "--start-timeout"],
         ),
+        // It answers, and not with what it received.
+        ("greet", 1, &["server b (", "is no server that echoes raw messages", "\"SSH-2.0-x"]),
         ("die-serving", 4, &["block 1: server b (", "died", "exit status: 7", "out of luck"]),
         ("ignore-term", 4, &["block 1: server b (", "SIGTERM", "killed", "--stop-timeout"]),
         ("leave-child", 4, &["block 1: server b (", "left behind", "process "]),

@@ -1,6 +1,7 @@
 //! Both programs as their users see them: options, output, exit codes, and the files they leave.
 
 mod compare;
+mod contention;
 mod doctor;
 mod examples;
 mod load_assert;

@@ -10,8 +10,8 @@ fn ringback_load(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_ringback-load")).args(arguments).output().unwrap()
 }
 
-/// The texts of the picture, in their order.
-fn texts(svg: &str) -> Vec<String> {
+/// The texts of a picture, in their order.
+pub(crate) fn texts(svg: &str) -> Vec<String> {
     let document = Document::parse(svg).unwrap();
     assert_eq!(document.root_element().tag_name().name(), "svg");
     let texts = document.descendants().filter(|node| node.tag_name().name() == "text");

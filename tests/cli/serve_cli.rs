@@ -108,6 +108,14 @@ fn wrong_options_are_usage_errors() {
         (&["serve", "--check", "--cpus", "1000"], "CPU 1000 is not one this process may use"),
         (&["serve", "--workers", "0"], "--workers"),
         (&["serve", "127.0.0.1:7", "127.0.0.1:7"], "overlap"),
+        (
+            &["serve", "127.0.0.1:7", "--admin", "127.0.0.1:7"],
+            "--admin 127.0.0.1:7 and the server's address 127.0.0.1:7 are one: give the admin \
+             endpoint another port",
+        ),
+        (&["serve", "--check", "[::1]:8", "127.0.0.1:7", "--admin", "0.0.0.0:7"], "are one"),
+        (&["serve", "0.0.0.0:7", "--admin", "127.0.0.1:7"], "are one"),
+        (&["serve", "127.0.0.1:7", "--admin", "[::]:7"], "are one"),
         (&["serve", "[fe80::1%2]:7", "[fe80::1%2]:7"], "overlap"),
         (&["serve", "[fe80::1%lo]:7", "fe80::1%1:7"], "[fe80::1%lo]:7 and [fe80::1%lo]:7 overlap"),
         (&["serve", "[fe80::1%no-such]:7"], "no interface is called \"no-such\"; name one of"),
@@ -184,7 +192,7 @@ fn limits_that_cannot_be_read_are_said_to_be_unknown() {
     assert_eq!(code, Some(0), "{text}");
     assert!(text.contains("the descriptor limit cannot be read: "), "{text}");
     // 1024 without streams, signals, what a worker and the supervisor have, and refusals.
-    assert!(text.contains(" 938 connections x "), "{text}");
+    assert!(text.contains(" 934 connections x "), "{text}");
     let (_, text) = without_limits(&["doctor"]);
     assert_eq!(text.matches("unknown: the limit cannot be read: ").count(), 2, "{text}");
 }

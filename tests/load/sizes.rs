@@ -56,8 +56,13 @@ fn throughput_counts_the_bytes_that_were_drawn() {
     assert_all_came_back(&first);
     assert_eq!(first.totals.sent, 1200);
     assert_eq!(first.totals.bytes_sent, second.totals.bytes_sent, "the seed decides");
-    let bytes = first.throughput.bytes_per_s * 0.3;
-    assert!((bytes - first.totals.bytes_received as f64).abs() < 1.0, "{bytes}");
+    let [bytes, messages] =
+        [first.throughput.bytes_per_s, first.throughput.messages_per_s].map(|rate| rate * 0.3);
+    // On a busy machine the last are answered after the window.
+    let answered_late = (1200.0 - messages).round();
+    let late_bytes = first.totals.bytes_received as f64 - bytes;
+    let least = answered_late * 10.0 - 1.0;
+    assert!((least..=answered_late * 1000.0 + 1.0).contains(&late_bytes), "{late_bytes}");
     let expected = 1200 * (10 * 3 + 1000) / 4;
     assert!(first.totals.bytes_sent.abs_diff(expected) < expected / 4);
     let json: serde_json::Value = serde_json::from_str(&report::json(&first)).unwrap();

@@ -100,6 +100,28 @@ fn what_is_not_a_probe_is_refused() {
 }
 
 #[test]
+fn a_visitor_that_has_said_all_gets_its_answer_and_no_second_one() {
+    let program = start(&[]);
+    let admin = program.admin();
+    let request_of = |path: &str| format!("GET {path} HTTP/1.1\r\nHost: test\r\n\r\n");
+    for _ in 0..300 {
+        let answer = exchange(connect(admin), request_of("/metrics").as_bytes());
+        assert!(answer.ends_with(b"# EOF\n"), "{:?}", String::from_utf8_lossy(&answer));
+    }
+    assert_eq!(exchange(connect(admin), b""), b"");
+    let pipelined = request(admin, &request_of("/livez").repeat(50));
+    assert_eq!(pipelined.matches("HTTP/1.1 200 OK").count(), 1, "{pipelined}");
+    let mut slow = connect(admin);
+    for byte in request_of("/livez").bytes() {
+        slow.write_all(&[byte]).expect("it is read");
+        thread::sleep(Duration::from_millis(1));
+    }
+    let mut answer = String::new();
+    slow.read_to_string(&mut answer).expect("the answer ends with a FIN");
+    assert!(answer.ends_with("alive\n"), "{answer}");
+}
+
+#[test]
 fn every_name_type_and_label_is_listed() {
     let program = start(&["--workers", "1"]);
     let (_, text) = get(program.admin(), "/metrics");

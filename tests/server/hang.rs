@@ -1,15 +1,22 @@
 //! Workers that do not come back to their loop, and processes that stood still.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::os::unix::process::ExitStatusExt;
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
+use crate::support::busy::BusyLoops;
 use crate::support::tools::{has_tool, is_root};
 use crate::support::{Program, connect, exchange};
+
+/// A server that a hang ends after two seconds.
+const SOON_ENDED: [&str; 4] = ["serve", "127.0.0.1:0", "--hang-timeout", "2s"];
+const LONGER_THAN_A_HANG: Duration = Duration::from_secs(5);
 
 /// The kernel's number of a worker's thread.
 pub(crate) fn thread_of(program: &Program, worker: &str) -> String {
@@ -54,19 +61,84 @@ fn a_worker_that_hangs_ends_the_process_and_is_named() {
     }
 }
 
-#[test]
-fn a_process_that_stood_still_serves_on() {
-    let program = Program::start(&["serve", "127.0.0.1:0", "--hang-timeout", "2s"], 1);
-    let address = program.addresses[0];
-    program.signal(Signal::STOP);
-    thread::sleep(Duration::from_secs(4));
-    program.signal(Signal::CONT);
+/// Asserts that a server goes on for longer than it would take to be ended, and ends when it is told.
+fn assert_goes_on(program: Program) {
     let started = Instant::now();
-    // Longer than it would take to be ended.
     while started.elapsed() < Duration::from_secs(3) {
-        assert_eq!(exchange(connect(address), b"message"), b"message");
+        assert_eq!(exchange(connect(program.addresses[0]), b"message"), b"message");
         thread::sleep(Duration::from_millis(50));
     }
     program.signal(Signal::TERM);
-    assert_eq!(program.wait().0.code(), Some(0));
+    let (status, text) = program.wait();
+    assert_eq!(status.code(), Some(0), "{text}");
+}
+
+#[test]
+fn a_process_that_stood_still_serves_on() {
+    let program = Program::start(&SOON_ENDED, 1);
+    program.signal(Signal::STOP);
+    thread::sleep(LONGER_THAN_A_HANG);
+    program.signal(Signal::CONT);
+    assert_goes_on(program);
+}
+
+#[test]
+fn a_process_whose_cgroup_was_frozen_serves_on() {
+    let Some(group) = Cgroup::create() else {
+        eprintln!("skipped: a cgroup cannot be made");
+        return;
+    };
+    let program = Program::start(&SOON_ENDED, 1);
+    group.write("cgroup.procs", &program.id().to_string());
+    group.write("cgroup.freeze", "1");
+    thread::sleep(LONGER_THAN_A_HANG);
+    group.write("cgroup.freeze", "0");
+    assert_goes_on(program);
+}
+
+#[test]
+fn a_worker_whose_cpu_others_have_does_not_hang() {
+    if !has_tool("chrt") || !has_tool("taskset") {
+        return;
+    }
+    // Of a CPU that others want it has a thousandth, in parts that are seconds apart.
+    let mut command = Command::new("chrt");
+    command.args(["--idle", "0", env!("CARGO_BIN_EXE_ringback")]).args(SOON_ENDED);
+    let program = Program::spawn(&mut command, 1);
+    let busy = BusyLoops::start(6, ringback::cpus::allowed()[0]);
+    thread::sleep(LONGER_THAN_A_HANG);
+    drop(busy);
+    assert_goes_on(program);
+}
+
+/// A cgroup of this test's own (`cgroups(7)`), removed with what is in it.
+struct Cgroup(PathBuf);
+
+impl Cgroup {
+    /// `None` where there is no file system of version 2, or it is not ours to change.
+    fn create() -> Option<Self> {
+        let mounts = fs::read_to_string("/proc/self/mounts").ok()?;
+        let mut fields = mounts.lines().map(|line| line.split(' '));
+        let mount = fields.find_map(|mut line| {
+            let point = line.nth(1)?;
+            (line.next() == Some("cgroup2")).then_some(point)
+        })?;
+        let path = PathBuf::from(mount).join(format!("ringback-test-{}", std::process::id()));
+        fs::create_dir(&path).ok()?;
+        Some(Self(path))
+    }
+
+    fn write(&self, file: &str, text: &str) {
+        fs::write(self.0.join(file), text).expect("it is ours");
+    }
+}
+
+impl Drop for Cgroup {
+    fn drop(&mut self) {
+        let _ = fs::write(self.0.join("cgroup.kill"), "1");
+        // Processes that were killed are there until they have ended.
+        while fs::remove_dir(&self.0).is_err_and(|error| error.kind() == ErrorKind::ResourceBusy) {
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
 }

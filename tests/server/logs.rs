@@ -79,7 +79,10 @@ fn lines_begin_with_their_level_where_the_journal_reads_them_and_nowhere_else() 
     assert!(journal.contains("<6>the configuration is valid"), "{journal}");
     let json = checked_with("json", |writer| Some(name_of(writer)));
     assert!(json.starts_with("<6>{") && !json.contains("\"ts\""), "{json}");
-    for other in [None, Some("0:0".to_owned()), Some("nonsense".to_owned())] {
+    let null = fstat(File::open("/dev/null").expect("it is there")).expect("it is open");
+    // Its standard output, not what it logs to.
+    let elsewhere = format!("{}:{}", null.st_dev, null.st_ino);
+    for other in [None, Some("0:0".to_owned()), Some("nonsense".to_owned()), Some(elsewhere)] {
         let text = checked_with("text", |_| other.clone());
         assert!(!text.contains('<'), "{text}");
     }

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::OpenOptionsExt;
 use std::process::{Child, Command, Stdio};
@@ -118,6 +118,33 @@ fn a_log_at_its_size_limit_is_no_reason_to_end() {
         let status = server.wait().expect("it ends");
         assert_eq!(status.code(), Some(0), "{driver}: {status}");
         assert_eq!(fs::metadata(&path).expect("it is there").len(), written);
+    }
+}
+
+#[test]
+fn a_standard_error_that_takes_nothing_is_no_reason_to_end() {
+    for redirection in ["2>/dev/full", "2>&-", "1>&- 2>&-", "0<&- 1>&- 2>&-"] {
+        for driver in DriverKind::ALL {
+            // It cannot say where it listens.
+            let port = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+            let address = port.local_addr().expect("bound");
+            drop(port);
+            let mut server = Command::new("sh")
+                .args(["-c", &format!("exec \"$0\" \"$@\" {redirection}")])
+                .args([env!("CARGO_BIN_EXE_ringback"), "serve", &address.to_string()])
+                .args(["--driver", driver.name()])
+                .spawn()
+                .expect("the program starts");
+            let started = Instant::now();
+            while TcpStream::connect(address).is_err() {
+                assert!(started.elapsed() < TEST_TIMEOUT, "{driver} {redirection}");
+                thread::sleep(Duration::from_millis(5));
+            }
+            assert_eq!(exchange(connect(address), b"served"), b"served");
+            terminate(&server);
+            let status = server.wait().expect("it ends");
+            assert_eq!(status.code(), Some(0), "{driver} {redirection}: {status}");
+        }
     }
 }
 

@@ -130,6 +130,21 @@ fn what_is_no_tcp_listener_is_refused() {
 }
 
 #[test]
+fn sockets_that_are_announced_and_missing_are_named() {
+    // More than whoever started this test left open.
+    for number in ["900", "-1", "many"] {
+        let script = "export LISTEN_PID=$$ LISTEN_FDS=$1; exec \"$0\" serve 127.0.0.1:0";
+        let output = Command::new("sh")
+            .args(["-c", script, env!("CARGO_BIN_EXE_ringback"), number])
+            .output()
+            .expect("the program starts");
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(69), "{text}");
+        assert!(text.contains("LISTEN_FDS and LISTEN_PID announce are not there"), "{text}");
+    }
+}
+
+#[test]
 fn a_restart_behind_kept_sockets_refuses_cuts_and_shortens_nobody() {
     if !has_tool("bash") {
         return;

@@ -3,6 +3,7 @@
 
 #![allow(dead_code, unreachable_pub, reason = "each test program uses its own part")]
 
+pub mod busy;
 pub mod framed;
 pub mod http;
 pub mod peers;

@@ -16,7 +16,9 @@ use super::measure::{CpuList, Measuring};
 use super::output::Reporting;
 use crate::cpus::{self, PinningRefusal};
 use crate::load::format::counted;
-use crate::load::study::compare::{Comparison, Gate, Metric, ServerCommand, compare};
+use crate::load::study::compare::{
+    CompareReport, Comparison, Gate, Metric, ServerCommand, compare,
+};
 use crate::load::{Load, RunError};
 use crate::units::{parse_count, parse_duration, parse_percent};
 
@@ -36,6 +38,7 @@ const MAX_BLOCKS: u64 = 1000;
 Examples:
   ringback-load compare --a './old serve {addr}' --b './new serve {addr}' --metric cpu -d 2s
   ringback-load compare --a 'ringback serve {addr}' --b 'socat TCP-LISTEN:{port},fork EXEC:cat'
+  ringback-load compare --a './old serve {addr}' --b './new serve {addr}' --svg both.svg
 
 A command is split into words as a shell would, and run without a shell. {addr} in it becomes
 127.0.0.1:PORT, {port} the port alone. The server must listen there, stay in the foreground, and
@@ -86,7 +89,7 @@ pub struct Compare {
 impl Compare {
     pub(super) fn execute(self) -> Result<ExitCode, LoadError> {
         let comparison = self.resolve()?;
-        let outputs = self.reporting.form.open()?;
+        let outputs = self.reporting.open()?;
         on_signals(comparison.config.interrupt.clone()).map_err(RunError::System)?;
         if !self.reporting.quiet {
             info!(
@@ -100,7 +103,7 @@ impl Compare {
         let report = compare(&comparison, &mut |step| line.show_step(step));
         drop(line);
         let report = report?;
-        outputs.deliver_report(&report)?;
+        outputs.deliver(&report, CompareReport::picture)?;
         if !report.valid {
             report.reasons.iter().for_each(|reason| error!("{reason}"));
         }

@@ -1,22 +1,20 @@
 //! Commands that measure one server, once or at many rates.
 
 use std::fmt::Display;
-use std::path::PathBuf;
 
 use clap::Args;
 use serde::Serialize;
 use tracing::info;
 
 use super::super::progress::ProgressLine;
-use super::destination::Destination;
 use super::error::LoadError;
 use super::measure::{ChosenRates, Measuring, Setup};
-use super::output::{Outputs, Reporting, open};
+use super::output::{Outputs, Reporting};
 use super::test_bed::TestBed;
 use crate::load::study::Step;
 use crate::load::{Config, RunError};
 
-/// Options of a command that measures one server and can draw the result.
+/// Options of a command that measures one server.
 #[derive(Debug, Args)]
 pub struct OneServer {
     /// HOST:PORT of the server; without it one is started in this process and measured
@@ -25,9 +23,6 @@ pub struct OneServer {
     measuring: Measuring,
     #[command(flatten)]
     reporting: Reporting,
-    /// Draw the result into this file
-    #[arg(long, value_name = "FILE", help_heading = "Output")]
-    svg: Option<PathBuf>,
 }
 
 impl OneServer {
@@ -42,12 +37,7 @@ impl OneServer {
 
     /// Looks at the files before the run, so that a mistake does not cost one.
     pub(super) fn open(&self) -> Result<Outputs, LoadError> {
-        let mut outputs = self.reporting.form.open()?;
-        outputs.picture = open("the picture", "--svg", self.svg.as_deref())?;
-        if let Some(picture) = &outputs.picture {
-            Destination::check_distinct(&[&outputs.report, picture])?;
-        }
-        Ok(outputs)
+        self.reporting.open()
     }
 
     pub(super) fn progress_line(&self) -> ProgressLine {

@@ -23,12 +23,15 @@ pub struct Form {
     output: Option<PathBuf>,
 }
 
-/// Options of every command that measures and reports.
+/// Options of every command that measures, reports, and can draw the result.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Output")]
 pub struct Reporting {
     #[command(flatten)]
-    pub(super) form: Form,
+    form: Form,
+    /// Draw the result into this file
+    #[arg(long, value_name = "FILE")]
+    svg: Option<PathBuf>,
     /// No progress line
     #[arg(long)]
     pub(super) quiet: bool,
@@ -47,6 +50,18 @@ impl Form {
     pub(super) fn open(&self) -> Result<Outputs, LoadError> {
         let report = open_report(self.output.as_deref())?;
         Ok(Outputs { format: self.format, report, picture: None })
+    }
+}
+
+impl Reporting {
+    /// Looks at the files before the run, so that a mistake does not cost one.
+    pub(super) fn open(&self) -> Result<Outputs, LoadError> {
+        let mut outputs = self.form.open()?;
+        outputs.picture = open("the picture", "--svg", self.svg.as_deref())?;
+        if let Some(picture) = &outputs.picture {
+            Destination::check_distinct(&[&outputs.report, picture])?;
+        }
+        Ok(outputs)
     }
 }
 

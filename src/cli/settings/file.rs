@@ -97,7 +97,9 @@ fn texts(
 fn scalar(value: &DeValue<'_>) -> Result<String, String> {
     match value {
         DeValue::String(text) => Ok(text.to_string()),
-        DeValue::Integer(number) => Ok(number.to_string()),
+        DeValue::Integer(number) => i128::from_str_radix(number.as_str(), number.radix())
+            .map(|number| number.to_string())
+            .map_err(|error| format!("{number} is no integer of TOML: {error}")),
         DeValue::Boolean(is_true) => Ok(is_true.to_string()),
         other => {
             let kind = other.type_str();

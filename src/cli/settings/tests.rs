@@ -129,6 +129,22 @@ fn addresses_replace_those_of_lower_layers() {
 }
 
 #[test]
+fn integers_of_a_file_are_read_in_every_notation_of_toml() {
+    for (written, decimal) in [
+        ("0x2A", "42"),
+        ("0xdead_BEEF", "3735928559"),
+        ("0o17", "15"),
+        ("0b1_01", "5"),
+        ("1_000", "1000"),
+        ("+7", "7"),
+    ] {
+        let lines = format!("max-connections = {written}");
+        let settings = resolve(&[], &[], Some(&lines)).expect(written);
+        assert_eq!(printed(&settings, "max-connections").0, decimal, "{written}");
+    }
+}
+
+#[test]
 fn bad_files_are_refused_with_their_line_cause_and_fix() {
     for (text, line, words) in [
         ("spin = \"1us\"\ndrain-timout = \"1s\"", 2, "did you mean drain-timeout?"),
@@ -139,6 +155,9 @@ fn bad_files_are_refused_with_their_line_cause_and_fix() {
         ("workers = 1.5", 1, "a value of type float is none of a setting"),
         ("addresses = [[\"127.0.0.1:1\"]]", 1, "a value of type array is none of a setting"),
         ("workers = 2000", 1, "it must be from 1 to 1024"),
+        ("workers = 0x7D0", 1, "it must be from 1 to 1024"),
+        ("workers = -0", 1, "it must be from 1 to 1024"),
+        ("max-connections = 0x1_0000_0000_0000_0000", 1, "it is too large"),
         ("addresses = []", 1, "the list is empty"),
         ("addresses = [\"--sandbox=off\"]", 1, "it is not IP:PORT"),
         ("addresses = [\"--\"]", 1, "it is not IP:PORT"),
@@ -155,6 +174,37 @@ fn bad_files_are_refused_with_their_line_cause_and_fix() {
         assert!(error.contains(&format!("ringback.toml:{line}: ")), "{text:?}: {error}");
         assert!(error.contains(words), "{text:?}: {error}");
         assert_eq!(error.lines().count(), 1, "{error}");
+    }
+}
+
+#[test]
+fn an_admin_address_is_none_of_the_server() {
+    let check = |address, admin| {
+        let settings = resolve(&[address], &[("RINGBACK_ADMIN", admin)], None).expect("they parse");
+        settings.options.check_admin().map_err(|error| settings.blame("admin", &error).to_string())
+    };
+    let error = check("127.0.0.1:7", "127.0.0.1:7").expect_err("they are one");
+    assert!(error.starts_with("RINGBACK_ADMIN: --admin 127.0.0.1:7 and the server's"), "{error}");
+    for (address, admin) in [
+        ("0.0.0.0:7", "127.0.0.1:7"),
+        ("127.0.0.1:7", "0.0.0.0:7"),
+        // Of all IPv6 addresses, and with them of all of IPv4.
+        ("127.0.0.1:7", "[::]:7"),
+        ("[::]:7", "[::1]:7"),
+        ("[fe80::1%lo]:7", "[fe80::1%1]:7"),
+    ] {
+        check(address, admin).expect_err(admin);
+    }
+    for (address, admin) in [
+        ("127.0.0.1:7", "127.0.0.1:8"),
+        ("127.0.0.1:7", "127.0.0.2:7"),
+        ("127.0.0.1:0", "127.0.0.1:0"),
+        // A server's takes IPv6 alone.
+        ("[::]:7", "127.0.0.1:7"),
+        ("127.0.0.1:7", "[::1]:7"),
+        ("127.0.0.1:7", "off"),
+    ] {
+        assert_eq!(check(address, admin), Ok(()), "{address} {admin}");
     }
 }
 

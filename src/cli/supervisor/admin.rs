@@ -91,6 +91,8 @@ async fn visit(stream: TcpStream, stages: Stages, exposition: Arc<Exposition>) {
     let connection = http1::Builder::new()
         .max_buf_size(MAX_HEAD)
         .keep_alive(false)
+        // One that has nothing more to say waits for its answer.
+        .half_close(true)
         .serve_connection(TokioIo::new(stream), service);
     // A visitor that goes, or sends no HTTP, is of no interest.
     let _ = timeout(MAX_VISIT, connection).await;

@@ -37,12 +37,16 @@ const TICK: Duration = Duration::from_millis(250);
 /// Visitors of the admin endpoint at the same time; one more takes the place of who came first.
 const MAX_VISITORS: usize = 16;
 
-/// Descriptors that a supervisor takes: its runtime's three, and with an endpoint those of the
-/// listener, of visitors, and of what it reads about the process and its workers.
+/// Descriptors that a supervisor takes: its runtime's three, those of what it reads about the
+/// process and its workers, and with an endpoint those of the listener and of visitors, among them the
+/// one that takes another's place.
 pub(super) fn descriptors(has_admin: bool, workers: usize) -> usize {
     const RUNTIME: usize = 3;
-    const LISTENER_AND_PROCESS: usize = 4;
-    RUNTIME + if has_admin { LISTENER_AND_PROCESS + MAX_VISITORS + workers } else { 0 }
+    const PROCESS: usize = 2;
+    const WORKER: usize = 2;
+    const LISTENER: usize = 1;
+    let endpoint = if has_admin { LISTENER + MAX_VISITORS + 1 } else { 0 };
+    RUNTIME + PROCESS + WORKER * workers + endpoint
 }
 
 /// A supervisor that has started, and goes on until the process ends.
@@ -143,7 +147,9 @@ async fn supervise(stages: Stages, mut watchdog: Option<Watchdog>, mut notices: 
         if let Some(notices) = &mut notices {
             notices.send(now, &stages, &snapshots);
         }
-        if let Some(hang) = watchdog.as_mut().and_then(|dog| dog.look(now, &snapshots)) {
+        let is_starved = |worker| stages.is_starved(worker);
+        if let Some(hang) = watchdog.as_mut().and_then(|dog| dog.look(now, &snapshots, is_starved))
+        {
             abort(&hang.describe(stages.cpu_of(hang.worker)));
         }
     }

@@ -7,6 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use rlimit::Resource;
 use rustix::fs::fstat;
+use rustix::io::fcntl_dupfd_cloexec;
 use rustix::time::{ClockId, clock_gettime};
 
 /// Files about the process, and when it started.
@@ -59,6 +60,23 @@ impl Process {
     }
 }
 
+/// Opens a file of each of these threads, or none where connections would have no descriptor left.
+pub(super) fn open_all<F>(threads: &[i32], open: impl Fn(i32) -> io::Result<F>) -> Vec<Option<F>> {
+    let mut files: Vec<Option<F>> = threads.iter().map(|thread| open(*thread).ok()).collect();
+    if !has_room() {
+        files.fill_with(|| None);
+    }
+    files
+}
+
+/// Returns whether a connection can be accepted, and another one refused.
+fn has_room() -> bool {
+    const NEEDED: usize = 2;
+    let spare: Result<Vec<_>, _> =
+        (0..NEEDED).map(|_| fcntl_dupfd_cloexec(io::stderr(), 0)).collect();
+    spare.is_ok()
+}
+
 /// Opens the file with the CPU time of a thread of this process.
 pub(super) fn cpu_time_of(thread: i32) -> io::Result<File> {
     File::open(format!("/proc/self/task/{thread}/schedstat"))
@@ -69,6 +87,40 @@ pub(super) fn seconds_run(file: &File) -> f64 {
     let text = read(file);
     let nanoseconds = text.split(' ').next().and_then(|number| number.parse::<u64>().ok());
     nanoseconds.unwrap_or(0) as f64 / 1e9
+}
+
+/// A thread of this process, as the scheduler sees it.
+#[derive(Debug)]
+pub(super) struct Thread {
+    stat: File,
+    /// CPU time when it was last looked at, in ticks.
+    ran: u64,
+}
+
+impl Thread {
+    pub(super) fn open(thread: i32) -> io::Result<Self> {
+        let stat = File::open(format!("/proc/self/task/{thread}/stat"))?;
+        Ok(Self { stat, ran: 0 })
+    }
+
+    /// Returns whether it wants to run and has not run since the last look: whoever has its CPU does
+    /// not give it away.
+    pub(super) fn is_starved(&mut self) -> bool {
+        let (is_runnable, ran) = runnable_and_ticks(&read(&self.stat)).unwrap_or((false, 0));
+        let ran_before = std::mem::replace(&mut self.ran, ran);
+        is_runnable && ran == ran_before
+    }
+}
+
+/// The state and the CPU time of a thread from its `stat` (`proc_pid_stat(5)`).
+fn runnable_and_ticks(stat: &str) -> Option<(bool, u64)> {
+    /// Fields between the state and the times in user and kernel mode.
+    const FIELDS_BETWEEN: usize = 10;
+    let (_, rest) = stat.split_once(") ")?;
+    let mut fields = rest.split(' ');
+    let is_runnable = fields.next()? == "R";
+    let mut ticks = fields.skip(FIELDS_BETWEEN).map(|field| field.parse::<u64>().ok());
+    Some((is_runnable, ticks.next()?? + ticks.next()??))
 }
 
 /// The text of a file that the kernel makes anew for each read.
@@ -82,6 +134,43 @@ fn read(file: &File) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_thread_is_starved_that_wants_to_run_and_does_not() {
+        let stat = |state: char, user: u64| {
+            format!(
+                "7 (worker-0) {state} 1 7 7 0 -1 4194560 9 8 7 6 {user} 3 0 0 20 0 5 0 99 1 2\n"
+            )
+        };
+        assert_eq!(runnable_and_ticks(&stat('R', 5)), Some((true, 8)));
+        assert_eq!(runnable_and_ticks(&stat('S', 5)), Some((false, 8)));
+        // It has ended.
+        assert_eq!(runnable_and_ticks(""), None);
+
+        // Who looks at itself runs.
+        let mut own = Thread::open(rustix::thread::gettid().as_raw_nonzero().get()).expect("own");
+        let started = own.ran;
+        while own.ran == started {
+            own.is_starved();
+        }
+        let mut sleeper = None;
+        std::thread::scope(|scope| {
+            let (tell, told) = std::sync::mpsc::channel();
+            let (keep, kept) = std::sync::mpsc::channel::<()>();
+            scope.spawn(move || {
+                tell.send(rustix::thread::gettid().as_raw_nonzero().get()).expect("awaited");
+                kept.recv().expect_err("nothing is sent");
+            });
+            let thread = told.recv().expect("it starts");
+            let asleep = sleeper.insert(Thread::open(thread).expect("it runs"));
+            while runnable_and_ticks(&read(&asleep.stat)).is_none_or(|(is_runnable, _)| is_runnable)
+            {
+                std::thread::yield_now();
+            }
+            assert!(!asleep.is_starved() && !asleep.is_starved());
+            drop(keep);
+        });
+    }
 
     #[test]
     fn this_process_has_memory_descriptors_and_time() {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use tracing::info;
 
-use super::process::{cpu_time_of, seconds_run};
+use super::process::{Thread, cpu_time_of, open_all, seconds_run};
 use crate::metrics::{Counters, Metrics, Snapshot};
 use crate::server::{DriverKind, Server, Shutdown};
 
@@ -63,8 +63,10 @@ struct Serving {
     driver: DriverKind,
     cpus: Vec<usize>,
     /// `schedstat` of each worker, opened before a sandbox could forbid it; none where `/proc` is not
-    /// mounted.
+    /// mounted, or descriptors are scarce.
     schedules: Vec<Option<File>>,
+    /// Likewise, as the scheduler sees it.
+    threads: Vec<Option<Thread>>,
     /// Signs of life of each worker when it gave the last one, and when that was.
     beats: Vec<(u64, Instant)>,
 }
@@ -99,13 +101,14 @@ impl Stages {
 
     /// The server serves; whatever was asked of it before is done now.
     pub(super) fn serve(&self, server: &Server) {
-        let schedules = server.thread_ids().into_iter().map(|thread| cpu_time_of(thread).ok());
+        let ids = server.thread_ids();
         let serving = Serving {
             shutdown: server.shutdown(),
             metrics: server.metrics(),
             driver: server.driver(),
             cpus: server.cpus().to_vec(),
-            schedules: schedules.collect(),
+            schedules: open_all(&ids, cpu_time_of),
+            threads: open_all(&ids, Thread::open),
             beats: server.metrics().snapshots().iter().map(|_| (0, Instant::now())).collect(),
         };
         let mut life = self.lock();
@@ -195,6 +198,13 @@ impl Stages {
     /// A worker that has given no sign of life for so long that something is wrong.
     pub(super) fn resting_worker(&self, now: Instant) -> Option<usize> {
         self.lock().serving.as_ref()?.resting_worker(now)
+    }
+
+    /// Returns whether a worker wants to run and has had no CPU since it was last asked.
+    pub(super) fn is_starved(&self, worker: usize) -> bool {
+        let mut life = self.lock();
+        let thread = life.serving.as_mut().and_then(|serving| serving.threads.get_mut(worker));
+        thread.and_then(Option::as_mut).is_some_and(Thread::is_starved)
     }
 
     /// The CPU that a worker is pinned to.

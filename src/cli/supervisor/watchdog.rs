@@ -34,15 +34,25 @@ impl Watchdog {
     /// Looks at the workers; returns the first that hangs.
     ///
     /// Time in which the watchdog itself did not run does not count, so that a process that was
-    /// stopped, or a machine that slept, is not taken for one that hangs.
-    pub(super) fn look(&mut self, now: Instant, snapshots: &[Snapshot]) -> Option<Hang> {
+    /// stopped, or a machine that slept, is not taken for one that hangs. Nor does time in which the
+    /// worker `is_starved`: to end it would not give it a CPU.
+    pub(super) fn look(
+        &mut self,
+        now: Instant,
+        snapshots: &[Snapshot],
+        mut is_starved: impl FnMut(usize) -> bool,
+    ) -> Option<Hang> {
         let since = self.last_look.replace(now).unwrap_or(now);
         let passed = now.saturating_duration_since(since).min(2 * TICK);
         self.workers.resize(snapshots.len(), Worker::default());
-        for (worker, snapshot) in self.workers.iter_mut().zip(snapshots) {
+        for (number, (worker, snapshot)) in self.workers.iter_mut().zip(snapshots).enumerate() {
             let beats = snapshot.beats;
             let is_back = snapshot.has_ended || beats != worker.beats;
-            let away = if is_back { Duration::ZERO } else { worker.away + passed };
+            let away = match is_back {
+                true => Duration::ZERO,
+                false if is_starved(number) => worker.away,
+                false => worker.away + passed,
+            };
             *worker = Worker { beats, away };
         }
         let worker = self.workers.iter().position(|worker| worker.away >= self.limit)?;
@@ -78,7 +88,7 @@ mod tests {
         let found: Vec<_> = (0..looks)
             .filter_map(|look| {
                 let snapshots = [at(look.into()), at(7), ended];
-                watchdog.look(start + look * TICK, &snapshots)
+                watchdog.look(start + look * TICK, &snapshots, |_| false)
             })
             .collect();
         assert_eq!(found.first(), Some(&Hang { worker: 1, away: limit }));
@@ -90,10 +100,32 @@ mod tests {
     fn time_in_which_nothing_ran_does_not_count() {
         let start = Instant::now();
         let mut watchdog = Watchdog::new(Duration::from_secs(2));
-        assert_eq!(watchdog.look(start, &[at(1)]), None);
-        assert_eq!(watchdog.look(start + TICK, &[at(1)]), None);
+        assert_eq!(watchdog.look(start, &[at(1)], |_| false), None);
+        assert_eq!(watchdog.look(start + TICK, &[at(1)], |_| false), None);
         let much_later = start + Duration::from_secs(3600);
-        assert_eq!(watchdog.look(much_later, &[at(1)]), None);
-        assert_eq!(watchdog.look(much_later + TICK, &[at(2)]), None);
+        assert_eq!(watchdog.look(much_later, &[at(1)], |_| false), None);
+        assert_eq!(watchdog.look(much_later + TICK, &[at(2)], |_| false), None);
+    }
+
+    #[test]
+    fn time_in_which_a_worker_has_no_cpu_does_not_count() {
+        let start = Instant::now();
+        let mut watchdog = Watchdog::new(Duration::from_secs(1));
+        let mut look = |number: u32, is_starved| {
+            watchdog
+                .look(start + number * TICK, &[at(1), at(2)], |worker| worker == 1 && is_starved)
+        };
+        // Both have just come.
+        assert_eq!(look(0, true), None);
+        assert_eq!((1..4).find_map(|number| look(number, true)), None);
+        assert_eq!(look(4, true).map(|hang| hang.worker), Some(0));
+        // The other is judged by its own time, of which it had none.
+        let mut watchdog = Watchdog::new(Duration::from_secs(1));
+        let mut look = |number: u32, is_starved| {
+            watchdog.look(start + number * TICK, &[at(1)], |_| is_starved)
+        };
+        assert_eq!((0..100).find_map(|number| look(number, true)), None);
+        assert_eq!((100..103).find_map(|number| look(number, false)), None);
+        assert!(look(103, false).is_some());
     }
 }

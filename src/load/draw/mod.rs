@@ -1,12 +1,13 @@
 //! Pictures of reports and logs, as SVG: of one that was just measured, or of several read back.
 //!
 //! `run`, `series` and `hlog` say of each kind of result what is drawn, `together` puts them in
-//! one picture; `percentiles`, `timeline` and `load_curve` make charts of them, `figure` and `chart`
-//! draw those. Knows no files: what was saved comes as bytes.
+//! one picture, `comparison` two servers; `percentiles`, `timeline` and `load_curve` make charts of
+//! them, `figure` and `chart` draw those. Knows no files: what was saved comes as bytes.
 
 mod axis;
 mod canvas;
 mod chart;
+mod comparison;
 mod figure;
 mod history;
 mod hlog;
@@ -22,6 +23,7 @@ mod timeline;
 mod together;
 mod words;
 
+pub use self::comparison::{Compared, comparison_picture};
 pub use self::history::History;
 pub use self::run::run_picture;
 pub use self::saved::{ReadError, Saved, read};

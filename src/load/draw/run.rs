@@ -70,7 +70,7 @@ fn series(tag: Tag, known: &Percentiles, histogram: &Histogram<u64>) -> Series {
     Series { name: explain(tag.name()), points: firm.chain(slowest).collect() }
 }
 
-fn pace(config: &Settings) -> String {
+pub(super) fn pace(config: &Settings) -> String {
     match config.rate_per_s {
         Some(rate) => format!("open loop at {}/s", count(rate)),
         None => format!("closed loop, {} in flight each", config.depth),

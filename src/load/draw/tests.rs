@@ -11,6 +11,8 @@ use super::figure::Figure;
 use super::saved::{Curves, RunCurves};
 use super::together::figure;
 use super::*;
+use crate::load::outcome::Outcome;
+use crate::load::report::Report;
 use crate::load::report::document::{Percentiles, SCHEMA};
 use crate::load::report::hlog;
 
@@ -378,4 +380,32 @@ fn several_runs_share_what_they_have_in_common() {
     assert!(kinds[0].starts_with("a.json, response") && kinds[1].starts_with("b.json, service"));
     let alike = draw(&[("a.json", &open), ("b.json", &open)]);
     assert_eq!(names(&alike, 0)[1], "b.json");
+}
+
+#[test]
+fn a_comparison_is_a_curve_of_each_server() {
+    let report: Report = serde_json::from_value(report()).unwrap();
+    let mut latency = Histogram::new(3).unwrap();
+    latency.record_n(5000, 100).unwrap();
+    let none = Histogram::new(3).unwrap();
+    let draw = |of_a, of_b, outcome| {
+        let servers = [
+            Compared { name: "a", command: "x {addr}", latency: of_a },
+            Compared { name: "b", command: "y <{addr}>", latency: of_b },
+        ];
+        let reasons = ["2 of 3 blocks are not valid".to_owned()];
+        let setting = (&report.config, &report.host.host);
+        comparison_picture(&servers, setting, (outcome, &reasons))
+    };
+    let valid = draw(&latency, &latency, Outcome::Passed);
+    for words in
+        ["a: x {addr}", "b: y &lt;{addr}&gt;", "a: p50 5.0", "b: p50 5.0", "response, from"]
+    {
+        assert!(valid.contains(words), "{words} in {valid}");
+    }
+    assert!(!valid.contains("2 of 3"), "{valid}");
+    let half = draw(&latency, &none, Outcome::ServerAtFault);
+    assert!(half.contains("a: p50 ") && half.contains("INVALID: 2 of 3 blocks"), "{half}");
+    let nothing = draw(&none, &none, Outcome::ServerAtFault);
+    assert!(nothing.contains("no latency was measured"), "{nothing}");
 }

@@ -29,7 +29,7 @@ pub(super) fn of(config: &Config, recorder: &Recorder, evidence: &Evidence) -> V
         carried_over(recorder, evidence),
         host::stalls(recorder, evidence, Gravity::Notable),
     ];
-    let of_server = host::of_server(evidence, Gravity::Notable);
+    let of_server = host::of_server(config.load, evidence, Gravity::Notable);
     of_server.into_iter().chain(others.into_iter().flatten()).collect()
 }
 

@@ -1,11 +1,13 @@
 //! The host's part in the run: threads that could not run, whoever kept them from it.
 
 use crate::cpus;
+use crate::load::config::Load;
 use crate::load::format::{counted, nanos, percent};
 use crate::load::record::evidence::Evidence;
 use crate::load::record::quotas::UsedUp;
 use crate::load::record::recorder::Recorder;
 use crate::load::record::server_view::Hidden;
+use crate::load::record::waits::Waited;
 
 /// How much a reader must know of something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -28,16 +30,16 @@ impl Gravity {
     }
 }
 
-pub(super) fn reasons(recorder: &Recorder, evidence: &Evidence) -> Vec<String> {
-    let mut reasons = of_server(evidence, Gravity::Fatal);
+pub(super) fn reasons(load: Load, recorder: &Recorder, evidence: &Evidence) -> Vec<String> {
+    let mut reasons = of_server(load, evidence, Gravity::Fatal);
     reasons.extend(steal(evidence, Gravity::Fatal));
     reasons.extend(stalls(recorder, evidence, Gravity::Fatal));
     reasons
 }
 
 /// The server's threads waited for their CPUs; what they share with the generator comes first.
-pub(super) fn of_server(evidence: &Evidence, gravity: Gravity) -> Vec<String> {
-    let waits = waits(evidence);
+pub(super) fn of_server(load: Load, evidence: &Evidence, gravity: Gravity) -> Vec<String> {
+    let waits = waits(load, evidence);
     let gravest = waits.as_ref().map(|(gravity, _)| *gravity);
     // A warning of its own where the waits are none.
     let of_overlap = gravest.unwrap_or(Gravity::Notable);
@@ -46,9 +48,9 @@ pub(super) fn of_server(evidence: &Evidence, gravity: Gravity) -> Vec<String> {
     overlap.into_iter().chain(waits).collect()
 }
 
-fn waits(evidence: &Evidence) -> Option<(Gravity, String)> {
+fn waits(load: Load, evidence: &Evidence) -> Option<(Gravity, String)> {
     let waited = evidence.server_waited.as_ref()?;
-    let gravity = Gravity::of(waited.share)?;
+    let gravity = gravity_of_waits(load, waited)?;
     let is_of_quota = |used_up: &&UsedUp| {
         used_up.time_ns as f64 * 2.0 >= waited.share * evidence.measured_ns() as f64
     };
@@ -59,16 +61,42 @@ fn waits(evidence: &Evidence) -> Option<(Gravity, String)> {
             nanos(waited.longest_ns),
             counted(*times, "time"),
         ),
-        None => format!(
-            "for CPU {}, once for {} or longer: these are the host's latencies; see what runs \
-             there (ps -eLo psr,pcpu,pid,comm --sort=-pcpu | head), and give the server CPUs of \
-             its own (taskset)",
-            cpus::format_list(&evidence.server.cpus),
-            nanos(waited.longest_ns),
-        ),
+        None => for_cpus(evidence, waited),
     };
     let (name, share) = (evidence.server.name(), percent(waited.share));
     Some((gravity, format!("{name} waited {share} of the time {cause}")))
+}
+
+fn for_cpus(evidence: &Evidence, waited: &Waited) -> String {
+    let for_others = match waited.foreign_share * 2.0 < waited.share {
+        true => format!(", {} for others than the generator", percent(waited.foreign_share)),
+        false => String::new(),
+    };
+    let whose = match Gravity::of(waited.foreign_share) {
+        Some(_) => {
+            "the host's latencies; see what runs there (ps -eLo psr,pcpu,pid,comm --sort=-pcpu | \
+             head), and give the server CPUs of its own (taskset)"
+        }
+        None => "the latencies of both on the same CPUs",
+    };
+    format!(
+        "for CPU {}{for_others}, once for {} or longer: these are {whose}",
+        cpus::format_list(&evidence.server.cpus),
+        nanos(waited.longest_ns),
+    )
+}
+
+/// A closed loop whose generator keeps the server from running is asked less meanwhile: every
+/// generator on these CPUs measures the same, so it is a property of the set-up. An open loop's
+/// messages are due all the same, and wait for both.
+fn gravity_of_waits(load: Load, waited: &Waited) -> Option<Gravity> {
+    let gravity = Gravity::of(waited.share)?;
+    match load {
+        Load::Closed if Gravity::of(waited.foreign_share) != Some(Gravity::Fatal) => {
+            Some(Gravity::Notable)
+        }
+        _ => Some(gravity),
+    }
 }
 
 fn overlap(evidence: &Evidence) -> Option<String> {

@@ -93,7 +93,7 @@ impl Verdict {
 
 /// Evaluates the records of a whole run and what was seen beside them.
 pub(crate) fn judge(config: &Config, recorder: &Recorder, evidence: &Evidence) -> Verdict {
-    let of_host = host::reasons(recorder, evidence);
+    let of_host = host::reasons(config.load, recorder, evidence);
     let mut of_server: Vec<String> =
         evidence.gone_after_ns.map(losses::of_all).into_iter().collect();
     of_server.extend(losses::of_connections(recorder));

@@ -330,10 +330,14 @@ fn what_the_generator_lacked_is_told() {
 /// on these CPUs.
 fn waiting(share: f64, shared_cpus: &[usize]) -> Evidence {
     Evidence {
-        server_waited: Some(Waited { share, longest_ns: 45 * MS, used_up: None }),
+        server_waited: Some(waited(share, share)),
         shared_cpus: shared_cpus.to_vec(),
         ..calm()
     }
+}
+
+fn waited(share: f64, foreign_share: f64) -> Waited {
+    Waited { share, foreign_share, longest_ns: 45 * MS, used_up: None }
 }
 
 #[test]
@@ -345,7 +349,7 @@ fn a_host_that_kept_the_server_from_running_is_told_and_then_invalid() {
     let throttled = |time_ms| {
         let quota = "0.1 CPUs (cpu.max)".to_owned();
         let used_up = Some(UsedUp { time_ns: time_ms * MS, times: 9, quota });
-        let server_waited = Some(Waited { share: 0.8, longest_ns: 90 * MS, used_up });
+        let server_waited = Some(Waited { longest_ns: 90 * MS, used_up, ..waited(0.8, 0.8) });
         Evidence { server_waited, ..calm() }
     };
     let hidden =
@@ -380,6 +384,34 @@ fn a_host_that_kept_the_server_from_running_is_told_and_then_invalid() {
     }
     let both = judge(&open(), &at_once(), &waiting(0.5, &[0]));
     assert!(both.reasons[1].contains("waited 50 %") && both.warnings.is_empty(), "{both:?}");
+}
+
+#[test]
+fn waits_for_the_generator_itself_are_a_warning_in_closed_loop() {
+    let beside = |foreign_share| Evidence {
+        server_waited: Some(waited(0.6, foreign_share)),
+        ..waiting(0.0, &[0])
+    };
+    let alone = "waited 60 % of the time for CPU 0, 1 % for others than the generator, once for \
+                 45.0 ms or longer: these are the latencies of both on the same CPUs";
+    for (config, foreign_share, words) in [
+        (closed(), 0.01, "VALID ! the server and generator share CPU 0: "),
+        (closed(), 0.01, alone),
+        (closed(), 0.09, "VALID ! the server and generator share CPU 0: "),
+        (closed(), 0.11, "INVALID the server and generator share CPU 0: "),
+        (
+            closed(),
+            0.11,
+            "11 % for others than the generator, once for 45.0 ms or longer: these are \
+                          the host's latencies; see what runs there",
+        ),
+        (closed(), 0.31, "the server waited 60 % of the time for CPU 0, once for 45.0 ms"),
+        (open(), 0.01, "INVALID the server and generator share CPU 0: "),
+        (open(), 0.01, alone),
+    ] {
+        let said = said(&config, &at_once(), &beside(foreign_share));
+        assert!(said.contains(words), "{words}: {said}");
+    }
 }
 
 #[test]

@@ -1,11 +1,12 @@
-//! Whom a server's threads waited for: each other, or somebody else. Pure: times in, shares out.
+//! Whom a server's threads waited for: each other, the generator, or somebody else. Pure: times in,
+//! shares out.
 
 use std::collections::HashMap;
 
 use super::quotas::UsedUp;
 use super::waits::Waited;
 
-/// A thread of the server in the window.
+/// A thread of the server or of the generator in the window.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Spent {
     /// CPUs that it may use.
@@ -17,36 +18,46 @@ pub(super) struct Spent {
     pub(super) longest_ns: u64,
 }
 
-/// The server's threads and the idle time of the CPUs, in a window.
+/// The threads of the server and of the generator, and the idle time of the CPUs, in a window.
 pub(super) struct Contention {
     pub(super) window_ns: u64,
     pub(super) idle_ns: HashMap<usize, u64>,
-    pub(super) spent: Vec<Spent>,
+    pub(super) server: Vec<Spent>,
+    pub(super) generator: Vec<Spent>,
 }
 
 impl Contention {
-    /// How long the threads waited for others, a quota that was used up included.
+    /// How long the server's threads waited for others, a quota that was used up included.
     pub(super) fn waited(&self, used_up: Option<UsedUp>) -> Waited {
         let throttled_ns = used_up.as_ref().map_or(0, |used_up| used_up.time_ns);
-        let for_others_ns = |thread: &Spent| self.for_others_ns(thread, throttled_ns);
-        let most_ns = self.spent.iter().map(for_others_ns).max().unwrap_or_default();
+        let for_others_ns = |thread: &Spent| self.beyond(&[&self.server], thread, throttled_ns);
+        let for_foreign_ns =
+            |thread: &Spent| self.beyond(&[&self.server, &self.generator], thread, throttled_ns);
         let longest_ns = |thread: &Spent| thread.longest_ns.min(for_others_ns(thread));
         Waited {
-            share: (most_ns as f64 / self.window_ns as f64).min(1.0),
-            longest_ns: self.spent.iter().map(longest_ns).max().unwrap_or_default(),
+            share: self.most_of_window(for_others_ns),
+            foreign_share: self.most_of_window(for_foreign_ns),
+            longest_ns: self.server.iter().map(longest_ns).max().unwrap_or_default(),
             used_up,
         }
     }
 
-    /// The CPUs that a thread waited for were others' and its siblings' in the ratio of the time
-    /// that they ran there; a single wait counts in full where others had the time for it. It
-    /// waited for them no longer than they ran.
-    fn for_others_ns(&self, thread: &Spent, throttled_ns: u64) -> u64 {
+    /// The share of the window that the thread waited which did so most.
+    fn most_of_window(&self, waited_ns: impl Fn(&Spent) -> u64) -> f64 {
+        let most_ns = self.server.iter().map(waited_ns).max().unwrap_or_default();
+        (most_ns as f64 / self.window_ns as f64).min(1.0)
+    }
+
+    /// Time that a thread waited for others than its kin. The CPUs that it waited for were others'
+    /// and its kin's in the ratio of the time that they ran there; a single wait counts in full
+    /// where others had the time for it. It waited for them no longer than they ran.
+    fn beyond(&self, kin: &[&[Spent]], thread: &Spent, throttled_ns: u64) -> u64 {
         let of_quota_ns = throttled_ns.min(thread.waited_ns);
         let waited_ns = thread.waited_ns - of_quota_ns;
-        let own_ns: f64 = self.spent.iter().map(|other| other.ran_within(&thread.cpus)).sum();
-        let others_ns = (self.busy_ns(&thread.cpus) - own_ns).max(0.0);
-        let siblings_ns = (own_ns - thread.ran_ns as f64).max(0.0);
+        let kin = kin.iter().copied().flatten();
+        let kin_ns: f64 = kin.map(|other| other.ran_within(&thread.cpus)).sum();
+        let others_ns = (self.busy_ns(&thread.cpus) - kin_ns).max(0.0);
+        let siblings_ns = (kin_ns - thread.ran_ns as f64).max(0.0);
         let ratio = others_ns / (others_ns + siblings_ns).max(1.0);
         let longest_ns = thread.longest_ns.min(waited_ns) as f64;
         let for_others_ns = (waited_ns as f64 * ratio).max(longest_ns).min(others_ns);
@@ -91,9 +102,19 @@ mod tests {
 
     /// A second in which others kept threads waiting, on CPUs that were idle for some of it.
     fn waited(spent: &[Spent], idle_ms: &[u64], used_up: Option<UsedUp>) -> Waited {
+        waited_beside(&[], spent, idle_ms, used_up)
+    }
+
+    /// As above, beside these threads of the generator.
+    fn waited_beside(
+        generator: &[Spent],
+        spent: &[Spent],
+        idle_ms: &[u64],
+        used_up: Option<UsedUp>,
+    ) -> Waited {
         let idle_ns = idle_ms.iter().enumerate().map(|(cpu, ms)| (cpu, ms * MS)).collect();
-        let contention = Contention { window_ns: 1000 * MS, idle_ns, spent: spent.to_vec() };
-        contention.waited(used_up)
+        let (server, generator) = (spent.to_vec(), generator.to_vec());
+        Contention { window_ns: 1000 * MS, idle_ns, server, generator }.waited(used_up)
     }
 
     fn percent(spent: &[Spent], idle_ms: &[u64], used_up: Option<UsedUp>) -> u64 {
@@ -139,6 +160,31 @@ mod tests {
         let longest_ms =
             |other_ms| waited(&[long(200), thread(&[0], other_ms, 0)], &[0], None).longest_ns / MS;
         assert_eq!((longest_ms(550), longest_ms(650)), (150, 50), "no longer than others ran");
+    }
+
+    #[test]
+    fn waits_for_the_generator_are_not_for_foreign_processes() {
+        let percents = |generator: &[Spent], spent: &[Spent], used_up| {
+            let Waited { share, foreign_share, .. } =
+                waited_beside(generator, spent, &[0, 0], used_up);
+            [share, foreign_share].map(|share| (share * 100.0).round() as u64)
+        };
+        let server = [thread(&[0], 300, 600)];
+        // Server and generator have the CPU, or a process has it that is neither.
+        assert_eq!(percents(&[thread(&[0], 690, 300)], &server, None), [60, 1]);
+        assert_eq!(percents(&[], &server, None), [60, 60]);
+        // Three busy loops beside both: in the ratio that they ran.
+        assert_eq!(percents(&[thread(&[0], 200, 700)], &[thread(&[0], 200, 800)], None), [80, 60]);
+        // A generator on the other CPU, and one of which half of the time is there.
+        assert_eq!(percents(&[thread(&[1], 690, 300)], &server, None), [60, 60]);
+        assert_eq!(percents(&[thread(&[0, 1], 700, 300)], &server, None), [60, 30]);
+        // Nor is a quota the generator's.
+        let of_quota = Some(used_up(500));
+        assert_eq!(percents(&[thread(&[0], 700, 300)], &server, of_quota), [60, 50]);
+        // A single wait is foreign where foreign processes had the time for it.
+        let long = [Spent { longest_ns: 150 * MS, ..thread(&[0], 300, 200) }];
+        assert_eq!(percents(&[thread(&[0], 550, 300)], &long, None), [20, 15]);
+        assert_eq!(percents(&[thread(&[0], 650, 300)], &long, None), [20, 5]);
     }
 
     #[test]

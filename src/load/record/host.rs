@@ -1,6 +1,7 @@
 //! The machine that a measurement was made on.
 
 use std::fs;
+use std::path::Path;
 use std::time::SystemTime;
 
 use schemars::JsonSchema;
@@ -65,6 +66,8 @@ pub(crate) struct CpuStat(String);
 impl CpuStat {
     const IDLE: usize = 3;
     const IOWAIT: usize = 4;
+    const IRQ: usize = 5;
+    const SOFTIRQ: usize = 6;
     const STEAL: usize = 7;
 
     pub(crate) fn read() -> Self {
@@ -83,6 +86,12 @@ impl CpuStat {
         Some(self.nanos(Self::IDLE, cpus)? + self.nanos(Self::IOWAIT, cpus)?)
     }
 
+    /// Time in nanoseconds that these CPUs spent on interrupts, added up, where that is no thread's.
+    pub(crate) fn interrupts_ns(&self, cpus: &[usize]) -> Option<u64> {
+        are_interrupts_accounted_apart()
+            .then(|| Some(self.nanos(Self::IRQ, cpus)? + self.nanos(Self::SOFTIRQ, cpus)?))?
+    }
+
     fn nanos(&self, field: usize, cpus: &[usize]) -> Option<u64> {
         let ns_per_tick = 1_000_000_000 / rustix::param::clock_ticks_per_second();
         self.ticks(field, cpus).map(|ticks| ticks * ns_per_tick)
@@ -97,6 +106,12 @@ impl CpuStat {
         };
         self.0.lines().filter_map(of_cpu).reduce(|sum, ticks| sum + ticks)
     }
+}
+
+/// Returns whether the kernel leaves interrupts out of the time of the threads they interrupt
+/// (`CONFIG_IRQ_TIME_ACCOUNTING`): only then it has this file (`kernel/sched/psi.c`).
+fn are_interrupts_accounted_apart() -> bool {
+    Path::new("/proc/pressure/irq").exists()
 }
 
 fn line(path: &str) -> Option<String> {
@@ -144,6 +159,8 @@ mod tests {
             (CpuStat::STEAL, &[1, 12], Some(79)),
             (CpuStat::STEAL, &[2], None),
             (CpuStat::IDLE, &[0, 1], Some(4000)),
+            (CpuStat::IRQ, &[0, 1], Some(0)),
+            (CpuStat::SOFTIRQ, &[0], Some(3)),
         ] {
             assert_eq!(stat.ticks(field, cpus), ticks, "{field} {cpus:?}");
         }

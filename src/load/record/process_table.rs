@@ -44,7 +44,11 @@ impl Process {
         let (id, name) = id_and_name.split_once(" (")?;
         let fields: Vec<&str> = rest.split_whitespace().collect();
         let number = |place: usize| fields.get(place)?.parse::<u64>().ok();
-        let pid = |place: usize| fields.get(place)?.parse().ok().map(Pid::from_raw);
+        // The kernel writes 0 for none, and -1 of a process that is just ending.
+        let pid = |place: usize| {
+            let number: i32 = fields.get(place)?.parse().ok()?;
+            Some(if number > 0 { Pid::from_raw(number) } else { None })
+        };
         let ticks = number(field::CHILDREN_USER)? + number(field::CHILDREN_SYSTEM)?;
         Some(Self {
             id: Pid::from_raw(id.parse().ok()?)?,
@@ -151,6 +155,8 @@ mod tests {
             ended_children: Duration::from_secs(70) / clock_ticks_per_second() as u32,
         };
         assert_eq!(Process::parse(line), Some(expected));
+        let ending = Process::parse("42 (x) Z 0 -1 -1 0 -1 0 0 0 0 0 1 2 30 40 20 0 1 0").unwrap();
+        assert_eq!((ending.parent, ending.group), (None, None));
         assert_eq!(Process::parse("42 (short) S 1"), None);
         assert_eq!(Process::parse(""), None);
     }

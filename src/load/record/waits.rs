@@ -11,6 +11,7 @@ use super::attribution::{Contention, Spent, lanes};
 use super::cpu::{CpuTime, ServerThreads, cpus_of};
 use super::host::CpuStat;
 use super::quotas::{Quotas, UsedUp};
+use crate::sockets::numbers_in;
 
 /// Of more threads than this the counters are read only every [`SELDOM`] times: a read costs some
 /// 10 µs on a CPU that the run may need. New threads are looked for as seldom, since for a process
@@ -29,6 +30,8 @@ pub(crate) struct Waits<'run> {
     have_processes_changed: bool,
     /// By their directories in `/proc`.
     threads: HashMap<PathBuf, Thread>,
+    /// The threads of this process that are not the server's, and their time when the window began.
+    generator: Vec<(PathBuf, CpuTime)>,
     quotas: Quotas,
     /// When the window began.
     stat: CpuStat,
@@ -43,6 +46,8 @@ pub(crate) struct Waited {
     /// Share of the window that the thread waited for others than the server's own threads which
     /// did so most, 0 to 1.
     pub(crate) share: f64,
+    /// Share that is left of it without waits for the generator's threads.
+    pub(crate) foreign_share: f64,
     /// The longest single wait is at least this.
     pub(crate) longest_ns: u64,
     /// The quota that kept them from running, if one did.
@@ -68,6 +73,7 @@ impl<'run> Waits<'run> {
         let mut waits = Self {
             server,
             threads: HashMap::new(),
+            generator: Vec::new(),
             quotas: Quotas::start(&processes),
             processes: matches!(server, ServerThreads::OfTrees(_)).then_some(processes),
             have_processes_changed: false,
@@ -82,6 +88,7 @@ impl<'run> Waits<'run> {
             thread.first = thread.last;
             thread.longest_ns = 0;
         }
+        waits.generator = waits.threads_of_generator();
         waits
     }
 
@@ -107,17 +114,39 @@ impl<'run> Waits<'run> {
     }
 
     fn waited(&self, now_ns: u64) -> Option<Waited> {
-        let mut spent = Vec::with_capacity(self.threads.len());
+        let mut server = Vec::with_capacity(self.threads.len());
         for (directory, thread) in &self.threads {
-            spent.push(thread.spent(directory, now_ns)?);
+            server.push(thread.spent(directory, now_ns)?);
         }
         let stat = CpuStat::read();
-        let idle_ns = |cpu: usize| stat.idle_ns(&[cpu])?.checked_sub(self.stat.idle_ns(&[cpu])?);
-        let cpus = spent.iter().flat_map(|thread: &Spent| &thread.cpus);
-        let idle_ns = cpus.map(|cpu| (*cpu, idle_ns(*cpu).unwrap_or(0))).collect();
+        let of_window = |cpu: usize, ns: fn(&CpuStat, &[usize]) -> Option<u64>| {
+            ns(&stat, &[cpu])?.checked_sub(ns(&self.stat, &[cpu])?)
+        };
+        let idle_ns = |cpu| of_window(cpu, CpuStat::idle_ns).unwrap_or(0);
+        let cpus = server.iter().flat_map(|thread: &Spent| &thread.cpus);
+        let idle_ns: HashMap<_, _> = cpus.map(|cpu| (*cpu, idle_ns(*cpu))).collect();
+        // Interrupts are mostly those of the messages; what they took is no foreign process's.
+        let interrupts = idle_ns.keys().filter_map(|cpu| {
+            let ran_ns = of_window(*cpu, CpuStat::interrupts_ns)?;
+            Some(Spent { cpus: vec![*cpu], ran_ns, waited_ns: 0, longest_ns: 0 })
+        });
         let window_ns = now_ns.saturating_sub(self.started_ns);
-        let used_up = self.quotas.finish(window_ns, lanes(&spent));
-        (!spent.is_empty()).then(|| Contention { window_ns, idle_ns, spent }.waited(used_up))
+        let used_up = self.quotas.finish(window_ns, lanes(&server));
+        let threads = self.generator.iter().filter_map(spent_by_generator);
+        let generator = threads.chain(interrupts).collect();
+        (!server.is_empty())
+            .then(|| Contention { window_ns, idle_ns, server, generator }.waited(used_up))
+    }
+
+    fn threads_of_generator(&self) -> Vec<(PathBuf, CpuTime)> {
+        let tasks = Path::new("/proc/self/task");
+        let all = numbers_in(tasks).map(|thread| tasks.join(thread.to_string()));
+        all.filter(|directory| !self.threads.contains_key(directory))
+            .filter_map(|directory| {
+                let time = CpuTime::read(&directory.join("schedstat"))?;
+                Some((directory, time))
+            })
+            .collect()
     }
 
     fn find_threads(&mut self, now_ns: u64) {
@@ -174,6 +203,13 @@ impl Thread {
         });
         if is_runnable { now_ns.saturating_sub(self.since_ns) } else { 0 }
     }
+}
+
+/// A thread's time since the window began; `None` where it ended and took it along.
+fn spent_by_generator((directory, before): &(PathBuf, CpuTime)) -> Option<Spent> {
+    let time = CpuTime::read(&directory.join("schedstat"))?.since(*before)?;
+    let (ran_ns, waited_ns) = (time.used_ns, time.waited_ns);
+    Some(Spent { cpus: cpus_of(directory), ran_ns, waited_ns, longest_ns: 0 })
 }
 
 fn waited_beyond_wakeup_ns(spent: CpuTime) -> u64 {

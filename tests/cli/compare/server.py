@@ -49,6 +49,8 @@ def serve(listener):
             if key.fileobj is listener:
                 connection, _ = listener.accept()
                 connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                if is_told("greet"):
+                    connection.sendall(b"SSH-2.0-x\r\n")
                 selector.register(connection, selectors.EVENT_READ)
                 continue
             try:
@@ -64,6 +66,8 @@ def serve(listener):
                 time.sleep(0.002)
             if is_told("burn"):
                 burn(0.002)
+            if is_told("greet"):
+                continue
             if is_told("alter"):
                 data = b"?" * len(data)
             if is_told("die-serving") and messages == 20:

@@ -19,6 +19,7 @@
 
 use std::fmt;
 
+use hdrhistogram::Histogram;
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -87,6 +88,14 @@ pub(super) struct Run {
     /// The results of the assertions, in their order; none unless the measurement is valid, which
     /// may have no such metric all the same.
     pub(super) results: Vec<AssertionResult>,
+    /// Its latencies, if the measurement is valid.
+    pub(super) latency: Option<Histogram<u64>>,
+}
+
+impl Run {
+    pub(super) fn without_results(metric: Result<f64, String>) -> Self {
+        Self { metric, results: Vec::new(), latency: None }
+    }
 }
 
 /// A block of four runs.
@@ -148,7 +157,7 @@ mod tests {
     fn runs(order: Order, a: f64, b: f64, machine: [f64; RUNS]) -> Vec<Run> {
         let runs = order.sides().into_iter().zip(machine).map(|(side, machine)| {
             let of_server = if side == Side::A { a } else { b };
-            Run { metric: Ok(machine * of_server), results: Vec::new() }
+            Run::without_results(Ok(machine * of_server))
         });
         runs.collect()
     }

@@ -151,7 +151,7 @@ mod tests {
             let all: Vec<Block> = (0..blocks)
                 .map(|number| {
                     let mut metric = || Ok((0.05 * noise(&mut random)).exp());
-                    let runs = [(); 4].map(|()| Run { metric: metric(), results: Vec::new() });
+                    let runs = [(); 4].map(|()| Run::without_results(metric()));
                     Block::new(Order::of_block(number), &runs)
                 })
                 .collect();

@@ -2,6 +2,7 @@
 
 use std::fmt::{self, Write};
 
+use hdrhistogram::Histogram;
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -14,6 +15,7 @@ use super::statistics::{CONFIDENCE, Estimate, RESAMPLES};
 use super::{Comparison, series::Series};
 use crate::cpus::format_list;
 use crate::load::clock::nanos;
+use crate::load::draw::{Compared, comparison_picture};
 use crate::load::format::{counted, percent};
 use crate::load::outcome::Outcome;
 use crate::load::record::host::Host;
@@ -65,6 +67,9 @@ pub struct CompareReport {
     /// True if it fails where it decides nothing.
     #[serde(skip)]
     must_conclude: bool,
+    /// The latencies of both servers in all runs that are valid.
+    #[serde(skip)]
+    latencies: [Histogram<u64>; 2],
 }
 
 /// How servers are started and stopped.
@@ -146,6 +151,7 @@ impl CompareReport {
             assertions: Asserted::all(comparison.config.assertions.len(), &series.results),
             notes: notes(&series, ratios.len(), &settings),
             blocks: series.blocks,
+            latencies: series.latencies,
             interrupted: series.was_interrupted,
             commands: Commands {
                 a: comparison.a.to_string(),
@@ -175,6 +181,18 @@ impl CompareReport {
             (true, false) if self.must_conclude && self.is_inconclusive() => Outcome::Inconclusive,
             (true, false) => Outcome::Passed,
         }
+    }
+
+    /// The latencies of both servers by percentile, as SVG.
+    pub fn picture(&self) -> String {
+        let Commands { a, b, .. } = &self.commands;
+        let [of_a, of_b] = &self.latencies;
+        let servers = [
+            Compared { name: Side::A.name(), command: a, latency: of_a },
+            Compared { name: Side::B.name(), command: b, latency: of_b },
+        ];
+        let reasons = self.reasons.as_slice();
+        comparison_picture(&servers, (&self.config.run, &self.host), (self.outcome(), reasons))
     }
 
     fn is_inconclusive(&self) -> bool {

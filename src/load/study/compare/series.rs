@@ -2,27 +2,42 @@
 
 use std::time::{Duration, Instant};
 
+use hdrhistogram::Histogram;
+
 use super::block::{Block, Order, Run, Side};
 use super::{CompareError, Comparison, Step};
 use crate::load::config::assertion::AssertionResult;
 use crate::load::config::{Config, Server, Target};
 use crate::load::error::RunError;
+use crate::load::record::latencies::histogram;
 use crate::load::record::watch::Progress;
 use crate::load::run::run;
 use crate::load::study::supervise::RunningServer;
 
 /// The blocks that were made, and why there are not more.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Series {
     pub(super) blocks: Vec<Block>,
     /// The results of the assertions in each run that is valid.
     pub(super) results: Vec<(Side, Vec<AssertionResult>)>,
+    /// The latencies of A and B in all runs that are valid.
+    pub(super) latencies: [Histogram<u64>; 2],
     pub(super) was_interrupted: bool,
     /// A server that ended the comparison.
     fault: Option<String>,
 }
 
 impl Series {
+    fn new() -> Self {
+        Self {
+            blocks: Vec::new(),
+            results: Vec::new(),
+            latencies: [histogram(), histogram()],
+            was_interrupted: false,
+            fault: None,
+        }
+    }
+
     /// Makes all runs of a comparison. Reports each step before it is made, and how it goes.
     pub(super) fn make(
         comparison: &Comparison,
@@ -35,8 +50,14 @@ impl Series {
 
     fn add(&mut self, order: Order, runs: Vec<Run>) {
         self.blocks.push(Block::new(order, &runs));
-        let results = order.sides().into_iter().zip(runs.into_iter().map(|run| run.results));
-        self.results.extend(results.filter(|(_, results)| !results.is_empty()));
+        for (side, run) in order.sides().into_iter().zip(runs) {
+            if !run.results.is_empty() {
+                self.results.push((side, run.results));
+            }
+            if let Some(latency) = run.latency {
+                self.latencies[side as usize] += latency;
+            }
+        }
     }
 
     fn valid_blocks(&self) -> usize {
@@ -80,7 +101,7 @@ struct Comparing<'a> {
 
 impl Comparing<'_> {
     fn all_blocks(&mut self) -> Result<Series, CompareError> {
-        let mut series = Series::default();
+        let mut series = Series::new();
         for number in 0..self.comparison.blocks {
             let (order, mut runs) = (Order::of_block(number), Vec::new());
             let is_first = series.blocks.is_empty();
@@ -147,10 +168,14 @@ impl Comparing<'_> {
     }
 
     fn measure(&mut self, server: &RunningServer<'_>, step: Step) -> Result<Run, CompareError> {
+        let comparison = self.comparison;
         let config = Config {
-            target: Target::at(server.address()),
-            server: Server::Started { id: server.id(), cpus: self.comparison.server_cpus.clone() },
-            ..self.comparison.config.clone()
+            target: Target {
+                name: comparison.terms(step.side).title(),
+                addresses: vec![server.address()],
+            },
+            server: Server::Started { id: server.id(), cpus: comparison.server_cpus.clone() },
+            ..comparison.config.clone()
         };
         let mut on_progress = |progress: Progress| {
             let remaining = step.remaining.saturating_sub(progress.elapsed);
@@ -158,12 +183,15 @@ impl Comparing<'_> {
         };
         match run(&config, &mut on_progress) {
             Ok(report) => {
-                let metric = self.comparison.metric.of(&report);
-                let results = match report.verdict.valid {
-                    true => report.verdict.assertions,
-                    false => Vec::new(),
-                };
-                Ok(Run { metric, results })
+                let metric = comparison.metric.of(&report);
+                Ok(match report.verdict.valid {
+                    true => Run {
+                        metric,
+                        latency: Some(report.main_latency().clone()),
+                        results: report.verdict.assertions,
+                    },
+                    false => Run::without_results(metric),
+                })
             }
             // In the first run of A or B: the command runs something else.
             Err(error @ RunError::NoEcho { .. }) if self.runs_made < 2 => Err(error.into()),
@@ -171,7 +199,7 @@ impl Comparing<'_> {
                 error @ (RunError::Connect { .. }
                 | RunError::NoEcho { .. }
                 | RunError::NothingReceived { .. }),
-            ) => Ok(Run { metric: Err(error.to_string()), results: Vec::new() }),
+            ) => Ok(Run::without_results(Err(error.to_string()))),
             Err(error) => Err(error.into()),
         }
     }

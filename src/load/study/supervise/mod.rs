@@ -104,9 +104,13 @@ impl<'a> Terms<'a> {
         }
     }
 
+    /// The server, as it is named to people.
+    pub(crate) fn title(&self) -> String {
+        format!("server {} ({})", self.name, self.command)
+    }
+
     fn fails(&self, stage: Stage, fault: &str) -> ServerError {
-        let Self { name, command, .. } = self;
-        ServerError { stage, message: format!("server {name} ({command}) {fault}") }
+        ServerError { stage, message: format!("{} {fault}", self.title()) }
     }
 }
 

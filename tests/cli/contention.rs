@@ -1,0 +1,41 @@
+//! Other processes on the server's CPU: its numbers are theirs, wherever the generator is.
+
+use std::process::Command;
+
+use ringback::cpus;
+
+use crate::support::Program;
+use crate::support::busy::BusyLoops;
+use crate::support::tools::has_tool;
+
+#[test]
+fn three_busy_loops_beside_the_server_are_not_valid_in_either_loop() {
+    if !has_tool("taskset") {
+        return;
+    }
+    let allowed = cpus::allowed();
+    let (first, last) = (allowed[0], allowed[allowed.len() - 1]);
+    let server = Program::start(&["serve", "127.0.0.1:0", "--cpus", &first.to_string()], 1);
+    let address = server.addresses[0].to_string();
+    let _busy = BusyLoops::start(3, first);
+    for cpu in [first, last] {
+        for more in [&[][..], &["-r", "1000"]] {
+            let output = Command::new(env!("CARGO_BIN_EXE_ringback-load"))
+                .args([&address, "--cpus", &cpu.to_string()])
+                .args(["-c", "8", "-d", "1s", "--warmup", "100ms"])
+                .args(more)
+                .output()
+                .expect("it starts");
+            let report = String::from_utf8(output.stdout).expect("it is text");
+            assert_eq!(output.status.code(), Some(4), "CPU {cpu} {more:?}: {report}");
+            let (_, reasons) = report.split_once("Verdict      INVALID\n").expect(&report);
+            let reasons: Vec<&str> =
+                reasons.lines().take_while(|line| line.starts_with("  - ")).collect();
+            // What both share comes first.
+            let is_shared = cpu == first;
+            assert!(reasons[usize::from(is_shared)].contains(" waited "), "{more:?}: {report}");
+            let is_named = reasons[0].contains(" and generator share CPU");
+            assert_eq!(is_named, is_shared, "CPU {cpu} {more:?}: {report}");
+        }
+    }
+}
