@@ -16,7 +16,7 @@
 //! accept any more says why and ends, since a measurement with fewer connections is another one.
 //!
 //! `epoll-client` is their counterpart: what a closed loop costs at least. `floor` is what the kernel
-//! costs both.
+//! costs both, and `idle-client` has connections that cost nothing but memory.
 //!
 //! glommio is not among them. It takes a listener over only through `unsafe`, compiles a liburing of
 //! its own with a C compiler, and would more than double what this package depends on.
@@ -26,7 +26,7 @@ mod load;
 pub mod multiplexed;
 
 pub use connection::{Connection, Echo, Fate, accept, receive_some, send_some};
-pub use load::{Client, Load, Meter};
+pub use load::{Client, Load, Meter, parse_count};
 
 use std::error::Error;
 use std::io;
@@ -112,27 +112,24 @@ pub fn is_gone(error: &io::Error) -> bool {
 fn serve_on(address: &str, cpus: &[&str], serve: Serve) -> Result<(), Box<dyn Error>> {
     raise_descriptor_limit()?;
     let address = parse_address(address)?;
-    let Some((first, others)) = cpus.split_first() else { return serve(open(address, false)?) };
-    pin(first)?;
-    let listener = open(address, !others.is_empty())?;
+    if let [first, ..] = cpus {
+        pin(first)?;
+    }
+    let others = cpus.get(1..).unwrap_or_default();
+    let listener = listen(address, !others.is_empty())
+        .map_err(|error| format!("cannot listen on {address}: {error}"))?;
     let address = listener.local_addr()?;
     for cpu in others {
         let (cpu, listener) = ((*cpu).to_owned(), listen(address, true)?);
         thread::spawn(move || {
-            // One worker less would be another server.
+            // With one worker less it would be another server.
             exit_code(pin(&cpu).and_then(|()| serve(listener)));
             process::exit(1);
         });
     }
+    // Not before all do: who connects now may reach any.
+    eprintln!("listening on {address}");
     serve(listener)
-}
-
-/// Listens, and says where.
-fn open(address: SocketAddr, is_shared: bool) -> Result<TcpListener, Box<dyn Error>> {
-    let listener = listen(address, is_shared)
-        .map_err(|error| format!("cannot listen on {address}: {error}"))?;
-    eprintln!("listening on {}", listener.local_addr()?);
-    Ok(listener)
 }
 
 /// Connections inherit TCP_NODELAY from their listener (tcp(7) of Linux), which saves each a call.

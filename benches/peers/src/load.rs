@@ -119,7 +119,8 @@ fn cpu_time() -> Duration {
     Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }
 
-fn parse_count(what: &str, text: &str, most: usize) -> Result<usize, String> {
+/// Reads a number from 1 to `most`.
+pub fn parse_count(what: &str, text: &str, most: usize) -> Result<usize, String> {
     match text.parse() {
         Ok(count) if (1..=most).contains(&count) => Ok(count),
         _ => Err(format!("{what} {text:?} is not a number from 1 to {most}")),

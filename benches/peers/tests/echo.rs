@@ -1,19 +1,18 @@
 //! Every peer echoes as it should: what is measured beside ringback must do the same work.
 
+mod support;
+
 use std::fs;
-use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::process::{Child, Command, Output, Stdio};
+use std::io::{self, Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
-use socket2::{Domain, SockRef, Socket, Type};
+use socket2::SockRef;
 
-/// Long enough for any machine: reaching it means that something hangs.
-const TEST_TIMEOUT: Duration = Duration::from_secs(60);
-const HEADER_BYTES: usize = 20;
-/// Of the frames that are sent: more than a peer reads at once.
-const FRAME_BYTES: usize = 100_000;
+use support::{FRAME_BYTES, Peer, assert_explained, frame, noise};
+
 /// Below the usual soft limit of descriptors, 1024.
 const MANY: usize = 500;
 
@@ -138,12 +137,6 @@ fn wrong_command_lines_are_explained(program: &str) {
     }
 }
 
-fn assert_explained(output: &Output, code: i32, word: &str) {
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(code), "{said}");
-    assert!(said.contains(word), "not {word:?} but {said}");
-}
-
 /// Two threads on one CPU: not every machine has a second.
 #[test]
 fn a_peer_with_two_threads_serves_on_both() {
@@ -204,155 +197,6 @@ fn a_frame_that_is_not_as_it_was_sent_does_not_come_back() {
     }
 }
 
-#[test]
-fn the_client_counts_its_messages() {
-    let peer = Peer::start(env!("CARGO_BIN_EXE_epoll-echo"));
-    let address = peer.address.to_string();
-    for (connections, size) in [("1", "1"), ("10", "64"), ("2", "1048576")] {
-        assert_counts(&client(&[&address, connections, size, "0.2"]));
-    }
-}
-
-#[test]
-fn the_floor_counts_its_messages() {
-    for (connections, size) in [("1", "1"), ("10", "64"), ("2", "1048576")] {
-        assert_counts(&floor(&[connections, size, "0.2"]));
-    }
-}
-
-/// What a measurement prints: messages, their rate, their cost.
-fn assert_counts(output: &Output) {
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let numbers: Vec<f64> = said.split_whitespace().filter_map(|word| word.parse().ok()).collect();
-    assert!(numbers.len() == 3 && numbers.iter().all(|number| *number >= 1.0), "{said}");
-}
-
-#[test]
-fn the_floor_explains_what_is_wrong() {
-    let cases: [(&[&str], i32, &str); 3] = [
-        (&["1", "64"], 64, "usage"),
-        (&["1", "64", "soon"], 1, "seconds"),
-        (&["1", "64", "1", "1000000"], 1, "there is no CPU"),
-    ];
-    for (arguments, code, word) in cases {
-        assert_explained(&floor(arguments), code, word);
-    }
-}
-
-#[test]
-fn the_client_explains_what_is_wrong() {
-    // Bound, so that no other test can have its port, and not listening.
-    let deaf = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-    deaf.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
-    let nobody = deaf.local_addr().unwrap().as_socket().unwrap().to_string();
-    let cases: [(&[&str], i32, &str); 7] = [
-        (&[], 64, "usage"),
-        (&[&nobody, "1", "64", "1"], 1, "cannot connect"),
-        (&[&nobody, "0", "64", "1"], 1, "connections"),
-        (&[&nobody, "1", "0", "1"], 1, "size"),
-        (&[&nobody, "1", "64", "soon"], 1, "seconds"),
-        (&[&nobody, "1", "64", "0"], 1, "seconds"),
-        (&[&nobody, "1", "64", "nan"], 1, "seconds"),
-    ];
-    for (arguments, code, word) in cases {
-        assert_explained(&client(arguments), code, word);
-    }
-}
-
-#[test]
-fn the_client_does_not_measure_a_server_that_left() {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap().to_string();
-    let leaver = thread::spawn(move || drop(listener.accept().unwrap()));
-    let output = client(&[&address, "1", "64", "1"]);
-    leaver.join().unwrap();
-    assert_eq!(output.status.code(), Some(1));
-}
-
-fn client(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_epoll-client")).args(arguments).output().unwrap()
-}
-
-fn floor(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_floor")).args(arguments).output().unwrap()
-}
-
-/// A peer on a free port, ended when dropped.
-struct Peer {
-    process: Child,
-    address: SocketAddr,
-    is_framed: bool,
-}
-
-impl Peer {
-    fn start(program: &str) -> Self {
-        Self::start_on(program, &[])
-    }
-
-    fn start_on(program: &str, cpus: &[&str]) -> Self {
-        let mut process = Command::new(program)
-            .arg("127.0.0.1:0")
-            .args(cpus)
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        BufReader::new(process.stderr.take().unwrap()).read_line(&mut line).unwrap();
-        let address = line.strip_prefix("listening on ").expect(&line).trim().parse().unwrap();
-        Self { process, address, is_framed: program.ends_with("framed-echo") }
-    }
-
-    /// The bytes as this peer echoes them: in frames of [`FRAME_BYTES`], if it wants frames.
-    fn encode(&self, bytes: &[u8]) -> Vec<u8> {
-        if self.is_framed {
-            bytes.chunks(FRAME_BYTES - HEADER_BYTES).flat_map(frame).collect()
-        } else {
-            bytes.to_vec()
-        }
-    }
-
-    fn exchange(&self, mut stream: &TcpStream, bytes: &[u8]) {
-        let message = self.encode(bytes);
-        stream.write_all(&message).unwrap();
-        let mut reply = vec![0; message.len()];
-        stream.read_exact(&mut reply).unwrap();
-        assert_eq!(reply, message);
-    }
-
-    /// A connection that fails instead of hanging.
-    fn connect(&self) -> TcpStream {
-        let stream = TcpStream::connect(self.address).unwrap();
-        stream.set_read_timeout(Some(TEST_TIMEOUT)).unwrap();
-        stream.set_write_timeout(Some(TEST_TIMEOUT)).unwrap();
-        stream
-    }
-
-    fn resident_bytes(&self) -> usize {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-        1024 * line.trim().trim_end_matches(" kB").parse::<usize>().unwrap()
-    }
-}
-
-impl Drop for Peer {
-    fn drop(&mut self) {
-        self.process.kill().unwrap();
-        self.process.wait().unwrap();
-    }
-}
-
-/// An ECHO of ringback's framed protocol, which tests/vectors of ringback describes.
-fn frame(payload: &[u8]) -> Vec<u8> {
-    let mut frame = b"RB\x01\x01".to_vec();
-    frame.extend((payload.len() as u32).to_be_bytes());
-    frame.extend(7_u64.to_be_bytes());
-    let checksum = crc32c::crc32c_append(crc32c::crc32c(&frame), payload);
-    frame.extend(checksum.to_be_bytes());
-    frame.extend(payload);
-    frame
-}
-
 fn read_to_end(mut stream: &TcpStream) -> Vec<u8> {
     let mut reply = Vec::new();
     stream.read_to_end(&mut reply).unwrap();
@@ -375,19 +219,4 @@ fn write_until_stuck(mut stream: &TcpStream, bytes: &[u8]) -> usize {
     }
     stream.set_nonblocking(false).unwrap();
     taken
-}
-
-/// Bytes without a pattern that a shifted or repeated copy would share.
-fn noise(length: usize, seed: u64) -> Vec<u8> {
-    let mut state = seed | 1;
-    let mut bytes = Vec::with_capacity(length + 8);
-    while bytes.len() < length {
-        // xorshift64 (Marsaglia 2003)
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        bytes.extend_from_slice(&state.to_le_bytes());
-    }
-    bytes.truncate(length);
-    bytes
 }
