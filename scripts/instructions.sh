@@ -14,7 +14,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 readonly TABLE=benches/instructions.txt
 readonly LIMIT=1.05
 # The function in whose calls instructions are counted, one call a path (benches/hot_paths.rs).
-readonly COUNTED='hot_paths::counted*'
+readonly COUNTED='hot_paths::counted'
 
 main() {
     local bless=false
@@ -32,7 +32,7 @@ main() {
         compare "$#"
     else
         cat "$directory/counts"
-        echo "no comparison: the table is of another compiler or architecture; here it is $(compiler)"
+        echo "not compared: the table is of another compiler than $(compiler)"
     fi
 }
 
@@ -40,9 +40,9 @@ main() {
 # function returns, into out.1, out.2 and so on.
 count() {
     local runner name operations number=0
-    runner="['valgrind', '--tool=callgrind', '--quiet', '--callgrind-out-file=$directory/out',
-        '--toggle-collect=$COUNTED', '--dump-after=$COUNTED']"
-    cargo bench --locked --quiet --bench hot_paths --config "target.'cfg(all())'.runner=${runner//$'\n'/}" \
+    runner="'valgrind', '--tool=callgrind', '--quiet', '--callgrind-out-file=$directory/out'"
+    runner+=", '--toggle-collect=$COUNTED', '--dump-after=$COUNTED'"
+    cargo bench --locked --quiet --bench hot_paths --config "target.'cfg(all())'.runner=[$runner]" \
         -- --count "$@" >"$directory/operations"
     while read -r name operations; do
         ((++number))
@@ -54,9 +54,9 @@ count() {
 
 # compare COUNT_OF_NAMES: with none, the table may hold no other paths either.
 compare() {
-    awk -v limit="$LIMIT" -v is_whole="$(($1 == 0))" '
+    awk -v table="$TABLE" -v limit="$LIMIT" -v is_whole="$(($1 == 0))" '
         function fail(why) { failed = 1; return "  " why }
-        FNR == NR { if ($1 != "#") known[$1] = $2; next }
+        FILENAME == table { if ($1 != "#") known[$1] = $2; next }
         {
             note = ""
             if (!($1 in known)) note = fail("not in the table")
@@ -78,8 +78,8 @@ write_table() {
     echo "# Instructions an operation of each hot path takes: scripts/instructions.sh --bless"
     echo "# compiler: $(compiler)"
     touch "$TABLE"
-    awk -v today="$(date +%F)" '
-        FNR == NR { if ($1 != "#") { count[$1] = $2; date[$1] = $3 }; next }
+    awk -v table="$TABLE" -v today="$(date +%F)" '
+        FILENAME == table { if ($1 != "#") { count[$1] = $2; date[$1] = $3 }; next }
         { printf "%-28s %10.1f  %s\n", $1, $2, (count[$1] == $2) ? date[$1] : today }
         ' "$TABLE" "$directory/counts"
 }
