@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
 # Instructions that an operation of each hot path takes, counted by callgrind, beside those of the
-# table in benches/instructions.txt: scripts/instructions.sh [--bless] [NAME...]
+# table in benches/instructions.txt: scripts/instructions.sh [--bless | --profile] [NAME...]
 #
 # Counts repeat on a machine where times do not. Fails where one is 5 % above the table's, or is not
 # there. A count depends on the compiler and the architecture: for others than the table's it is
 # printed, and fails nothing.
 #
-#   NAME      of hot paths, such as core/framed-64B; all without it
-#   --bless   writes the table; a figure that has not changed keeps its date
+#   NAME       of hot paths, such as core/framed-64B; all without it
+#   --bless    writes the table, of all; a figure that has not changed keeps its date
+#   --profile  prints where the instructions of a path are, function by function
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -17,14 +18,19 @@ readonly LIMIT=1.05
 readonly COUNTED='hot_paths::counted'
 
 main() {
-    local bless=false
-    [[ "${1:-}" != --bless ]] || { bless=true && shift; }
-    ! "$bless" || (($# == 0)) || usage
+    local action=compare
+    case "${1:-}" in
+        --bless) (($# == 1)) || usage; action=bless; shift ;;
+        --profile) (($# == 2)) || usage; action=profile; shift ;;
+        -*) usage ;;
+    esac
     command -v valgrind >/dev/null || { echo "valgrind is not installed" >&2 && exit 1; }
     directory=$(mktemp -d)
     trap 'rm -r "$directory"' EXIT
     count "$@" >"$directory/counts"
-    if "$bless"; then
+    if [[ "$action" == profile ]]; then
+        callgrind_annotate "$directory/out.1"
+    elif [[ "$action" == bless ]]; then
         write_table >"$directory/table"
         mv "$directory/table" "$TABLE"
         cat "$TABLE"
@@ -89,7 +95,7 @@ compiler() {
 }
 
 usage() {
-    echo "usage: scripts/instructions.sh [NAME...] | --bless" >&2
+    echo "usage: scripts/instructions.sh [NAME...] | --bless | --profile NAME" >&2
     exit 2
 }
 
