@@ -32,12 +32,12 @@ main() {
     build_release
     start_server "$PEERS/$SERVER" 127.0.0.1:0 0
     echo "CPU of the client per message, $CONNECTIONS connections of $SIZE B, closed loop, $SERVER"
-    local pairs median least most
+    local pairs
     pairs=$(ratios_in_pairs "$PAIRS" "cpu_of_load $address" "cpu_of_client $address")
-    awk '{ printf "pair %d: ringback-load %5.0f ns, epoll-client %5.0f ns, ratio %.3f\n", NR, $1, $2, $3 }' \
-        <<<"$pairs"
-    read -r median least most < <(cut -d ' ' -f 3 <<<"$pairs" | median_and_interval)
-    echo "median ratio $median [$least, $most]"
+    awk '{ printf "pair %d: ringback-load %5.0f ns, epoll-client %5.0f ns, ratio %.3f\n",
+        NR, $1, $2, $3 }' <<<"$pairs"
+    cut -d ' ' -f 3 <<<"$pairs" | median_and_interval |
+        awk '{ print "median ratio " $1 ", 95 % interval " $2 " to " $3 }'
 }
 
 cpu_of_load() {

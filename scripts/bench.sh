@@ -29,7 +29,7 @@ main() {
     parse_options "$@"
     build_release
     work=$(mktemp -d)
-    trap 'stop_servers; rm -r "$work"' EXIT
+    trap finish EXIT
     measure_control
     measure_scenarios
     ! wants a || measure_floor
@@ -37,13 +37,23 @@ main() {
     ! wants i || measure_idle_connections
     ! wants j || measure_frames_against_bytes
     ! wants k || measure_core
-    mkdir -p "$(dirname "$output")"
-    write_report >"$output"
-    echo "wrote $output" >&2
+    is_complete=true
+}
+
+# What was measured is written down, also when something failed later or nobody wanted to wait.
+finish() {
+    stop_servers
+    if [[ -s "$work/results" ]]; then
+        mkdir -p "$(dirname "$output")"
+        write_report >"$output"
+        echo "wrote $output" >&2
+    fi
+    rm -r "$work"
 }
 
 parse_options() {
     rows='' output=benches/results/$(date +%F)-$(uname -n).md is_noisy=false
+    is_complete=false
     readonly command_line="scripts/bench.sh $*"
     # Rounds of all peers, blocks of a comparison, and of what is measured in pairs.
     rounds=3 blocks=20 pairs=20 duration=1s warmup=300ms idle_connections=10000

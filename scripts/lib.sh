@@ -81,11 +81,11 @@ json_value() {
 # Measures two things in turn, in the order ABBA over pairs: ratios_in_pairs PAIRS COMMAND COMMAND.
 # A command prints a number, or "null". Prints a line `A B A/B` for each pair.
 ratios_in_pairs() {
-    local pairs=$1 pair a b
+    local count=$1 pair a b
     local -a measure_a measure_b
     read -ra measure_a <<<"$2"
     read -ra measure_b <<<"$3"
-    for ((pair = 1; pair <= pairs; pair++)); do
+    for ((pair = 1; pair <= count; pair++)); do
         if ((pair % 2)); then
             a=$("${measure_a[@]}")
             b=$("${measure_b[@]}")

@@ -72,7 +72,8 @@ measure_frames_against_bytes() {
 measure_core() {
     local small large
     progress 'k: the core alone'
-    cargo bench --quiet --locked --bench hot_paths -- core/framed >"$work/core"
+    cargo bench --quiet --locked --bench hot_paths -- core/framed \
+        >"$work/core" 2>"$work/errors" || cat "$work/errors" >&2
     small=$(criterion_ns core/framed-64B)
     large=$(criterion_ns core/framed-64KiB)
     judge k 'a frame of 64 B' 'ns<=25' - "$small"

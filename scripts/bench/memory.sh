@@ -1,7 +1,8 @@
 # shellcheck shell=bash disable=SC2154 # scripts/bench.sh sets the settings
 # Idle connections: the memory they take, and the active ones among them.
 
-# What a connection costs that has had one echo: the slope from a tenth of them to all.
+# What a connection costs that has had one echo: the slope from a tenth of them to all. Of the peers
+# those that can have so many: not a thread for each, nor poll(2).
 measure_idle_connections() {
     local name memory
     {
@@ -9,7 +10,7 @@ measure_idle_connections() {
         echo '| server | bytes each | beyond that, KiB | after their end, KiB |'
         echo '| --- | ---: | ---: | ---: |'
     } >>"$work/surveys"
-    for name in ringback poll epoll tokio monoio tokio-uring ring; do
+    for name in ringback epoll tokio monoio tokio-uring ring; do
         progress "i: idle connections of $name"
         measure_memory "$name"
         awk -v name="$name" '{ print "| " name, int($1), int($2 / 1024), int($3 / 1024) " |" }' \

@@ -34,6 +34,7 @@ verdict() {
 show_interval() {
     awk '$1 == "null" || !NF { print "-"; exit }
         $2 == "null" { printf "%.4g [no interval]\n", $1; exit }
+        $2 == $3 { printf "%.4g\n", $1; exit }
         { printf "%.4g [%.4g, %.4g]\n", $1, $2, $3 }' <<<"$1"
 }
 
@@ -58,6 +59,7 @@ write_report() {
   after $warmup of warm-up
 - Server on CPU 0, generator on CPU 1, except in row l.
 - Control: CPU per echo of ringback against itself, 64 × 64 B: $(show_interval "$control")
+$("$is_complete" || echo '- **Incomplete: it was ended before the last row.**')
 $(! "$is_noisy" || echo "- **Written with --noisy, however wide the control's interval is.**")
 
 Each ratio is of ringback to the best of its peers, which was found in the tables below; median and
