@@ -1,4 +1,4 @@
-//! What loads and what is measured alone: `epoll-client`, `floor`, `idle-client`.
+//! Programs that load, and the one that is measured alone: `epoll-client`, `idle-client`, `floor`.
 
 mod support;
 
@@ -28,7 +28,7 @@ fn the_floor_counts_its_messages() {
     }
 }
 
-/// What a measurement prints: messages, their rate, their cost.
+/// A measurement prints messages, their rate, their cost.
 fn assert_counts(output: &Output) {
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
