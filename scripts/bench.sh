@@ -89,8 +89,10 @@ measure_control() {
     control=$(compare cpu "$server" "$server" -c 64 -s 64 --cpus 1)
     ! "$is_noisy" || return 0
     if awk '{ exit !($2 != "null" && $3 - $2 <= 0.1) }' <<<"$control"; then return; fi
-    echo "ringback's CPU per echo is $(show_interval "$control") of its own: this machine is too" \
-        "noisy for the rest; reduce other load on it, or write all the same with --noisy" >&2
+    echo "this machine is too noisy: ringback's CPU per echo, compared with its own, is" \
+        "$(show_interval "$control"), where the interval may be 0.1 wide; reduce other load, or" \
+        "write all the same with --noisy" >&2
+    [[ ! -s "$work/invalid" ]] || cat "$work/invalid" >&2
     exit 1
 }
 
