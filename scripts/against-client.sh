@@ -4,7 +4,7 @@
 #
 # Both load the same minimal server, which runs on CPU 0; they run on CPU 1. Every pair measures
 # them one after the other, in the order ABBA over pairs. Prints each pair and the median of the
-# ratios.
+# ratios with its 95 % interval.
 #
 # A server that sleeps is woken at its clients' expense, and sleeps the more the slower they are:
 # with nonblocking-echo, which never does, the ratio is of what the clients do themselves.
@@ -32,13 +32,16 @@ main() {
     build_release
     start_server "$PEERS/$SERVER" 127.0.0.1:0 0
     echo "CPU of the client per message, $CONNECTIONS connections of $SIZE B, closed loop, $SERVER"
-    compare_in_pairs "$PAIRS" \
-        ringback-load "cpu_of_load $address" \
-        epoll-client "cpu_of_client $address"
+    local pairs
+    pairs=$(ratios_in_pairs "$PAIRS" "cpu_of_load $address" "cpu_of_client $address")
+    awk '{ printf "pair %d: ringback-load %5.0f ns, epoll-client %5.0f ns, ratio %.3f\n",
+        NR, $1, $2, $3 }' <<<"$pairs"
+    cut -d ' ' -f 3 <<<"$pairs" | median_and_interval |
+        awk '{ print "median ratio " $1 ", 95 % interval " $2 " to " $3 }'
 }
 
 cpu_of_load() {
-    run_load "$1" -c "$CONNECTIONS" -s "$SIZE" -d "${SECONDS_EACH}s" --warmup 500ms |
+    run_load "$1" --cpus 1 -c "$CONNECTIONS" -s "$SIZE" -d "${SECONDS_EACH}s" --warmup 500ms |
         json_value host generator_cpu_ns_per_message
 }
 

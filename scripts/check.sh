@@ -28,6 +28,7 @@ main() {
     step "units under systemd" test_units
     step "AddressSanitizer" check_addresses
     step "peers" test_peers
+    step "instructions" count_instructions
     step "format" for_each_package check_format
     step "format of what a macro includes" check_hidden_format
     step "clippy" for_each_package check_lints
@@ -78,6 +79,12 @@ test_peers() {
     cargo test --locked --manifest-path benches/peers/Cargo.toml --target-dir target
 }
 
+# Not a time: it repeats on a busy machine.
+count_instructions() {
+    is_installed valgrind || { [[ "${CI:-}" != true ]] && return; }
+    scripts/instructions.sh
+}
+
 for_each_package() {
     local manifest status=0
     for manifest in "${PACKAGES[@]}"; do
@@ -116,7 +123,7 @@ check_documentation() {
 
 check_scripts() {
     is_installed shellcheck || return 0
-    shellcheck -x scripts/*.sh .ci/run .clusterfuzzlite/build.sh
+    shellcheck -x scripts/*.sh scripts/bench/*.sh .ci/run .clusterfuzzlite/build.sh
 }
 
 check_dependencies() {
@@ -169,6 +176,7 @@ list_missing_packages() {
     command -v strace >/dev/null || missing+=(strace)
     command -v redis-benchmark >/dev/null || missing+=(redis-tools)
     command -v shellcheck >/dev/null || missing+=(shellcheck)
+    command -v valgrind >/dev/null || missing+=(valgrind)
     command -v systemd-analyze >/dev/null || missing+=(systemd)
 }
 

@@ -102,7 +102,7 @@ measure() {
 load() {
     local place=$1 name=$2
     shift 2
-    run_load "$address" -d "$DURATION" --warmup 500ms "$@" >"$samples/report"
+    run_load "$address" --cpus 1 -d "$DURATION" --warmup 500ms "$@" >"$samples/report"
     keep "$place" "$name" valid verdict valid
 }
 
@@ -148,7 +148,7 @@ row() {
 # cell PLACE LOAD VALUE UNIT DIGITS
 cell() {
     local median
-    read -r median _ < <(grep -v null "$samples/$1-$2-$3" | median_and_range) || true
+    median=$(grep -v null "$samples/$1-$2-$3" | median) || true
     awk -v median="$median" -v unit="$4" -v digits="$5" \
         'BEGIN { if (median == "") printf "-"; else printf "%.*f", digits, median / unit }'
     if grep -qv true "$samples/$1-$2-valid"; then echo -n '!'; fi
@@ -156,7 +156,7 @@ cell() {
 
 limit_mark() {
     local share
-    read -r share _ < <(median_and_range <"$samples/$1-busy-share")
+    share=$(median <"$samples/$1-busy-share")
     awk -v share="$share" -v limit="$LIMIT_SHARE" 'BEGIN { if (share >= limit) printf "^" }'
 }
 
@@ -169,16 +169,6 @@ due, to the reply.
   *  polls without a pause: this is what time there was, divided by the messages
   !  a run was not valid: the generator says why when it is run by hand
 END
-}
-
-cpu_model() {
-    sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1
-}
-
-# The version, and the commit where this is a checkout.
-revision() {
-    "$RINGBACK" --version | tr -d '\n' | sed 's/^ringback //'
-    git rev-parse --short HEAD 2>/dev/null | sed 's/.*/ (&)/' || true
 }
 
 main

@@ -1,5 +1,5 @@
 # shellcheck shell=bash disable=SC2034 # the scripts that source it use its names
-# What the measuring scripts share: programs, servers, runs of the load generator, medians.
+# What the measuring scripts share: programs, servers, runs of the generator, medians, the host.
 #
 # They source it from the top of the repository. The server runs on CPU 0, the generator on CPU 1.
 
@@ -27,15 +27,24 @@ need_number() {
     }
 }
 
-# Starts a server in the background; leaves where it listens in $address.
+# Starts a server in the background; leaves where it listens in $address, its process in $server.
 start_server() {
-    local log
+    start 's/^listening on //p' "$@"
+    address=$started
+}
+
+# Starts a program in the background and waits until it has said on its standard error what this
+# program of sed prints: start SED COMMAND...; leaves that in $started, the process in $server.
+start() {
+    local pattern=$1 log
+    shift
     log=$(mktemp)
     "$@" 2>"$log" &
-    servers+=($!)
-    for _ in {1..100}; do
-        address=$(sed -n 's/^listening on //p' "$log")
-        [[ -z "$address" ]] || { rm "$log"; return 0; }
+    server=$!
+    servers+=("$server")
+    for _ in {1..600}; do
+        started=$(sed -n "$pattern" "$log")
+        [[ -z "$started" ]] || { rm "$log"; return 0; }
         sleep 0.05
     done
     { echo "$1 did not start:" && cat "$log" && rm "$log"; } >&2
@@ -57,7 +66,7 @@ stop_servers() {
 run_load() {
     local target=$1 code=0
     shift
-    "$RINGBACK_LOAD" "$target" --cpus 1 --quiet --format json "$@" || code=$?
+    "$RINGBACK_LOAD" "$target" --quiet --format json "$@" || code=$?
     ((code == 0 || code == 4))
 }
 
@@ -69,14 +78,14 @@ json_value() {
         /}/ { inside = 0 }'
 }
 
-# Measures two things in turn, in the order ABBA over pairs: PAIRS NAME COMMAND NAME COMMAND. A
-# command prints nanoseconds. Prints each pair and the median of the ratios.
-compare_in_pairs() {
-    local pairs=$1 name_a=$2 name_b=$4 pair a b ratios=()
+# Measures two things in turn, in the order ABBA over pairs: ratios_in_pairs PAIRS COMMAND COMMAND.
+# A command prints a number, or "null". Prints a line `A B A/B` for each pair.
+ratios_in_pairs() {
+    local count=$1 pair a b
     local -a measure_a measure_b
-    read -ra measure_a <<<"$3"
-    read -ra measure_b <<<"$5"
-    for ((pair = 1; pair <= pairs; pair++)); do
+    read -ra measure_a <<<"$2"
+    read -ra measure_b <<<"$3"
+    for ((pair = 1; pair <= count; pair++)); do
         if ((pair % 2)); then
             a=$("${measure_a[@]}")
             b=$("${measure_b[@]}")
@@ -84,17 +93,40 @@ compare_in_pairs() {
             b=$("${measure_b[@]}")
             a=$("${measure_a[@]}")
         fi
-        ratios+=("$(awk -v a="$a" -v b="$b" 'BEGIN { printf "%.3f", a / b }')")
-        printf 'pair %d: %s %5.0f ns, %s %5.0f ns, ratio %s\n' \
-            "$pair" "$name_a" "$a" "$name_b" "$b" "${ratios[-1]}"
+        awk -v a="$a" -v b="$b" 'BEGIN { print a, b, a == "null" || b == "null" ? "null" : a / b }'
     done
-    local median least most
-    read -r median least most < <(printf '%s\n' "${ratios[@]}" | median_and_range)
-    printf 'median ratio %.3f, from %.3f to %.3f\n' "$median" "$least" "$most"
 }
 
-# The median, and what it lies between, of the numbers on the standard input, one a line.
-median_and_range() {
+# The median of the numbers on the standard input, one a line.
+median() {
+    median_and_interval | cut -d ' ' -f 1
+}
+
+# The median of the numbers on the standard input, one a line, and its 95 % interval: the ranks
+# within which the median of what they are drawn from lies with that probability, whatever its
+# distribution (the sign test's). Of fewer than six there is none, and "null" stands for its ends.
+median_and_interval() {
     sort -g | awk '{ v[NR] = $1 }
-        END { if (NR) print (v[int((NR + 1) / 2)] + v[int(NR / 2) + 1]) / 2, v[1], v[NR] }'
+        END {
+            if (!NR) exit
+            least = most = "null"
+            probability = tail = 2 ^ -NR
+            for (rank = 0; tail <= 0.025; tail += probability) {
+                rank++
+                least = v[rank]
+                most = v[NR + 1 - rank]
+                probability *= (NR - rank + 1) / rank
+            }
+            print (v[int((NR + 1) / 2)] + v[int(NR / 2) + 1]) / 2, least, most
+        }'
+}
+
+cpu_model() {
+    sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1
+}
+
+# The version, and the commit where this is a checkout.
+revision() {
+    "$RINGBACK" --version | tr -d '\n' | sed 's/^ringback //'
+    git rev-parse --short HEAD 2>/dev/null | sed 's/.*/ (&)/' || true
 }

@@ -50,6 +50,7 @@ pub use outcome::Outcome;
 pub use record::host::Host;
 pub use record::latencies::Latencies;
 pub use record::recorder::{CarriedOver, Totals};
+pub(crate) use record::recorder::{Recorder, Sent, Window};
 pub use record::server_view::server_cpus;
 pub use record::transport::Transport;
 pub use record::watch::{Interval, Phase, Progress, Tag, Watch};

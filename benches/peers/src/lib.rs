@@ -1,12 +1,13 @@
 //! Parts that every peer needs: its command line, its CPU, its listener, its word that it is ready.
 //!
-//! A peer is the best honest short echo server of its I/O model, started as `PEER ADDR [CPU]`:
+//! A peer is the best honest short echo server of its I/O model, started as `PEER ADDR [CPUS]`; with
+//! several CPUs, as in `0,1`, it serves on a thread and with a listener for each:
 //!
 //! | model | peers |
 //! | --- | --- |
 //! | blocking | `blocking-echo` |
 //! | non-blocking | `nonblocking-echo` |
-//! | multiplexed | `poll-echo`, `epoll-echo` |
+//! | multiplexed | `poll-echo`, `epoll-echo`, `splice-echo`, `framed-echo` |
 //! | asynchronous | `tokio-echo`, `monoio-echo`, `tokio-uring-echo`, `ring-echo` |
 //!
 //! All are right in the same way: what arrives goes back once and in order, a half-closed peer gets
@@ -14,19 +15,24 @@
 //! read from. None has limits, timeouts or a drain: that is what a server is for. One that cannot
 //! accept any more says why and ends, since a measurement with fewer connections is another one.
 //!
-//! `epoll-client` is their counterpart: what a closed loop costs at least.
+//! `epoll-client` is their counterpart: what a closed loop costs at least. `floor` is what the kernel
+//! costs both, and `idle-client` has connections that cost nothing but memory.
 //!
 //! glommio is not among them. It takes a listener over only through `unsafe`, compiles a liburing of
 //! its own with a C compiler, and would more than double what this package depends on.
 
 mod connection;
+mod load;
+pub mod multiplexed;
 
-pub use connection::{Connection, Fate, accept};
+pub use connection::{Connection, Echo, Fate, accept, receive_some, send_some};
+pub use load::{Client, Load, Meter, parse_count};
 
 use std::error::Error;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::process::ExitCode;
+use std::process::{self, ExitCode};
+use std::thread;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::thread::{CpuSet, sched_setaffinity};
@@ -35,18 +41,25 @@ use socket2::{Domain, Socket, Type};
 /// Bytes a peer reads at once: the longest message of the usual measurements.
 pub const BUFFER_BYTES: usize = 64 << 10;
 
+/// Events that a peer takes from epoll at once.
+pub const EVENTS: usize = 512;
+
 /// Connections that may wait to be accepted; the kernel caps it at `net.core.somaxconn`.
 const BACKLOG: i32 = 4096;
 
-/// Runs a peer on a listener made from the command line; returns only when it failed.
-pub fn run(serve: fn(TcpListener) -> Result<(), Box<dyn Error>>) -> ExitCode {
+type Serve = fn(TcpListener) -> Result<(), Box<dyn Error>>;
+
+/// Runs a peer on listeners made from the command line; returns only when it failed.
+pub fn run(serve: Serve) -> ExitCode {
     let arguments: Vec<String> = std::env::args().collect();
-    let (address, cpu) = match &arguments[..] {
-        [_, address] => (address, None),
-        [_, address, cpu] => (address, Some(cpu)),
-        _ => return usage("PEER ADDR [CPU]"),
-    };
-    exit_code(start(address, cpu.map(String::as_str)).and_then(serve))
+    match &arguments[..] {
+        [_, address] => exit_code(serve_on(address, &[], serve)),
+        [_, address, cpus] => {
+            let cpus: Vec<&str> = cpus.split(',').collect();
+            exit_code(serve_on(address, &cpus, serve))
+        }
+        _ => usage("PEER ADDR [CPU[,CPU]...]"),
+    }
 }
 
 /// Says how a program is called, and ends as `sysexits.h` has it.
@@ -95,22 +108,35 @@ pub fn is_gone(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::ConnectionAborted
 }
 
-fn start(address: &str, cpu: Option<&str>) -> Result<TcpListener, Box<dyn Error>> {
-    if let Some(cpu) = cpu {
-        pin(cpu)?;
-    }
+/// Serves on the first of the CPUs, and on a thread for each of the others.
+fn serve_on(address: &str, cpus: &[&str], serve: Serve) -> Result<(), Box<dyn Error>> {
     raise_descriptor_limit()?;
     let address = parse_address(address)?;
-    let listener =
-        listen(address).map_err(|error| format!("cannot listen on {address}: {error}"))?;
-    eprintln!("listening on {}", listener.local_addr()?);
-    Ok(listener)
+    if let [first, ..] = cpus {
+        pin(first)?;
+    }
+    let others = cpus.get(1..).unwrap_or_default();
+    let listener = listen(address, !others.is_empty())
+        .map_err(|error| format!("cannot listen on {address}: {error}"))?;
+    let address = listener.local_addr()?;
+    for cpu in others {
+        let (cpu, listener) = ((*cpu).to_owned(), listen(address, true)?);
+        thread::spawn(move || {
+            // With one worker less it would be another server.
+            exit_code(pin(&cpu).and_then(|()| serve(listener)));
+            process::exit(1);
+        });
+    }
+    // Not before all do: who connects now may reach any.
+    eprintln!("listening on {address}");
+    serve(listener)
 }
 
 /// Connections inherit TCP_NODELAY from their listener (tcp(7) of Linux), which saves each a call.
-fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+fn listen(address: SocketAddr, is_shared: bool) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
     socket.set_reuse_address(true)?;
+    socket.set_reuse_port(is_shared)?;
     socket.set_tcp_nodelay(true)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;

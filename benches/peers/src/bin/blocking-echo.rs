@@ -1,4 +1,4 @@
-//! Blocking: a thread for each connection, `blocking-echo ADDR [CPU]`.
+//! Blocking: a thread for each connection, `blocking-echo ADDR [CPUS]`.
 //!
 //! The kernel's scheduler is the event loop: every message wakes its own thread. A connection costs
 //! a thread's kernel stack and a buffer; where no further thread is to be had, the connection that

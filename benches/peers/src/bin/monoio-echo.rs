@@ -1,5 +1,5 @@
 //! Asynchronous over completion: a monoio task for each connection on one io_uring,
-//! `monoio-echo ADDR [CPU]`.
+//! `monoio-echo ADDR [CPUS]`.
 //!
 //! Operations own the buffer that they are given and hand it back with their result.
 

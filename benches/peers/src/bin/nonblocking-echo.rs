@@ -1,5 +1,5 @@
 //! Non-blocking: one thread asks every socket in turn and never waits,
-//! `nonblocking-echo ADDR [CPU]`.
+//! `nonblocking-echo ADDR [CPUS]`.
 //!
 //! It burns its CPU whether there is something to do or not: that is the model. What it spends on a
 //! message is what time there was, divided by the messages, so its CPU a message says nothing. With
@@ -9,7 +9,7 @@ use std::error::Error;
 use std::net::TcpListener;
 use std::process::ExitCode;
 
-use ringback_peers::{BUFFER_BYTES, Connection, Fate, accept};
+use ringback_peers::{BUFFER_BYTES, Connection, Echo, Fate, accept};
 
 fn main() -> ExitCode {
     ringback_peers::run(serve)

@@ -1,4 +1,4 @@
-//! Multiplexed: one thread, poll(2), `poll-echo ADDR [CPU]`.
+//! Multiplexed: one thread, poll(2), `poll-echo ADDR [CPUS]`.
 //!
 //! The kernel is handed the whole list of connections every time and looks at each of them: the
 //! cost of a wait grows with the connections there are, not with those that are ready.
@@ -7,7 +7,7 @@ use std::error::Error;
 use std::net::TcpListener;
 use std::process::ExitCode;
 
-use ringback_peers::{BUFFER_BYTES, Connection, Fate, accept};
+use ringback_peers::{BUFFER_BYTES, Connection, Echo, Fate, accept};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 

@@ -1,4 +1,4 @@
-//! Asynchronous over completion, by hand: one io_uring, `ring-echo ADDR [CPU]`.
+//! Asynchronous over completion, by hand: one io_uring, `ring-echo ADDR [CPUS]`.
 //!
 //! The shortest honest server on the `io-uring` crate alone, in the order of liburing's
 //! `examples/echo-server.c`. The life of a buffer:

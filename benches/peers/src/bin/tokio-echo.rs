@@ -1,5 +1,5 @@
 //! Asynchronous over readiness: a tokio task for each connection on a current-thread runtime,
-//! `tokio-echo ADDR [CPU]`.
+//! `tokio-echo ADDR [CPUS]`.
 
 use std::io;
 use std::net::TcpListener;

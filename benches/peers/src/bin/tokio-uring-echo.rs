@@ -1,5 +1,5 @@
 //! Asynchronous over completion: a tokio-uring task for each connection on one io_uring,
-//! `tokio-uring-echo ADDR [CPU]`.
+//! `tokio-uring-echo ADDR [CPUS]`.
 //!
 //! Operations own the buffer that they are given and hand it back with their result.
 
