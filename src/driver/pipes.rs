@@ -86,9 +86,10 @@ impl Pipe {
     /// When the socket has failed.
     pub(super) fn take_in(&self, socket: BorrowedFd<'_>) -> Result<TakenIn, Errno> {
         match retry_on_intr(|| splice(socket, None, &self.writer, None, PIPE_SIZE, FLAGS)) {
+            // At an urgent byte the kernel says so as well once the FIN has arrived behind it.
+            Ok(0) | Err(Errno::AGAIN) if sockopt::is_at_urgent_byte(socket) => Ok(TakenIn::Stuck),
             Ok(0) => Ok(TakenIn::Fin),
             Ok(length) => Ok(TakenIn::Bytes(length)),
-            Err(Errno::AGAIN) if sockopt::is_at_urgent_byte(socket) => Ok(TakenIn::Stuck),
             Err(Errno::AGAIN) => Ok(TakenIn::Nothing),
             Err(error) => Err(error),
         }

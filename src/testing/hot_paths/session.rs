@@ -7,8 +7,8 @@ use std::time::Duration;
 use super::core::frame;
 use super::world::{Habits, World};
 use super::{Entry, HotPath};
-use crate::driver::Settings;
 use crate::driver::uring::Driver;
+use crate::driver::{Settings, SpliceLimits};
 use crate::lifecycle::{Admission, AdmissionLimits, DrainLimits, Limits};
 use crate::protocol::{Framed, Kind, Protocol, Raw};
 use crate::sys::RingSize;
@@ -56,6 +56,7 @@ fn settings() -> Settings {
         drain: DrainLimits::default(),
         ring: RingSize::default(),
         spin: Duration::ZERO,
+        splice: SpliceLimits::NONE,
         spill_budget: 64 << 20,
         inherits_listeners: false,
     }

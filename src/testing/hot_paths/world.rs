@@ -10,7 +10,7 @@ use rustix::io::Errno;
 
 use crate::driver::uring::kernel::{Kernel, may_stay};
 use crate::driver::uring::receiving::Amount;
-use crate::driver::{Buffers, CloseMode, Urgency};
+use crate::driver::{Buffers, CloseMode, TakenIn, Urgency};
 use crate::lifecycle::Probe;
 use crate::sys::{Completion, Lease, LeaseTable, Notify, Operation, Outcome, Parts, Token, Wait};
 
@@ -200,6 +200,26 @@ impl Kernel for World {
 
     fn watch_writable(&mut self, _: Token) {
         unreachable!("every send is taken whole");
+    }
+
+    fn watch_ready(&mut self, _: Token) {
+        unreachable!("nothing is spliced");
+    }
+
+    fn give_pipe(&mut self, _: u32) -> bool {
+        false
+    }
+
+    fn take_pipe_back(&mut self, _: u32, _: bool) {
+        unreachable!("nobody has a pipe");
+    }
+
+    fn splice_in(&mut self, _: u32) -> Result<TakenIn, Errno> {
+        unreachable!("nobody has a pipe");
+    }
+
+    fn splice_out(&mut self, _: u32, _: usize) -> Result<usize, Errno> {
+        unreachable!("nobody has a pipe");
     }
 
     fn watch_signal(&mut self, _: Token, _: Urgency) {}
