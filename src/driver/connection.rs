@@ -277,10 +277,11 @@ impl<C: protocol::Connection, L: Stretch, T> Connection<C, L, T> {
         self.splicing.takes_in() && self.lifecycle.is_open()
     }
 
-    /// Returns whether what arrives is to be received into memory: not before the pipe, or the way
-    /// to one, is empty, unless it is to be dropped.
-    pub(super) fn is_received(&self) -> bool {
-        !self.lifecycle.is_open() || !(self.splicing.is_due() || self.splicing.has_pipe())
+    /// Returns whether what arrives is to be received into memory: not while it is spliced, or is
+    /// about to be. A socket that is full may stay so for long, and keeps nobody from sending.
+    pub(super) fn is_received(&self, is_full: bool) -> bool {
+        let is_about_to_splice = self.splicing.is_due() && self.lifecycle.is_open() && !is_full;
+        !self.takes_in() && !is_about_to_splice
     }
 
     /// Bytes went into the pipe.
@@ -451,7 +452,8 @@ impl<C: protocol::Connection, L: Stretch, T> Connection<C, L, T> {
         }
         Action::Wait(Interest {
             read: self.lifecycle.wants_input() && !self.may_work(),
-            write: !self.outgoing.is_empty(),
+            // What was received since is behind what the pipe holds.
+            write: !self.outgoing.is_empty() && self.splicing.held() == 0,
         })
     }
 

@@ -61,8 +61,6 @@ struct Socket {
     ends_early: bool,
     may_write: bool,
     pipe: Option<Pipe>,
-    /// Nothing went into the pipe while it held some: it may have been full.
-    may_be_full: bool,
 }
 
 impl<P: Protocol> Driver<P> {
@@ -269,7 +267,9 @@ impl<P: Protocol> Driver<P> {
 
     fn may_read(&self, key: Key) -> bool {
         self.connections.get(key).is_some_and(|connection| {
-            connection.transport.may_read && (connection.takes_in() || connection.is_received())
+            connection.transport.may_read
+                && (connection.takes_in()
+                    || connection.is_received(!connection.transport.may_write))
         })
     }
 
@@ -322,13 +322,13 @@ impl<P: Protocol> Driver<P> {
 
     fn splice_in(&mut self, now: Instant, key: Key) {
         let connection = self.connections.get_mut(key).expect(ADVANCED);
-        let held = connection.splicing().held();
         let socket = &mut connection.transport;
         let pipe = socket.pipe.as_ref().expect(SPLICES);
         match pipe.take_in(socket.fd.as_fd()) {
             Ok(TakenIn::Bytes(length)) => self.connections.handle_spliced_in(now, key, length),
-            Ok(TakenIn::Nothing) => (socket.may_read, socket.may_be_full) = (false, held > 0),
-            Ok(TakenIn::Stuck) => self.connections.leave_pipe(key),
+            Ok(TakenIn::Nothing) => socket.may_read = false,
+            // As in the native driver.
+            Ok(TakenIn::Full | TakenIn::Stuck) => self.connections.leave_pipe(key),
             Ok(TakenIn::Fin) => {
                 socket.may_read = false;
                 self.connections.handle_eof(key);
@@ -346,10 +346,7 @@ impl<P: Protocol> Driver<P> {
         let socket = &mut connection.transport;
         let pipe = socket.pipe.as_ref().expect(SPLICES);
         match pipe.give_out(socket.fd.as_fd(), held) {
-            Ok(length) => {
-                socket.may_read |= std::mem::take(&mut socket.may_be_full);
-                self.connections.handle_spliced_out(now, key, length);
-            }
+            Ok(length) => self.connections.handle_spliced_out(now, key, length),
             Err(error) => {
                 socket.may_write = false;
                 self.connections.handle_failure(key, error);
@@ -397,14 +394,7 @@ fn adopt<P: Protocol>(
 ) {
     let (address, raw) = (peer::address_of(fd.as_fd(), admission), fd.as_raw_fd());
     // Both are tried before they are waited for: the first message is often there already.
-    let socket = Socket {
-        fd,
-        may_read: true,
-        ends_early: false,
-        may_write: true,
-        pipe: None,
-        may_be_full: false,
-    };
+    let socket = Socket { fd, may_read: true, ends_early: false, may_write: true, pipe: None };
     let Some(key) = connections.admit(now, address, socket, buffer) else { return };
     let token = Token::new(Operation::Receive, key.slot, key.generation);
     let token = mio::Token(token.to_user_data() as usize);

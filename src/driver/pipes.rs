@@ -2,7 +2,7 @@
 
 use std::os::fd::{BorrowedFd, OwnedFd};
 
-use rustix::io::{Errno, retry_on_intr};
+use rustix::io::{Errno, ioctl_fionread, retry_on_intr};
 use rustix::pipe::{
     PipeFlags, SpliceFlags, fcntl_getpipe_size, fcntl_setpipe_size, pipe_with, splice,
 };
@@ -33,8 +33,10 @@ pub(super) struct Pipe {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum TakenIn {
     Bytes(usize),
-    /// Nothing has arrived, or the pipe is full.
+    /// Nothing has arrived.
     Nothing,
+    /// Something has, and the pipe is full.
+    Full,
     /// The next byte is an urgent one, which only a receive gets past.
     Stuck,
     Fin,
@@ -90,6 +92,9 @@ impl Pipe {
             Ok(0) | Err(Errno::AGAIN) if sockopt::is_at_urgent_byte(socket) => Ok(TakenIn::Stuck),
             Ok(0) => Ok(TakenIn::Fin),
             Ok(length) => Ok(TakenIn::Bytes(length)),
+            Err(Errno::AGAIN) if ioctl_fionread(socket).is_ok_and(|arrived| arrived > 0) => {
+                Ok(TakenIn::Full)
+            }
             Err(Errno::AGAIN) => Ok(TakenIn::Nothing),
             Err(error) => Err(error),
         }

@@ -426,10 +426,10 @@ impl<P: Protocol, K: Kernel> Driver<P, K> {
         if splicing.is_over() {
             self.take_pipe_back(key);
             false
-        } else if held > 0 && readiness.may_give_out() {
+        } else if held > 0 && readiness.may_give_out {
             self.splice_out(now, key, held)
-        } else if interest.read && connection.takes_in() && readiness.may_take_in() {
-            self.splice_in(now, key, held)
+        } else if interest.read && connection.takes_in() && readiness.may_take_in {
+            self.splice_in(now, key)
         } else {
             false
         }
@@ -443,7 +443,7 @@ impl<P: Protocol, K: Kernel> Driver<P, K> {
 
     fn splice_out(&mut self, now: Instant, key: Key, held: usize) -> bool {
         let result = self.kernel.splice_out(key.slot, held);
-        self.operations(key).readiness.gave_out(result.is_ok());
+        self.operations(key).readiness.may_give_out = result.is_ok();
         match result {
             Ok(length) => self.connections.handle_spliced_out(now, key, length),
             Err(error) => self.connections.handle_failure(key, error),
@@ -451,12 +451,14 @@ impl<P: Protocol, K: Kernel> Driver<P, K> {
         result != Err(Errno::AGAIN)
     }
 
-    fn splice_in(&mut self, now: Instant, key: Key, held: usize) -> bool {
+    /// Where the pipe is full the socket is as well, or the pipe would have been emptied before: the
+    /// peer does not read, and may send as much as is kept of one whose bytes are copied.
+    fn splice_in(&mut self, now: Instant, key: Key) -> bool {
         let result = self.kernel.splice_in(key.slot);
         match result {
             Ok(TakenIn::Bytes(length)) => self.connections.handle_spliced_in(now, key, length),
-            Ok(TakenIn::Nothing) => self.operations(key).readiness.took_nothing_in(held),
-            Ok(TakenIn::Stuck) => self.connections.leave_pipe(key),
+            Ok(TakenIn::Nothing) => self.operations(key).readiness.may_take_in = false,
+            Ok(TakenIn::Full | TakenIn::Stuck) => self.connections.leave_pipe(key),
             Ok(TakenIn::Fin) => self.connections.handle_eof(key),
             Err(error) => self.connections.handle_failure(key, error),
         }
@@ -476,7 +478,9 @@ impl<P: Protocol, K: Kernel> Driver<P, K> {
             connection.transport.sending.submitted(notify);
             self.kernel.send(token(Operation::Send, key), parts, notify);
         }
-        let (has_pipe, is_received) = (connection.splicing().has_pipe(), connection.is_received());
+        let is_full = connection.transport.sending.is_full();
+        let (has_pipe, is_received) =
+            (connection.splicing().has_pipe(), connection.is_received(is_full));
         let Operations { receiving, sending, readiness } = &mut connection.transport;
         if let Some(SendRequest::WatchWritable) = sending.advance() {
             self.kernel.watch_writable(token(Operation::Writable, key));

@@ -30,6 +30,11 @@ impl Sending {
         self.in_flight.is_none() && !self.is_full
     }
 
+    /// Returns whether the socket took less than it was given, and has reported no room since.
+    pub(super) fn is_full(&self) -> bool {
+        self.is_full
+    }
+
     /// Returns whether a send is in flight whose end no wait sees.
     pub(super) fn is_silent(&self) -> bool {
         self.in_flight == Some(Notify::OnFailure)

@@ -324,7 +324,7 @@ fn spliced<const N: usize>(taken_in: [TakenIn; N]) -> (World, Vec<Asked>) {
     }
     let received = world.received(BULK);
     let asked = world.turn(0, [vec![received]]);
-    assert_eq!(asked, [Asked::Send(BULK.to_vec())], "nothing is received before it is out");
+    assert_eq!(asked, [Asked::Send(BULK.to_vec())], "nothing overtakes what is being sent");
     assert_eq!(world.kernel().last_notify, Some(Notify::Always));
     world.kernel().spliced_in = taken_in.into();
     let sent = world.sent(Ok(BULK.len()));
@@ -354,8 +354,10 @@ fn bulk_is_spliced_and_others_have_their_turn() {
 
 #[test]
 fn a_pipe_is_taken_back_at_an_urgent_byte_and_at_the_end() {
-    let (_, asked) = spliced([TakenIn::Stuck]);
-    assert_eq!(asked, [Asked::TakePipeBack { is_empty: true }, Asked::Receive]);
+    for stuck in [TakenIn::Stuck, TakenIn::Full] {
+        let (_, asked) = spliced([stuck]);
+        assert_eq!(asked, [Asked::TakePipeBack { is_empty: true }, Asked::Receive]);
+    }
     let (mut world, asked) = spliced([]);
     assert_eq!(asked, [Asked::WatchReady]);
     world.kernel().spliced_in.push_back(TakenIn::Fin);

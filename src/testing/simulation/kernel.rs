@@ -391,8 +391,10 @@ impl Kernel for FakeKernel {
             return Ok(TakenIn::Fin);
         } else if self.rng.chance(self.hostility.fault) {
             return Ok(TakenIn::Stuck);
-        } else if most == 0 {
+        } else if socket.arrived.is_empty() {
             return Ok(TakenIn::Nothing);
+        } else if most == 0 {
+            return Ok(TakenIn::Full);
         }
         let is_short = self.rng.chance(self.hostility.short);
         let taken = if is_short { self.rng.between(1, most) } else { most };
