@@ -78,7 +78,7 @@ measure_core() {
     small=$(criterion_ns core/framed-64B)
     large=$(criterion_ns core/framed-64KiB)
     judge k 'a frame of 64 B' 'ns<=25' - "$small"
-    large=$(awk '{ print 65536 / $1, 65536 / $3, 65536 / $2 }' <<<"$large")
+    large=$(awk 'NF { print 65536 / $1, 65536 / $3, 65536 / $2 }' <<<"$large")
     judge k 'frames of 64 KiB' 'GB/s>=10' - "$large"
     {
         heading 'k: instructions of the core, by scripts/instructions.sh'
