@@ -28,6 +28,7 @@ source scripts/bench/results.sh
 main() {
     parse_options "$@"
     build_release
+    built=$(revision)
     work=$(mktemp -d)
     trap finish EXIT
     measure_control

@@ -54,7 +54,7 @@ write_report() {
 # ringback on $(uname -n), $(date +%F)
 
 - $(cpu_model), $(nproc) CPUs, Linux $(uname -r)
-- ringback $(revision), $(rustc --version)
+- ringback $built, $(rustc --version)
 - \`${command_line% }\`: $rounds rounds of all peers, $blocks blocks, $pairs pairs; $duration a run
   after $warmup of warm-up
 - Server on CPU 0, generator on CPU 1, except in row l.
