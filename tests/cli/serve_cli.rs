@@ -192,7 +192,7 @@ fn limits_that_cannot_be_read_are_said_to_be_unknown() {
     assert_eq!(code, Some(0), "{text}");
     assert!(text.contains("the descriptor limit cannot be read: "), "{text}");
     // 1024 without streams, signals, what a worker and the supervisor have, and refusals.
-    assert!(text.contains(" 934 connections x "), "{text}");
+    assert!(text.contains(" 902 connections x "), "{text}");
     let (_, text) = without_limits(&["doctor"]);
     assert_eq!(text.matches("unknown: the limit cannot be read: ").count(), 2, "{text}");
 }
