@@ -50,7 +50,7 @@ fn serving_scraping_draining_and_counting_go_on() {
     for driver in DriverKind::ALL {
         let program = start(driver, &["--log-level", "debug", "--drain-quiet", "100ms"]);
         let (admin, address) = (program.admin(), program.addresses[0]);
-        let request = noise(3 << 20, 7);
+        let request = noise(8 << 20, 7);
         assert!(exchange(connect(address), &request) == request, "{driver}");
         let mut open = connect(address);
         open.write_all(b"left open").expect("it reads");
@@ -58,6 +58,8 @@ fn serving_scraping_draining_and_counting_go_on() {
         let scrape = Scrape::of(admin);
         assert!(scrape.sum("process_resident_memory_bytes", &[]) > 0.0, "{driver}");
         assert!(scrape.sum("ringback_worker_cpu_seconds_total", &[]) > 0.0, "{driver}");
+        let can_splice = driver != DriverKind::TokioUring;
+        assert_eq!(scrape.sum("ringback_splices_total", &[]) > 0.0, can_splice, "{driver}");
         program.signal(Signal::USR1);
         program.signal(Signal::TERM);
         let (status, text) = program.wait();
