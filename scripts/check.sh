@@ -28,7 +28,6 @@ main() {
     step "units under systemd" test_units
     step "AddressSanitizer" check_addresses
     step "peers" test_peers
-    step "instructions" count_instructions
     step "format" for_each_package check_format
     step "format of what a macro includes" check_hidden_format
     step "clippy" for_each_package check_lints
@@ -77,12 +76,6 @@ test_units() {
 # What is measured beside ringback must echo as well; not part of the sum either.
 test_peers() {
     cargo test --locked --manifest-path benches/peers/Cargo.toml --target-dir target
-}
-
-# Not a time: it repeats on a busy machine.
-count_instructions() {
-    is_installed valgrind || { [[ "${CI:-}" != true ]] && return; }
-    scripts/instructions.sh
 }
 
 for_each_package() {
@@ -176,7 +169,6 @@ list_missing_packages() {
     command -v strace >/dev/null || missing+=(strace)
     command -v redis-benchmark >/dev/null || missing+=(redis-tools)
     command -v shellcheck >/dev/null || missing+=(shellcheck)
-    command -v valgrind >/dev/null || missing+=(valgrind)
     command -v systemd-analyze >/dev/null || missing+=(systemd)
 }
 

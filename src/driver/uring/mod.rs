@@ -389,7 +389,9 @@ impl<P: Protocol, K: Kernel> Driver<P, K> {
             match action {
                 Action::Probe => {
                     let probe = self.kernel.probe(key.slot);
-                    self.operations(key).sending.try_again();
+                    let Operations { sending, readiness, .. } = self.operations(key);
+                    sending.try_again();
+                    readiness.begin();
                     self.connections.handle_probe(now, key, probe);
                 }
                 Action::SendFin => self.kernel.shut_down_write(key.slot),
