@@ -11,6 +11,8 @@
 //! 5. What was sent is released, what was not goes back to the front of `outgoing`. What then waits
 //!    for the peer is copied out of its buffer, unless it fills a good part of that.
 //!
+//! Bulk that the core need not see takes another way, past memory: `splicing`.
+//!
 //! # States
 //!
 //! A connection is the product of four things: the core, its [`Lifecycle`], what was received and
@@ -19,7 +21,7 @@
 //!
 //! | phase | core | `received` | `outgoing`, `sending` | leads to |
 //! | --- | --- | --- | --- | --- |
-//! | open | open | anything: unseen bytes, part of a frame | anything | flushing when the core closes, or the peer is idle or silent; closed by a failure, a stall, an eviction |
+//! | open | open | anything: unseen bytes, part of a frame; nothing while a pipe takes in | anything, nothing of it before what a pipe holds | flushing when the core closes, or the peer is idle or silent; closed by a failure, a stall, an eviction |
 //! | flushing | closed, or not asked any more | nothing | what is left of the answers | lingering when all is sent and our FIN is out; closed when the peer has finished and has everything |
 //! | lingering | as before | nothing: input is dropped | nothing: FIN comes last | closed when the peer has finished or its time is up, and it has everything |
 //! | closed | as before | nothing | `outgoing` nothing, `sending` what is in flight | the end, when nothing is in flight |

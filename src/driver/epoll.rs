@@ -238,9 +238,7 @@ impl<P: Protocol> Driver<P> {
                 Action::SendFin => peer::shut_down_writing(self.socket(key).fd.as_fd()),
                 Action::Close(mode) => return self.close(now, key, mode),
                 Action::Wait(interest) => {
-                    self.change_way(key);
-                    if self.holds_spliced(key) && self.socket(key).may_write {
-                        self.splice_out(now, key);
+                    if self.goes_on_splicing(now, key) {
                         continue;
                     }
                     if interest.write && self.socket(key).may_write {
@@ -297,9 +295,18 @@ impl<P: Protocol> Driver<P> {
         }
     }
 
-    /// Gives a connection a pipe that would pay, or takes one back that is done with.
-    fn change_way(&mut self, key: Key) {
+    /// Gives a connection a pipe that would pay, empties the one it has as far as that goes, or takes
+    /// back one that is done with; returns whether bytes went out of it, or the socket is full.
+    fn goes_on_splicing(&mut self, now: Instant, key: Key) -> bool {
         let connection = self.connections.get_mut(key).expect(ADVANCED);
+        let splicing = connection.splicing();
+        if splicing.is_copying() {
+            return false;
+        }
+        if splicing.held() > 0 && connection.transport.may_write {
+            self.splice_out(now, key);
+            return true;
+        }
         if connection.wants_pipe() {
             let pipe = self.pipes.take();
             let is_there = pipe.is_some();
@@ -310,10 +317,7 @@ impl<P: Protocol> Driver<P> {
             let pipe = connection.transport.pipe.take().expect(SPLICES);
             self.pipes.give_back(pipe);
         }
-    }
-
-    fn holds_spliced(&self, key: Key) -> bool {
-        self.connections.get(key).is_some_and(|connection| connection.splicing().held() > 0)
+        false
     }
 
     fn takes_in(&self, key: Key) -> bool {

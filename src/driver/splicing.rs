@@ -57,6 +57,11 @@ impl Splicing {
         self.way == Way::Copied && self.streak >= BULK_STREAK
     }
 
+    /// Returns whether everything is copied, and is to be.
+    pub(super) fn is_copying(&self) -> bool {
+        self.way == Way::Copied && !self.is_due()
+    }
+
     /// Returns whether the connection has a pipe.
     pub(super) fn has_pipe(&self) -> bool {
         self.way != Way::Copied

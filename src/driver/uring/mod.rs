@@ -417,6 +417,9 @@ impl<P: Protocol, K: Kernel> Driver<P, K> {
     /// anything came of it.
     fn splice(&mut self, now: Instant, key: Key, interest: Interest) -> bool {
         let connection = self.connections.get_mut(key).expect(ADVANCED);
+        if connection.splicing().is_copying() {
+            return false;
+        }
         if connection.wants_pipe() && !connection.transport.receiving.is_in_flight() {
             let is_there = self.kernel.give_pipe(key.slot);
             connection.transport.readiness.begin();
