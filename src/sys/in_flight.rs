@@ -1,5 +1,7 @@
 //! Sends in flight: the bytes that the kernel reads, and the lists that tell it where they lie.
 
+use std::collections::VecDeque;
+
 use io_uring::types::Fd;
 use io_uring::{opcode, squeue};
 
@@ -7,11 +9,14 @@ use super::buf_ring::BufRing;
 use super::lease::Lease;
 use super::parts::{Part, Parts};
 use super::ring::Notify;
+use super::token::Token;
 
 /// The parts that each slot is sending; a slot has at most one send in flight.
 #[derive(Default)]
 pub(super) struct Sends {
     slots: Vec<Option<InFlight>>,
+    /// Those that complete only if they fail, in the order of their submission.
+    silent: VecDeque<Silent>,
     /// Lists of earlier sends, some of them.
     #[expect(clippy::vec_box, reason = "a list in flight has moved out, and must not move again")]
     spare: Vec<Box<Scatter>>,
@@ -21,6 +26,12 @@ struct InFlight {
     parts: Parts,
     notify: Notify,
     scatter: Option<Box<Scatter>>,
+}
+
+struct Silent {
+    token: Token,
+    /// Entries that were submitted up to its own.
+    position: u64,
 }
 
 /// Where the bytes of a `sendmsg` lie. Boxed: the kernel is told its address.
@@ -79,13 +90,38 @@ impl Sends {
         entry.flags(entry_flags)
     }
 
-    /// The send of this slot ended: its parts come back, and how it was to report.
-    pub(super) fn finish(&mut self, slot: u32) -> (Parts, Notify) {
-        let sending = self.slots[slot as usize].take().expect("a send completes once");
-        if self.spare.len() < Self::MAX_SPARE {
-            self.spare.extend(sending.scatter);
+    /// The send that was just begun completes only if it fails; with it so many entries were
+    /// submitted.
+    pub(super) fn awaits_no_completion(&mut self, token: Token, position: u64) {
+        self.silent.push_back(Silent { token, position });
+    }
+
+    /// The send with this token completed: its parts come back.
+    pub(super) fn finish(&mut self, token: Token) -> Parts {
+        let sending = self.end(token.slot);
+        if sending.notify == Notify::OnFailure {
+            self.silent.retain(|silent| silent.token != token);
         }
-        (sending.parts, sending.notify)
+        sending.parts
+    }
+
+    /// The next send that has not failed although the kernel has taken its entry, one of the first
+    /// `taken`.
+    pub(super) fn finish_silent(&mut self, taken: u64) -> Option<(Token, Parts)> {
+        let &Silent { token, position } = self.silent.front()?;
+        if position > taken {
+            return None;
+        }
+        self.silent.pop_front();
+        Some((token, self.end(token.slot).parts))
+    }
+
+    fn end(&mut self, slot: u32) -> InFlight {
+        let mut sending = self.slots[slot as usize].take().expect("a send completes once");
+        if self.spare.len() < Self::MAX_SPARE {
+            self.spare.extend(sending.scatter.take());
+        }
+        sending
     }
 }
 

@@ -87,8 +87,6 @@ pub(crate) struct Ring {
     /// Submissions that found the queue full.
     deferred: VecDeque<Box<[squeue::Entry]>>,
     completed: VecDeque<cqueue::Entry>,
-    /// Sends that report nothing if they are whole, in the order of their submission.
-    silent_sends: VecDeque<SilentSend>,
     /// Entries that were submitted, and those of them that the kernel has taken.
     enqueued: u64,
     taken: u64,
@@ -107,13 +105,6 @@ pub(crate) struct Activity {
     pub(crate) enters: u64,
     /// Times that completions had found their queue full.
     pub(crate) overflows: u64,
-}
-
-/// A send of which only a failure completes.
-struct SilentSend {
-    token: Token,
-    /// Entries up to its own.
-    position: u64,
 }
 
 struct Memory {
@@ -180,7 +171,6 @@ impl Ring {
             }),
             deferred: VecDeque::new(),
             completed: VecDeque::with_capacity(size.completions as usize),
-            silent_sends: VecDeque::new(),
             enqueued: 0,
             taken: 0,
             in_flight: 0,
@@ -309,7 +299,7 @@ impl Ring {
         let entry = sends.begin(token.slot, socket, parts, buffers, notify);
         self.push(token, Operation::Send, [entry]);
         if notify == Notify::OnFailure {
-            self.silent_sends.push_back(SilentSend { token, position: self.enqueued });
+            self.memory.sends.awaits_no_completion(token, self.enqueued);
         }
     }
 
@@ -404,13 +394,8 @@ impl Ring {
     /// The end of a send that the kernel has taken and that did not fail. A failure completes within
     /// the call in which the kernel takes the send, so it has been handled by now.
     fn next_silent_send(&mut self) -> Option<Completion> {
-        let &SilentSend { token, position } = self.silent_sends.front()?;
-        if position > self.taken {
-            return None;
-        }
-        self.silent_sends.pop_front();
+        let (token, parts) = self.memory.sends.finish_silent(self.taken)?;
         self.end(token, Subject::Operation);
-        let (parts, _) = self.memory.sends.finish(token.slot);
         let length = parts.len();
         Some(Completion { token, more: false, outcome: Outcome::Sent(parts, Ok(length)) })
     }
@@ -569,10 +554,7 @@ impl Ring {
             })),
             (_, Operation::Receive) => Outcome::Received(self.received(entry, result)),
             (_, Operation::Send) => {
-                let (parts, notify) = self.memory.sends.finish(token.slot);
-                if notify == Notify::OnFailure {
-                    self.silent_sends.retain(|silent| silent.token != token);
-                }
+                let parts = self.memory.sends.finish(token);
                 Outcome::Sent(parts, result.map(|length| length as usize))
             }
             (_, Operation::Writable) => Outcome::Writable(result.map(can_be_sent_on)),
