@@ -26,6 +26,8 @@
 //! | lingering | as before | nothing: input is dropped | nothing: FIN comes last | closed when the peer has finished or its time is up, and it has everything |
 //! | closed | as before | nothing | `outgoing` nothing, `sending` what is in flight | the end, when nothing is in flight |
 
+mod bulk;
+
 use std::time::Instant;
 
 use rustix::io::Errno;
@@ -251,66 +253,6 @@ impl<C: protocol::Connection, L: Stretch, T> Connection<C, L, T> {
             self.handle_failure(error);
         }
         sent
-    }
-
-    /// Which way the bytes go.
-    pub(super) fn splicing(&self) -> &Splicing {
-        &self.splicing
-    }
-
-    /// Returns whether the connection can be given a pipe now, since one would pay and none of its
-    /// bytes is on another way.
-    pub(super) fn wants_pipe(&self) -> bool {
-        self.splicing.is_due()
-            && self.lifecycle.is_open()
-            && !self.is_eof_due
-            && self.received.parts().is_empty()
-            && self.outgoing.is_empty()
-            && self.sending.parts == 0
-    }
-
-    /// The connection has a pipe now, or there is none for it.
-    pub(super) fn handle_pipe(&mut self, is_there: bool) {
-        if is_there { self.splicing.begin() } else { self.splicing.refuse() }
-    }
-
-    /// Returns whether what arrives is to be spliced into the pipe.
-    pub(super) fn takes_in(&self) -> bool {
-        self.splicing.takes_in() && self.lifecycle.is_open()
-    }
-
-    /// Returns whether what arrives is to be received into memory: not while it is spliced, or is
-    /// about to be. A socket that is full may stay so for long, and keeps nobody from sending.
-    pub(super) fn is_received(&self, is_full: bool) -> bool {
-        let is_about_to_splice = self.splicing.is_due() && self.lifecycle.is_open() && !is_full;
-        !self.takes_in() && !is_about_to_splice
-    }
-
-    /// Bytes went into the pipe.
-    pub(super) fn handle_spliced_in(&mut self, now: Instant, length: usize, settings: &Settings) {
-        let treatment = self.lifecycle.received(now, length);
-        assert!(treatment == OnReceive::Deliver, "only an open connection splices");
-        self.core.pass(length);
-        self.received.pass_by(length);
-        self.lifecycle.decided(length);
-        self.lifecycle.queued(now, length);
-        self.splicing.took_in(length, settings.splice);
-    }
-
-    /// Bytes went out of the pipe to the peer.
-    pub(super) fn handle_spliced_out(&mut self, now: Instant, length: usize) {
-        self.splicing.gave_out(length);
-        self.lifecycle.sent(now, length);
-    }
-
-    /// Goes back to receiving what arrives, once the pipe is empty.
-    pub(super) fn leave_pipe(&mut self) {
-        self.splicing.leave();
-    }
-
-    /// The pipe was given back.
-    pub(super) fn end_splicing(&mut self) {
-        self.splicing.end();
     }
 
     /// An operation failed. Some failures only mean «again».

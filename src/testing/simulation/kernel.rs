@@ -6,6 +6,7 @@
 //! does here.
 
 mod completions;
+mod pipes;
 mod promises;
 mod sockets;
 mod world;
@@ -19,6 +20,7 @@ use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
 
+use self::pipes::Pipe;
 use self::sockets::Sockets;
 use super::conditions::Hostility;
 use super::mutation::Mutation;
@@ -133,12 +135,6 @@ struct Socket {
     /// Bytes that the server was told of, and those that the peer acknowledged.
     delivered: usize,
     acknowledged: usize,
-}
-
-#[derive(Debug)]
-struct Pipe {
-    content: VecDeque<u8>,
-    capacity: usize,
 }
 
 /// Steps without any progress after which a calm world will never make any: far more than it takes
@@ -367,7 +363,7 @@ impl Kernel for FakeKernel {
         }
         let socket = self.socket(slot);
         assert!(socket.receive.is_none(), "a receive and a splice overtake each other");
-        let earlier = socket.pipe.replace(Pipe { content: VecDeque::new(), capacity });
+        let earlier = socket.pipe.replace(Pipe::new(capacity));
         assert!(earlier.is_none(), "a connection has one pipe");
         true
     }
@@ -375,55 +371,17 @@ impl Kernel for FakeKernel {
     fn take_pipe_back(&mut self, slot: u32, is_empty: bool) {
         self.requests += 1;
         let pipe = self.socket(slot).pipe.take().expect("there is a pipe to take back");
-        assert!(!is_empty || pipe.content.is_empty(), "a pipe is used again with what is in it");
+        assert!(!is_empty || pipe.is_empty(), "a pipe is used again with what is in it");
     }
 
     fn splice_in(&mut self, slot: u32) -> Result<TakenIn, Errno> {
         self.requests += 1;
-        let socket = self.sockets.get_mut(slot).expect("an open connection splices");
-        let peer = &self.peers[socket.peer];
-        assert!(socket.receive.is_none(), "a receive and a splice overtake each other");
-        let pipe = socket.pipe.as_mut().expect("who splices has a pipe");
-        let most = socket.arrived.len().min(pipe.capacity - pipe.content.len());
-        if peer.is_reset {
-            return Err(Errno::CONNRESET);
-        } else if socket.arrived.is_empty() && peer.has_finished() {
-            return Ok(TakenIn::Fin);
-        } else if self.rng.chance(self.hostility.fault) {
-            return Ok(TakenIn::Stuck);
-        } else if socket.arrived.is_empty() {
-            return Ok(TakenIn::Nothing);
-        } else if most == 0 {
-            return Ok(TakenIn::Full);
-        }
-        let is_short = self.rng.chance(self.hostility.short);
-        let taken = if is_short { self.rng.between(1, most) } else { most };
-        pipe.content.extend(socket.arrived.drain(..taken));
-        socket.delivered += taken;
-        self.last_progress = self.step;
-        Ok(TakenIn::Bytes(taken))
+        self.take_in(slot)
     }
 
     fn splice_out(&mut self, slot: u32, held: usize) -> Result<usize, Errno> {
         self.requests += 1;
-        let socket = self.sockets.get_mut(slot).expect("an open connection splices");
-        assert!(socket.fin_sent.is_none(), "nothing is sent after FIN");
-        assert!(!socket.is_sending, "a send and a splice overtake each other");
-        let pipe = socket.pipe.as_mut().expect("who splices has a pipe");
-        assert_eq!(held, pipe.content.len(), "the driver knows what is in the pipe");
-        let most = held.min(socket.queue_capacity - socket.queue.len());
-        if self.peers[socket.peer].is_reset {
-            return Err(Errno::PIPE);
-        }
-        let is_short = self.rng.chance(self.hostility.short);
-        let taken = if is_short { self.rng.between(0, most) } else { most };
-        if taken == 0 {
-            socket.has_changed |= is_short;
-            socket.is_full = true;
-            return Err(Errno::AGAIN);
-        }
-        socket.queue.extend(pipe.content.drain(..taken));
-        Ok(taken)
+        self.give_out(slot, held)
     }
 
     fn watch_signal(&mut self, token: Token, urgency: Urgency) {
