@@ -6,10 +6,13 @@
 pub mod busy;
 pub mod framed;
 pub mod http;
+mod noise;
 pub mod peers;
 pub mod process;
 pub mod refusal;
 pub mod tools;
+
+pub use self::noise::noise;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -65,21 +68,6 @@ pub fn exchange(stream: TcpStream, request: &[u8]) -> Vec<u8> {
         reader.read_to_end(&mut reply).expect("the reply ends with a FIN");
         reply
     })
-}
-
-/// Bytes without a pattern that a shifted or repeated copy would share.
-pub fn noise(length: usize, seed: u64) -> Vec<u8> {
-    let mut state = seed | 1;
-    let mut bytes = Vec::with_capacity(length + 8);
-    while bytes.len() < length {
-        // xorshift64 (Marsaglia 2003)
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        bytes.extend_from_slice(&state.to_le_bytes());
-    }
-    bytes.truncate(length);
-    bytes
 }
 
 /// The `ringback` program, killed when dropped.

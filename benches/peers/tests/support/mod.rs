@@ -1,6 +1,11 @@
 //! A peer that runs, and the bytes that it echoes.
 
-#![allow(dead_code, reason = "no suite uses everything")]
+#![allow(dead_code, unused_imports, reason = "no suite uses everything")]
+
+#[path = "../../../../tests/support/noise.rs"]
+mod noise;
+
+pub use self::noise::noise;
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -87,21 +92,6 @@ pub fn frame(payload: &[u8]) -> Vec<u8> {
     frame.extend(checksum.to_be_bytes());
     frame.extend(payload);
     frame
-}
-
-/// Bytes without a pattern that a shifted or repeated copy would share.
-pub fn noise(length: usize, seed: u64) -> Vec<u8> {
-    let mut state = seed | 1;
-    let mut bytes = Vec::with_capacity(length + 8);
-    while bytes.len() < length {
-        // xorshift64 (Marsaglia 2003)
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        bytes.extend_from_slice(&state.to_le_bytes());
-    }
-    bytes.truncate(length);
-    bytes
 }
 
 /// A program that failed says why.
