@@ -13,6 +13,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::pictures::texts;
+use crate::support::host;
 
 /// Long enough for any machine: reaching it means that something hangs.
 const TEST_TIMEOUT: Duration = Duration::from_secs(60);
@@ -105,16 +106,11 @@ fn compare_in_peace(a: &str, b: &str, options: &[&str]) -> Option<Output> {
     const TRIES: usize = 3;
     let output = (0..TRIES)
         .map(|_| compare(a, b, options))
-        .find(|output| !is_host_too_busy(&String::from_utf8_lossy(&output.stdout)));
+        .find(|output| !host::is_at_fault(&String::from_utf8_lossy(&output.stdout)));
     if output.is_none() {
         eprintln!("skipped: other load on this host made each of {TRIES} comparisons invalid");
     }
     output
-}
-
-/// Returns whether a run of a comparison is not valid since its host did something else.
-fn is_host_too_busy(report: &str) -> bool {
-    report.contains(" waited ") || report.contains(" stood still ")
 }
 
 fn json_of(output: &Output) -> Value {
@@ -240,7 +236,7 @@ fn the_text_says_who_is_better_and_by_how_much() {
     let options = ["--blocks", "3", "--metric", "p50", "-o", report.to_str().unwrap()];
     let output = compare(&scene.server("slow"), &scene.server(""), &options);
     let text = fs::read_to_string(report).unwrap();
-    if is_host_too_busy(&text) {
+    if host::is_at_fault(&text) {
         eprintln!("skipped: other load on this host made the comparison invalid");
         return;
     }

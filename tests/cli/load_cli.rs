@@ -7,6 +7,8 @@ use std::thread;
 
 use serde_json::Value;
 
+use crate::support::host;
+
 fn ringback_load(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_ringback-load")).args(arguments).output().unwrap()
 }
@@ -27,8 +29,6 @@ fn assert_fails(arguments: &[&str], code: i32, words: &str) {
 /// only reason in the report.
 fn is_valid(output: &Output) -> bool {
     let report = String::from_utf8_lossy(&output.stdout);
-    const OF_HOST: [&str; 3] = [" waited ", " stood still ", " share CPU"];
-    let is_of_host = |reason: &str| OF_HOST.iter().any(|words| reason.contains(words));
     let reasons: Vec<String> = match serde_json::from_str::<serde_json::Value>(&report) {
         Ok(json) => serde_json::from_value(json["verdict"]["reasons"].clone()).unwrap(),
         Err(_) => {
@@ -38,7 +38,11 @@ fn is_valid(output: &Output) -> bool {
     };
     match output.status.code() {
         Some(0) => true,
-        Some(4) if !reasons.is_empty() && reasons.iter().all(|reason| is_of_host(reason)) => false,
+        Some(4)
+            if !reasons.is_empty() && reasons.iter().all(|reason| host::is_at_fault(reason)) =>
+        {
+            false
+        }
         _ => panic!("{output:?}"),
     }
 }

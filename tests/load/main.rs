@@ -6,6 +6,9 @@ mod compare_panic;
 mod connect;
 mod faults;
 mod forking;
+#[path = "../support/host.rs"]
+#[expect(dead_code, unreachable_pub, reason = "other tests need the rest")]
+mod host;
 mod intervals;
 mod reconnect;
 mod ringback;

@@ -11,7 +11,8 @@ use ringback::load::{Config, Load, Protocol, report};
 use ringback::protocol::Framed;
 
 use crate::support::{
-    assert_all_came_back, assert_invalid, echo, echo_framed, echo_messages, measure, serve, short,
+    assert_all_came_back, assert_invalid, assert_valid, echo, echo_framed, echo_messages, measure,
+    serve, short,
 };
 
 fn leak<T>(value: T) -> &'static T {
@@ -40,7 +41,7 @@ fn every_connection_carries_its_share_and_is_half_closed() {
     });
     let report = measure(&config);
     assert_all_came_back(&report);
-    assert!(report.verdict.valid, "{:?}", report.verdict);
+    assert_valid(&report);
     let connections = report.totals.connections as usize;
     assert!(connections > 20, "{connections}");
     thread::sleep(Duration::from_millis(100));
@@ -107,7 +108,7 @@ fn framed_connections_begin_anew_with_their_sequences() {
     });
     let report = measure(&config);
     assert_all_came_back(&report);
-    assert!(report.verdict.valid, "{:?}", report.verdict);
+    assert_valid(&report);
     assert!(report.totals.connections > 20);
 }
 

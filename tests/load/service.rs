@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use ringback::load::{Arrival, Config, Load, report, run};
 
-use crate::support::{assert_all_came_back, echo, measure, serve, short};
+use crate::support::{assert_all_came_back, assert_valid, echo, measure, serve, short};
 
 #[test]
 fn closed_loop_counts_what_the_server_counts() {
@@ -26,7 +26,7 @@ fn closed_loop_counts_what_the_server_counts() {
             config.depth = depth;
         }));
         assert_all_came_back(&report);
-        assert!(report.verdict.valid, "{:?}", report.verdict);
+        assert_valid(&report);
         assert_eq!(report.totals.bytes_sent, ECHOED.load(Ordering::SeqCst) - before);
         assert_eq!(report.totals.bytes_sent, report.totals.sent * 64);
         assert_eq!(report.totals.connections, 4);

@@ -5,6 +5,7 @@
 
 pub mod busy;
 pub mod framed;
+pub mod host;
 pub mod http;
 mod noise;
 pub mod peers;
