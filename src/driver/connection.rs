@@ -38,7 +38,7 @@ use super::slab::Key;
 use super::spill::{Holding, Spill};
 use super::splicing::Splicing;
 use super::{Settings, failure};
-use crate::lifecycle::{self, Alarm, Cause, Lifecycle, OnReceive, Permit, Probe};
+use crate::lifecycle::{self, Alarm, Cause, Lifecycle, OnReceive, Permit, Probe, earliest};
 use crate::protocol::{self, Input, Output, Tally};
 use crate::sys::{Owned, Part, Parts, Stretch};
 
@@ -173,7 +173,7 @@ impl<C: protocol::Connection, L: Stretch, T> Connection<C, L, T> {
     /// When [`Self::handle_timeout`] is due. A frame's time does not run while we do not read.
     pub(super) fn deadline(&self, settings: &Settings) -> Option<Instant> {
         let of_protocol = self.core.deadline().filter(|_| self.is_reading());
-        self.lifecycle.deadline(&settings.limits).into_iter().chain(of_protocol).min()
+        earliest(self.lifecycle.deadline(&settings.limits), of_protocol)
     }
 
     /// Returns whether the budget of the last turn left something to do.

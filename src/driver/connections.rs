@@ -19,7 +19,7 @@ use super::connection::{Action, Connection};
 use super::slab::{Key, Slab};
 use super::spill::Spill;
 use super::{Settings, Urgency, Worker, failure};
-use crate::lifecycle::{Accepting, Admission, Cause, Permit, Probe, Timers};
+use crate::lifecycle::{Accepting, Admission, Cause, Permit, Probe, Timers, earliest};
 use crate::metrics::{Counters, Gauges, Published};
 use crate::protocol::Protocol;
 use crate::sys::{Parts, Stretch};
@@ -122,7 +122,7 @@ impl<P: Protocol, L: Stretch, T> Connections<P, L, T> {
 
     /// When [`handle_timeout`](Self::handle_timeout) is due at the latest.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        self.timers.next().into_iter().chain(self.accepting.deadline()).min()
+        earliest(self.timers.next(), self.accepting.deadline())
     }
 
     /// Returns the work to be seen before a deadline that is due now is acted on, where a driver

@@ -73,6 +73,14 @@ impl Stretch for Span {
         self.length -= length;
         front
     }
+
+    fn join(&mut self, next: Self) -> Result<(), Self> {
+        if next.start != self.start + self.length {
+            return Err(next);
+        }
+        self.length += next.length;
+        Ok(())
+    }
 }
 
 #[cfg(test)]
@@ -85,7 +93,10 @@ mod tests {
         let mut rest = buffer.lease(5);
         let front = rest.split_to(2);
         assert_eq!((buffer.bytes(&front), buffer.bytes(&rest)), (&b"ab"[..], &b"cde"[..]));
-        buffer.release(rest);
+        let mut rest = rest;
+        let mut front = rest.join(front).expect_err("it is in front");
+        front.join(rest).expect("it is right behind");
+        assert_eq!(buffer.bytes(&front), b"abcde");
         buffer.release(front);
         buffer.memory().clear();
     }

@@ -7,7 +7,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{DrainLimits, Limits};
+use super::{DrainLimits, Limits, earliest};
 use crate::protocol::CloseReason;
 
 /// Treatment of received bytes.
@@ -91,7 +91,7 @@ pub(crate) struct Lifecycle {
     throttled: bool,
     last_activity: Instant,
     progress: Progress,
-    drain: Option<Drain>,
+    drain: Option<Box<Drain>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -306,14 +306,11 @@ impl Lifecycle {
 
     /// When to call [`handle_timeout`](Self::handle_timeout).
     pub(crate) fn deadline(&self, limits: &Limits) -> Option<Instant> {
-        let deadlines = [
-            self.ending_deadline(),
-            self.linger_deadline(),
-            self.idle_deadline(limits),
-            self.drain_deadline(),
-            self.probe_deadline(limits),
-        ];
-        deadlines.into_iter().flatten().min()
+        let of_phase = match self.phase {
+            Phase::Open => earliest(self.idle_deadline(limits), self.drain_deadline()),
+            _ => earliest(self.ending_deadline(), self.linger_deadline()),
+        };
+        earliest(of_phase, self.probe_deadline(limits))
     }
 
     /// Bytes arrived.
@@ -461,11 +458,8 @@ impl Lifecycle {
 
     /// The server shuts down, since `started`.
     pub(crate) fn drain(&mut self, now: Instant, started: Instant, limits: &DrainLimits) {
-        self.drain = Some(Drain {
-            quiet: limits.quiet,
-            deadline: started + limits.timeout,
-            flush: limits.flush,
-        });
+        let deadline = started + limits.timeout;
+        self.drain = Some(Box::new(Drain { quiet: limits.quiet, deadline, flush: limits.flush }));
         self.last_activity = now;
     }
 
@@ -507,7 +501,7 @@ impl Lifecycle {
     }
 
     fn end_of_drain(&mut self, now: Instant) {
-        let Some(drain) = self.drain else { return };
+        let Some(drain) = self.drain.as_deref() else { return };
         let (cause, until) = if now < drain.deadline {
             (Cause::Quiet, drain.deadline)
         } else {
@@ -532,7 +526,7 @@ impl Lifecycle {
             Phase::Flushing { until: Some(until), .. } => Some(until),
             Phase::Flushing { until: None, .. }
             | Phase::Lingering { farewell: Farewell { linger: Linger::For(_), .. }, .. } => {
-                self.drain.map(|drain| drain.deadline + drain.flush)
+                self.drain.as_deref().map(|drain| drain.deadline + drain.flush)
             }
             Phase::Lingering { .. } | Phase::Open | Phase::Closed => None,
         }
@@ -552,7 +546,7 @@ impl Lifecycle {
     }
 
     fn drain_deadline(&self) -> Option<Instant> {
-        let drain = self.drain.filter(|_| self.phase == Phase::Open)?;
+        let drain = self.drain.as_deref().filter(|_| self.phase == Phase::Open)?;
         if self.unsent + self.undecided > 0 {
             return Some(drain.deadline);
         }

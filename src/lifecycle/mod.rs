@@ -13,4 +13,4 @@ pub(crate) use accepting::{AcceptMode, Accepting};
 pub(crate) use admission::{Admission, AdmissionLimits, Decision, Exceeded, Permit};
 pub(crate) use connection::{Action, Cause, Lifecycle, OnReceive, Probe};
 pub(crate) use limits::{DrainLimits, Limits};
-pub(crate) use timers::{Alarm, Timers};
+pub(crate) use timers::{Alarm, Timers, earliest};

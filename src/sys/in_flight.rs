@@ -78,8 +78,9 @@ impl Sends {
             // With MSG_WAITALL a short send fails as well.
             Notify::OnFailure => (SEND_FLAGS | libc::MSG_WAITALL, squeue::Flags::SKIP_SUCCESS),
         };
+        let is_one = sending.parts.count() == 1;
         let mut bytes = sending.parts.iter().map(|part| bytes_of(buffers, part));
-        let entry = if bytes.len() == 1 {
+        let entry = if is_one {
             let bytes = bytes.next().expect("there is one part");
             opcode::Send::new(socket, bytes.as_ptr(), bytes.len() as u32).flags(flags).build()
         } else {

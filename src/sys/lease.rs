@@ -35,6 +35,16 @@ impl Lease {
         self.length -= length;
         front
     }
+
+    /// Takes in what follows, if it lies right behind; gives it back otherwise.
+    pub(super) fn join(&mut self, next: Self) -> Result<(), Self> {
+        let end = Self { start: self.start + self.length, length: next.length, ..*self };
+        if next != end {
+            return Err(next);
+        }
+        self.length += next.length;
+        Ok(())
+    }
 }
 
 /// Counts how many bytes of each buffer are out on lease.
@@ -116,6 +126,21 @@ mod tests {
         assert_eq!(table.leased_buffers(), 1);
         assert_eq!(table.take_back(middle), Some(1));
         assert_eq!(table.leased_buffers(), 0);
+    }
+
+    #[test]
+    fn what_lies_together_is_joined_and_comes_back_as_one() {
+        let mut table = LeaseTable::new(2);
+        let (mut rest, mut other) = (table.grant(0, 10), table.grant(1, 4));
+        let (mut front, middle) = (rest.split_to(3), rest.split_to(4));
+        let mut rest = front.join(rest).expect_err("there is a gap");
+        let middle = rest.join(middle).expect_err("it is in front");
+        let middle = other.join(middle).expect_err("it is another buffer");
+        front.join(middle).expect("it is right behind");
+        front.join(rest).expect("it is right behind");
+        assert_eq!(table.locate(&front), (0, 0, 10));
+        assert_eq!(table.take_back(front), Some(0));
+        assert_eq!(table.take_back(other), Some(1));
     }
 
     #[test]

@@ -7,7 +7,7 @@
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Owned {
     block: Vec<u8>,
-    start: usize,
+    start: u32,
     is_control: bool,
 }
 
@@ -43,23 +43,21 @@ impl Owned {
     }
 
     pub(crate) fn bytes(&self) -> &[u8] {
-        &self.block[self.start..]
+        &self.block[self.start as usize..]
     }
 
-    /// Takes in what follows, if both are of a kind and small; returns whether it did.
-    pub(super) fn join(&mut self, next: &Self) -> bool {
+    /// Takes in what follows, if both are of a kind and small; gives it back otherwise.
+    pub(super) fn join(&mut self, next: Self) -> Result<(), Self> {
         let (length, more) = (self.bytes().len(), next.bytes().len());
-        if length > Self::MAX_JOINED || more > Self::MAX_JOINING {
-            return false;
-        }
-        if self.is_control != next.is_control {
-            return false;
+        let is_small = length <= Self::MAX_JOINED && more <= Self::MAX_JOINING;
+        if !is_small || self.is_control != next.is_control {
+            return Err(next);
         }
         if self.block.len() + more > self.block.capacity() {
             self.move_to_block(2 * (length + more));
         }
         self.block.extend_from_slice(next.bytes());
-        true
+        Ok(())
     }
 
     /// Cuts the first `length` bytes off; both parts must hold bytes.
@@ -71,7 +69,7 @@ impl Owned {
 
     /// Gives the first `length` bytes up, not all.
     pub(super) fn drop_front(&mut self, length: usize) {
-        self.start += length;
+        self.start += length as u32;
         let left = self.bytes().len();
         if 2 * left.max(Self::MIN_BLOCK) <= self.block.capacity() {
             self.move_to_block(left);
@@ -92,10 +90,10 @@ mod tests {
     #[test]
     fn small_parts_of_a_kind_join() {
         let mut first = Owned::copy_of(b"abc");
-        assert!(first.join(&Owned::copy_of(b"d")));
+        first.join(Owned::copy_of(b"d")).expect("both are small");
         assert_eq!(first.bytes(), b"abcd");
         for other in [Owned::control(b"not an echo"), Owned::copy_of(&[0; 1025])] {
-            assert!(!first.join(&other));
+            assert!(first.join(other).is_err());
         }
         assert_eq!(first.bytes(), b"abcd");
     }
@@ -118,7 +116,7 @@ mod tests {
         assert_eq!(large.bytes(), [7]);
         let mut joined = Owned::copy_of(&[7; 1000]).split_to(999);
         for length in (0..40_000).map(|round| 1 + round % 3) {
-            if joined.join(&Owned::copy_of(&vec![7; length])) {
+            if joined.join(Owned::copy_of(&vec![7; length])).is_ok() {
                 assert_charged(&joined);
             }
         }

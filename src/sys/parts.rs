@@ -5,13 +5,16 @@ use std::collections::VecDeque;
 use super::lease::Lease;
 use super::owned::Owned;
 
-/// Bytes that can be cut in two. Never empty.
+/// Bytes that can be cut in two, and joined with those behind them. Never empty.
 pub(crate) trait Stretch: Sized {
     /// Length in bytes.
     fn len(&self) -> usize;
 
     /// Cuts the first `length` bytes off; both parts must hold bytes.
     fn split_to(&mut self, length: usize) -> Self;
+
+    /// Takes in what follows, if it lies right behind; gives it back otherwise.
+    fn join(&mut self, next: Self) -> Result<(), Self>;
 }
 
 /// A stretch of bytes to decide on or to send.
@@ -25,7 +28,10 @@ pub(crate) enum Part<L = Lease> {
 /// Parts in order. Its memory shrinks with what it holds.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Parts<L = Lease> {
-    queue: VecDeque<Part<L>>,
+    /// A connection with one message at a time has no other.
+    first: Option<Part<L>>,
+    /// Those behind the first, if there are any.
+    rest: Option<Box<VecDeque<Part<L>>>>,
     /// Bytes of all parts.
     length: usize,
     /// Memory that the owned ones take.
@@ -39,6 +45,10 @@ impl Stretch for Lease {
 
     fn split_to(&mut self, length: usize) -> Self {
         self.split_to(length)
+    }
+
+    fn join(&mut self, next: Self) -> Result<(), Self> {
+        self.join(next)
     }
 }
 
@@ -65,17 +75,25 @@ impl<L: Stretch> Part<L> {
             Self::Owned(owned) => Self::Owned(owned.split_to(length)),
         }
     }
+
+    /// Takes in what follows, where that is cheaper; gives it back otherwise.
+    fn join(&mut self, next: Self) -> Result<(), Self> {
+        match (self, next) {
+            (Self::Leased(lease), Self::Leased(next)) => lease.join(next).map_err(Self::Leased),
+            (Self::Owned(owned), Self::Owned(next)) => owned.join(next).map_err(Self::Owned),
+            (_, next) => Err(next),
+        }
+    }
 }
 
 impl<L> Default for Parts<L> {
     fn default() -> Self {
-        Self { queue: VecDeque::new(), length: 0, charge: 0 }
+        Self { first: None, rest: None, length: 0, charge: 0 }
     }
 }
 
 impl<L: Stretch> Parts<L> {
-    /// Room for so many parts is kept when there are none: what a connection with one message at a
-    /// time needs.
+    /// Room for so many parts behind the first is kept while there are any.
     const MIN_CAPACITY: usize = 4;
 
     /// Length in bytes.
@@ -84,12 +102,12 @@ impl<L: Stretch> Parts<L> {
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.queue.is_empty()
+        self.first.is_none()
     }
 
     /// Number of parts.
     pub(crate) fn count(&self) -> usize {
-        self.queue.len()
+        usize::from(self.first.is_some()) + self.rest.as_ref().map_or(0, |rest| rest.len())
     }
 
     /// Bytes of our own memory that the parts take.
@@ -97,40 +115,51 @@ impl<L: Stretch> Parts<L> {
         self.charge
     }
 
-    pub(crate) fn iter(&self) -> impl ExactSizeIterator<Item = &Part<L>> + DoubleEndedIterator {
-        self.queue.iter()
+    pub(crate) fn iter(&self) -> impl DoubleEndedIterator<Item = &Part<L>> {
+        self.first.iter().chain(self.rest.iter().flat_map(|rest| rest.iter()))
     }
 
     /// Appends a part, joined with the last one where that is cheaper.
     pub(crate) fn push(&mut self, part: Part<L>) {
         self.length += part.len();
-        if let (Some(Part::Owned(last)), Part::Owned(owned)) = (self.queue.back_mut(), &part) {
-            let before = last.charge();
-            if last.join(owned) {
-                self.charge = self.charge - before + last.charge();
-                return;
-            }
+        let last = match &mut self.rest {
+            Some(rest) => rest.back_mut(),
+            None => self.first.as_mut(),
+        };
+        let Some(last) = last else {
+            self.charge += part.charge();
+            self.first = Some(part);
+            return;
+        };
+        let before = last.charge();
+        let apart = last.join(part).err();
+        self.charge = self.charge - before + last.charge();
+        if let Some(part) = apart {
+            self.charge += part.charge();
+            self.rest.get_or_insert_default().push_back(part);
         }
-        self.charge += part.charge();
-        self.queue.push_back(part);
     }
 
     /// Puts what was taken from the front back there.
-    pub(crate) fn prepend(&mut self, mut front: Self) {
+    pub(crate) fn prepend(&mut self, front: Self) {
+        let Some(first) = front.first else { return };
         self.length += front.length;
         self.charge += front.charge;
-        if self.queue.is_empty() {
-            self.queue = front.queue;
+        let second = self.first.replace(first);
+        let Some(second) = second else {
+            self.rest = front.rest;
             return;
-        }
-        while let Some(part) = front.queue.pop_back() {
-            self.queue.push_front(part);
+        };
+        let rest = self.rest.get_or_insert_default();
+        rest.push_front(second);
+        for part in front.rest.into_iter().flat_map(|rest| *rest).rev() {
+            rest.push_front(part);
         }
     }
 
     /// Takes the first part out, cut to `most` bytes if it is longer.
     pub(crate) fn pop(&mut self, most: usize) -> Option<Part<L>> {
-        let first = self.queue.front_mut().filter(|_| most > 0)?;
+        let first = self.first.as_mut().filter(|_| most > 0)?;
         if first.len() > most {
             self.charge -= first.charge();
             let front = first.split_to(most);
@@ -138,32 +167,49 @@ impl<L: Stretch> Parts<L> {
             self.length -= most;
             return Some(front);
         }
-        let part = self.queue.pop_front()?;
+        self.pop_whole()
+    }
+
+    fn pop_whole(&mut self) -> Option<Part<L>> {
+        let part = self.first.take()?;
         self.charge -= part.charge();
         self.length -= part.len();
-        self.shrink();
+        self.move_up();
         Some(part)
+    }
+
+    /// The first part is gone: the next takes its place.
+    fn move_up(&mut self) {
+        let Some(rest) = &mut self.rest else { return };
+        self.first = rest.pop_front();
+        let (needed, capacity) = (rest.len(), rest.capacity());
+        if needed == 0 {
+            self.rest = None;
+        } else if capacity > Self::MIN_CAPACITY && needed <= capacity / 4 {
+            rest.shrink_to((2 * needed).max(Self::MIN_CAPACITY));
+        }
     }
 
     /// Gives the first `length` bytes up; each lease goes to `release`.
     pub(crate) fn discard_front(&mut self, mut length: usize, mut release: impl FnMut(L)) {
         while length > 0 {
-            let first = self.queue.front_mut().expect("no more is given up than there is");
+            let first = self.first.as_mut().expect("no more is given up than there is");
             let (before, taken) = (first.charge(), first.len().min(length));
             length -= taken;
-            self.length -= taken;
             match first {
-                Part::Leased(lease) if lease.len() > taken => release(lease.split_to(taken)),
+                Part::Leased(lease) if lease.len() > taken => {
+                    self.length -= taken;
+                    release(lease.split_to(taken));
+                }
                 Part::Owned(owned) if owned.bytes().len() > taken => {
                     owned.drop_front(taken);
+                    self.length -= taken;
                     self.charge = self.charge - before + owned.charge();
                 }
                 _ => {
-                    self.charge -= before;
-                    if let Some(Part::Leased(lease)) = self.queue.pop_front() {
+                    if let Some(Part::Leased(lease)) = self.pop_whole() {
                         release(lease);
                     }
-                    self.shrink();
                 }
             }
         }
@@ -171,28 +217,27 @@ impl<L: Stretch> Parts<L> {
 
     /// Takes the first `count` parts out, or all there are.
     pub(crate) fn take(&mut self, count: usize) -> Self {
-        if self.queue.len() <= count {
+        if self.count() <= count {
             return std::mem::take(self);
         }
-        let rest = self.queue.split_off(count);
-        let queue = std::mem::replace(&mut self.queue, rest);
-        let length = queue.iter().map(Part::len).sum();
-        let charge = queue.iter().map(Part::charge).sum();
-        self.length -= length;
-        self.charge -= charge;
-        Self { queue, length, charge }
+        let mut front = Self::default();
+        for _ in 0..count {
+            let part = self.pop_whole().expect("there are more");
+            front.length += part.len();
+            front.charge += part.charge();
+            match front.first {
+                None => front.first = Some(part),
+                Some(_) => front.rest.get_or_insert_default().push_back(part),
+            }
+        }
+        front
     }
 
     /// Replaces every part by what `replace` makes of it.
     pub(crate) fn replace(&mut self, mut replace: impl FnMut(Part<L>) -> Part<L>) {
-        let parts = std::mem::take(self);
-        parts.queue.into_iter().for_each(|part| self.push(replace(part)));
-    }
-
-    fn shrink(&mut self) {
-        let (needed, capacity) = (self.queue.len(), self.queue.capacity());
-        if capacity > Self::MIN_CAPACITY && needed <= capacity / 4 {
-            self.queue.shrink_to((2 * needed).max(Self::MIN_CAPACITY));
+        let mut parts = std::mem::take(self);
+        while let Some(part) = parts.pop_whole() {
+            self.push(replace(part));
         }
     }
 }
@@ -303,7 +348,8 @@ mod tests {
         for left in (0..1000).rev() {
             parts.pop(usize::MAX).expect("there is one more");
             let most = (4 * left).max(2 * Parts::<Lease>::MIN_CAPACITY);
-            assert!(parts.queue.capacity() <= most, "{} of {left}", parts.queue.capacity());
+            let capacity = parts.rest.as_ref().map_or(0, |rest| rest.capacity());
+            assert!(capacity <= most, "{capacity} of {left}");
         }
     }
 }

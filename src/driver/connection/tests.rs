@@ -185,8 +185,8 @@ fn a_peer_that_does_not_read_is_stopped_at_high_water_and_its_frames_wait() {
     let mut world = World::new((protocol, settings));
     world.receive(0, &frames(0..300));
     assert_eq!(world.advance(), Action::Wait(WRITE));
-    // Each call makes a part of eight frames.
-    let unsent = 2_000_usize.div_ceil(8 * 20 + Owned::OVERHEAD) * 8 * 20;
+    // Each call forwards eight frames, which lie together: they are one part.
+    let unsent = (2_000 - Owned::OVERHEAD).div_ceil(8 * 20) * 8 * 20;
     assert_eq!(world.connection.lifecycle().unsent(), unsent);
     assert!(!world.connection.has_work_left(), "its turn comes when it reads");
     world.settle(0, false);
