@@ -119,33 +119,16 @@ impl<P: Protocol> Driver<P> {
         if patience != Some(Duration::ZERO)
             && let Some(end) = self.spinner.poll_until(Instant::now(), self.connections.deadline())
         {
-            self.wait_at_most(events, Some(Duration::ZERO))?;
-            if !events.is_empty() || self.poll_until(end, events)? {
+            let Self { spinner, poll, .. } = self;
+            let has_event = spinner.poll(end, || {
+                wait_at_most(poll, events, Some(Duration::ZERO))?;
+                Ok((!events.is_empty(), Instant::now()))
+            })?;
+            if has_event {
                 return Ok(());
             }
         }
-        self.wait_at_most(events, patience)
-    }
-
-    /// Polls until an event comes or the time is over; returns whether one came.
-    fn poll_until(&mut self, end: Instant, events: &mut Events) -> io::Result<bool> {
-        while events.is_empty() && Instant::now() < end {
-            std::hint::spin_loop();
-            self.wait_at_most(events, Some(Duration::ZERO))?;
-        }
-        let has_found = !events.is_empty();
-        self.spinner.polled(has_found);
-        Ok(has_found)
-    }
-
-    fn wait_at_most(&mut self, events: &mut Events, limit: Option<Duration>) -> io::Result<()> {
-        match self.poll.poll(events, limit) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {
-                events.clear();
-                Ok(())
-            }
-            waited => waited,
-        }
+        wait_at_most(&mut self.poll, events, patience)
     }
 
     fn patience(&self) -> Option<Duration> {
@@ -194,7 +177,7 @@ impl<P: Protocol> Driver<P> {
         let mut now = now;
         while overdue.goes_on(now) {
             self.settle(now);
-            self.wait_at_most(events, Some(Duration::ZERO))?;
+            wait_at_most(&mut self.poll, events, Some(Duration::ZERO))?;
             now = Instant::now();
             if events.is_empty() && !self.connections.has_work() {
                 break;
@@ -406,5 +389,15 @@ fn adopt<P: Protocol>(
     if let Err(error) = poll.registry().register(&mut SourceFd(&raw), token, interest) {
         let error = Errno::from_io_error(&error).unwrap_or(Errno::NOMEM);
         connections.handle_failure(key, error);
+    }
+}
+
+fn wait_at_most(poll: &mut Poll, events: &mut Events, limit: Option<Duration>) -> io::Result<()> {
+    match poll.poll(events, limit) {
+        Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+            events.clear();
+            Ok(())
+        }
+        waited => waited,
     }
 }

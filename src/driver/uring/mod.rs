@@ -186,22 +186,12 @@ impl<P: Protocol, K: Kernel> Driver<P, K> {
                 self.spinner.poll_until(self.kernel.now(), self.connections.deadline())
         {
             self.kernel.submit(Wait::Poll)?;
-            if self.kernel.has_completion()? || self.poll_until(end)? {
+            let Self { spinner, kernel, .. } = self;
+            if spinner.poll(end, || Ok((kernel.has_completion()?, kernel.now())))? {
                 return Ok(());
             }
         }
         self.kernel.submit(wait)
-    }
-
-    /// Polls until a completion comes or the time is over; returns whether one came.
-    fn poll_until(&mut self, end: Instant) -> io::Result<bool> {
-        let mut has_found = false;
-        while !has_found && self.kernel.now() < end {
-            std::hint::spin_loop();
-            has_found = self.kernel.has_completion()?;
-        }
-        self.spinner.polled(has_found);
-        Ok(has_found)
     }
 
     fn patience(&self) -> Wait {
