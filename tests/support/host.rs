@@ -1,4 +1,4 @@
-//! What the host did to a measurement.
+//! Measurements that the host spoils.
 
 use std::process::Output;
 
