@@ -181,7 +181,7 @@ impl<P: Protocol, L: Stretch, T> Connections<P, L, T> {
         self.counters.count_accepted(decision);
         let (permit, settings) = (decision.permit?, self.settings);
         let core = self.protocol.connection();
-        let key = self.slab.insert_with(|_| Connection::new(transport, permit, core, now));
+        let key = self.slab.insert(Connection::new(transport, permit, core, now));
         let connection = self.slab.get_mut(key).expect("just inserted");
         if let Some(shutdown) = self.shutdown {
             connection.drain(now, shutdown.started, &settings, buffers);

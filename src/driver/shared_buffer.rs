@@ -93,7 +93,6 @@ mod tests {
         let mut rest = buffer.lease(5);
         let front = rest.split_to(2);
         assert_eq!((buffer.bytes(&front), buffer.bytes(&rest)), (&b"ab"[..], &b"cde"[..]));
-        let mut rest = rest;
         let mut front = rest.join(front).expect_err("it is in front");
         front.join(rest).expect("it is right behind");
         assert_eq!(buffer.bytes(&front), b"abcde");

@@ -9,6 +9,7 @@ use super::buf_ring::BufRing;
 use super::lease::Lease;
 use super::parts::{Part, Parts};
 use super::ring::Notify;
+use super::slots::trim;
 use super::token::Token;
 
 /// The parts that each slot is sending; a slot has at most one send in flight.
@@ -115,6 +116,11 @@ impl Sends {
         }
         self.silent.pop_front();
         Some((token, self.end(token.slot).parts))
+    }
+
+    /// Gives up what no connection needs any more.
+    pub(super) fn trim(&mut self) {
+        trim(&mut self.slots);
     }
 
     fn end(&mut self, slot: u32) -> InFlight {

@@ -47,6 +47,8 @@ mod sandbox;
 #[cfg(feature = "server")]
 mod setup;
 pub(crate) mod signal;
+#[cfg(feature = "server")]
+mod slots;
 pub(crate) mod sockopt;
 #[cfg(feature = "server")]
 mod token;
@@ -63,6 +65,7 @@ pub(crate) use self::{
     ring::{Activity, Completion, Notify, Outcome, Ring, Wait, limit_kernel_workers},
     sandbox::{filter_system_calls, try_filters},
     setup::{Mode, RingError},
+    slots::trim,
     token::{GENERATION_BITS, Operation, Token},
 };
 #[cfg(feature = "server")]

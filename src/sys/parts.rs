@@ -31,6 +31,7 @@ pub(crate) struct Parts<L = Lease> {
     /// A connection with one message at a time has no other.
     first: Option<Part<L>>,
     /// Those behind the first, if there are any.
+    #[expect(clippy::box_collection, reason = "most connections have none, and it is four words")]
     rest: Option<Box<VecDeque<Part<L>>>>,
     /// Bytes of all parts.
     length: usize,

@@ -20,6 +20,7 @@ use super::lease::Lease;
 use super::parts::Parts;
 use super::sandbox;
 use super::setup::{Mode, RingError, RingSize, build, errno_of};
+use super::slots::trim;
 use super::token::{Operation, Subject, Token};
 
 /// How long [`Ring::submit`] waits for a completion.
@@ -251,6 +252,8 @@ impl Ring {
     /// When something is in flight for it.
     pub(crate) fn close(&mut self, slot: u32) {
         close(&mut self.sockets[slot as usize]);
+        trim(&mut self.sockets);
+        self.memory.sends.trim();
     }
 
     /// Accepts connections of a listener until cancelled; one completion for each.
