@@ -14,8 +14,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 readonly DIRECTORY=target/kernel
 readonly CORE=(
     conformance::uring::echo conformance::uring::bulk conformance::uring::hostile
-    conformance::uring::last_words conformance::uring::threads conformance::uring::scarcity
-    conformance::epoll::echo driver_choice::
+    conformance::uring::last_words conformance::uring::threads conformance::uring::drain
+    conformance::epoll::echo
 )
 
 main() {
@@ -85,6 +85,8 @@ mount -t proc proc /proc
 mount -t sysfs sysfs /sys
 mount -t devtmpfs dev /dev
 ip link set lo up
+# Hundreds of peers that do not read fill the buffers of their sockets.
+echo 1000000 1000000 1000000 >/proc/sys/net/ipv4/tcp_mem
 ulimit -n 8192
 uname -r
 /server --test-threads 1 $* && echo "the tests passed"
@@ -92,9 +94,8 @@ poweroff -f
 INIT
 }
 
-# With less memory the kernel has too little for TCP (net.ipv4.tcp_mem) where peers do not read.
 boot() {
-    qemu-system-x86_64 -accel tcg -cpu max -smp 2 -m 6G -nographic -no-reboot -kernel "$1" \
+    qemu-system-x86_64 -accel tcg -cpu max -smp 2 -m 4G -nographic -no-reboot -kernel "$1" \
         -initrd "$DIRECTORY/initrd" -append "console=ttyS0 quiet panic=-1" </dev/null | sed -u 's/\r//g'
 }
 
