@@ -14,6 +14,8 @@ pub mod health;
 mod interrupt;
 #[cfg(feature = "load")]
 pub mod load;
+#[cfg(feature = "load")]
+mod look;
 pub mod manual;
 #[cfg(feature = "load")]
 mod placement;

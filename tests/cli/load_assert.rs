@@ -80,8 +80,9 @@ fn what_is_missed_is_exit_code_3_and_told_with_what_was_measured() {
     }
     assert_eq!(output.status.code(), Some(3), "{output:?}");
     let text = String::from_utf8(output.stdout).unwrap();
-    assert!(text.contains("Assertions   p50<1ms  MISSED  2."), "{text}");
-    assert!(text.contains("             max>1ns  met     "), "{text}");
+    assert!(text.contains("  Assertions   ✗ p50<1ms (2."), "{text}");
+    assert!(text.contains("  ✓ max>1ns ("), "{text}");
+    assert!(text.contains("\nVALID, 1 assertion missed (exit code 3)"), "{text}");
 }
 
 #[test]

@@ -11,6 +11,7 @@ mod manual;
 mod openmetrics;
 mod pictures;
 mod rates;
+mod report;
 mod results;
 mod serve_cli;
 #[path = "../support/mod.rs"]

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
-use tracing::{error, info};
+use tracing::error;
 
 use super::super::gate::parse_gate;
 use super::super::interrupt::on_signals;
@@ -13,11 +13,11 @@ use super::super::progress::{ProgressLine, rough_time};
 use super::bounds::within;
 use super::error::{LoadError, exit_code};
 use super::measure::{CpuList, Measuring};
-use super::output::Reporting;
+use super::output::{Percentiles, Reporting};
 use crate::cpus::{self, PinningRefusal};
 use crate::load::format::counted;
 use crate::load::study::compare::{
-    CompareReport, Comparison, Gate, Metric, ServerCommand, compare,
+    CompareReport, Comparison, Event, Gate, Metric, ServerCommand, compare, head, row,
 };
 use crate::load::{Load, RunError};
 use crate::units::{parse_count, parse_duration, parse_percent};
@@ -89,18 +89,27 @@ pub struct Compare {
 impl Compare {
     pub(super) fn execute(self) -> Result<ExitCode, LoadError> {
         let comparison = self.resolve()?;
-        let outputs = self.reporting.open()?;
+        let mut outputs = self.reporting.open(&Percentiles::NONE)?;
         on_signals(comparison.config.interrupt.clone()).map_err(RunError::System)?;
-        if !self.reporting.quiet {
-            info!(
-                "comparing: {} runs in {}, about {}",
-                comparison.runs(),
-                counted(comparison.blocks as u64, "block"),
-                rough_time(comparison.estimated_time()),
-            );
-        }
-        let line = ProgressLine::new(self.reporting.quiet);
-        let report = compare(&comparison, &mut |step| line.show_step(step));
+        self.reporting.announce(&format!(
+            "comparing: {} runs in {}, about {}",
+            comparison.runs(),
+            counted(comparison.blocks as u64, "block"),
+            rough_time(comparison.estimated_time()),
+        ));
+        let line = ProgressLine::new(self.reporting.is_quiet());
+        let mut blocks = 0;
+        let report = compare(&comparison, &mut |event| match event {
+            Event::Step(step) => line.show_step(step),
+            Event::Block(block) => {
+                line.clear();
+                blocks += 1;
+                outputs.show(
+                    |view| head(&comparison, view),
+                    |view| row(block, blocks, comparison.metric, view),
+                );
+            }
+        });
         drop(line);
         let report = report?;
         outputs.deliver(&report, CompareReport::picture)?;

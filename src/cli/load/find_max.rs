@@ -8,8 +8,9 @@ use super::super::progress::rough_time;
 use super::bounds::within;
 use super::error::{LoadError, exit_code};
 use super::measure::ChosenRates;
-use super::one_server::OneServer;
+use super::one_server::{OneServer, Study};
 use crate::load::draw::search_picture;
+use crate::load::report::search;
 use crate::load::study::find_max::Bounds;
 use crate::load::study::{find_max, probe_time};
 use crate::load::{Assertion, Config, MAX_RATE, Metric};
@@ -52,15 +53,17 @@ impl FindMax {
         within("--start", first, 1, MAX_RATE)?;
         let setup = self.of.resolve_for_rates(ChosenRates { first, by })?;
         let bounds = self.bounds(&setup.config)?;
-        let report = self.of.measure_series(
-            setup,
-            |config| {
+        let study = Study {
+            announcement: &|config| {
                 let time = rough_time(probe_time(config));
                 format!("searching: {time} a probe, most searches need 10 to 20")
             },
-            |config, on_step| find_max(config, bounds, on_step),
-            search_picture,
-        )?;
+            measure: &|config, on_event| find_max(config, bounds, on_event),
+            head: search::head,
+            row: search::row,
+            draw: search_picture,
+        };
+        let report = self.of.measure_series(setup, &study)?;
         Ok(exit_code(report.outcome()))
     }
 

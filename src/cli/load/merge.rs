@@ -37,6 +37,8 @@ pub struct Merge {
     files: Vec<PathBuf>,
     #[command(flatten)]
     form: output::Form,
+    #[command(flatten)]
+    percentiles: output::Percentiles,
     /// Go on without logs that hold no interval, and name them
     #[arg(long)]
     skip_empty: bool,
@@ -53,7 +55,7 @@ impl Merge {
     /// Reads everything, then writes; never over what is read.
     pub(super) fn execute(self) -> Result<ExitCode, LoadError> {
         check_named_once(&self.files)?;
-        let outputs = self.form.open()?;
+        let outputs = self.form.open(&self.percentiles)?;
         let log = open("the log", "--hlog", self.hlog.as_deref())?;
         let table = open("the percentiles", "--hgrm", self.hgrm.as_deref())?;
         let all = [Some(&outputs.report), log.as_ref(), table.as_ref()];

@@ -24,6 +24,7 @@ pub mod schema;
 pub mod sweep;
 mod target;
 mod test_bed;
+mod ticker;
 
 use std::process::ExitCode;
 

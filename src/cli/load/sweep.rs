@@ -8,17 +8,18 @@ use super::super::progress::rough_time;
 use super::super::rates::{RateList, parse_rates};
 use super::error::{LoadError, exit_code};
 use super::measure::ChosenRates;
-use super::one_server::OneServer;
+use super::one_server::{OneServer, Study};
 use crate::load::Config;
 use crate::load::draw::sweep_picture;
 use crate::load::format::counted;
+use crate::load::report::sweep as report;
 use crate::load::study::sweep::Rates;
 use crate::load::study::{probe_time, sweep};
 
 /// Measures latency at one rate after another, and finds the knee
 ///
 /// One open loop for each rate, from the lowest to the highest; each drains before the next. The
-/// knee is the highest rate whose p99 response is at most three times the lowest p99 of all.
+/// knee is the highest rate whose p50 response is at most three times the lowest p50 of all.
 /// Rates beyond the server's capacity are INVALID and shown as such.
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -44,12 +45,14 @@ impl SweepCommand {
         let rates = self.rates.map_or(Rates::Doubling, Rates::Listed);
         let by = "sweep takes its rates from --rates";
         let setup = self.of.resolve_for_rates(ChosenRates { first: rates.first(), by })?;
-        let report = self.of.measure_series(
-            setup,
-            |config| format!("sweeping: {}", estimate(&rates, config)),
-            |config, on_step| sweep(config, &rates, on_step),
-            sweep_picture,
-        )?;
+        let study = Study {
+            announcement: &|config| format!("sweeping: {}", estimate(&rates, config)),
+            measure: &|config, on_event| sweep(config, &rates, on_event),
+            head: report::head,
+            row: report::row,
+            draw: sweep_picture,
+        };
+        let report = self.of.measure_series(setup, &study)?;
         Ok(exit_code(report.outcome()))
     }
 }

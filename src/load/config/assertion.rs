@@ -221,13 +221,7 @@ impl FromStr for Metric {
             "throughput" => Ok(Self::Throughput),
             _ => match text.strip_prefix('p') {
                 Some(percent) if percent.starts_with(|c: char| c.is_ascii_digit()) => {
-                    let quantile = parse_percent(percent).and_then(Quantile::from_micropercents);
-                    quantile.map(Self::Latency).ok_or_else(|| {
-                        ConfigError(format!(
-                            "{text} is not a percentile: it must be above p0 and below p100, with \
-                             at most six decimals; the largest latency is max"
-                        ))
-                    })
+                    text.parse().map(Self::Latency)
                 }
                 _ => Err(ConfigError(format!(
                     "{text:?} is not a metric: use p50, p99, p99.9 or another percentile, mean, \
@@ -236,16 +230,6 @@ impl FromStr for Metric {
             },
         }
     }
-}
-
-/// Percents with at most six decimals, in millionths.
-fn parse_percent(text: &str) -> Option<u64> {
-    let (whole, decimals) = text.split_once('.').unwrap_or((text, ""));
-    let is_digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
-    if !is_digits(whole) || !is_digits(decimals) || decimals.len() > 6 {
-        return None;
-    }
-    format!("{whole}{decimals:0<6}").parse().ok()
 }
 
 #[cfg(test)]
