@@ -4,6 +4,7 @@ mod compare;
 mod contention;
 mod doctor;
 mod examples;
+mod help;
 mod load_assert;
 mod load_cli;
 mod load_interrupt;

@@ -34,7 +34,9 @@ const MAX_BLOCKS: u64 = 1000;
 /// the control is as far from 1 as the difference. What is asserted must hold in every valid run of
 /// both servers; a run that cannot tell it is not valid.
 #[derive(Debug, Args)]
-#[command(after_help = "\
+#[command(
+    after_help = "More options and examples: ringback-load compare --help",
+    after_long_help = "\
 Examples:
   ringback-load compare --a './old serve {addr}' --b './new serve {addr}' --metric cpu -d 2s
   ringback-load compare --a 'ringback serve {addr}' --b 'socat TCP-LISTEN:{port},fork EXEC:cat'
@@ -46,7 +48,8 @@ end on SIGTERM with everything it started, in one process group.
 
 Exit codes: 0 compared, whichever way it came out; 1 nothing could be measured; 2 usage; 3 an
 assertion missed by a server in a run that is valid, or a --fail-if met; 4 the comparison is not
-valid: more than half of the blocks are not, or a server died or did not stop; 5 interrupted; 6 with --fail-inconclusive: nothing can be concluded.")]
+valid: more than half of the blocks are not, or a server died or did not stop; 5 interrupted; 6 with --fail-inconclusive: nothing can be concluded."
+)]
 pub struct Compare {
     /// Starts server A, as in 'ringback serve {addr}'
     #[arg(long, value_name = "CMD", value_parser = ServerCommand::parse)]

@@ -27,13 +27,16 @@ const START: u64 = 1_000;
 /// assertions hold all the same; one that is not valid although the server did everything right is
 /// made once more first. Each drains before the next.
 #[derive(Debug, Args)]
-#[command(after_help = "\
+#[command(
+    after_help = "More options and examples: ringback-load find-max --help",
+    after_long_help = "\
 Examples:
   ringback-load find-max --assert 'p99<200us'                 an embedded server
   ringback-load find-max 127.0.0.1:65432 --assert 'p99<1ms' --assert 'max<50ms' --resolution 2%
 
 Exit codes: 0 found, 1 nothing could be measured, 2 usage, 3 the assertions hold at no rate, 4 no
-probe is valid, or the server or this host gave up, 5 interrupted.")]
+probe is valid, or the server or this host gave up, 5 interrupted."
+)]
 pub struct FindMax {
     /// The first rate, in messages a second [default: 1k, or as many as the assertions need to be
     /// told]

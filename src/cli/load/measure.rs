@@ -36,6 +36,7 @@ pub struct Measuring {
     pub(super) rate: Option<u64>,
     /// With --rate: how messages are spread over time [default: uniform]
     #[arg(long, value_enum, value_name = "HOW", help_heading = LOAD)]
+    #[arg(hide_short_help = true)]
     arrival: Option<Arrival>,
     /// Connections, all made before the run begins
     #[arg(short, long, value_name = "N", default_value = "64", value_parser = parse_count)]
@@ -43,14 +44,17 @@ pub struct Measuring {
     connections: u64,
     /// How long to take for connecting, before the warm-up [default: as fast as they are accepted]
     #[arg(long, value_name = "TIME", value_parser = parse_duration, help_heading = LOAD)]
+    #[arg(hide_short_help = true)]
     ramp_up: Option<Duration>,
     /// Messages in flight per connection [default: 1; with --rate at most 1024]
     #[arg(long, value_name = "N", value_parser = parse_count, help_heading = LOAD)]
+    #[arg(hide_short_help = true)]
     depth: Option<u64>,
     /// Messages per connection; then it is closed and a new one is made, and so it is when one
     /// fails [default: no limit]. Each leaves its port in TIME_WAIT: a second on loopback, where
     /// Linux uses it again, a minute elsewhere, which is 470 connections/s for each --source
     #[arg(long, value_name = "N", value_parser = parse_count, help_heading = LOAD)]
+    #[arg(hide_short_help = true)]
     reconnect: Option<u64>,
     /// How long to measure, after the warm-up
     #[arg(short, long, value_name = "TIME", default_value = "10s", value_parser = parse_duration)]
@@ -63,10 +67,12 @@ pub struct Measuring {
     /// How long to wait for replies after the measured window, and for the server's FIN after ours
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = parse_duration)]
     #[arg(help_heading = LOAD)]
+    #[arg(hide_short_help = true)]
     timeout: Duration,
     /// No message on a connection of its own before the load: it tells within 2 s that the target
     /// is no echo server
     #[arg(long, help_heading = LOAD)]
+    #[arg(hide_short_help = true)]
     no_preflight: bool,
     /// Bytes of a message, up to 16MiB: one size, a range drawn from evenly (64..1024, both ends
     /// included), or sizes with weights (64:90,4KiB:10)
@@ -78,6 +84,7 @@ pub struct Measuring {
     protocol: Protocol,
     /// Chooses the bytes and the sizes that are sent, and with --arrival poisson the times
     #[arg(long, value_name = "N", default_value_t = 1, help_heading = MESSAGES)]
+    #[arg(hide_short_help = true)]
     seed: u64,
     /// Assertion on the measurement, as in 'p99<200us' or 'throughput>=100k'; may be repeated.
     /// Latencies are response times with --rate, else service times
@@ -86,6 +93,7 @@ pub struct Measuring {
     assertions: Vec<Assertion>,
     /// Generator threads [default: 1, or one for each of --cpus]
     #[arg(short, long, value_name = "N", value_parser = parse_count, help_heading = GENERATOR)]
+    #[arg(hide_short_help = true)]
     threads: Option<u64>,
     /// CPUs of the generator threads, as in 0-3,8
     #[arg(long, value_name = "LIST", value_parser = cpus::parse_list, help_heading = GENERATOR)]
@@ -93,6 +101,7 @@ pub struct Measuring {
     /// Addresses of this host to connect from in turn, as in 127.0.0.2-127.0.0.9: each has 28,232
     /// ports by default
     #[arg(long, value_name = "LIST", value_parser = parse_addresses, help_heading = GENERATOR)]
+    #[arg(hide_short_help = true)]
     source: Option<AddressList>,
 }
 

@@ -24,13 +24,16 @@ use crate::load::report::{Merged, hgrm};
 /// machines' clocks should be synchronised; if they are not, only the times of intervals are wrong,
 /// not the sums.
 #[derive(Debug, Args)]
-#[command(after_help = "\
+#[command(
+    after_help = "More options and examples: ringback-load merge --help",
+    after_long_help = "\
 Examples:
   ringback-load merge a.hlog b.hlog c.hlog
   ringback-load merge *.hlog --hlog all.hlog --hgrm all.hgrm --format json -o all.json
 
 Exit codes: 0 merged, 1 a file cannot be read or written, 2 usage, 5 a log is of a run that was
-interrupted.")]
+interrupted."
+)]
 pub struct Merge {
     /// Logs (--hlog) of ringback-load or of any other tool, in nanoseconds
     #[arg(required = true, value_name = "FILE")]

@@ -49,6 +49,11 @@ use super::manual::Manual;
     after_help = "\
 Examples:
   ringback-load                                     an embedded server, as fast as it goes
+  ringback-load 127.0.0.1:65432 -r 20k --assert 'p99<200us'
+More options and examples: ringback-load --help",
+    after_long_help = "\
+Examples:
+  ringback-load                                     an embedded server, as fast as it goes
   ringback-load 127.0.0.1:65432 -c 512 -s 1KiB      closed loop: what is its capacity?
   ringback-load 127.0.0.1:65432 -r 20k -d 1m        open loop: what latency at 20,000/s?
   ringback-load 127.0.0.1:65432 -r 20k --assert 'p99<200us' --assert 'max<5ms'

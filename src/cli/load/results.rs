@@ -22,10 +22,12 @@ pub struct Saving {
     /// Log the histograms of every second into this file (.hlog), for `ringback-load merge` and
     /// every HdrHistogram log reader
     #[arg(long, value_name = "FILE")]
+    #[arg(hide_short_help = true)]
     hlog: Option<PathBuf>,
     /// Write the percentile distribution into this file (.hgrm), for HdrHistogram's plotters: in
     /// milliseconds, of the response with --rate, else of the service
     #[arg(long, value_name = "FILE")]
+    #[arg(hide_short_help = true)]
     hgrm: Option<PathBuf>,
 }
 

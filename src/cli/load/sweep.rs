@@ -22,7 +22,9 @@ use crate::load::study::{probe_time, sweep};
 /// knee is the highest rate whose p50 response is at most three times the lowest p50 of all.
 /// Rates beyond the server's capacity are INVALID and shown as such.
 #[derive(Debug, Args)]
-#[command(after_help = "\
+#[command(
+    after_help = "More options and examples: ringback-load sweep --help",
+    after_long_help = "\
 Examples:
   ringback-load sweep                                        an embedded server
   ringback-load sweep 127.0.0.1:65432 --rates 10k,20k,40k -d 5s
@@ -30,7 +32,8 @@ Examples:
 
 Exit codes: 0 measured, 1 nothing could be measured, 2 usage, 3 an assertion missed at a rate that
 is valid, 4 no rate is valid, replies were corrupted, or the server or this host gave up; 5
-interrupted.")]
+interrupted."
+)]
 pub struct SweepCommand {
     /// Messages a second, as in 10k,20k,40k or 10k..100k:10k [default: doubling from 1k until a
     /// rate is not reached, then three rates before that one]
