@@ -11,16 +11,17 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use tracing::level_filters::LevelFilter;
 
 use super::doctor::Doctor;
+use super::endpoint::parse_endpoint;
 use super::health::Health;
 use super::manual::Manual;
 use super::sandbox::Sandbox;
 use super::supervisor;
-use crate::address::{Address, AddressError, format_socket_address, parse_socket_address};
+use crate::address::{Address, format_socket_address};
 use crate::cpus::{self, CpusError};
 use crate::log;
 use crate::protocol::{self, Framed, MAX_FRAME_CEILING};
-use crate::server::{Choice, Config, DriverKind, default_cpus, workers_on};
-use crate::units::{parse_count, parse_duration, parse_size};
+use crate::server::{Choice, Config, ConfigError, DriverKind, default_cpus, workers_on};
+use crate::units::{format_size, parse_count, parse_duration, parse_size};
 
 /// A TCP echo server on io_uring.
 #[derive(Debug, Parser)]
@@ -71,9 +72,9 @@ Signals: the first SIGTERM, SIGINT or SIGHUP drains, the second stops at once; S
 Exit codes: 0 clean, 1 drained with losses, 64 usage, 69 unavailable, 70 internal, 78 configuration."
 )]
 pub struct Serve {
-    /// Addresses to listen on, IPv4 or IPv6 in brackets, each with a port; port 0 takes a free one. A
-    /// link-local one names its interface: [fe80::1%eth0]:7
-    #[arg(value_name = "ADDR", default_value = Config::DEFAULT_ADDRESS, value_parser = parse_address)]
+    /// Addresses to listen on, IPv4 or IPv6 in brackets, each with a port; port 0 takes a free one.
+    /// localhost is 127.0.0.1; a link-local one names its interface: [fe80::1%eth0]:7
+    #[arg(value_name = "ADDR", default_value = Config::DEFAULT_ADDRESS, value_parser = parse_endpoint)]
     addresses: Vec<SocketAddr>,
 
     /// Protocol of the connections
@@ -192,7 +193,7 @@ pub struct Serve {
     config: Option<String>,
 
     /// Answer HTTP at this address: /livez, /readyz, /metrics [default: off]
-    #[arg(long, value_name = "ADDR|off", value_parser = or_off(parse_address))]
+    #[arg(long, value_name = "ADDR|off", value_parser = or_off(parse_endpoint))]
     #[arg(help_heading = OPS)]
     admin: Option<OrOff<SocketAddr>>,
 
@@ -405,6 +406,20 @@ impl Serve {
     }
 }
 
+/// The error with its sizes as they are written on the command line.
+pub fn describe(error: &ConfigError) -> String {
+    let ConfigError::MemoryTooSmall { memory, workers, least } = error else {
+        return error.to_string();
+    };
+    let [memory, least] = [*memory, least.next_multiple_of(1 << 10)].map(|size| size as u64);
+    let workers = if *workers == 1 { "1 worker".to_owned() } else { format!("{workers} workers") };
+    format!(
+        "--memory {} is too little for {workers}: give at least {}",
+        format_size(memory),
+        format_size(least),
+    )
+}
+
 /// Returns whether a server there leaves no room for an admin endpoint. That of all IPv6 addresses
 /// takes IPv4 as well; a server's takes IPv6 alone.
 fn is_in_the_way(server: SocketAddr, admin: SocketAddr) -> bool {
@@ -416,16 +431,6 @@ fn is_in_the_way(server: SocketAddr, admin: SocketAddr) -> bool {
         && (is_same_ip
             || (is_of_all(admin) && (is_same_family || admin.is_ipv6()))
             || (is_of_all(server) && is_same_family))
-}
-
-pub(super) fn parse_address(text: &str) -> Result<SocketAddr, String> {
-    parse_socket_address(text).map_err(|error| match error {
-        AddressError::Malformed => "it is not IP:PORT with a port up to 65535: write it as \
-                                    127.0.0.1:65432, [::1]:65432 or [fe80::1%eth0]:65432; names \
-                                    are not looked up"
-            .to_owned(),
-        AddressError::UnknownInterface { .. } => error.to_string(),
-    })
 }
 
 fn parse_cpus(text: &str) -> Result<CpuList, CpusError> {

@@ -3,6 +3,7 @@
 mod compare;
 mod contention;
 mod doctor;
+mod errors;
 mod examples;
 mod help;
 mod load_assert;

@@ -355,7 +355,7 @@ fn a_search_whose_server_dies_says_so() {
 #[test]
 fn what_is_not_possible_is_a_usage_error() {
     let cases: &[(&[&str], &str)] = &[
-        (&["sweep", "--rates", "1k..2k"], "FIRST..LAST:STEP"),
+        (&["sweep", "--rates", "1k..2k"], "has no step: write 1k..2k:250"),
         (&["sweep", "--rates", "0"], "is not a rate that can be offered"),
         (&["sweep", "-r", "1k"], "sweep takes its rates from --rates"),
         (&["find-max"], "give it --assert 'p99<200us'"),

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::super::progress::rough_time;
+use super::super::rates::parse_per_s;
 use super::bounds::within;
 use super::error::{LoadError, exit_code};
 use super::measure::ChosenRates;
@@ -14,7 +15,7 @@ use crate::load::report::search;
 use crate::load::study::find_max::Bounds;
 use crate::load::study::{find_max, probe_time};
 use crate::load::{Assertion, Config, MAX_RATE, Metric};
-use crate::units::{format_count, parse_count, parse_percent};
+use crate::units::{format_count, parse_percent};
 
 /// Where the search starts, unless told otherwise or too low for the assertions.
 const START: u64 = 1_000;
@@ -40,7 +41,7 @@ probe is valid, or the server or this host gave up, 5 interrupted."
 pub struct FindMax {
     /// The first rate, in messages a second [default: 1k, or as many as the assertions need to be
     /// told]
-    #[arg(long, value_name = "N", value_parser = parse_count)]
+    #[arg(long, value_name = "N", value_parser = parse_per_s)]
     start: Option<u64>,
     /// How far the lowest rate that failed may be above the highest that passed
     #[arg(long, value_name = "PERCENT", default_value = "5%", value_parser = parse_percent)]

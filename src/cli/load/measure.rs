@@ -9,6 +9,7 @@ use tracing::warn;
 
 use super::super::addresses::parse_addresses;
 use super::super::placement::{Placement, ServerPlace};
+use super::super::rates::parse_per_s;
 use super::bounds::{check_times, within};
 use super::error::LoadError;
 use super::target;
@@ -32,7 +33,7 @@ const MAX_DEPTH: usize = 65_536;
 pub struct Measuring {
     /// Open loop: messages a second over all connections, sent on time whatever the server does
     /// [default: closed loop, each connection sends when it has been answered]
-    #[arg(short, long, value_name = "N", value_parser = parse_count, help_heading = LOAD)]
+    #[arg(short, long, value_name = "N", value_parser = parse_per_s, help_heading = LOAD)]
     pub(super) rate: Option<u64>,
     /// With --rate: how messages are spread over time [default: uniform]
     #[arg(long, value_enum, value_name = "HOW", help_heading = LOAD)]
@@ -251,11 +252,20 @@ impl Measuring {
         }
     }
 
+    fn check_threads(&self, threads: u64) -> Result<usize, LoadError> {
+        const MAX_THREADS: u64 = 1024;
+        if (self.connections + 1..=MAX_THREADS).contains(&threads) {
+            return Err(LoadError::usage(format!(
+                "--threads {threads} are more than --connections {}, of which each needs one: use \
+                 fewer --threads or more --connections",
+                self.connections,
+            )));
+        }
+        within("--threads", threads, 1, MAX_THREADS)
+    }
+
     fn place(&self, server: ServerPlace<'_>, connections: usize) -> Result<Placement, LoadError> {
-        let threads = self
-            .threads
-            .map(|threads| within("--threads", threads, 1, self.connections.min(1024)))
-            .transpose()?;
+        let threads = self.threads.map(|threads| self.check_threads(threads)).transpose()?;
         let allowed = cpus::allowed();
         let wanted = self.cpus.as_deref();
         cpus::check_allowed(wanted.unwrap_or_default(), &allowed)
