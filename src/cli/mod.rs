@@ -39,6 +39,7 @@ pub mod signals;
 pub mod supervisor;
 #[cfg(feature = "server")]
 pub mod systemd;
+mod version;
 
 use std::io::{self, ErrorKind, Write};
 use std::process::ExitCode;
@@ -49,6 +50,10 @@ use std::process::ExitCode;
 pub fn print(message: &clap::Error, program: &str, usage: u8) -> ExitCode {
     let arguments: Vec<String> =
         std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
+    if let Some(version) = version::asked_for(program, &arguments) {
+        let written = io::stdout().write_all(version.as_bytes());
+        return ended(written, program);
+    }
     if let Some(remedy) = mistakes::explain(message, program, &arguments) {
         let _ = writeln!(io::stderr(), "{program}: {remedy}");
         return ExitCode::from(usage);

@@ -44,3 +44,18 @@ fn options_of_the_server_stand_in_groups() {
         "{rest}"
     );
 }
+
+#[test]
+fn the_version_says_more_with_v_in_either_order() {
+    for program in PROGRAMS {
+        let short = help(program, &["--version"]);
+        assert_eq!(short.lines().count(), 1, "{short}");
+        let long = help(program, &["-v", "--version"]);
+        assert_eq!(long, help(program, &["--version", "-v"]));
+        assert_eq!(long, help(program, &["-Vv"]));
+        assert!(long.starts_with(&short), "{long}");
+        for fact in ["\ntarget: ", "\ndrivers: uring, tokio-uring, epoll\n", "\nkernel: Linux "] {
+            assert!(long.contains(fact), "{long}");
+        }
+    }
+}
