@@ -80,7 +80,7 @@ check_service() {
     crun --root "$WORK/state" kill "$name" TERM
     wait "${pids[$name]}" || code=$?
     ((code == 0)) || fail "$name ended with $code: $(cat "$WORK/$name.log")"
-    expect "$name" 'finished: 1 connections'
+    expect "$name" 'finished: 1 connection,'
     echo "$name: ok"
 }
 

@@ -14,6 +14,9 @@ main() {
         echo "installing cargo-deb"
         cargo install cargo-deb --locked
     }
+    # What --version -v says beside what it can see itself.
+    BUILD_REVISION=$(git rev-parse HEAD) && export BUILD_REVISION
+    BUILD_COMPILER=$(rustc --version) && export BUILD_COMPILER
     cargo build --release --locked --bins
     make_pages
     make_completions

@@ -6,8 +6,34 @@
 use std::time::Duration;
 
 /// Decimal multiples, of counts.
-const COUNT_UNITS: &[(&str, u128)] =
-    &[("", 1), ("k", 1_000), ("M", 1_000_000), ("G", 1_000_000_000)];
+const COUNT_UNITS: &[(&str, u128)] = &[
+    ("", 1),
+    ("K", 1_000),
+    // Written with this one: the last of its size.
+    ("k", 1_000),
+    ("M", 1_000_000),
+    ("G", 1_000_000_000),
+];
+/// Units that other tools have, and what to write instead for so many of them.
+const FOREIGN_UNITS: &[(&str, &str)] = &[
+    ("kB", "KiB, of 1024 bytes"),
+    ("KB", "KiB, of 1024 bytes"),
+    ("k", "KiB, of 1024 bytes"),
+    ("K", "KiB, of 1024 bytes"),
+    ("MB", "MiB, of 1048576 bytes"),
+    ("M", "MiB, of 1048576 bytes"),
+    ("GB", "GiB, of 2^30 bytes"),
+    ("G", "GiB, of 2^30 bytes"),
+    ("sec", "s"),
+    ("secs", "s"),
+    ("seconds", "s"),
+    ("min", "m"),
+    ("mins", "m"),
+    ("minutes", "m"),
+    ("hours", "h"),
+    ("msec", "ms"),
+    ("usec", "us"),
+];
 /// Binary multiples, of bytes.
 const SIZE_UNITS: &[(&str, u128)] =
     &[("B", 1), ("", 1), ("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30)];
@@ -41,8 +67,8 @@ pub enum UnitError {
         unit: String,
         /// The units that there are.
         known: &'static str,
-        /// An example of a valid value.
-        example: &'static str,
+        /// A valid value that may be meant.
+        example: String,
     },
     /// It needs a finer unit than there is.
     #[error("it is not a whole number of {smallest}: write fewer decimals")]
@@ -122,23 +148,37 @@ struct Quantity {
     units: &'static [(&'static str, u128)],
     known: &'static str,
     smallest: &'static str,
+    /// The unit that is meant where there is none.
+    usual: &'static str,
     example: &'static str,
 }
 
-const COUNT: Quantity =
-    Quantity { units: COUNT_UNITS, known: "k, M, G or none", smallest: "ones", example: "10k" };
+const COUNT: Quantity = Quantity {
+    units: COUNT_UNITS,
+    known: "k, M, G or none",
+    smallest: "ones",
+    usual: "",
+    example: "10k",
+};
 const SIZE: Quantity = Quantity {
     units: SIZE_UNITS,
     known: "KiB, MiB, GiB or none",
     smallest: "bytes",
+    usual: "B",
     example: "64KiB",
 };
-const PERCENT: Quantity =
-    Quantity { units: PERCENT_UNITS, known: "%", smallest: "millionths of 1%", example: "1%" };
+const PERCENT: Quantity = Quantity {
+    units: PERCENT_UNITS,
+    known: "%",
+    smallest: "millionths of 1%",
+    usual: "%",
+    example: "1%",
+};
 const DURATION: Quantity = Quantity {
     units: DURATION_UNITS,
     known: "ns, us, ms, s, m or h",
     smallest: "nanoseconds",
+    usual: "s",
     example: "200us",
 };
 
@@ -149,7 +189,7 @@ impl Quantity {
         let (number, unit) = (&text[..end], text[end..].trim_start());
         let (digits, decimals) =
             split_decimal(number).ok_or(UnitError::NoNumber { example: self.example })?;
-        let multiple = self.multiple(unit)?;
+        let multiple = self.multiple(number, unit)?;
         let mantissa: u128 = digits.parse().map_err(|_| self.too_large())?;
         let scaled = mantissa.checked_mul(multiple).ok_or_else(|| self.too_large())?;
         let divisor = 10_u128.checked_pow(decimals).ok_or_else(|| self.too_large())?;
@@ -164,16 +204,27 @@ impl Quantity {
         UnitError::TooLarge { largest: format!("{}{name}", u128::from(u64::MAX) / multiple) }
     }
 
-    fn multiple(&self, unit: &str) -> Result<u128, UnitError> {
+    fn multiple(&self, number: &str, unit: &str) -> Result<u128, UnitError> {
         let found = self.units.iter().find(|(name, _)| *name == unit);
         found.map(|(_, multiple)| *multiple).ok_or_else(|| UnitError::UnknownUnit {
             unit: unit.to_owned(),
             known: self.known,
-            example: self.example,
+            example: self.meant(number, unit),
         })
     }
 
-    /// In the largest unit that needs at most three decimals.
+    /// A valid value that may be meant.
+    fn meant(&self, number: &str, unit: &str) -> String {
+        if unit.is_empty() {
+            return format!("{number}{}", self.usual);
+        }
+        let is_own =
+            |own: &str| self.units.iter().any(|(name, _)| own.split(',').next() == Some(name));
+        let foreign = FOREIGN_UNITS.iter().find(|(name, own)| *name == unit && is_own(own));
+        foreign.map_or_else(|| self.example.to_owned(), |(_, own)| format!("{number}{own}"))
+    }
+
+    /// In the largest unit that needs at most one decimal.
     fn format(&self, number: u64) -> String {
         let (name, multiple) = self
             .units
@@ -181,12 +232,12 @@ impl Quantity {
             .rev()
             .find(|(_, multiple)| {
                 u128::from(number.max(1)) >= *multiple
-                    && (u128::from(number) * 1000).is_multiple_of(*multiple)
+                    && (u128::from(number) * 10).is_multiple_of(*multiple)
             })
             .expect("every number is a multiple of the unit of one");
-        let thousandths = u128::from(number) * 1000 / multiple;
-        let text = format!("{}.{:03}", thousandths / 1000, thousandths % 1000);
-        format!("{}{name}", text.trim_end_matches('0').trim_end_matches('.'))
+        let tenths = u128::from(number) * 10 / multiple;
+        let text = format!("{}.{}", tenths / 10, tenths % 10);
+        format!("{}{name}", text.trim_end_matches(".0"))
     }
 }
 
@@ -208,8 +259,14 @@ mod tests {
 
     #[test]
     fn what_people_write_is_read() {
-        let counts =
-            [("0", 0), ("250", 250), ("10k", 10_000), ("1.5M", 1_500_000), ("2G", 2_000_000_000)];
+        let counts = [
+            ("0", 0),
+            ("250", 250),
+            ("10k", 10_000),
+            ("20K", 20_000),
+            ("1.5M", 1_500_000),
+            ("2G", 2_000_000_000),
+        ];
         for (text, count) in counts {
             assert_eq!(parse_count(text), Ok(count), "{text}");
         }
@@ -244,16 +301,28 @@ mod tests {
             (parse_count(".5k").unwrap_err(), "it must begin with a number: write 10k"),
             (parse_count("1.2.3").unwrap_err(), "it must begin with a number: write 10k"),
             (
-                parse_count("10K").unwrap_err(),
-                "\"K\" is not a unit of it: use k, M, G or none, as in 10k",
+                parse_count("10T").unwrap_err(),
+                "\"T\" is not a unit of it: use k, M, G or none, as in 10k",
             ),
             (
                 parse_size("10kB").unwrap_err(),
-                "\"kB\" is not a unit of it: use KiB, MiB, GiB or none, as in 64KiB",
+                "\"kB\" is not a unit of it: use KiB, MiB, GiB or none, as in 10KiB, of 1024 bytes",
+            ),
+            (
+                parse_size("1.5M").unwrap_err(),
+                "\"M\" is not a unit of it: use KiB, MiB, GiB or none, as in 1.5MiB, of 1048576 bytes",
+            ),
+            (
+                parse_duration("5min").unwrap_err(),
+                "\"min\" is not a unit of it: use ns, us, ms, s, m or h, as in 5m",
+            ),
+            (
+                parse_duration("5k").unwrap_err(),
+                "\"k\" is not a unit of it: use ns, us, ms, s, m or h, as in 200us",
             ),
             (
                 parse_duration("10").unwrap_err(),
-                "it has no unit: use ns, us, ms, s, m or h, as in 200us",
+                "it has no unit: use ns, us, ms, s, m or h, as in 10s",
             ),
             (
                 parse_count("1.5").unwrap_err(),
@@ -286,7 +355,8 @@ mod tests {
     #[test]
     fn numbers_are_written_as_short_as_they_are_exact() {
         assert_eq!(format_count(10_000), "10k");
-        assert_eq!(format_count(1_234_567), "1234.567k");
+        assert_eq!(format_count(1_234_567), "1234567");
+        assert_eq!(format_count(65_536), "65536");
         assert_eq!(format_count(999), "999");
         assert_eq!(format_size(65_536), "64KiB");
         assert_eq!(format_size(1_572_864), "1.5MiB");

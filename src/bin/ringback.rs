@@ -11,7 +11,7 @@ use ringback::cli::health::Health;
 use ringback::cli::manual::Manual;
 use ringback::cli::requests::{MORE_SIGNALS, on_signals};
 use ringback::cli::sandbox::{Closed, Sandbox};
-use ringback::cli::serve::{Cli, Command, Protocol, Serve};
+use ringback::cli::serve::{Cli, Command, Protocol, Serve, describe};
 use ringback::cli::settings::{self, Settings, SettingsError};
 use ringback::cli::signals::EndSignals;
 use ringback::cli::supervisor::{Facts, Options, Stages, Supervisor};
@@ -109,7 +109,7 @@ fn serve_in(
     let (config, warnings) = settings.options.resolve(protocol);
     warnings.iter().for_each(|warning| warn!("{warning}"));
     if let Err(error) = config.check() {
-        return refuse(&settings.blame(error.option(), &error.to_string()));
+        return refuse(&settings.blame(error.option(), &describe(&error)));
     }
     // With inherited sockets it is theirs that count, and to listen tells.
     if inherited.is_empty()

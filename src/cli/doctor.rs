@@ -7,13 +7,16 @@ use crate::doctor::Diagnosis;
 /// Options of `ringback doctor`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Each line is ok, warn or fail; what is not ok says what mends it. The report goes to standard
-output.
+Each line is ok, warn or fail; what is not ok comes first and says what mends it. The report goes to
+standard output.
 Exit codes: 0 a server can run here, 69 it cannot, 64 usage, 70 the report could not be written.")]
 pub struct Doctor {
     /// Form of the report
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
+    /// Show what is ok as well
+    #[arg(short, long)]
+    verbose: bool,
 }
 
 /// Form of a report.
@@ -29,7 +32,7 @@ impl Doctor {
     /// The report in the form that was asked for.
     pub fn report(&self, diagnosis: &Diagnosis) -> String {
         match self.format {
-            Format::Text => diagnosis.to_string(),
+            Format::Text => diagnosis.to_text(self.verbose),
             Format::Json => diagnosis.to_json(),
         }
     }

@@ -7,13 +7,13 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 
-use super::serve::parse_address;
+use super::endpoint::parse_endpoint;
 
 /// Options of `ringback health`.
 #[derive(Debug, Args)]
 pub struct Health {
     /// The server's admin address [default: that of RINGBACK_ADMIN, else 127.0.0.1:9465]
-    #[arg(value_name = "ADDR", value_parser = parse_address)]
+    #[arg(value_name = "ADDR", value_parser = parse_endpoint)]
     address: Option<SocketAddr>,
 }
 
@@ -65,7 +65,7 @@ impl Health {
         }
         let variable = variable.map(|value| value.to_string_lossy().into_owned());
         let text = variable.filter(|value| value != "off");
-        parse_address(text.as_deref().unwrap_or(DEFAULT_ADDRESS)).map_err(HealthError::Variable)
+        parse_endpoint(text.as_deref().unwrap_or(DEFAULT_ADDRESS)).map_err(HealthError::Variable)
     }
 }
 

@@ -6,6 +6,8 @@
 pub mod addresses;
 #[cfg(feature = "server")]
 pub mod doctor;
+#[cfg(feature = "server")]
+mod endpoint;
 #[cfg(feature = "load")]
 mod gate;
 #[cfg(feature = "server")]
@@ -14,7 +16,10 @@ pub mod health;
 mod interrupt;
 #[cfg(feature = "load")]
 pub mod load;
+#[cfg(feature = "load")]
+mod look;
 pub mod manual;
+mod mistakes;
 #[cfg(feature = "load")]
 mod placement;
 #[cfg(feature = "load")]
@@ -34,6 +39,7 @@ pub mod signals;
 pub mod supervisor;
 #[cfg(feature = "server")]
 pub mod systemd;
+mod version;
 
 use std::io::{self, ErrorKind, Write};
 use std::process::ExitCode;
@@ -42,9 +48,23 @@ use std::process::ExitCode;
 /// ends: with 0, with `usage`, or with 1 when what was asked for could not be written. Whoever closes
 /// the pipe has what it wanted.
 pub fn print(message: &clap::Error, program: &str, usage: u8) -> ExitCode {
+    let arguments: Vec<String> =
+        std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
+    if let Some(version) = version::asked_for(program, &arguments) {
+        let written = io::stdout().write_all(version.as_bytes());
+        return ended(written, program);
+    }
+    if let Some(remedy) = mistakes::explain(message, program, &arguments) {
+        let _ = writeln!(io::stderr(), "{program}: {remedy}");
+        return ExitCode::from(usage);
+    }
     let written = message.print().and_then(|()| io::stdout().flush());
+    if message.use_stderr() { ExitCode::from(usage) } else { ended(written, program) }
+}
+
+/// The end of a program that wrote to stdout what was asked for, or could not.
+fn ended(written: io::Result<()>, program: &str) -> ExitCode {
     match written {
-        _ if message.use_stderr() => ExitCode::from(usage),
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {
             let _ = writeln!(io::stderr(), "{program}: cannot write to stdout: {error}");
             ExitCode::FAILURE

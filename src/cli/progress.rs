@@ -73,6 +73,12 @@ impl ProgressLine {
         self.rewrite(&format!("run {}{of} at {}/s: {doing}", step.number, step.rate));
     }
 
+    /// Leaves the line empty for one on standard output.
+    pub(super) fn clear(&self) {
+        self.rewrite("");
+        log::flush();
+    }
+
     fn rewrite(&self, text: &str) {
         // A line that wraps cannot be rewritten; the last column would wrap the cursor.
         let columns = columns().saturating_sub(1);
@@ -101,10 +107,9 @@ pub(super) fn rough_time(time: Duration) -> String {
 }
 
 impl Drop for ProgressLine {
-    /// Leaves the line empty for what comes after, which may be on standard output.
+    /// Something else comes after it.
     fn drop(&mut self) {
-        self.rewrite("");
-        log::flush();
+        self.clear();
     }
 }
 

@@ -1,7 +1,7 @@
 //! Lists of rates, as they are written on command lines: `10k,20k,40k` or `10k..100k:10k`.
 
 use crate::load::MAX_RATE;
-use crate::units::{format_count, parse_count};
+use crate::units::{UnitError, format_count, parse_count};
 
 /// More take too long and are not told apart in a picture.
 const MAX_RATES: u64 = 200;
@@ -33,7 +33,7 @@ fn parse_range(
     let not_a_range = || {
         format!("{part:?} is not a range: write FIRST..LAST:STEP, ascending, as in 10k..100k:10k")
     };
-    let (last, step) = rest.split_once(':').ok_or_else(not_a_range)?;
+    let (last, step) = rest.split_once(':').ok_or_else(|| without_step(part, first, rest))?;
     let (first, last) = (parse_rate(first)?, parse_rate(last)?);
     let step = parse_rate(step)?;
     let count = last.checked_sub(first).ok_or_else(not_a_range)? / step + 1;
@@ -48,8 +48,27 @@ fn check_number(rates: u64) -> Result<(), String> {
     }
 }
 
+/// The message about a range without a step, with one that gives a few rates.
+fn without_step(part: &str, first: &str, last: &str) -> String {
+    const STEPS: u64 = 4;
+    let ends = parse_rate(first).ok().zip(parse_rate(last).ok());
+    let step = ends.map(|(first, last)| (last.saturating_sub(first) / STEPS).max(1));
+    let step = step.map_or("STEP".to_owned(), format_count);
+    format!("{part:?} has no step: write {first}..{last}:{step}")
+}
+
+/// Reads messages a second: a count, which may say so.
+pub(super) fn parse_per_s(text: &str) -> Result<u64, UnitError> {
+    parse_count(text.strip_suffix("/s").unwrap_or(text))
+}
+
 fn parse_rate(text: &str) -> Result<u64, String> {
-    match parse_count(text) {
+    if let Some((first, last)) = text.split_once('-')
+        && let (Ok(_), Ok(_)) = (parse_count(first), parse_count(last))
+    {
+        return Err(without_step(text, first, last));
+    }
+    match parse_per_s(text) {
         Ok(rate @ 1..=MAX_RATE) => Ok(rate),
         Ok(rate) => Err(format!(
             "{} is not a rate that can be offered: use 1 to {}",
@@ -68,6 +87,7 @@ mod tests {
     fn lists_and_ranges_are_read() {
         let rates = |text| parse_rates(text).unwrap();
         assert_eq!(rates("10k"), [10_000]);
+        assert_eq!(rates("10k/s,20K"), [10_000, 20_000]);
         assert_eq!(rates("20k, 10k,40k,10k"), [10_000, 20_000, 40_000]);
         assert_eq!(rates("10k..30k:10k"), [10_000, 20_000, 30_000]);
         assert_eq!(rates("1..10:4"), [1, 5, 9]);
@@ -82,10 +102,8 @@ mod tests {
             ("10k,", "\"\" is not a rate: it must begin with a number: write 10k"),
             ("0", "0 is not a rate that can be offered: use 1 to 1G"),
             ("2G", "2G is not a rate that can be offered: use 1 to 1G"),
-            (
-                "1k..2k",
-                "\"1k..2k\" is not a range: write FIRST..LAST:STEP, ascending, as in 10k..100k:10k",
-            ),
+            ("1k..2k", "\"1k..2k\" has no step: write 1k..2k:250"),
+            ("10k-50k", "\"10k-50k\" has no step: write 10k..50k:10k"),
             (
                 "2k..1k:100",
                 "\"2k..1k:100\" is not a range: write FIRST..LAST:STEP, ascending, as in \

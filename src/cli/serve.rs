@@ -11,16 +11,17 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use tracing::level_filters::LevelFilter;
 
 use super::doctor::Doctor;
+use super::endpoint::parse_endpoint;
 use super::health::Health;
 use super::manual::Manual;
 use super::sandbox::Sandbox;
 use super::supervisor;
-use crate::address::{Address, AddressError, format_socket_address, parse_socket_address};
+use crate::address::{Address, format_socket_address};
 use crate::cpus::{self, CpusError};
 use crate::log;
 use crate::protocol::{self, Framed, MAX_FRAME_CEILING};
-use crate::server::{Choice, Config, DriverKind, default_cpus, workers_on};
-use crate::units::{parse_count, parse_duration, parse_size};
+use crate::server::{Choice, Config, ConfigError, DriverKind, default_cpus, workers_on};
+use crate::units::{format_size, parse_count, parse_duration, parse_size};
 
 /// A TCP echo server on io_uring.
 #[derive(Debug, Parser)]
@@ -47,9 +48,18 @@ pub enum Command {
     Manual(Manual),
 }
 
+/// Groups of options, in the order of the help.
+const ECHO: &str = "Echo";
+const WORK: &str = "Workers";
+const LIMITS: &str = "Limits";
+const END: &str = "Shutdown";
+const OPS: &str = "Operating";
+
 /// Options of `ringback serve`.
 #[derive(Debug, Args)]
-#[command(after_help = "\
+#[command(
+    after_help = "More options and examples: ringback serve --help",
+    after_long_help = "\
 Examples:
   ringback serve                                    the textbook's echo server
   ringback serve 0.0.0.0:7 [::]:7 --cpus 0-3        four workers on two addresses
@@ -59,42 +69,54 @@ Units: sizes KiB, MiB, GiB; durations ns, us, ms, s, m, h.
 Settings: flags over RINGBACK_* variables over the file of --config over defaults; off takes back
 what has no other value.
 Signals: the first SIGTERM, SIGINT or SIGHUP drains, the second stops at once; SIGUSR1 logs counters.
-Exit codes: 0 clean, 1 drained with losses, 64 usage, 69 unavailable, 70 internal, 78 configuration.")]
+Exit codes: 0 clean, 1 drained with losses, 64 usage, 69 unavailable, 70 internal, 78 configuration."
+)]
 pub struct Serve {
-    /// Read this TOML file; flags and RINGBACK_* variables have precedence (see ringback
-    /// example-config)
-    #[arg(long, value_name = "FILE", value_parser = NonEmptyStringValueParser::new())]
-    config: Option<String>,
-
-    /// Addresses to listen on, IPv4 or IPv6 in brackets, each with a port; port 0 takes a free one. A
-    /// link-local one names its interface: [fe80::1%eth0]:7
-    #[arg(value_name = "ADDR", default_value = Config::DEFAULT_ADDRESS, value_parser = parse_address)]
+    /// Addresses to listen on, IPv4 or IPv6 in brackets, each with a port; port 0 takes a free one.
+    /// localhost is 127.0.0.1; a link-local one names its interface: [fe80::1%eth0]:7
+    #[arg(value_name = "ADDR", default_value = Config::DEFAULT_ADDRESS, value_parser = parse_endpoint)]
     addresses: Vec<SocketAddr>,
 
     /// Protocol of the connections
     #[arg(long, value_enum, default_value_t = Protocol::Raw)]
+    #[arg(help_heading = ECHO)]
     pub protocol: Protocol,
+
+    /// Longest payload of a frame, up to 16MiB
+    #[arg(long, value_name = "BYTES", default_value = "64KiB", value_parser = parse_max_frame)]
+    #[arg(help_heading = ECHO)]
+    max_frame: u32,
+
+    /// How long a frame may take from its first byte to its last
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse_positive_duration)]
+    #[arg(help_heading = ECHO, hide_short_help = true)]
+    frame_timeout: Duration,
 
     /// How to move bytes: the fastest that works here, or one that must
     #[arg(long, value_enum, default_value_t = Driver::Auto)]
+    #[arg(help_heading = WORK)]
     driver: Driver,
 
     /// Poll for up to this long before sleeping, as long as that pays: answers sooner, costs CPU
     #[arg(long, value_name = "TIME", default_value = "0s", value_parser = parse_spin)]
+    #[arg(help_heading = WORK, hide_short_help = true)]
     spin: Duration,
 
     /// CPUs to run workers on, such as 0-3,8 [default: all this process may use, within the
     /// container's CPU quota]
     #[arg(long, value_name = "LIST|off", value_parser = or_off(parse_cpus))]
+    #[arg(help_heading = WORK)]
     cpus: Option<OrOff<CpuList>>,
 
     /// Number of workers, spread over the CPUs in turn [default: one for each CPU]
     #[arg(long, value_name = "N|off", value_parser = or_off(parse_workers))]
+    #[arg(help_heading = WORK)]
     workers: Option<OrOff<u16>>,
 
     /// Keep each worker on a CPU of its own; off leaves it to the scheduler, within --cpus, which can
     /// have the better tail where others use the CPUs too
     #[arg(long, value_enum, default_value_t = Switch::On)]
+    #[arg(help_heading = WORK, hide_short_help = true)]
     pin: Switch,
 
     /// Share the port with another process of this user that listens on it, for overlapping
@@ -108,20 +130,24 @@ pub struct Serve {
         default_missing_value = "true",
         action = ArgAction::Set
     )]
+    #[arg(help_heading = WORK, hide_short_help = true)]
     share_port: bool,
 
     /// Memory for what waits while receive buffers are scarce, over all workers
     /// [default: 256MiB, more for many workers]
     #[arg(long, value_name = "BYTES|off", value_parser = or_off(parse_size))]
+    #[arg(help_heading = LIMITS, hide_short_help = true)]
     memory: Option<OrOff<u64>>,
 
     /// Connections at the same time [default: what the descriptor limit allows]
     #[arg(long, value_name = "N|off", value_parser = or_off(parse_positive))]
+    #[arg(help_heading = LIMITS)]
     max_connections: Option<OrOff<u64>>,
 
     /// Connections at the same time from one IPv4 address or one IPv6 /64 network [default: no
     /// limit]
     #[arg(long, value_name = "N|off", value_parser = or_off(parse_positive_usize))]
+    #[arg(help_heading = LIMITS, hide_short_help = true)]
     max_connections_per_ip: Option<OrOff<NonZero<usize>>>,
 
     /// Ask a peer that says nothing for this long whether it is still there, then four times more, a
@@ -132,38 +158,43 @@ pub struct Serve {
         default_value = "60s",
         value_parser = or_off(parse_positive_duration)
     )]
+    #[arg(help_heading = LIMITS, hide_short_help = true)]
     keepalive: OrOff<Duration>,
 
     /// End a connection on which nothing happens for this long [default: never]
     #[arg(long, value_name = "TIME|off", value_parser = or_off(parse_positive_duration))]
+    #[arg(help_heading = LIMITS)]
     idle_timeout: Option<OrOff<Duration>>,
-
-    /// How long a frame may take from its first byte to its last
-    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse_positive_duration)]
-    frame_timeout: Duration,
 
     /// End a connection whose peer takes nothing of what waits for it for this long
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = parse_positive_duration)]
+    #[arg(help_heading = LIMITS)]
     stall_timeout: Duration,
-
-    /// Longest payload of a frame, up to 16MiB
-    #[arg(long, value_name = "BYTES", default_value = "64KiB", value_parser = parse_max_frame)]
-    max_frame: u32,
 
     /// How long a shutdown goes on receiving; what came by then has a second more to be sent
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse_duration)]
+    #[arg(help_heading = END)]
     drain_timeout: Duration,
 
     /// How long a connection must be silent during shutdown to count as finished
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = parse_duration)]
+    #[arg(help_heading = END, hide_short_help = true)]
     drain_quiet: Duration,
 
     /// How long to serve on after SIGTERM, not ready any more, before the drain begins
     #[arg(long, value_name = "TIME", default_value = "0s", value_parser = parse_duration)]
+    #[arg(help_heading = END, hide_short_help = true)]
     pub drain_delay: Duration,
 
+    /// Read this TOML file; flags and RINGBACK_* variables have precedence (see ringback
+    /// example-config)
+    #[arg(long, value_name = "FILE", value_parser = NonEmptyStringValueParser::new())]
+    #[arg(help_heading = OPS)]
+    config: Option<String>,
+
     /// Answer HTTP at this address: /livez, /readyz, /metrics [default: off]
-    #[arg(long, value_name = "ADDR|off", value_parser = or_off(parse_address))]
+    #[arg(long, value_name = "ADDR|off", value_parser = or_off(parse_endpoint))]
+    #[arg(help_heading = OPS)]
     admin: Option<OrOff<SocketAddr>>,
 
     /// Abort when a worker does not come back to its loop for this long
@@ -173,22 +204,27 @@ pub struct Serve {
         default_value = "10s",
         value_parser = or_off(parse_hang_timeout)
     )]
+    #[arg(help_heading = OPS, hide_short_help = true)]
     hang_timeout: OrOff<Duration>,
 
     /// Filter the system calls of a server that serves, so that it can do nothing else
     #[arg(long, value_enum, default_value_t = Sandbox::Auto)]
+    #[arg(help_heading = OPS, hide_short_help = true)]
     pub sandbox: Sandbox,
 
     /// Form of what is logged to standard error
     #[arg(long, value_enum, default_value_t = LogFormat::Text)]
+    #[arg(help_heading = OPS, hide_short_help = true)]
     log_format: LogFormat,
 
     /// The least important lines to log
     #[arg(long, value_enum, default_value_t = LogLevel::Info)]
+    #[arg(help_heading = OPS, hide_short_help = true)]
     log_level: LogLevel,
 
     /// Check the configuration, print it to standard output and what it costs, and exit
     #[arg(long)]
+    #[arg(help_heading = OPS)]
     pub check: bool,
 }
 
@@ -370,6 +406,20 @@ impl Serve {
     }
 }
 
+/// The error with its sizes as they are written on the command line.
+pub fn describe(error: &ConfigError) -> String {
+    let ConfigError::MemoryTooSmall { memory, workers, least } = error else {
+        return error.to_string();
+    };
+    let [memory, least] = [*memory, least.next_multiple_of(1 << 10)].map(|size| size as u64);
+    let workers = if *workers == 1 { "1 worker".to_owned() } else { format!("{workers} workers") };
+    format!(
+        "--memory {} is too little for {workers}: give at least {}",
+        format_size(memory),
+        format_size(least),
+    )
+}
+
 /// Returns whether a server there leaves no room for an admin endpoint. That of all IPv6 addresses
 /// takes IPv4 as well; a server's takes IPv6 alone.
 fn is_in_the_way(server: SocketAddr, admin: SocketAddr) -> bool {
@@ -381,16 +431,6 @@ fn is_in_the_way(server: SocketAddr, admin: SocketAddr) -> bool {
         && (is_same_ip
             || (is_of_all(admin) && (is_same_family || admin.is_ipv6()))
             || (is_of_all(server) && is_same_family))
-}
-
-pub(super) fn parse_address(text: &str) -> Result<SocketAddr, String> {
-    parse_socket_address(text).map_err(|error| match error {
-        AddressError::Malformed => "it is not IP:PORT with a port up to 65535: write it as \
-                                    127.0.0.1:65432, [::1]:65432 or [fe80::1%eth0]:65432; names \
-                                    are not looked up"
-            .to_owned(),
-        AddressError::UnknownInterface { .. } => error.to_string(),
-    })
 }
 
 fn parse_cpus(text: &str) -> Result<CpuList, CpusError> {

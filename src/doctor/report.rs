@@ -1,5 +1,6 @@
 //! A diagnosis for people and for programs.
 
+use std::cmp::Reverse;
 use std::fmt;
 
 use serde::Serialize;
@@ -34,27 +35,42 @@ impl Diagnosis {
         text
     }
 
+    /// What is not ok, the gravest first, and the sum of it all; with `everything` what is ok as well.
+    pub fn to_text(&self, everything: bool) -> String {
+        let is_shown = |check: &&Check| everything || check.status != Status::Ok;
+        let mut shown: Vec<&Check> = self.checks.iter().filter(is_shown).collect();
+        shown.sort_by_key(|check| Reverse(check.status));
+        let width = shown.iter().map(|check| check.name.len()).max().unwrap_or(0);
+        let mut text: String = shown.iter().map(|check| lines(check, width)).collect();
+        if !text.is_empty() {
+            text.push('\n');
+        }
+        let (warnings, failures) = (self.count(Status::Warn), self.count(Status::Fail));
+        let tally = format!("{} ok, {warnings} warn, {failures} fail", self.count(Status::Ok));
+        let all = if everything { "" } else { " (all: -v)" };
+        text += &match self.is_ok() {
+            true => {
+                format!("ringback can serve here, by the {} driver: {tally}{all}\n", self.driver)
+            }
+            false => format!("ringback cannot serve here: {tally}{all}\n"),
+        };
+        text
+    }
+
     fn count(&self, status: Status) -> usize {
         self.checks.iter().filter(|check| check.status == status).count()
     }
 }
 
-/// A line for each check, and below it what mends it; then the sum of it all.
+/// Every check.
 impl fmt::Display for Diagnosis {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let width = self.checks.iter().map(|check| check.name.len()).max().unwrap_or(0);
-        for Check { name, status, found, fix } in &self.checks {
-            writeln!(f, "{status:4}  {name:width$}  {found}")?;
-            if let Some(fix) = fix {
-                writeln!(f, "      {:width$}  fix: {fix}", "")?;
-            }
-        }
-        let (warnings, failures) = (self.count(Status::Warn), self.count(Status::Fail));
-        let tally = format!("{} ok, {warnings} warn, {failures} fail", self.count(Status::Ok));
-        if self.is_ok() {
-            writeln!(f, "\nringback can serve here, by the {} driver: {tally}", self.driver)
-        } else {
-            writeln!(f, "\nringback cannot serve here: {tally}")
-        }
+        f.write_str(&self.to_text(true))
     }
+}
+
+/// Lines of a check, and below it what mends it.
+fn lines(Check { name, status, found, fix }: &Check, width: usize) -> String {
+    let fix = fix.as_ref().map(|fix| format!("      {:width$}  fix: {fix}\n", ""));
+    format!("{status:4}  {name:width$}  {found}\n{}", fix.unwrap_or_default())
 }

@@ -39,6 +39,20 @@ impl Outcome {
         matches!(self, Self::GeneratorLimited | Self::HostAtFault | Self::TooFewSamples)
     }
 
+    /// The exit code of a program that has delivered a report of this outcome.
+    pub fn exit_code(self) -> u8 {
+        match self {
+            Self::Passed => 0,
+            Self::Missed => 3,
+            Self::GeneratorLimited
+            | Self::HostAtFault
+            | Self::TooFewSamples
+            | Self::ServerAtFault => 4,
+            Self::Incomplete => 5,
+            Self::Inconclusive => 6,
+        }
+    }
+
     /// The word of a report's verdict.
     pub(crate) fn verdict(self) -> &'static str {
         match self {

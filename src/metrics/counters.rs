@@ -216,6 +216,11 @@ impl Counters {
     }
 }
 
+fn counted(number: u64, thing: &str) -> String {
+    let ending = if number == 1 { "" } else { "s" };
+    format!("{number} {thing}{ending}")
+}
+
 /// The last line of a server that was shut down.
 impl fmt::Display for Counters {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -223,8 +228,11 @@ impl fmt::Display for Counters {
         let finished = self.closed() - abandoned;
         write!(
             f,
-            "finished: {finished} connections, {bytes_received} bytes received, {bytes_sent} sent; \
-             abandoned: {abandoned} connections, {lost_bytes} bytes lost"
+            "finished: {}, {} received, {bytes_sent} sent; abandoned: {}, {} lost",
+            counted(finished, "connection"),
+            counted(*bytes_received, "byte"),
+            counted(*abandoned, "connection"),
+            counted(*lost_bytes, "byte"),
         )?;
         for (count, what) in [
             (self.unaccepted, "connections never accepted"),

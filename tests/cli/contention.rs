@@ -6,6 +6,7 @@ use ringback::cpus;
 
 use crate::support::Program;
 use crate::support::busy::BusyLoops;
+use crate::support::host;
 use crate::support::tools::has_tool;
 
 #[test]
@@ -24,13 +25,13 @@ fn three_busy_loops_beside_the_server_are_not_valid_in_either_loop() {
                 .args([&address, "--cpus", &cpu.to_string()])
                 .args(["-c", "8", "-d", "1s", "--warmup", "100ms"])
                 .args(more)
+                .arg("-v")
                 .output()
                 .expect("it starts");
             let report = String::from_utf8(output.stdout).expect("it is text");
             assert_eq!(output.status.code(), Some(4), "CPU {cpu} {more:?}: {report}");
-            let (_, reasons) = report.split_once("Verdict      INVALID\n").expect(&report);
-            let reasons: Vec<&str> =
-                reasons.lines().take_while(|line| line.starts_with("  - ")).collect();
+            assert!(report.contains("\nINVALID: do not use these numbers"), "{report}");
+            let reasons = host::findings(&report);
             // What both share comes first.
             let is_shared = cpu == first;
             assert!(reasons[usize::from(is_shared)].contains(" waited "), "{more:?}: {report}");

@@ -1,6 +1,6 @@
 //! Assertions on the command line: their exit codes, and what the reports say of them.
 
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::process::{Command, Output, Stdio};
 use std::thread;
@@ -80,8 +80,9 @@ fn what_is_missed_is_exit_code_3_and_told_with_what_was_measured() {
     }
     assert_eq!(output.status.code(), Some(3), "{output:?}");
     let text = String::from_utf8(output.stdout).unwrap();
-    assert!(text.contains("Assertions   p50<1ms  MISSED  2."), "{text}");
-    assert!(text.contains("             max>1ns  met     "), "{text}");
+    assert!(text.contains("  Assertions   ✗ p50<1ms (2."), "{text}");
+    assert!(text.contains("  ✓ max>1ns ("), "{text}");
+    assert!(text.contains("\nVALID, 1 assertion missed (exit code 3)"), "{text}");
 }
 
 #[test]
@@ -113,13 +114,17 @@ fn in_open_loop_the_response_is_asserted() {
 /// The report, in JSON, on these assertions of an open loop whose generator stands still for a
 /// while.
 fn measure_with_a_stop(assertions: &[&str]) -> Output {
-    let generator = Command::new(env!("CARGO_BIN_EXE_ringback-load"))
+    let mut generator = Command::new(env!("CARGO_BIN_EXE_ringback-load"))
         .args([&serve(), "-c", "2", "-r", "100", "-d", "2s", "--warmup", "0s", "--format", "json"])
         .args(assertions.iter().flat_map(|assertion| ["--assert", assertion]))
         .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
         .spawn()
         .unwrap();
     let id = Pid::from_child(&generator);
+    // It says what is to be run, and begins.
+    let said = BufReader::new(generator.stderr.take().unwrap()).lines().next();
+    assert!(said.unwrap().unwrap().starts_with("ringback-load  "));
     thread::sleep(Duration::from_millis(700));
     // A fifth of the messages are not sent on time: the p90 waits for half of the stop.
     kill_process(id, Signal::STOP).unwrap();
@@ -153,7 +158,7 @@ fn what_is_no_assertion_is_a_usage_error() {
     for (text, words) in [
         ("p99", "it compares nothing"),
         ("p101<1ms", "p101 is not a percentile"),
-        ("p99<5", "it has no unit: use ns, us, ms, s, m or h"),
+        ("p99<5", "it has no unit: use ns, us, ms, s, m or h, as in 5s"),
         ("lag<5ms", "\"lag\" is not a metric: use p50"),
     ] {
         let output = measure(&["--assert", text]);

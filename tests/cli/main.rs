@@ -3,7 +3,9 @@
 mod compare;
 mod contention;
 mod doctor;
+mod errors;
 mod examples;
+mod help;
 mod load_assert;
 mod load_cli;
 mod load_interrupt;
@@ -11,6 +13,7 @@ mod manual;
 mod openmetrics;
 mod pictures;
 mod rates;
+mod report;
 mod results;
 mod serve_cli;
 #[path = "../support/mod.rs"]

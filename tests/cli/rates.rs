@@ -137,10 +137,10 @@ fn a_claim_that_holds_at_no_rate_is_exit_code_3() {
     }
     assert_eq!(output.status.code(), Some(3), "{output:?}");
     let text = String::from_utf8(output.stdout).unwrap();
-    assert!(text.contains("Highest rate none passed"), "{text}");
-    assert!(text.contains("p50<1ns missed: "), "{text}");
+    assert!(text.contains("\nNo rate holds p50<1ns: 101/s does not\n"), "{text}");
+    assert!(text.contains("  limit    p50<1ns missed: "), "{text}");
     // Halved from 1,000/s down to where 20 messages are measured.
-    assert!(text.contains("halve"), "{text}");
+    assert!(text.contains("\n       500 ") && text.contains("\n       101 "), "{text}");
 }
 
 #[test]
@@ -244,14 +244,13 @@ fn a_sweep_measures_every_rate_and_says_which_are_too_much() {
 
 #[test]
 fn without_rates_and_target_a_sweep_doubles_until_its_own_server_is_too_slow() {
-    let arguments = ["sweep", "-c", "1", "--depth", "1", "-d", "50ms", "--warmup", "0s", "--quiet"];
+    let arguments = ["sweep", "-c", "1", "--depth", "1", "-d", "50ms", "--warmup", "0s", "-v"];
     let output = ringback_load(&arguments);
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(matches!(output.status.code(), Some(0 | 4)), "{text}");
-    assert!(output.stderr.is_empty(), "{:?}", output.stderr);
-    assert!(text.contains("embedded in this process on CPU"), "{text}");
-    assert!(text.contains("    1,000/s") && text.contains("the rate was not reached"), "{text}");
-    assert!(text.contains("\nKnee "), "{text}");
+    assert!(text.contains("embedded server"), "{text}");
+    assert!(text.contains("\n     1,000 ") && text.contains("the rate was not reached"), "{text}");
+    assert!(text.contains("\nThe knee is at ") || text.contains("\nNo knee: "), "{text}");
 }
 
 #[test]
@@ -261,10 +260,10 @@ fn assertions_are_told_for_each_rate() {
     let claims = ["--assert", "p50<10s", "--assert", "p50<1ns"];
     let output = ringback_load(&[&["sweep", &address], &short[..], &claims].concat());
     let text = String::from_utf8(output.stdout).unwrap();
-    assert!(text.contains("p50<1ns  met at 0 of 2 rates"), "{text}");
-    if text.contains("Verdict      VALID") {
+    assert!(text.contains("p50<1ns met at 0 of 2 rates"), "{text}");
+    if text.contains("\nVALID") {
         assert_eq!(output.status.code(), Some(3), "{text}");
-        assert!(text.contains("p50<10s  met at "), "{text}");
+        assert!(text.contains("p50<10s met at "), "{text}");
     }
 }
 
@@ -275,7 +274,7 @@ fn a_sweep_without_one_valid_rate_is_exit_code_4() {
     let output = ringback_load(&[&["sweep", &address], &short[..]].concat());
     let text = String::from_utf8(output.stdout.clone()).unwrap();
     assert_eq!(output.status.code(), Some(4), "{output:?}");
-    assert!(text.contains("Verdict      INVALID"), "{text}");
+    assert!(text.contains("\nINVALID: do not use these numbers"), "{text}");
     assert!(text.contains("replies were corrupted at 100/s"), "{text}");
 }
 
@@ -286,7 +285,7 @@ fn a_search_of_a_server_that_corrupts_is_not_valid() {
     let output = ringback_load(&[&["find-max", &address, "--start", "1000"], &short[..]].concat());
     let text = String::from_utf8(output.stdout.clone()).unwrap();
     assert_eq!(output.status.code(), Some(4), "{output:?}");
-    assert!(text.contains("  - replies were corrupted at 1,000/s"), "{text}");
+    assert!(text.contains("  why      replies were corrupted at 1,000/s"), "{text}");
 }
 
 #[test]
@@ -298,8 +297,8 @@ fn what_holds_of_every_rate_is_said_of_the_series() {
         &["sweep", "--rates", "100,200"][..],
         &["find-max", "--assert", "p50<1ns", "--start", "200", "--resolution", "99%"],
     ] {
-        let output = ringback_load(&[command, &short[..]].concat());
-        let text = String::from_utf8(output.stdout.clone()).unwrap();
+        let output = ringback_load(&[command, &short[..], &["-v"]].concat());
+        let text = host::flat(std::str::from_utf8(&output.stdout).unwrap());
         assert!(text.contains("share CPU"), "{command:?}: {output:?}");
     }
 }
@@ -319,7 +318,7 @@ fn a_server_that_goes_away_does_not_take_with_it_what_was_measured() {
         ["-c", "1", "-d", "300ms", "--warmup", "0s", "--rates", "100,200", "--no-preflight"];
     let output = ringback_load(&[&["sweep", &address], &short[..]].concat());
     let text = String::from_utf8(output.stdout).unwrap();
-    assert!(text.contains("200/s is INVALID\n  - cannot connect to "), "{text}");
+    assert!(host::flat(&text).contains("200/s is not valid: cannot connect to "), "{text}");
     let gone = ringback_load(&[&["sweep", &address], &short[..]].concat());
     assert_eq!(gone.status.code(), Some(1), "{gone:?}");
     assert!(stderr_of(&gone).contains("cannot connect to "), "{gone:?}");
@@ -339,22 +338,24 @@ fn a_search_whose_server_dies_says_so() {
     });
     let short = ["-c", "1", "-d", "300ms", "--warmup", "0s", "--start", "100"];
     let output =
-        ringback_load(&[&["find-max", &address, "--assert", "p50<10s"], &short[..]].concat());
+        ringback_load(&[&["find-max", &address, "--assert", "p50<10s", "-v"], &short[..]].concat());
     let text = String::from_utf8(output.stdout).unwrap();
     assert_eq!(output.status.code(), Some(4), "{text}");
-    assert!(text.contains("Verdict      INVALID\n  - cannot connect to "), "{text}");
+    let reasons = host::findings(&text);
+    assert!(reasons[0].starts_with("why cannot connect to "), "{text}");
     if host::is_at_fault(&text) {
         eprintln!("skipped: other load on this host failed a probe that the server passed");
         return;
     }
     // What was measured before stays, and nothing is blamed on the rate.
-    assert!(text.contains("passed, once") && text.contains("none failed"), "{text}");
+    assert!(text.contains("100/s holds p50<10s (once)"), "{text}");
+    assert!(text.contains("no rate was found that does not"), "{text}");
 }
 
 #[test]
 fn what_is_not_possible_is_a_usage_error() {
     let cases: &[(&[&str], &str)] = &[
-        (&["sweep", "--rates", "1k..2k"], "FIRST..LAST:STEP"),
+        (&["sweep", "--rates", "1k..2k"], "has no step: write 1k..2k:250"),
         (&["sweep", "--rates", "0"], "is not a rate that can be offered"),
         (&["sweep", "-r", "1k"], "sweep takes its rates from --rates"),
         (&["find-max"], "give it --assert 'p99<200us'"),

@@ -123,7 +123,7 @@ fn wrong_options_are_usage_errors() {
         (&["serve", "224.0.0.1:7"], "224.0.0.1 is a multicast or broadcast address"),
         (&["serve", "255.255.255.255:7"], "255.255.255.255 is a multicast or broadcast address"),
         (&["serve", "[ff02::1%1]:7"], "ff02::1 is a multicast or broadcast address"),
-        (&["serve", "--memory", "10"], "--memory of 10 bytes is too little"),
+        (&["serve", "--memory", "10"], "--memory 10 is too little for "),
         (&["serve", "--max-frame", "17MiB"], "from 1 byte to 16MiB"),
         (&["serve", "--spin", "1s"], "longer than 10ms costs more"),
         (&["serve", "--max-connections", "0"], "at least 1"),

@@ -4,7 +4,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
-use ringback::load::study::compare::{Comparison, ServerCommand, compare};
+use ringback::load::study::compare::{Comparison, Event, ServerCommand, Step, compare};
 use ringback::load::{Config, Target};
 use rustix::process::{Pid, test_kill_process};
 
@@ -20,8 +20,8 @@ fn a_panic_leaves_no_server_behind() {
     let comparison = Comparison::new(server.clone(), server, config);
     let mut server = None;
     let outcome = catch_unwind(AssertUnwindSafe(|| {
-        compare(&comparison, &mut |step| {
-            if step.progress.is_some() {
+        compare(&comparison, &mut |event| {
+            if matches!(event, Event::Step(Step { progress: Some(_), .. })) {
                 server = Some(only_child());
                 panic!("in the middle of a run");
             }

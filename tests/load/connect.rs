@@ -104,5 +104,5 @@ fn syns_that_are_sent_anew_and_handshakes_that_are_dropped_are_reported() {
     assert_all_came_back(&report);
     assert!(report.transport.redialed_syns > 0, "{:?}", report.transport);
     assert!(report.transport.listen_drops.unwrap() > 0, "{:?}", report.transport);
-    assert!(report.to_string().contains(" sent anew, "), "{report}");
+    assert!(report.to_string().contains(" sent anew"), "{report}");
 }

@@ -68,7 +68,7 @@ fn throughput_counts_the_bytes_that_were_drawn() {
     let json: serde_json::Value = serde_json::from_str(&report::json(&first)).unwrap();
     assert!(json["config"]["size_bytes"].is_null());
     assert_eq!(json["config"]["sizes"], "10:3,1000:1");
-    assert!(first.to_string().contains("10:3,1000:1 B messages"));
+    assert!(first.to_string().contains("10:3,1000:1 B"));
 }
 
 #[test]

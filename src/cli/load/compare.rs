@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
-use tracing::{error, info};
+use tracing::error;
 
 use super::super::gate::parse_gate;
 use super::super::interrupt::on_signals;
@@ -13,11 +13,11 @@ use super::super::progress::{ProgressLine, rough_time};
 use super::bounds::within;
 use super::error::{LoadError, exit_code};
 use super::measure::{CpuList, Measuring};
-use super::output::Reporting;
+use super::output::{Percentiles, Reporting};
 use crate::cpus::{self, PinningRefusal};
 use crate::load::format::counted;
 use crate::load::study::compare::{
-    CompareReport, Comparison, Gate, Metric, ServerCommand, compare,
+    CompareReport, Comparison, Event, Gate, Metric, ServerCommand, compare, head, row,
 };
 use crate::load::{Load, RunError};
 use crate::units::{parse_count, parse_duration, parse_percent};
@@ -34,7 +34,9 @@ const MAX_BLOCKS: u64 = 1000;
 /// the control is as far from 1 as the difference. What is asserted must hold in every valid run of
 /// both servers; a run that cannot tell it is not valid.
 #[derive(Debug, Args)]
-#[command(after_help = "\
+#[command(
+    after_help = "More options and examples: ringback-load compare --help",
+    after_long_help = "\
 Examples:
   ringback-load compare --a './old serve {addr}' --b './new serve {addr}' --metric cpu -d 2s
   ringback-load compare --a 'ringback serve {addr}' --b 'socat TCP-LISTEN:{port},fork EXEC:cat'
@@ -46,7 +48,8 @@ end on SIGTERM with everything it started, in one process group.
 
 Exit codes: 0 compared, whichever way it came out; 1 nothing could be measured; 2 usage; 3 an
 assertion missed by a server in a run that is valid, or a --fail-if met; 4 the comparison is not
-valid: more than half of the blocks are not, or a server died or did not stop; 5 interrupted; 6 with --fail-inconclusive: nothing can be concluded.")]
+valid: more than half of the blocks are not, or a server died or did not stop; 5 interrupted; 6 with --fail-inconclusive: nothing can be concluded."
+)]
 pub struct Compare {
     /// Starts server A, as in 'ringback serve {addr}'
     #[arg(long, value_name = "CMD", value_parser = ServerCommand::parse)]
@@ -89,18 +92,27 @@ pub struct Compare {
 impl Compare {
     pub(super) fn execute(self) -> Result<ExitCode, LoadError> {
         let comparison = self.resolve()?;
-        let outputs = self.reporting.open()?;
+        let mut outputs = self.reporting.open(&Percentiles::NONE)?;
         on_signals(comparison.config.interrupt.clone()).map_err(RunError::System)?;
-        if !self.reporting.quiet {
-            info!(
-                "comparing: {} runs in {}, about {}",
-                comparison.runs(),
-                counted(comparison.blocks as u64, "block"),
-                rough_time(comparison.estimated_time()),
-            );
-        }
-        let line = ProgressLine::new(self.reporting.quiet);
-        let report = compare(&comparison, &mut |step| line.show_step(step));
+        self.reporting.announce(&format!(
+            "comparing: {} runs in {}, about {}",
+            comparison.runs(),
+            counted(comparison.blocks as u64, "block"),
+            rough_time(comparison.estimated_time()),
+        ));
+        let line = ProgressLine::new(self.reporting.is_quiet());
+        let mut blocks = 0;
+        let report = compare(&comparison, &mut |event| match event {
+            Event::Step(step) => line.show_step(step),
+            Event::Block(block) => {
+                line.clear();
+                blocks += 1;
+                outputs.show(
+                    |view| head(&comparison, view),
+                    |view| row(block, blocks, comparison.metric, view),
+                );
+            }
+        });
         drop(line);
         let report = report?;
         outputs.deliver(&report, CompareReport::picture)?;

@@ -9,23 +9,10 @@ use crate::load::{Outcome, RunError};
 
 const EXIT_NOTHING: u8 = 1;
 const EXIT_USAGE: u8 = 2;
-const EXIT_MISSED: u8 = 3;
-const EXIT_INVALID: u8 = 4;
-const EXIT_INCOMPLETE: u8 = 5;
-const EXIT_INCONCLUSIVE: u8 = 6;
 
-/// With which code a program ends that has delivered a report of this outcome.
+/// The end of a program that has delivered a report of this outcome.
 pub(super) fn exit_code(outcome: Outcome) -> ExitCode {
-    ExitCode::from(match outcome {
-        Outcome::Passed => return ExitCode::SUCCESS,
-        Outcome::Missed => EXIT_MISSED,
-        Outcome::Incomplete => EXIT_INCOMPLETE,
-        Outcome::Inconclusive => EXIT_INCONCLUSIVE,
-        Outcome::GeneratorLimited
-        | Outcome::HostAtFault
-        | Outcome::TooFewSamples
-        | Outcome::ServerAtFault => EXIT_INVALID,
-    })
+    ExitCode::from(outcome.exit_code())
 }
 
 /// Why the program ends without a report, and with which code.
@@ -59,7 +46,7 @@ impl LoadError {
 impl From<RunError> for LoadError {
     fn from(error: RunError) -> Self {
         let code = match error {
-            RunError::Interrupted { .. } => EXIT_INCOMPLETE,
+            RunError::Interrupted { .. } => Outcome::Incomplete.exit_code(),
             _ => EXIT_NOTHING,
         };
         Self { message: error.to_string(), code }

@@ -5,15 +5,17 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::super::progress::rough_time;
+use super::super::rates::parse_per_s;
 use super::bounds::within;
 use super::error::{LoadError, exit_code};
 use super::measure::ChosenRates;
-use super::one_server::OneServer;
+use super::one_server::{OneServer, Study};
 use crate::load::draw::search_picture;
+use crate::load::report::search;
 use crate::load::study::find_max::Bounds;
 use crate::load::study::{find_max, probe_time};
 use crate::load::{Assertion, Config, MAX_RATE, Metric};
-use crate::units::{format_count, parse_count, parse_percent};
+use crate::units::{format_count, parse_percent};
 
 /// Where the search starts, unless told otherwise or too low for the assertions.
 const START: u64 = 1_000;
@@ -26,17 +28,20 @@ const START: u64 = 1_000;
 /// assertions hold all the same; one that is not valid although the server did everything right is
 /// made once more first. Each drains before the next.
 #[derive(Debug, Args)]
-#[command(after_help = "\
+#[command(
+    after_help = "More options and examples: ringback-load find-max --help",
+    after_long_help = "\
 Examples:
   ringback-load find-max --assert 'p99<200us'                 an embedded server
   ringback-load find-max 127.0.0.1:65432 --assert 'p99<1ms' --assert 'max<50ms' --resolution 2%
 
 Exit codes: 0 found, 1 nothing could be measured, 2 usage, 3 the assertions hold at no rate, 4 no
-probe is valid, or the server or this host gave up, 5 interrupted.")]
+probe is valid, or the server or this host gave up, 5 interrupted."
+)]
 pub struct FindMax {
     /// The first rate, in messages a second [default: 1k, or as many as the assertions need to be
     /// told]
-    #[arg(long, value_name = "N", value_parser = parse_count)]
+    #[arg(long, value_name = "N", value_parser = parse_per_s)]
     start: Option<u64>,
     /// How far the lowest rate that failed may be above the highest that passed
     #[arg(long, value_name = "PERCENT", default_value = "5%", value_parser = parse_percent)]
@@ -52,15 +57,17 @@ impl FindMax {
         within("--start", first, 1, MAX_RATE)?;
         let setup = self.of.resolve_for_rates(ChosenRates { first, by })?;
         let bounds = self.bounds(&setup.config)?;
-        let report = self.of.measure_series(
-            setup,
-            |config| {
+        let study = Study {
+            announcement: &|config| {
                 let time = rough_time(probe_time(config));
                 format!("searching: {time} a probe, most searches need 10 to 20")
             },
-            |config, on_step| find_max(config, bounds, on_step),
-            search_picture,
-        )?;
+            measure: &|config, on_event| find_max(config, bounds, on_event),
+            head: search::head,
+            row: search::row,
+            draw: search_picture,
+        };
+        let report = self.of.measure_series(setup, &study)?;
         Ok(exit_code(report.outcome()))
     }
 

@@ -9,6 +9,7 @@ use tracing::warn;
 
 use super::super::addresses::parse_addresses;
 use super::super::placement::{Placement, ServerPlace};
+use super::super::rates::parse_per_s;
 use super::bounds::{check_times, within};
 use super::error::LoadError;
 use super::target;
@@ -32,10 +33,11 @@ const MAX_DEPTH: usize = 65_536;
 pub struct Measuring {
     /// Open loop: messages a second over all connections, sent on time whatever the server does
     /// [default: closed loop, each connection sends when it has been answered]
-    #[arg(short, long, value_name = "N", value_parser = parse_count, help_heading = LOAD)]
+    #[arg(short, long, value_name = "N", value_parser = parse_per_s, help_heading = LOAD)]
     pub(super) rate: Option<u64>,
     /// With --rate: how messages are spread over time [default: uniform]
     #[arg(long, value_enum, value_name = "HOW", help_heading = LOAD)]
+    #[arg(hide_short_help = true)]
     arrival: Option<Arrival>,
     /// Connections, all made before the run begins
     #[arg(short, long, value_name = "N", default_value = "64", value_parser = parse_count)]
@@ -43,14 +45,17 @@ pub struct Measuring {
     connections: u64,
     /// How long to take for connecting, before the warm-up [default: as fast as they are accepted]
     #[arg(long, value_name = "TIME", value_parser = parse_duration, help_heading = LOAD)]
+    #[arg(hide_short_help = true)]
     ramp_up: Option<Duration>,
     /// Messages in flight per connection [default: 1; with --rate at most 1024]
     #[arg(long, value_name = "N", value_parser = parse_count, help_heading = LOAD)]
+    #[arg(hide_short_help = true)]
     depth: Option<u64>,
     /// Messages per connection; then it is closed and a new one is made, and so it is when one
     /// fails [default: no limit]. Each leaves its port in TIME_WAIT: a second on loopback, where
     /// Linux uses it again, a minute elsewhere, which is 470 connections/s for each --source
     #[arg(long, value_name = "N", value_parser = parse_count, help_heading = LOAD)]
+    #[arg(hide_short_help = true)]
     reconnect: Option<u64>,
     /// How long to measure, after the warm-up
     #[arg(short, long, value_name = "TIME", default_value = "10s", value_parser = parse_duration)]
@@ -63,10 +68,12 @@ pub struct Measuring {
     /// How long to wait for replies after the measured window, and for the server's FIN after ours
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = parse_duration)]
     #[arg(help_heading = LOAD)]
+    #[arg(hide_short_help = true)]
     timeout: Duration,
     /// No message on a connection of its own before the load: it tells within 2 s that the target
     /// is no echo server
     #[arg(long, help_heading = LOAD)]
+    #[arg(hide_short_help = true)]
     no_preflight: bool,
     /// Bytes of a message, up to 16MiB: one size, a range drawn from evenly (64..1024, both ends
     /// included), or sizes with weights (64:90,4KiB:10)
@@ -78,6 +85,7 @@ pub struct Measuring {
     protocol: Protocol,
     /// Chooses the bytes and the sizes that are sent, and with --arrival poisson the times
     #[arg(long, value_name = "N", default_value_t = 1, help_heading = MESSAGES)]
+    #[arg(hide_short_help = true)]
     seed: u64,
     /// Assertion on the measurement, as in 'p99<200us' or 'throughput>=100k'; may be repeated.
     /// Latencies are response times with --rate, else service times
@@ -86,6 +94,7 @@ pub struct Measuring {
     assertions: Vec<Assertion>,
     /// Generator threads [default: 1, or one for each of --cpus]
     #[arg(short, long, value_name = "N", value_parser = parse_count, help_heading = GENERATOR)]
+    #[arg(hide_short_help = true)]
     threads: Option<u64>,
     /// CPUs of the generator threads, as in 0-3,8
     #[arg(long, value_name = "LIST", value_parser = cpus::parse_list, help_heading = GENERATOR)]
@@ -93,6 +102,7 @@ pub struct Measuring {
     /// Addresses of this host to connect from in turn, as in 127.0.0.2-127.0.0.9: each has 28,232
     /// ports by default
     #[arg(long, value_name = "LIST", value_parser = parse_addresses, help_heading = GENERATOR)]
+    #[arg(hide_short_help = true)]
     source: Option<AddressList>,
 }
 
@@ -242,11 +252,20 @@ impl Measuring {
         }
     }
 
+    fn check_threads(&self, threads: u64) -> Result<usize, LoadError> {
+        const MAX_THREADS: u64 = 1024;
+        if (self.connections + 1..=MAX_THREADS).contains(&threads) {
+            return Err(LoadError::usage(format!(
+                "--threads {threads} are more than --connections {}, of which each needs one: use \
+                 fewer --threads or more --connections",
+                self.connections,
+            )));
+        }
+        within("--threads", threads, 1, MAX_THREADS)
+    }
+
     fn place(&self, server: ServerPlace<'_>, connections: usize) -> Result<Placement, LoadError> {
-        let threads = self
-            .threads
-            .map(|threads| within("--threads", threads, 1, self.connections.min(1024)))
-            .transpose()?;
+        let threads = self.threads.map(|threads| self.check_threads(threads)).transpose()?;
         let allowed = cpus::allowed();
         let wanted = self.cpus.as_deref();
         cpus::check_allowed(wanted.unwrap_or_default(), &allowed)

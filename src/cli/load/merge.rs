@@ -24,19 +24,24 @@ use crate::load::report::{Merged, hgrm};
 /// machines' clocks should be synchronised; if they are not, only the times of intervals are wrong,
 /// not the sums.
 #[derive(Debug, Args)]
-#[command(after_help = "\
+#[command(
+    after_help = "More options and examples: ringback-load merge --help",
+    after_long_help = "\
 Examples:
   ringback-load merge a.hlog b.hlog c.hlog
   ringback-load merge *.hlog --hlog all.hlog --hgrm all.hgrm --format json -o all.json
 
 Exit codes: 0 merged, 1 a file cannot be read or written, 2 usage, 5 a log is of a run that was
-interrupted.")]
+interrupted."
+)]
 pub struct Merge {
     /// Logs (--hlog) of ringback-load or of any other tool, in nanoseconds
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     #[command(flatten)]
     form: output::Form,
+    #[command(flatten)]
+    percentiles: output::Percentiles,
     /// Go on without logs that hold no interval, and name them
     #[arg(long)]
     skip_empty: bool,
@@ -53,7 +58,7 @@ impl Merge {
     /// Reads everything, then writes; never over what is read.
     pub(super) fn execute(self) -> Result<ExitCode, LoadError> {
         check_named_once(&self.files)?;
-        let outputs = self.form.open()?;
+        let outputs = self.form.open(&self.percentiles)?;
         let log = open("the log", "--hlog", self.hlog.as_deref())?;
         let table = open("the percentiles", "--hgrm", self.hgrm.as_deref())?;
         let all = [Some(&outputs.report), log.as_ref(), table.as_ref()];

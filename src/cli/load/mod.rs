@@ -24,6 +24,7 @@ pub mod schema;
 pub mod sweep;
 mod target;
 mod test_bed;
+mod ticker;
 
 use std::process::ExitCode;
 
@@ -46,6 +47,11 @@ use super::manual::Manual;
     version,
     args_conflicts_with_subcommands = true,
     after_help = "\
+Examples:
+  ringback-load                                     an embedded server, as fast as it goes
+  ringback-load 127.0.0.1:65432 -r 20k --assert 'p99<200us'
+More options and examples: ringback-load --help",
+    after_long_help = "\
 Examples:
   ringback-load                                     an embedded server, as fast as it goes
   ringback-load 127.0.0.1:65432 -c 512 -s 1KiB      closed loop: what is its capacity?

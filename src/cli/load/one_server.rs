@@ -1,17 +1,15 @@
 //! Commands that measure one server, once or at many rates.
 
-use std::fmt::Display;
-
 use clap::Args;
 use serde::Serialize;
-use tracing::info;
 
 use super::super::progress::ProgressLine;
 use super::error::LoadError;
 use super::measure::{ChosenRates, Measuring, Setup};
-use super::output::{Outputs, Reporting};
+use super::output::{Outputs, Percentiles, Reporting};
 use super::test_bed::TestBed;
-use crate::load::study::Step;
+use crate::load::report::page::{Text, View};
+use crate::load::study::Event;
 use crate::load::{Config, RunError};
 
 /// Options of a command that measures one server.
@@ -23,6 +21,8 @@ pub struct OneServer {
     measuring: Measuring,
     #[command(flatten)]
     reporting: Reporting,
+    #[command(flatten)]
+    percentiles: Percentiles,
 }
 
 impl OneServer {
@@ -37,33 +37,52 @@ impl OneServer {
 
     /// Looks at the files before the run, so that a mistake does not cost one.
     pub(super) fn open(&self) -> Result<Outputs, LoadError> {
-        self.reporting.open()
+        self.reporting.open(&self.percentiles)
+    }
+
+    pub(super) fn announce(&self, text: &str) {
+        self.reporting.announce(text);
     }
 
     pub(super) fn progress_line(&self) -> ProgressLine {
-        ProgressLine::new(self.reporting.quiet)
+        ProgressLine::new(self.reporting.is_quiet())
     }
 
-    /// Announces a series of probes, measures it, and writes its report where it belongs.
-    pub(super) fn measure_series<T: Serialize + Display>(
+    /// Announces a series of probes, measures it, and writes its report where it belongs, on stdout
+    /// each probe as it was measured.
+    pub(super) fn measure_series<T: Serialize + Text, P>(
         &self,
         setup: Setup,
-        announcement: impl FnOnce(&Config) -> String,
-        measure: impl FnOnce(&Config, &mut dyn FnMut(Step)) -> Result<T, RunError>,
-        draw: impl FnOnce(&T) -> String,
+        study: &Study<'_, T, P>,
     ) -> Result<T, LoadError> {
-        let outputs = self.open()?;
+        let mut outputs = self.open()?;
         let bed = TestBed::start(setup)?;
-        if !self.reporting.quiet {
-            info!("{}", announcement(bed.config()));
-        }
+        let config = bed.config();
+        self.announce(&(study.announcement)(config));
         let line = self.progress_line();
-        let measured = measure(bed.config(), &mut |step| line.show_probe(step));
+        let measured = (study.measure)(config, &mut |event| match event {
+            Event::Step(step) => line.show_probe(step),
+            Event::Probe(probe) => {
+                line.clear();
+                outputs.show(|view| (study.head)(config, view), |view| (study.row)(probe, view));
+            }
+        });
         drop(line);
         let stopped = bed.stop();
         let report = measured?;
-        outputs.deliver(&report, draw)?;
+        outputs.deliver(&report, study.draw)?;
         stopped?;
         Ok(report)
     }
 }
+
+/// A series of probes: how it is announced, measured, shown and drawn.
+pub(super) struct Study<'a, T, P> {
+    pub(super) announcement: &'a dyn Fn(&Config) -> String,
+    pub(super) measure: Measure<'a, T, P>,
+    pub(super) head: fn(&Config, &View) -> String,
+    pub(super) row: fn(&P, &View) -> String,
+    pub(super) draw: fn(&T) -> String,
+}
+
+type Measure<'a, T, P> = &'a dyn Fn(&Config, &mut dyn FnMut(Event<'_, P>)) -> Result<T, RunError>;

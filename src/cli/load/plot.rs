@@ -18,7 +18,9 @@ const MAX_FILES: usize = 12;
 /// Of runs latency by percentile, and from logs latency and throughput over time; of sweeps latency
 /// against throughput. Several runs or sweeps are drawn over each other, named by their files.
 #[derive(Debug, Args)]
-#[command(after_help = "\
+#[command(
+    after_help = "More options and examples: ringback-load plot --help",
+    after_long_help = "\
 Examples:
   ringback-load plot run.json -o run.svg
   ringback-load plot run.hlog -o run.svg
@@ -26,7 +28,8 @@ Examples:
 
 Logs (.hlog) are read as nanoseconds. A log tells most: a report knows a few percentiles only.
 
-Exit codes: 0 drawn, 1 a file cannot be read, drawn or written, 2 usage.")]
+Exit codes: 0 drawn, 1 a file cannot be read, drawn or written, 2 usage."
+)]
 pub struct Plot {
     /// JSON reports (--format json) and logs (--hlog), at most 12
     #[arg(required = true, value_name = "FILE")]

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Args;
 
@@ -9,6 +10,7 @@ use super::super::progress::ProgressLine;
 use super::destination::Destination;
 use super::error::LoadError;
 use super::output::{Outputs, open};
+use super::ticker::Ticker;
 use crate::load::draw::{History, run_picture};
 use crate::load::report::{hgrm, hlog};
 use crate::load::{Config, Interval, Progress, Report, Watch};
@@ -20,10 +22,12 @@ pub struct Saving {
     /// Log the histograms of every second into this file (.hlog), for `ringback-load merge` and
     /// every HdrHistogram log reader
     #[arg(long, value_name = "FILE")]
+    #[arg(hide_short_help = true)]
     hlog: Option<PathBuf>,
     /// Write the percentile distribution into this file (.hgrm), for HdrHistogram's plotters: in
     /// milliseconds, of the response with --rate, else of the service
     #[arg(long, value_name = "FILE")]
+    #[arg(hide_short_help = true)]
     hgrm: Option<PathBuf>,
 }
 
@@ -36,6 +40,7 @@ pub(super) struct Results {
     history: Option<History>,
     /// While the run goes on.
     pub(super) line: Option<ProgressLine>,
+    ticker: Option<Ticker>,
 }
 
 impl Watch for Results {
@@ -44,6 +49,7 @@ impl Watch for Results {
     }
 
     fn interval(&mut self, interval: &Interval<'_>) {
+        self.ticker.iter_mut().for_each(|ticker| ticker.follow(interval));
         let logged = interval.into();
         self.log.iter_mut().for_each(|log| log.write(&logged));
         self.history.iter_mut().for_each(|history| history.follow(&logged));
@@ -64,11 +70,17 @@ impl Results {
         Destination::check_distinct(&all.into_iter().flatten().collect::<Vec<_>>())?;
         let history = picture.map(|_| History::of(config));
         let log = log.map(|log| log.detached().map(Log::new)).transpose()?;
-        Ok(Self { outputs, table, log, history, line: None })
+        Ok(Self { outputs, table, log, history, line: None, ticker: None })
+    }
+
+    /// From now on says so often how it goes.
+    pub(super) fn tick(&mut self, every: Duration) {
+        self.ticker = Some(Ticker::new(every, self.outputs.view.clone()));
     }
 
     /// The run is over: writes everything, whatever becomes of the others.
     pub(super) fn deliver(self, found: &Report) -> Result<(), LoadError> {
+        self.ticker.into_iter().for_each(Ticker::end);
         // First what nothing can hold up.
         let history = self.history.unwrap_or_default();
         let report = self.outputs.deliver(found, |found| run_picture(found, history));

@@ -1,6 +1,7 @@
 //! Without a subcommand: one measurement and its report.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Args;
 
@@ -8,6 +9,8 @@ use super::error::{LoadError, exit_code};
 use super::one_server::OneServer;
 use super::results::{Results, Saving};
 use super::test_bed::TestBed;
+use super::ticker::parse_interval;
+use crate::load::report::announcement;
 use crate::load::run_watched;
 
 /// One measurement.
@@ -17,6 +20,10 @@ pub struct Run {
     of: OneServer,
     #[command(flatten)]
     saving: Saving,
+    /// Say every so often how it goes, as in 1s: rate and latencies of that time, on stderr
+    #[arg(short, long, value_name = "TIME", value_parser = parse_interval)]
+    #[arg(help_heading = "Output")]
+    interval: Option<Duration>,
 }
 
 impl Run {
@@ -24,7 +31,11 @@ impl Run {
         let setup = self.of.resolve()?;
         let mut results = Results::open(self.of.open()?, &self.saving, &setup.config)?;
         let bed = TestBed::start(setup)?;
-        results.line = Some(self.of.progress_line());
+        self.of.announce(&announcement(bed.config()));
+        match self.interval {
+            Some(every) => results.tick(every),
+            None => results.line = Some(self.of.progress_line()),
+        }
         let found = run_watched(bed.config(), &mut results);
         results.line = None;
         let stopped = bed.stop();

@@ -19,10 +19,13 @@ use crate::load::study::compare::CompareReport;
 /// of a report names its form: keys are added to it, never renamed; a form that would break readers
 /// gets another name.
 #[derive(Debug, Args)]
-#[command(after_help = "\
+#[command(
+    after_help = "More options and examples: ringback-load schema --help",
+    after_long_help = "\
 Examples:
   ringback-load schema -o report.schema.json
-  ringback-load schema compare")]
+  ringback-load schema compare"
+)]
 pub struct Schema {
     /// Of which report
     #[arg(value_enum, value_name = "OF", default_value_t = Kind::Run)]

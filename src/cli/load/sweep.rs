@@ -8,20 +8,23 @@ use super::super::progress::rough_time;
 use super::super::rates::{RateList, parse_rates};
 use super::error::{LoadError, exit_code};
 use super::measure::ChosenRates;
-use super::one_server::OneServer;
+use super::one_server::{OneServer, Study};
 use crate::load::Config;
 use crate::load::draw::sweep_picture;
 use crate::load::format::counted;
+use crate::load::report::sweep as report;
 use crate::load::study::sweep::Rates;
 use crate::load::study::{probe_time, sweep};
 
 /// Measures latency at one rate after another, and finds the knee
 ///
 /// One open loop for each rate, from the lowest to the highest; each drains before the next. The
-/// knee is the highest rate whose p99 response is at most three times the lowest p99 of all.
+/// knee is the highest rate whose p50 response is at most three times the lowest p50 of all.
 /// Rates beyond the server's capacity are INVALID and shown as such.
 #[derive(Debug, Args)]
-#[command(after_help = "\
+#[command(
+    after_help = "More options and examples: ringback-load sweep --help",
+    after_long_help = "\
 Examples:
   ringback-load sweep                                        an embedded server
   ringback-load sweep 127.0.0.1:65432 --rates 10k,20k,40k -d 5s
@@ -29,7 +32,8 @@ Examples:
 
 Exit codes: 0 measured, 1 nothing could be measured, 2 usage, 3 an assertion missed at a rate that
 is valid, 4 no rate is valid, replies were corrupted, or the server or this host gave up; 5
-interrupted.")]
+interrupted."
+)]
 pub struct SweepCommand {
     /// Messages a second, as in 10k,20k,40k or 10k..100k:10k [default: doubling from 1k until a
     /// rate is not reached, then three rates before that one]
@@ -44,12 +48,14 @@ impl SweepCommand {
         let rates = self.rates.map_or(Rates::Doubling, Rates::Listed);
         let by = "sweep takes its rates from --rates";
         let setup = self.of.resolve_for_rates(ChosenRates { first: rates.first(), by })?;
-        let report = self.of.measure_series(
-            setup,
-            |config| format!("sweeping: {}", estimate(&rates, config)),
-            |config, on_step| sweep(config, &rates, on_step),
-            sweep_picture,
-        )?;
+        let study = Study {
+            announcement: &|config| format!("sweeping: {}", estimate(&rates, config)),
+            measure: &|config, on_event| sweep(config, &rates, on_event),
+            head: report::head,
+            row: report::row,
+            draw: sweep_picture,
+        };
+        let report = self.of.measure_series(setup, &study)?;
         Ok(exit_code(report.outcome()))
     }
 }

@@ -1,6 +1,6 @@
 //! The target, from its name.
 
-use std::net::ToSocketAddrs;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 
 use clap::CommandFactory;
 
@@ -11,7 +11,12 @@ use crate::load::Target;
 
 pub(super) fn resolve(target: &str) -> Result<Target, LoadError> {
     let is_plausible = target.rsplit_once(':').is_some_and(|(host, port)| {
-        !host.is_empty() && port.parse::<u16>().is_ok_and(|port| port > 0)
+        let is_host = !host.contains(':') || host.contains(['[', '%']);
+        let is_host = is_host || host.parse::<Ipv6Addr>().is_ok();
+        is_host
+            && !host.is_empty()
+            && !host.contains('/')
+            && port.parse::<u16>().is_ok_and(|port| port > 0)
     });
     if !is_plausible {
         return Err(LoadError::usage(not_a_target(target)));
@@ -28,18 +33,32 @@ pub(super) fn resolve(target: &str) -> Result<Target, LoadError> {
     Ok(Target { name: target.to_owned(), addresses: addresses.collect() })
 }
 
+/// The message about a word that is no target, with one that may be meant.
 fn not_a_target(word: &str) -> String {
     let cli = Cli::command();
     let commands: Vec<&str> = cli.get_subcommands().map(|command| command.get_name()).collect();
     if commands.contains(&word) {
         return format!("{word} must come first: write ringback-load {word}, then its options");
     }
-    let hint = if word.contains(':') {
+    let hint = if word.contains(['.', ':']) || word.parse::<u16>().is_ok() {
         String::new()
     } else {
         format!("; commands are {}", commands.join(", "))
     };
-    format!(
-        "TARGET {word:?} is not HOST:PORT: write 127.0.0.1:65432, [::1]:65432 or name:65432{hint}"
-    )
+    format!("TARGET {word:?} is not HOST:PORT: {}{hint}", meant(word))
+}
+
+fn meant(word: &str) -> String {
+    /// The default port of `ringback serve`.
+    const PORT: u16 = 65432;
+    let port = word.strip_prefix(':').unwrap_or(word).parse::<u16>();
+    if let Some((_, rest)) = word.split_once("://") {
+        return format!("it is a URL: write {}", rest.split('/').next().unwrap_or_default());
+    }
+    match (port, word.parse::<IpAddr>()) {
+        (Ok(port), _) => format!("write 127.0.0.1:{port}"),
+        (_, Ok(ip)) => format!("write {}", SocketAddr::new(ip, PORT)),
+        _ if !word.contains(':') && !word.is_empty() => format!("write {word}:{PORT}"),
+        _ => "write 127.0.0.1:65432, [::1]:65432 or name:65432".to_owned(),
+    }
 }

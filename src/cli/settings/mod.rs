@@ -21,7 +21,7 @@ use clap::{ArgMatches, CommandFactory, FromArgMatches};
 
 pub use self::error::SettingsError;
 pub use self::example::example;
-use super::serve::{Cli, Command, Serve};
+use super::serve::{Cli, Command, Protocol, Serve};
 
 /// A value as it was written, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,7 +64,7 @@ impl Settings {
         environment: impl Iterator<Item = (OsString, OsString)>,
     ) -> Result<Self, SettingsError> {
         let flags = flags(matches);
-        let (mut variables, notes) = variables::read(environment)?;
+        let (mut variables, mut notes) = variables::read(environment)?;
         let file = flags.get(schema::FILE).or_else(|| variables.get(schema::FILE));
         let mut layer = match file {
             Some(named) => file::read(named.values[0].as_ref(), &named.origin)?,
@@ -73,6 +73,7 @@ impl Settings {
         layer.append(&mut variables);
         layer.extend(flags);
         let options = schema::options(&layer, is_check(matches));
+        notes.extend(without_effect(&layer, options.protocol));
         Ok(Self { options, notes, layer })
     }
 
@@ -117,6 +118,19 @@ fn flags(matches: &ArgMatches) -> Layer {
             (setting.name(), Given { values, origin: Origin::CommandLine })
         })
         .collect()
+}
+
+/// A note for each setting that was given and means nothing to this protocol.
+fn without_effect(layer: &Layer, protocol: Protocol) -> Vec<String> {
+    /// Settings of frames, which the raw protocol does not have.
+    const OF_FRAMES: [&str; 2] = ["max-frame", "frame-timeout"];
+    let given = OF_FRAMES.into_iter().filter(|name| layer.contains_key(name));
+    match protocol {
+        Protocol::Framed => Vec::new(),
+        Protocol::Raw => given
+            .map(|name| format!("{name} has no effect: --protocol raw has no frames"))
+            .collect(),
+    }
 }
 
 fn is_check(matches: &ArgMatches) -> bool {

@@ -8,6 +8,7 @@ use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 
+use super::super::version::REVISION;
 use super::process::Process;
 use super::stage::{Stage, Stages};
 use crate::log;
@@ -99,7 +100,7 @@ impl Source {
         let driver = self.stages.driver().unwrap_or(self.facts.driver);
         let labels = vec![
             ("version", env!("CARGO_PKG_VERSION")),
-            ("revision", option_env!("BUILD_REVISION").unwrap_or("unknown")),
+            ("revision", REVISION.unwrap_or("unknown")),
             ("driver", driver.name()),
             ("protocol", self.facts.protocol),
         ];

@@ -194,6 +194,11 @@ impl FromStr for Assertion {
     /// `throughput>=100k`; blanks between them do not matter.
     fn from_str(text: &str) -> Result<Self, ConfigError> {
         let Some((metric, comparison, limit)) = Comparison::split(text) else {
+            let metric = text.split('=').next().unwrap_or_default().trim();
+            if text.contains('=') {
+                // Of an unknown metric that is the greater mistake.
+                metric.parse::<Metric>()?;
+            }
             return Err(ConfigError(
                 "it compares nothing: use <, <=, > or >=, as in 'p99<200us' (in quotes)".to_owned(),
             ));
@@ -221,31 +226,33 @@ impl FromStr for Metric {
             "throughput" => Ok(Self::Throughput),
             _ => match text.strip_prefix('p') {
                 Some(percent) if percent.starts_with(|c: char| c.is_ascii_digit()) => {
-                    let quantile = parse_percent(percent).and_then(Quantile::from_micropercents);
-                    quantile.map(Self::Latency).ok_or_else(|| {
-                        ConfigError(format!(
-                            "{text} is not a percentile: it must be above p0 and below p100, with \
-                             at most six decimals; the largest latency is max"
-                        ))
-                    })
+                    text.parse().map(Self::Latency)
                 }
-                _ => Err(ConfigError(format!(
-                    "{text:?} is not a metric: use p50, p99, p99.9 or another percentile, mean, \
-                     min, max or throughput"
-                ))),
+                _ => Err(ConfigError(not_a_metric(text))),
             },
         }
     }
 }
 
-/// Percents with at most six decimals, in millionths.
-fn parse_percent(text: &str) -> Option<u64> {
-    let (whole, decimals) = text.split_once('.').unwrap_or((text, ""));
-    let is_digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
-    if !is_digits(whole) || !is_digits(decimals) || decimals.len() > 6 {
-        return None;
-    }
-    format!("{whole}{decimals:0<6}").parse().ok()
+/// The message about a metric of another name, or of none.
+fn not_a_metric(text: &str) -> String {
+    let meant = match text {
+        "errors" | "lost" | "corrupted" | "failures" | "error_rate" => {
+            return format!(
+                "{text:?} is not a metric: a run is INVALID (exit code 4) as soon as one message is \
+                 lost or corrupted, so it needs no assertion"
+            );
+        }
+        "rps" | "qps" | "rate" | "reqs" | "requests" => Some("throughput"),
+        "median" | "med" => Some("p50"),
+        "avg" | "average" | "latency" => Some("mean"),
+        _ => None,
+    };
+    let meant = meant.map_or_else(String::new, |meant| format!("write {meant}; "));
+    format!(
+        "{text:?} is not a metric: {meant}use p50, p99, p99.9 or another percentile, mean, min, max \
+         or throughput"
+    )
 }
 
 #[cfg(test)]
@@ -285,12 +292,16 @@ mod tests {
             ("<1ms", "\"\" is not a metric: use p50"),
             ("p<1ms", "\"p\" is not a metric: use p50"),
             ("P99<1ms", "\"P99\" is not a metric: use p50"),
-            ("median<1ms", "\"median\" is not a metric: use p50"),
+            ("median<1ms", "\"median\" is not a metric: write p50; use p50"),
+            ("errors==0", "\"errors\" is not a metric: a run is INVALID (exit code 4) as soon as"),
             ("p100<1ms", "p100 is not a percentile: it must be above p0 and below p100"),
             ("p0<1ms", "p0 is not a percentile"),
             ("p99.9999999<1ms", "p99.9999999 is not a percentile"),
             ("p9x<1ms", "p9x is not a percentile"),
-            ("p99<200", "its limit \"200\" is not one: it has no unit: use ns, us, ms, s, m or h"),
+            (
+                "p99<200",
+                "its limit \"200\" is not one: it has no unit: use ns, us, ms, s, m or h, as in 200s",
+            ),
             ("p99<", "its limit \"\" is not one: it must begin with a number"),
             ("p99<<1ms", "its limit \"<1ms\" is not one"),
             ("p99=<1ms", "p99= is not a percentile"),

@@ -8,6 +8,7 @@ use std::str::FromStr;
 
 use super::MAX_MESSAGE_SIZE;
 use crate::load::error::ConfigError;
+use crate::load::format;
 use crate::load::random::SplitMix64;
 use crate::units::{parse_count, parse_size};
 
@@ -170,6 +171,11 @@ fn parse_choice(text: &str) -> Result<(usize, u64), ConfigError> {
 }
 
 fn parse_bytes(text: &str) -> Result<usize, ConfigError> {
+    if let Some((least, most)) = text.split_once('-')
+        && let (Ok(_), Ok(_)) = (parse_size(least), parse_size(most))
+    {
+        return Err(ConfigError(format!("{text:?} is not a size: a range is {least}..{most}")));
+    }
     let bytes =
         parse_size(text).map_err(|why| ConfigError(format!("{text:?} is not a size: {why}")))?;
     // Far beyond the bounds either way.
@@ -195,7 +201,8 @@ fn in_bounds(bytes: usize) -> Result<usize, ConfigError> {
     if (1..=MAX_MESSAGE_SIZE).contains(&bytes) {
         Ok(bytes)
     } else {
-        let why = format!("a message of {bytes} bytes is not possible: use 1 byte to 16 MiB");
+        let size = format::bytes(bytes as f64);
+        let why = format!("a message of {size} is not possible: use 1 byte to 16MiB");
         Err(ConfigError(why))
     }
 }
@@ -274,8 +281,9 @@ mod tests {
     fn errors_name_the_part_and_the_fix() {
         let cases = [
             ("", "\"\" is not a size: it must begin with a number: write 64KiB"),
-            ("0", "a message of 0 bytes is not possible: use 1 byte to 16 MiB"),
-            ("1..17MiB", "a message of 17825792 bytes is not possible: use 1 byte to 16 MiB"),
+            ("0", "a message of 0 B is not possible: use 1 byte to 16MiB"),
+            ("1..17MiB", "a message of 17.0 MiB is not possible: use 1 byte to 16MiB"),
+            ("64-128", "\"64-128\" is not a size: a range is 64..128"),
             ("64..", "\"\" is not a size: it must begin with a number: write 64KiB"),
             ("64..=128", "\"=128\" is not a size: it must begin with a number: write 64KiB"),
             ("128..64", "the range ends before it begins: write 64..128"),

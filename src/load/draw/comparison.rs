@@ -10,7 +10,7 @@ use crate::load::outcome::Outcome;
 use crate::load::record::host::Host;
 use crate::load::record::watch::Tag;
 use crate::load::report::document::{LoopKind, Settings};
-use crate::load::report::text::host_facts;
+use crate::load::report::words::host_facts;
 
 /// A server and its latencies in all of its runs that are valid.
 pub struct Compared<'a> {

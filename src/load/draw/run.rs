@@ -11,7 +11,7 @@ use crate::load::format::count;
 use crate::load::record::watch::Tag;
 use crate::load::report::Report;
 use crate::load::report::document::{Percentiles, Settings};
-use crate::load::report::text::{host_facts, sizes};
+use crate::load::report::words::{host_facts, sizes};
 
 /// The picture of a run that has just ended, as SVG.
 pub fn run_picture(report: &Report, history: History) -> String {

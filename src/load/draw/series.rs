@@ -9,7 +9,7 @@ use crate::load::report::document::{Settings, Target};
 use crate::load::report::probes::{Probe, SeriesVerdict};
 use crate::load::report::search::SearchReport;
 use crate::load::report::sweep::SweepReport;
-use crate::load::report::text::host_facts;
+use crate::load::report::words::host_facts;
 
 /// The picture of a sweep, as SVG.
 pub fn sweep_picture(sweep: &SweepReport) -> String {

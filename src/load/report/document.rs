@@ -7,6 +7,7 @@ use hdrhistogram::Histogram;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::words::target_name;
 use crate::load::clock::nanos;
 use crate::load::config::assertion::AssertionResult;
 use crate::load::config::quantile::Quantile;
@@ -86,6 +87,11 @@ pub struct Target {
 }
 
 impl Target {
+    /// The server's name in a report.
+    pub(in crate::load) fn shown_name(&self) -> &str {
+        target_name(&self.name, self.embedded)
+    }
+
     /// The server's name, for a title.
     pub(in crate::load) fn title(&self) -> &str {
         if self.embedded { "the embedded server" } else { &self.name }
@@ -247,7 +253,9 @@ pub struct Percentiles {
     pub min: Option<u64>,
     pub mean: Option<f64>,
     pub p50: Option<u64>,
+    pub p75: Option<u64>,
     pub p90: Option<u64>,
+    pub p95: Option<u64>,
     pub p99: Option<u64>,
     pub p99_9: Option<u64>,
     pub p99_99: Option<u64>,
@@ -256,8 +264,8 @@ pub struct Percentiles {
 
 impl Percentiles {
     /// The percentiles in ascending order.
-    pub(in crate::load) fn quantiles(&self) -> [(Quantile, Option<u64>); 5] {
-        let known = [self.p50, self.p90, self.p99, self.p99_9, self.p99_99];
+    pub(in crate::load) fn quantiles(&self) -> [(Quantile, Option<u64>); 7] {
+        let known = [self.p50, self.p75, self.p90, self.p95, self.p99, self.p99_9, self.p99_99];
         std::array::from_fn(|place| (Quantile::SHOWN[place], known[place]))
     }
 }
@@ -265,13 +273,16 @@ impl Percentiles {
 impl From<&Histogram<u64>> for Percentiles {
     fn from(histogram: &Histogram<u64>) -> Self {
         let some = (!histogram.is_empty()).then_some(histogram);
-        let [p50, p90, p99, p99_9, p99_99] = Quantile::SHOWN.map(|shown| shown.of(histogram));
+        let known = Quantile::SHOWN.map(|shown| shown.of(histogram));
+        let [p50, p75, p90, p95, p99, p99_9, p99_99] = known;
         Self {
             count: histogram.len(),
             min: some.map(Histogram::min),
             mean: some.map(Histogram::mean),
             p50,
+            p75,
             p90,
+            p95,
             p99,
             p99_9,
             p99_99,

@@ -7,7 +7,7 @@ use crate::load::format::{count, nanos, percent};
 /// Rows that cover the bulk; one more takes the tail.
 const ROWS: usize = 14;
 /// Characters of the longest bar.
-const BAR: usize = 48;
+const BAR: usize = 40;
 /// The share of samples that the even rows cover; what is beyond would leave them all in one.
 const BULK: f64 = 0.999;
 

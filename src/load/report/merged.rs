@@ -10,7 +10,10 @@ use serde::Serialize;
 
 use super::document::Percentiles;
 use super::hlog;
-use super::table::{write_head, write_picture, write_row};
+use super::page::{In, Page, Text, View};
+use super::table::{self, Kind};
+use super::text::{Conclusion, add_verdict, findings, latencies};
+use super::{histogram, strip};
 use crate::load::clock;
 use crate::load::format::{count, counted, nanos};
 use crate::load::outcome::Outcome;
@@ -115,49 +118,83 @@ impl Merged {
     }
 }
 
-/// A table, and a picture of the sum that matters most.
+/// The usual detail.
 impl fmt::Display for Merged {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(
-            out,
-            "ringback-load merge: {}, {}, {} from {}",
-            counted(self.logs as u64, "log"),
-            counted(self.intervals as u64, "interval"),
-            nanos(self.duration_ns),
-            humantime::format_rfc3339_seconds(self.started),
-        )?;
-        write_head(out)?;
-        for (name, latency) in self.rows() {
-            write_row(out, &label(name), latency)?;
-        }
+        out.write_str(&self.text(&View::default()))
+    }
+}
+
+impl Text for Merged {
+    fn text(&self, view: &View) -> String {
+        let mut page = Page::default();
+        let outcome = self.outcome();
+        let word = if outcome.is_valid() { "" } else { outcome.verdict() };
+        page.line(
+            In::USUAL,
+            format!(
+                "ringback-load merge  {word}  {}, {}, {} from {}",
+                counted(self.logs as u64, "log"),
+                counted(self.intervals as u64, "interval"),
+                nanos(self.duration_ns),
+                humantime::format_rfc3339_seconds(self.started),
+            ),
+            15,
+        );
         let (tags, main) = self.main();
-        write_picture(out, &title(&tags), &main)?;
+        let in_line = latencies(&Percentiles::from(&main), &main, view);
+        page.clipped(In::BRIEF, in_line.clone());
+        page.blank(In::USUAL);
+        page.row(In::USUAL, "Latency", in_line);
+        let samples = format!("{} samples", count(main.len()));
+        let title = title(&tags);
+        page.row(In::USUAL_ONLY, "", format!("{}  {samples}", strip::draw(&main)));
+        page.row(In::USUAL, "of", title.as_str());
         let samples = self.rows().into_iter();
         let samples =
             samples.map(|(name, latency)| format!("{} {}", count(latency.count), label(name)));
-        writeln!(out, "\nSamples      {}", samples.collect::<Vec<_>>().join(", "))?;
-        self.write_gaps(out)?;
-        if !self.incomplete.is_empty() {
-            writeln!(out, "Verdict      {}", self.outcome().verdict())?;
-        }
-        self.incomplete.iter().try_for_each(|why| writeln!(out, "  - {why}"))
+        page.row(In::USUAL, "Samples", samples.collect::<Vec<_>>().join("  "));
+        page.row(In::USUAL, "Gaps", self.gaps_in_words());
+        let kinds: Vec<Kind<'_>> = self.rows().into_iter().map(|row| self.kind(row)).collect();
+        table::add(&mut page, In::FULL, &kinds, view);
+        page.blank(In::FULL);
+        page.table(In::FULL, format!("{title}\n{}", histogram::draw(&main)));
+        self.add_end(&mut page, view);
+        page.render(view)
     }
 }
 
 impl Merged {
-    fn write_gaps(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+    fn kind<'a>(&'a self, (tag, known): (&str, &'a Percentiles)) -> Kind<'a> {
+        let is_of_tag = |of: &&Option<String>| name(of.as_deref()) == tag;
+        let of = self.totals.keys().find(is_of_tag).expect("every row is of a tag");
+        Kind { name: label(tag), known, histogram: &self.totals[of] }
+    }
+
+    fn gaps_in_words(&self) -> String {
         let Some(longest) = self.gaps.iter().max_by_key(|gap| gap.duration_ns) else {
-            return Ok(());
+            return String::new();
         };
         let Gap { start, duration_ns } = longest;
         let total_ns = self.gaps.iter().map(|gap| gap.duration_ns).sum();
         let count = counted(self.gaps.len() as u64, "time");
-        writeln!(
-            out,
-            "Gaps         nothing was logged {count}, for {}; the longest, {}, from {start}",
+        format!(
+            "nothing was logged {count}, for {}; the longest, {}, from {start}",
             nanos(total_ns),
             nanos(*duration_ns),
         )
+    }
+
+    /// What is merged has no verdict but that it is not complete.
+    fn add_end(&self, page: &mut Page, view: &View) {
+        let outcome = self.outcome();
+        let findings = findings(&self.incomplete, &[]);
+        if outcome.is_valid() {
+            page.clipped(In::BRIEF, format!("{} samples", count(self.main().1.len())));
+        } else {
+            page.blank(In::USUAL);
+            add_verdict(page, view, &Conclusion { outcome, aside: "", findings });
+        }
     }
 
     /// The tags that a run has in the order of its report, then all others.

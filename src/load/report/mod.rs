@@ -8,13 +8,17 @@ mod histogram;
 pub mod hlog;
 mod json;
 mod merged;
+pub mod page;
 pub mod probes;
 pub mod search;
+mod strip;
 pub mod sweep;
 mod table;
 pub(super) mod text;
+pub(super) mod words;
 
 pub use self::document::Report;
 pub use self::hgrm::hgrm;
 pub use self::json::{json, json_schema};
 pub use self::merged::{Gap, Merged};
+pub use self::text::{announcement, pace};

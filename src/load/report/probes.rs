@@ -1,16 +1,17 @@
 //! Probes: runs that differ only in their rate, as their reports show them.
 
-use std::fmt::{self, Write};
-
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Report;
 use super::document::{Settings, Target};
-use super::text::{load, write_generator, write_host, write_target};
-use crate::load::format::{count, nanos};
+use super::page::{In, Page, View};
+use super::text::findings;
+use super::words::{Subject, headline, nanos_or_dash, per_s, target_name};
+use crate::load::config::quantile::Quantile;
+use crate::load::config::{Config, Server};
+use crate::load::format::count;
 use crate::load::outcome::Outcome;
-use crate::load::record::host::Host;
 
 /// A measurement at one rate.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
@@ -104,53 +105,74 @@ pub(in crate::load) fn target<'a>(mut probes: impl Iterator<Item = &'a Probe>) -
     probes.find_map(|probe| probe.run.as_ref()).map(|run| run.target.clone())
 }
 
-/// The head of a report for people; `beside` are lines of its own.
-pub(super) fn write_setting(
-    out: &mut impl Write,
-    command: &str,
-    (target, settings, host): (Option<&Target>, &Settings, &Host),
+/// The first lines of a report, written before anything was measured: the headline, lines below it,
+/// and the names of the columns that [`row`] fills.
+pub(in crate::load) fn head(
+    subject: Subject<'_>,
+    outcome: Outcome,
+    settings: &Settings,
     beside: &[(&str, String)],
-) -> fmt::Result {
-    writeln!(out, "ringback-load {command}: {}", load(settings))?;
-    write_target(out, target, settings)?;
-    write_generator(out, settings, " at each rate")?;
-    for (name, value) in beside {
-        writeln!(out, "  {name:<10} {value}")?;
+    view: &View,
+) -> String {
+    let mut page = Page::default();
+    page.line(In::USUAL, headline(subject, outcome, settings, " a rate"), 15);
+    beside.iter().for_each(|(label, text)| page.row(In::USUAL, label, text.as_str()));
+    page.blank(In::USUAL);
+    page.table(In::USUAL, heading(view));
+    page.render(view)
+}
+
+/// The server's name before anything was measured.
+pub(in crate::load) fn name_of(config: &Config) -> &str {
+    let is_embedded = matches!(config.server, Server::Embedded { .. });
+    target_name(&config.target.name, is_embedded)
+}
+
+fn heading(view: &View) -> String {
+    let names = percentiles(view).iter().map(|quantile| quantile.name());
+    columns(["rate/s", "answered/s"], names, "max", "CPU/msg")
+}
+
+fn percentiles(view: &View) -> &[Quantile] {
+    /// With what stands beside them they fit a line.
+    const FITTING: [Quantile; 3] = [Quantile::P50, Quantile::P99, Quantile::P99_9];
+    match view.percentiles.as_slice() {
+        [] => &FITTING,
+        chosen => chosen,
     }
-    write_host(out, host, "")
 }
 
-/// The names of the columns that [`row`] fills.
-pub(super) fn heading() -> String {
-    columns(["rate", "answered", "p50", "p90", "p99", "p99.9", "max", "CPU/message"])
-}
-
-/// A probe's row: the response, and the server's CPU time per message.
-pub(super) fn row(probe: &Probe) -> String {
-    let rate = format!("{}/s", count(probe.rate_per_s));
-    let Some(run) = &probe.run else {
-        return columns([rate.as_str(), "-", "-", "-", "-", "-", "-", "-"]);
+/// A probe's row: the response, the server's CPU time per message, and the result; in full with what
+/// led to it.
+pub(in crate::load) fn row(probe: &Probe, result: &str, view: &View) -> String {
+    let rate = count(probe.rate_per_s);
+    let shown = percentiles(view);
+    let cells = match &probe.run {
+        None => columns([rate.as_str(), "-"], shown.iter().map(|_| "-".to_owned()), "-", "-"),
+        Some(run) => {
+            let histogram = run.main_latency();
+            let quantiles = shown.iter().map(|quantile| nanos_or_dash(quantile.of(histogram)));
+            let cpu_ns = run.server_cpu.map(|cpu| cpu.cpu_ns_per_message.round() as u64);
+            columns(
+                [&rate, &per_s(run.throughput.messages_per_s)],
+                quantiles,
+                &nanos_or_dash(run.latency_ns.main().max),
+                &nanos_or_dash(cpu_ns),
+            )
+        }
     };
-    let latency = run.latency_ns.main();
-    let cpu_ns = run.server_cpu.map(|cpu| cpu.cpu_ns_per_message.round() as u64);
-    columns([
-        rate.as_str(),
-        &format!("{}/s", count(run.throughput.messages_per_s.round() as u64)),
-        &or_dash(latency.p50),
-        &or_dash(latency.p90),
-        &or_dash(latency.p99),
-        &or_dash(latency.p99_9),
-        &or_dash(latency.max),
-        &or_dash(cpu_ns),
-    ])
+    let mut page = Page::default();
+    page.table(In::USUAL, format!("{cells}  {result}").trim_end());
+    page.findings(In::FULL, findings(&probe.reasons, &[]));
+    page.render(view)
 }
 
-fn or_dash(ns: Option<u64>) -> String {
-    ns.map_or_else(|| "-".to_owned(), nanos)
-}
-
-fn columns(cells: [&str; 8]) -> String {
-    let [rate, answered, latencies @ .., cpu] = cells;
-    let latencies: String = latencies.iter().map(|cell| format!(" {cell:>9}")).collect();
-    format!("{rate:>12} {answered:>12}{latencies} {cpu:>12}")
+fn columns(
+    [rate, answered]: [&str; 2],
+    latencies: impl Iterator<Item = String>,
+    max: &str,
+    cpu: &str,
+) -> String {
+    let latencies: String = latencies.map(|cell| format!("{cell:>9}")).collect();
+    format!("{rate:>10}{answered:>11}{latencies}{max:>9}{cpu:>9}")
 }

@@ -1,17 +1,19 @@
 //! The report of a search for the highest rate: each probe, the bracket, and what limits it.
 
-use std::fmt::{self, Write};
+use std::fmt;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::document::{Settings, Target};
-use super::probes::{Probe, SeriesVerdict, heading, row, write_setting};
-use super::text::write_verdict;
+use super::page::{Finding, In, Page, Text, View};
+use super::probes::{self, Probe, SeriesVerdict, name_of};
+use super::text::{Conclusion, add_host, add_verdict, findings};
+use super::words::Subject;
+use crate::load::config::Config;
 use crate::load::format::{count, percent};
 use crate::load::outcome::Outcome;
 use crate::load::record::host::Host;
-use crate::load::record::watch::Tag;
 
 /// Names this form of the report; a change that breaks readers gets another.
 pub const SCHEMA: &str = "ringback-find-max/1";
@@ -106,28 +108,73 @@ impl Purpose {
     }
 }
 
-/// Lines of at most 120 columns, except where a name or a reason is longer.
+/// The lines of a search's report that come before its probes.
+pub fn head(config: &Config, view: &View) -> String {
+    let settings = Settings { rate_per_s: None, ..Settings::from(config) };
+    let names: Vec<String> =
+        config.assertions.iter().map(|assertion| assertion.name.clone()).collect();
+    head_of(Some(name_of(config)), Outcome::Passed, &settings, &names, view)
+}
+
+fn head_of(
+    target: Option<&str>,
+    outcome: Outcome,
+    settings: &Settings,
+    assertions: &[String],
+    view: &View,
+) -> String {
+    let subject = Subject { command: Some("find-max"), target };
+    let aim = ("Sought", format!("the highest rate with {}", assertions.join(" and ")));
+    probes::head(subject, outcome, settings, &[aim], view)
+}
+
+/// The line of a probe.
+pub fn row(probe: &SearchProbe, view: &View) -> String {
+    let result = match (probe.passed, probe.repeated) {
+        (true, _) if !probe.probe.valid => "passed (lag)",
+        (true, _) => "passed",
+        (false, true) => "retried",
+        (false, false) => "failed",
+    };
+    probes::row(&probe.probe, result, view)
+}
+
+/// The usual detail.
 impl fmt::Display for SearchReport {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let setting = (self.target.as_ref(), &self.config.run, &self.host);
-        let beside = [
-            ("assertions", self.assertions.join(" and ")),
-            ("resolution", percent(self.config.resolution)),
-        ];
-        write_setting(out, "find-max", setting, &beside)?;
-        writeln!(out, "\n{}", Tag::Response.title())?;
-        writeln!(out, "         {}", heading())?;
-        for probe in &self.probes {
-            let result = match (probe.passed, probe.repeated) {
-                (true, _) if !probe.probe.valid => "passed despite generator lag",
-                (true, _) => "passed",
-                (false, true) => "invalid, retried",
-                (false, false) => "failed",
-            };
-            writeln!(out, "{:<8} {}  {result}", probe.purpose.name(), row(&probe.probe))?;
+        out.write_str(&self.text(&View::default()))
+    }
+}
+
+impl Text for SearchReport {
+    fn text(&self, view: &View) -> String {
+        let target = self.target.as_ref().map(Target::shown_name);
+        let rows: String = self.probes.iter().map(|probe| row(probe, view)).collect();
+        head_of(target, self.outcome(), &self.config.run, &self.assertions, view)
+            + &rows
+            + &self.rest(view)
+    }
+
+    fn rest(&self, view: &View) -> String {
+        let mut page = Page::default();
+        page.blank(In::USUAL);
+        page.clipped(In::BRIEF, self.bracket_in_words());
+        page.line(In::USUAL, self.bracket_in_words(), 2);
+        let limits = &self.bracket.limited_by;
+        let limits = limits.iter().map(|reason| Finding::new("limit", reason)).collect::<Vec<_>>();
+        let is_late = |probe: &SearchProbe| probe.passed && !probe.probe.valid;
+        if self.probes.iter().any(is_late) {
+            let meaning = "passed although the generator was late, which adds to latencies";
+            page.row(In::USUAL, "(lag)", meaning);
         }
-        self.write_bracket(out)?;
-        write_verdict(out, self.outcome(), &self.verdict.reasons, &self.verdict.warnings)
+        let resolution = percent(self.config.resolution);
+        page.row(In::FULL, "Resolution", format!("{resolution} of the rate"));
+        add_host(&mut page, &self.config.run, &self.host, " a probe", "");
+        let found = findings(&self.verdict.reasons, &self.verdict.warnings);
+        let (reasons, notes) = found.split_at(self.verdict.reasons.len());
+        let findings = [reasons, &limits, notes].concat();
+        add_verdict(&mut page, view, &Conclusion { outcome: self.outcome(), aside: "", findings });
+        page.render(view)
     }
 }
 
@@ -137,20 +184,21 @@ impl SearchReport {
         self.verdict.outcome(self.bracket.highest_passed_per_s.is_none())
     }
 
-    fn write_bracket(&self, out: &mut impl Write) -> fmt::Result {
-        let Bracket { highest_passed_per_s, lowest_failed_per_s, confirmed, limited_by } =
-            &self.bracket;
-        match highest_passed_per_s {
-            Some(passed) => {
-                let times = if *confirmed { "twice" } else { "once" };
-                writeln!(out, "\nHighest rate {}/s passed, {times}", count(*passed))?;
+    fn bracket_in_words(&self) -> String {
+        let Bracket { highest_passed_per_s, lowest_failed_per_s, confirmed, .. } = self.bracket;
+        let asserted = self.assertions.join(" and ");
+        let [passed, failed] = [highest_passed_per_s, lowest_failed_per_s]
+            .map(|rate| rate.map(|rate| format!("{}/s", count(rate))));
+        let times = if confirmed { "twice" } else { "once" };
+        match (passed, failed) {
+            (Some(passed), Some(failed)) => {
+                format!("{passed} holds {asserted} ({times}), {failed} does not")
             }
-            None => writeln!(out, "\nHighest rate none passed")?,
+            (Some(passed), None) => {
+                format!("{passed} holds {asserted} ({times}), and no rate was found that does not")
+            }
+            (None, Some(failed)) => format!("No rate holds {asserted}: {failed} does not"),
+            (None, None) => format!("No rate was found that holds {asserted}"),
         }
-        match lowest_failed_per_s {
-            Some(failed) => writeln!(out, "Lowest rate  {}/s failed", count(*failed))?,
-            None => writeln!(out, "Lowest rate  none failed")?,
-        }
-        limited_by.iter().try_for_each(|reason| writeln!(out, "  - {reason}"))
     }
 }

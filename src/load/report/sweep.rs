@@ -1,16 +1,20 @@
 //! The report of a sweep: a row for each rate, and the knee.
 
-use std::fmt::{self, Write};
+use std::fmt;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::document::{Settings, Target};
-use super::probes::{Probe, SeriesVerdict, heading, row, write_setting};
-use crate::load::format::count;
+use super::page::{Detail, In, Page, Text, View};
+use super::probes::{self, Probe, SeriesVerdict, name_of};
+use super::text::{Conclusion, add_host, add_verdict, findings};
+use super::words::Subject;
+use crate::load::config::Config;
+use crate::load::config::assertion::AssertionResult;
+use crate::load::format::{count, nanos};
 use crate::load::outcome::Outcome;
 use crate::load::record::host::Host;
-use crate::load::record::watch::Tag;
 
 /// Names this form of the report; a change that breaks readers gets another.
 pub const SCHEMA: &str = "ringback-sweep/1";
@@ -41,33 +45,75 @@ pub struct SweepReport {
 pub struct Knee {
     /// The last rate before it.
     pub rate_per_s: u64,
+    /// Its p50 of the response.
+    pub p50_ns: Option<u64>,
     /// Its p99 of the response.
     pub p99_ns: Option<u64>,
-    /// The p99 is at most this many times the lowest.
+    /// The p50 is at most this many times the lowest.
     pub factor: u64,
 }
 
-/// Latency has run away where the p99 is more than this many times the lowest of the sweep: far
-/// more than a p99 varies between runs, and far less than what a queue that grows adds.
+/// Latency has run away where the p50 is more than this many times the lowest of the sweep: far
+/// more than a p50 varies between runs, and far less than what a queue that grows adds. The p99 of
+/// a short run is as much the host's stalls as the server's queue.
 pub(in crate::load) const KNEE_FACTOR: u64 = 3;
 
-/// Lines of at most 110 columns, except where a name or a reason is longer.
+/// The lines of a sweep's report that come before its rates.
+pub fn head(config: &Config, view: &View) -> String {
+    let settings = Settings { rate_per_s: None, ..Settings::from(config) };
+    head_of(Some(name_of(config)), Outcome::Passed, &settings, view)
+}
+
+fn head_of(target: Option<&str>, outcome: Outcome, settings: &Settings, view: &View) -> String {
+    let subject = Subject { command: Some("sweep"), target };
+    probes::head(subject, outcome, settings, &[], view)
+}
+
+/// The line of a rate.
+pub fn row(probe: &Probe, view: &View) -> String {
+    let result = match probe.outcome() {
+        Outcome::Passed => "",
+        Outcome::Missed => "missed",
+        other => other.verdict(),
+    };
+    probes::row(probe, result, view)
+}
+
+/// The usual detail.
 impl fmt::Display for SweepReport {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let setting = (self.target.as_ref(), &self.config, &self.host);
-        write_setting(out, "sweep", setting, &[])?;
-        writeln!(out, "\n{}", Tag::Response.title())?;
-        writeln!(out, "  {}", heading())?;
-        for probe in &self.rates {
-            let is_knee =
-                self.knee.as_ref().is_some_and(|knee| knee.rate_per_s == probe.rate_per_s);
-            let mark = if is_knee { ">" } else { " " };
-            let verdict = if probe.valid { "" } else { "  INVALID" };
-            writeln!(out, "{mark} {}{verdict}", row(probe))?;
+        out.write_str(&self.text(&View::default()))
+    }
+}
+
+impl Text for SweepReport {
+    fn text(&self, view: &View) -> String {
+        let target = self.target.as_ref().map(Target::shown_name);
+        let rows: String = self.rates.iter().map(|probe| row(probe, view)).collect();
+        head_of(target, self.outcome(), &self.config, view) + &rows + &self.rest(view)
+    }
+
+    fn rest(&self, view: &View) -> String {
+        let mut page = Page::default();
+        page.blank(In::USUAL);
+        page.clipped(In::BRIEF, self.knee_in_words());
+        page.line(In::USUAL, self.knee_in_words(), 2);
+        page.row(In::USUAL, "Assertions", self.assertions_in_words());
+        add_host(&mut page, &self.config, &self.host, " at each rate", "");
+        let valid = self.rates.iter().filter(|probe| probe.valid).count();
+        let aside = format!(" at {valid} of {} rates", self.rates.len());
+        let mut notes = self.verdict.warnings.clone();
+        // In full they stand below the rates.
+        if view.detail != Detail::Full {
+            notes.extend(self.rates.iter().filter_map(why_not_valid));
         }
-        self.write_knee(out)?;
-        self.write_assertions(out)?;
-        self.write_verdict(out)
+        let findings = findings(&self.verdict.reasons, &notes);
+        add_verdict(
+            &mut page,
+            view,
+            &Conclusion { outcome: self.outcome(), aside: &aside, findings },
+        );
+        page.render(view)
     }
 }
 
@@ -78,44 +124,48 @@ impl SweepReport {
         self.verdict.outcome(is_missed)
     }
 
-    fn write_knee(&self, out: &mut impl Write) -> fmt::Result {
-        let rule = format!("the highest rate with a p99 of at most {KNEE_FACTOR} times the lowest");
+    fn knee_in_words(&self) -> String {
+        let p50_ns = |probe: &Probe| probe.run.as_ref()?.latency_ns.main().p50;
+        let valid = self.rates.iter().filter(|probe| probe.valid);
+        let Some(lowest) = valid.filter_map(p50_ns).min().map(nanos) else {
+            return "No knee: no rate is valid".to_owned();
+        };
         match &self.knee {
-            Some(knee) => writeln!(out, "\nKnee         {}/s: {rule}", count(knee.rate_per_s)),
-            None => {
-                writeln!(out, "\nKnee         none: {rule} would be the highest of all, or unknown")
-            }
+            Some(knee) => format!(
+                "The knee is at {}/s: the highest rate with a p50 of at most {KNEE_FACTOR} times \
+                 the lowest ({lowest})",
+                count(knee.rate_per_s),
+            ),
+            None => format!(
+                "No knee: the highest rate has a p50 of at most {KNEE_FACTOR} times the lowest \
+                 ({lowest})"
+            ),
         }
     }
 
-    fn write_assertions(&self, out: &mut impl Write) -> fmt::Result {
+    fn assertions_in_words(&self) -> String {
         let of_probe = |probe: &Probe| probe.run.as_ref().map(|run| run.verdict.assertions.clone());
         let names = self.rates.iter().find_map(of_probe).unwrap_or_default();
-        for (place, named) in names.iter().enumerate() {
-            let title = if place == 0 { "Assertions" } else { "" };
+        let one = |(place, named): (usize, &AssertionResult)| {
             let is_met = |probe: &&Probe| {
                 let run = probe.run.as_ref().filter(|run| run.verdict.valid);
                 run.is_some_and(|run| run.verdict.assertions[place].met)
             };
             let (met, all) = (self.rates.iter().filter(is_met).count(), self.rates.len());
-            write!(out, "{title:<12} {}  met at {met} of {all} rates", named.assertion)?;
-            match self.rates.iter().rfind(is_met) {
-                Some(highest) => writeln!(out, ", the highest {}/s", count(highest.rate_per_s))?,
-                None => writeln!(out)?,
-            }
-        }
-        Ok(())
+            let highest = self
+                .rates
+                .iter()
+                .rfind(is_met)
+                .map(|highest| format!(", the highest {}/s", count(highest.rate_per_s)));
+            let highest = highest.unwrap_or_default();
+            format!("{} met at {met} of {all} rates{highest}", named.assertion)
+        };
+        names.iter().enumerate().map(one).collect::<Vec<_>>().join("  ")
     }
+}
 
-    fn write_verdict(&self, out: &mut impl Write) -> fmt::Result {
-        for probe in self.rates.iter().filter(|probe| !probe.valid) {
-            writeln!(out, "\n{}/s is INVALID", count(probe.rate_per_s))?;
-            probe.reasons.iter().try_for_each(|reason| writeln!(out, "  - {reason}"))?;
-        }
-        let verdict = self.outcome().verdict();
-        let valid = self.rates.iter().filter(|probe| probe.valid).count();
-        writeln!(out, "\nVerdict      {verdict}, {valid} of {} rates are valid", self.rates.len())?;
-        self.verdict.reasons.iter().try_for_each(|reason| writeln!(out, "  - {reason}"))?;
-        self.verdict.warnings.iter().try_for_each(|warning| writeln!(out, "  ! {warning}"))
-    }
+/// The first reason of a rate that is not valid.
+fn why_not_valid(probe: &Probe) -> Option<String> {
+    let reason = probe.reasons.first().filter(|_| !probe.valid)?;
+    Some(format!("{}/s is not valid: {reason}", count(probe.rate_per_s)))
 }

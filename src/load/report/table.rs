@@ -1,40 +1,63 @@
-//! Latencies in rows and as a picture, the same in every report for people.
-
-use std::fmt::{self, Write};
+//! Latencies as a table, the same in every report for people: a column a kind, a row a statistic.
 
 use hdrhistogram::Histogram;
 
 use super::document::Percentiles;
-use super::histogram::draw;
+use super::page::{In, Page, View};
+use super::words::nanos_or_dash;
 use crate::load::config::quantile::Quantile;
-use crate::load::format::nanos;
+use crate::load::format::{count, nanos};
 
-pub(super) fn write_head(out: &mut impl Write) -> fmt::Result {
-    writeln!(
-        out,
-        "\nLatency     {:>9} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9}",
-        "min", "mean", "p50", "p90", "p99", "p99.9", "p99.99", "max"
-    )
+/// Columns of a table that fits a line beside the names of its rows.
+const MAX_KINDS: usize = 5;
+/// Characters of a column, its gap included.
+const COLUMN: usize = 12;
+
+/// A kind of latency: its name, the statistics, and the distribution behind them.
+pub(super) struct Kind<'a> {
+    pub(super) name: String,
+    pub(super) known: &'a Percentiles,
+    pub(super) histogram: &'a Histogram<u64>,
 }
 
-/// One row; what too few samples cannot say is a dash.
-pub(super) fn write_row(out: &mut impl Write, name: &str, latency: &Percentiles) -> fmt::Result {
-    let quantiles = latency.quantiles().into_iter().map(|(_, ns)| ns);
-    let mean = latency.mean.map(|ns| ns.round() as u64);
-    let columns = [latency.min, mean].into_iter().chain(quantiles).chain([latency.max]);
-    let columns: Vec<String> =
-        columns.map(|ns| format!("{:>9}", ns.map_or("-".to_owned(), nanos))).collect();
-    writeln!(out, "  {name:<10}{}", columns.join(" "))
-}
-
-/// The picture of the row that matters most, after the last row.
-pub(super) fn write_picture(
-    out: &mut impl Write,
-    title: &str,
-    histogram: &Histogram<u64>,
-) -> fmt::Result {
-    if Quantile::P99_99.of(histogram).is_none() {
-        writeln!(out, "  - : fewer than ten samples beyond, too few to say")?;
+/// Adds tables of as many kinds each as fit a line; what too few samples cannot say is a dash.
+pub(super) fn add(page: &mut Page, shown: In, kinds: &[Kind<'_>], view: &View) {
+    for kinds in kinds.chunks(MAX_KINDS) {
+        page.blank(shown);
+        page.table(shown, table(kinds, &quantiles(view)));
     }
-    write!(out, "\n{title}\n{}", draw(histogram))
+    let is_withheld = |kind: &Kind<'_>| Quantile::P99_99.of(kind.histogram).is_none();
+    if kinds.iter().any(is_withheld) {
+        page.row(shown, "-", "too few samples: fewer than ten are beyond");
+    }
+}
+
+/// The percentiles that every report shows, and those that were asked for.
+fn quantiles(view: &View) -> Vec<Quantile> {
+    let mut quantiles: Vec<Quantile> =
+        Quantile::SHOWN.into_iter().chain(view.percentiles.iter().copied()).collect();
+    quantiles.sort_unstable();
+    quantiles.dedup();
+    quantiles
+}
+
+fn table(kinds: &[Kind<'_>], quantiles: &[Quantile]) -> String {
+    let row = |name: &str, cell: &dyn Fn(&Kind<'_>) -> String| {
+        let cells: String = kinds.iter().map(|kind| format!("{:>COLUMN$}", cell(kind))).collect();
+        format!("  {name:<9}{cells}\n")
+    };
+    let mean = |ns: f64| nanos(ns.round() as u64);
+    let mut lines = vec![
+        row("", &|kind| kind.name.clone()),
+        row("count", &|kind| count(kind.known.count)),
+        row("min", &|kind| nanos_or_dash(kind.known.min)),
+        row("mean", &|kind| kind.known.mean.map_or("-".to_owned(), mean)),
+    ];
+    lines.extend(
+        quantiles.iter().map(|quantile| {
+            row(&quantile.name(), &|kind| nanos_or_dash(quantile.of(kind.histogram)))
+        }),
+    );
+    lines.push(row("max", &|kind| nanos_or_dash(kind.known.max)));
+    lines.concat()
 }

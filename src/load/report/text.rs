@@ -1,256 +1,352 @@
-//! The report for people: what was measured, rates, latencies, a picture, and what it is worth.
+//! The report of a run for people: the answer, what it is worth, and in full everything behind it.
 
-use std::fmt::{self, Write};
+use std::fmt;
+use std::time::Duration;
 
-use super::document::{LoopKind, Report, Settings, Target};
-use super::table::{write_head, write_picture, write_row};
-use crate::cpus::format_list;
+use hdrhistogram::Histogram;
+
+use super::document::{LatencyNs, Percentiles, Report, Settings};
+use super::page::{Finding, In, Page, Text, View};
+use super::probes::name_of;
+use super::table::{self, Kind};
+use super::words::{
+    Subject, headline, host, measured, nanos_or_dash, on_cpus, per_s, started, window,
+};
+use super::{histogram, strip};
+use crate::load::config::Config;
 use crate::load::config::assertion::{AssertionResult, Measured};
-use crate::load::format::{bytes, count, counted, minute, nanos, percent};
+use crate::load::config::quantile::Quantile;
+use crate::load::format::{bytes, count, counted, nanos, percent};
 use crate::load::outcome::Outcome;
 use crate::load::record::host::Host;
+use crate::load::record::recorder::Totals;
 use crate::load::record::transport::Transport;
 use crate::load::record::watch::Tag;
 
-/// Lines of at most 100 columns, except where a name or a reason is longer.
+/// The line that says what is about to be run, and with which its report begins.
+pub fn announcement(config: &Config) -> String {
+    let subject = Subject { command: None, target: Some(name_of(config)) };
+    headline(subject, Outcome::Passed, &Settings::from(config), "")
+}
+
+/// The usual detail.
 impl fmt::Display for Report {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write_setting(out, self)?;
-        write_rates(out, self)?;
-        write_latencies(out, self)?;
-        write_totals(out, self)?;
-        write_results(out, self)?;
-        write_verdict(out, self.verdict.outcome, &self.verdict.reasons, &self.verdict.warnings)
+        out.write_str(&self.text(&View::default()))
     }
 }
 
-fn write_setting(out: &mut impl Write, report: &Report) -> fmt::Result {
-    writeln!(out, "ringback-load: {}", load(&report.config))?;
-    write_target(out, Some(&report.target), &report.config)?;
-    // An interrupted run measured for less time than was planned.
-    let measured = Settings { duration_ns: report.verdict.measured_ns, ..report.config.clone() };
-    write_generator(out, &measured, "")?;
-    write_host(out, &report.host.host, &stolen(report))
+impl Text for Report {
+    fn text(&self, view: &View) -> String {
+        let mut page = Page::new(self.verdict.valid);
+        let latencies = latencies(self.latency_ns.main(), self.main_latency(), view);
+        page.clipped(In::BRIEF, format!("{} msg/s  {latencies}", self.rate()));
+        let outcome = self.verdict.outcome;
+        let subject = Subject { command: None, target: Some(self.target.shown_name()) };
+        page.line(In::USUAL, headline(subject, outcome, &self.config, ""), 15);
+        page.blank(In::USUAL);
+        self.add_rate(&mut page);
+        page.measured(In::USUAL, "Latency", latencies);
+        self.add_distribution(&mut page);
+        self.add_parts(&mut page);
+        self.add_server_cpu(&mut page);
+        self.add_errors(&mut page);
+        page.row(In::USUAL, "Assertions", assertions(&self.verdict.assertions));
+        self.add_setting(&mut page);
+        self.add_tables(&mut page, view);
+        page.blank(In::USUAL);
+        add_verdict(
+            &mut page,
+            view,
+            &Conclusion {
+                outcome,
+                aside: &missed(&self.verdict.assertions),
+                findings: findings(&self.verdict.reasons, &self.verdict.warnings),
+            },
+        );
+        page.render(view)
+    }
 }
 
-/// The load in words; an open loop without a rate is measured at several.
-pub(in crate::load) fn load(config: &Settings) -> String {
-    let depth = config.depth;
-    let pace = match (config.loop_kind, config.arrival) {
-        (LoopKind::Closed, _) => format!("closed loop, {depth} in flight each"),
-        (LoopKind::Open, arrival) => {
-            let rate = config.rate_per_s.map(|rate| format!("{}/s", count(rate)));
-            let rate = rate.as_deref().unwrap_or("each rate");
-            let arrival = arrival.unwrap_or_default().name();
-            format!("open loop at {rate} ({arrival}), at most {depth} in flight each")
+impl Report {
+    fn rate(&self) -> String {
+        per_s(self.throughput.messages_per_s)
+    }
+
+    fn add_rate(&self, page: &mut Page) {
+        let (rate, throughput) = (self.rate(), &self.throughput);
+        let bytes = format!("{}/s in each direction", bytes(throughput.bytes_per_s));
+        match throughput.offered_per_s {
+            Some(offered) => {
+                let share = percent(throughput.messages_per_s / offered);
+                let offered = per_s(offered);
+                page.measured(
+                    In::USUAL,
+                    "Rate",
+                    format!("{rate} of {offered} msg/s ({share})  {bytes}"),
+                );
+            }
+            None => page.measured(In::USUAL, "Throughput", format!("{rate} msg/s  {bytes}")),
         }
+    }
+
+    /// In full a table of numbers takes its place.
+    fn add_distribution(&self, page: &mut Page) {
+        if !self.verdict.valid {
+            return;
+        }
+        let way = match self.latency_ns.response {
+            Some(_) => "due → reply",
+            None => "send → reply",
+        };
+        page.row(In::USUAL_ONLY, "", format!("{}  {way}", strip::draw(self.main_latency())));
+    }
+
+    /// Times that are parts of the latency, and what a connection takes.
+    fn add_parts(&self, page: &mut Page) {
+        let LatencyNs { send_lag, connect, close, .. } = &self.latency_ns;
+        let p99 = |known: &Percentiles| nanos_or_dash(known.p99);
+        if let Some(connect) = connect {
+            let p50 = nanos_or_dash(connect.p50);
+            let closing = close.as_ref().map(|close| format!("  closing p99 {}", p99(close)));
+            page.measured(
+                In::USUAL_ONLY,
+                "Connecting",
+                format!("p50 {p50}  p99 {}{}", p99(connect), closing.unwrap_or_default()),
+            );
+        }
+        if !self.verdict.valid {
+            return;
+        }
+        let parts =
+            [("send delay", send_lag.as_ref()), ("host stalls", Some(&self.host.hiccup_ns))];
+        let parts = parts.into_iter().filter_map(|(name, known)| {
+            let Percentiles { p99, max, .. } = known?;
+            let p99 = p99.map(|p99| format!("p99 {}, ", nanos(p99))).unwrap_or_default();
+            Some(format!("{name} {p99}max {}", nanos((*max)?)))
+        });
+        page.row(In::USUAL_ONLY, "of which", parts.collect::<Vec<_>>().join("  "));
+    }
+
+    fn add_server_cpu(&self, page: &mut Page) {
+        let Some(cpu) = self.server_cpu else {
+            page.row(In::FULL, "Server CPU", "unknown: its threads cannot be seen");
+            return;
+        };
+        let spent = nanos(cpu.cpu_ns_per_message.round() as u64);
+        let place = on_cpus(self.config.server_cpus.as_deref().unwrap_or_default());
+        let waited = cpu
+            .waited_share
+            .map(|share| format!(", waiting for a CPU {} of the time", percent(share)));
+        let text = format!("{spent}/msg{place}{}", waited.unwrap_or_default());
+        page.measured(In::USUAL, "Server CPU", text);
+    }
+
+    fn add_errors(&self, page: &mut Page) {
+        let errors = self.errors();
+        if !errors.is_empty() {
+            page.row(In::USUAL, "Errors", errors.join("  "));
+        } else if self.verdict.valid {
+            let sent = count(self.totals.sent);
+            page.row(
+                In::USUAL_ONLY,
+                "Errors",
+                format!("none: {sent} sent, all answered and verified"),
+            );
+        }
+    }
+
+    /// Everything that went wrong, each a few words.
+    fn errors(&self) -> Vec<String> {
+        let Totals { sent, received, lost, corrupted, unsent, connect_errors, .. } = self.totals;
+        let totals = [
+            (lost, format!("{} of {} sent lost", count(lost), count(sent))),
+            (corrupted, format!("{} of {} replies corrupted", count(corrupted), count(received))),
+            (unsent, format!("{} never sent", count(unsent))),
+            (connect_errors, format!("{} not made", counted(connect_errors, "connection"))),
+        ];
+        let totals = totals.into_iter().filter(|(number, _)| *number > 0).map(|(_, text)| text);
+        let endings = self.verdict.endings.iter().filter(|(_, connections)| **connections > 0);
+        let endings = endings
+            .map(|(kind, number)| (counted(*number, "connection"), kind.replace('_', " ")))
+            .map(|(connections, kind)| format!("{connections} ended ({kind})"));
+        totals.chain(endings).collect()
+    }
+
+    fn add_setting(&self, page: &mut Page) {
+        let settings = Settings { duration_ns: self.verdict.measured_ns, ..self.config.clone() };
+        let host_use = &self.host;
+        let spent = host_use
+            .generator_cpu_ns_per_message
+            .map_or("unknown".to_owned(), |ns| format!("{}/msg", nanos(ns.round() as u64)));
+        let used = match (host_use.generator_busy_share, host_use.generator_cpu_share) {
+            (Some(busy), _) => format!(", polling included, busy {} of the time", percent(busy)),
+            (None, Some(used)) => format!(", {} of its threads' time", percent(used)),
+            (None, None) => String::new(),
+        };
+        page.row(In::FULL, "Generator", format!("{spent}{used}"));
+        let Totals { sent, received, lost, corrupted, unsent, .. } = self.totals;
+        let [sent, received, lost, corrupted, unsent] =
+            [sent, received, lost, corrupted, unsent].map(count);
+        page.row(
+            In::FULL,
+            "Totals",
+            format!(
+                "{sent} sent  {received} received  {lost} lost  {corrupted} corrupted  \
+                 {unsent} never sent"
+            ),
+        );
+        if self.config.reconnect.is_some() {
+            let (made, failed) = (self.totals.connections, self.totals.connect_errors);
+            let text = format!("{} made  {} attempts failed", count(made), count(failed));
+            page.row(In::FULL, "Connections", text);
+        }
+        if !self.transport.is_clean() {
+            page.row(In::USUAL, "TCP", transport(&self.transport));
+        }
+        page.blank(In::FULL);
+        let cpus = on_cpus(self.config.server_cpus.as_deref().unwrap_or_default());
+        let embedded = if self.target.embedded { ", in this process" } else { "" };
+        page.row(In::FULL, "Target", format!("{}{embedded}{cpus}", self.target.address));
+        add_host(page, &settings, &host_use.host, "", &self.stolen());
+    }
+
+    /// The share of time that the hypervisor took, if it took anything.
+    fn stolen(&self) -> String {
+        match self.host.stolen_ns {
+            Some(ns @ 1..) => {
+                let all_ns = self.verdict.measured_ns as f64 * self.host.host.cpus as f64;
+                format!(", {} of their time stolen", percent(ns as f64 / all_ns))
+            }
+            _ => String::new(),
+        }
+    }
+
+    fn add_tables(&self, page: &mut Page, view: &View) {
+        let (known, latency) = (&self.latency_ns, &self.latency);
+        let kinds = [
+            (Tag::Response, known.response.as_ref(), &latency.response),
+            (Tag::Service, Some(&known.service), &latency.service),
+            (Tag::SendLag, known.send_lag.as_ref(), &latency.send_lag),
+            (Tag::Connect, known.connect.as_ref(), &latency.connect),
+            (Tag::Close, known.close.as_ref(), &latency.close),
+            (Tag::Hiccup, Some(&self.host.hiccup_ns), &latency.hiccup),
+        ];
+        let kinds: Vec<Kind<'_>> = kinds
+            .into_iter()
+            .filter_map(|(tag, known, histogram)| {
+                Some(Kind { name: tag.label().to_owned(), known: known?, histogram })
+            })
+            .collect();
+        table::add(page, In::FULL, &kinds, view);
+        let main = if known.response.is_some() { Tag::Response } else { Tag::Service };
+        page.blank(In::FULL);
+        page.table(In::FULL, format!("{}\n{}", main.title(), histogram::draw(self.main_latency())));
+    }
+}
+
+/// The rate and the latencies of a part of a run, in one line.
+pub fn pace(length: Duration, latencies: &Histogram<u64>, view: &View) -> String {
+    let rate = per_s(latencies.len() as f64 / length.as_secs_f64());
+    let known = Percentiles::from(latencies);
+    format!("{rate:>9} msg/s  {}", self::latencies(&known, latencies, view))
+}
+
+/// Percentiles and the largest in one line.
+pub(super) fn latencies(known: &Percentiles, histogram: &Histogram<u64>, view: &View) -> String {
+    let chosen = view.percentiles.as_slice();
+    // One that was not asked for is not missed where too few samples tell it.
+    let main: Vec<Quantile>;
+    let shown = if chosen.is_empty() {
+        main = Quantile::MAIN.into_iter().filter(|main| main.of(histogram).is_some()).collect();
+        &main
+    } else {
+        chosen
     };
-    format!("{} messages, {}, {pace}", sizes(config), config.protocol.name())
+    let quantiles = shown
+        .iter()
+        .map(|quantile| format!("{} {}", quantile.name(), nanos_or_dash(quantile.of(histogram))));
+    let max = format!("max {}", nanos_or_dash(known.max));
+    quantiles.chain([max]).collect::<Vec<_>>().join("  ")
 }
 
-pub(in crate::load) fn sizes(config: &Settings) -> String {
-    let size = match config.size_bytes {
-        Some(only) => bytes(only as f64),
-        None => format!("{} B", config.sizes),
-    };
-    format!("{} connections × {size}", count(config.connections as u64))
-}
-
-/// The line of a report's head that says where the server is; none where it never answered.
-pub(in crate::load) fn write_target(
-    out: &mut impl Write,
-    target: Option<&Target>,
-    config: &Settings,
-) -> fmt::Result {
-    let Some(Target { name, address, embedded }) = target else { return Ok(()) };
-    let resolved = if name == address { String::new() } else { format!(" ({address})") };
-    let place = if *embedded { ", embedded in this process" } else { "" };
-    let cpus = on_cpus(config.server_cpus.as_deref().unwrap_or_default());
-    writeln!(out, "  target     {name}{resolved}{place}{cpus}")
-}
-
-/// The lines that say from where it is sent, for how long, and how long connections are kept
-/// unless that is for the whole run; `each` names what there are several of.
-pub(in crate::load) fn write_generator(
-    out: &mut impl Write,
-    config: &Settings,
+/// From where it was measured, in full; `each` names what there are several of, and `beside` is
+/// said of the host.
+pub(in crate::load) fn add_host(
+    page: &mut Page,
+    settings: &Settings,
+    host: &Host,
     each: &str,
-) -> fmt::Result {
-    writeln!(
-        out,
-        "  generator  {}{}, {} measured after {} of warm-up{each}",
-        counted(config.threads as u64, "thread"),
-        on_cpus(&config.cpus),
-        nanos(config.duration_ns),
-        nanos(config.warmup_ns),
-    )?;
-    match config.reconnect {
-        Some(messages) => {
-            let messages = counted(messages, "message");
-            writeln!(out, "  reconnect  each connection carries {messages}, then a new one")
-        }
-        None => Ok(()),
-    }
+    beside: &str,
+) {
+    page.row(In::FULL, "Measured", window(settings, each));
+    page.row(In::FULL, "Host", format!("{}{beside}", self::host(host)));
+    started(host).into_iter().for_each(|started| page.row(In::FULL, "Started", started));
 }
 
-/// The lines of a report's head that say where it was measured, with what is to be said beside
-/// that, and when.
-pub(in crate::load) fn write_host(out: &mut impl Write, host: &Host, beside: &str) -> fmt::Result {
-    writeln!(out, "  host       {}{beside}", self::host(host))?;
-    started(host).map_or(Ok(()), |started| writeln!(out, "  started    {started}"))
-}
-
-pub(in crate::load) fn host_facts(host: &Host) -> impl Iterator<Item = String> {
-    [self::host(host)].into_iter().chain(started(host))
-}
-
-fn host(host: &Host) -> String {
-    let model = host.cpu_model.as_deref().unwrap_or("CPU of unknown model");
-    format!("Linux {}, {} × {model}", host.kernel, host.cpus)
-}
-
-fn started(host: &Host) -> Option<String> {
-    minute(host.began.as_deref()?)
-}
-
-/// The share of time that the hypervisor took, if it took anything.
-fn stolen(report: &Report) -> String {
-    match report.host.stolen_ns {
-        Some(ns @ 1..) => {
-            let cpus = report.host.host.cpus as f64;
-            let share = ns as f64 / report.verdict.measured_ns as f64 / cpus;
-            format!(", {} of their time stolen", percent(share))
-        }
-        _ => String::new(),
-    }
-}
-
-/// Where something runs: nothing if it is not known or anywhere.
-pub(in crate::load) fn on_cpus(cpus: &[usize]) -> String {
-    match cpus {
-        [] => String::new(),
-        [cpu] => format!(" on CPU {cpu}"),
-        several => format!(" on CPUs {}", format_list(several)),
-    }
-}
-
-fn write_rates(out: &mut impl Write, report: &Report) -> fmt::Result {
-    let throughput = &report.throughput;
-    write!(
-        out,
-        "\nThroughput   {} messages/s, {}/s each way",
-        count(throughput.messages_per_s.round() as u64),
-        bytes(throughput.bytes_per_s),
-    )?;
-    if let Some(offered_per_s) = throughput.offered_per_s {
-        write!(out, " ({} offered)", count(offered_per_s.round() as u64))?;
-    }
-    let per_message = |ns: Option<f64>| {
-        ns.map_or("unknown".to_owned(), |ns| format!("{} a message", nanos(ns.round() as u64)))
-    };
-    write!(
-        out,
-        "\nCPU          server {}{}, generator {}",
-        per_message(report.server_cpu.map(|cpu| cpu.cpu_ns_per_message)),
-        report.server_cpu.and_then(|cpu| cpu.waited_share).map_or_else(String::new, |share| {
-            format!(" (waited {} of the time)", percent(share))
-        }),
-        per_message(report.host.generator_cpu_ns_per_message),
-    )?;
-    match (report.host.generator_busy_share, report.host.generator_cpu_share) {
-        (Some(busy), _) => {
-            write!(out, ", polling included (busy {} of the time)", percent(busy))?;
-        }
-        (None, Some(used)) => write!(out, " ({} of its threads' time)", percent(used))?,
-        (None, None) => {}
-    }
-    writeln!(out)
-}
-
-fn write_latencies(out: &mut impl Write, report: &Report) -> fmt::Result {
-    let latency = &report.latency_ns;
-    let rows = [
-        (Tag::Response, latency.response.as_ref()),
-        (Tag::Service, Some(&latency.service)),
-        (Tag::SendLag, latency.send_lag.as_ref()),
-        (Tag::Connect, latency.connect.as_ref()),
-        (Tag::Close, latency.close.as_ref()),
-        (Tag::Hiccup, Some(&report.host.hiccup_ns)),
+fn transport(transport: &Transport) -> String {
+    let parts = [
+        (transport.redialed_syns, "SYN", "sent anew"),
+        (transport.retransmitted_segments, "segment", "retransmitted"),
+        (transport.listen_drops.unwrap_or(0), "handshake", "dropped by listeners of this host"),
     ];
-    write_head(out)?;
-    for (tag, row) in rows {
-        row.map_or(Ok(()), |row| write_row(out, tag.label(), row))?;
-    }
-    let main = if latency.response.is_some() { Tag::Response } else { Tag::Service };
-    write_picture(out, main.title(), report.main_latency())
+    let parts = parts.into_iter().filter(|(number, ..)| *number > 0);
+    let parts = parts.map(|(number, thing, done)| format!("{} {done}", counted(number, thing)));
+    parts.collect::<Vec<_>>().join("  ")
 }
 
-fn write_totals(out: &mut impl Write, report: &Report) -> fmt::Result {
-    let totals = &report.totals;
-    if report.config.reconnect.is_some() {
-        let (made, failed) = (count(totals.connections), count(totals.connect_errors));
-        write!(out, "\nConnections  {made} made, {failed} attempts failed")?;
-    }
-    writeln!(
-        out,
-        "\nTotals       {} sent, {} received, {} lost, {} corrupted, {} never sent",
-        count(totals.sent),
-        count(totals.received),
-        count(totals.lost),
-        count(totals.corrupted),
-        count(totals.unsent),
-    )?;
-    write_transport(out, &report.transport)
+fn assertions(results: &[AssertionResult]) -> String {
+    let one = |AssertionResult { assertion, measured, met }: &AssertionResult| {
+        let mark = match (met, measured) {
+            (true, _) => "✓",
+            (false, Measured::Withheld) => "?",
+            (false, _) => "✗",
+        };
+        format!("{mark} {assertion} ({})", self::measured(*measured))
+    };
+    results.iter().map(one).collect::<Vec<_>>().join("  ")
 }
 
-/// A line where TCP had to do something again.
-fn write_transport(out: &mut impl Write, transport: &Transport) -> fmt::Result {
-    if transport.is_clean() {
-        return Ok(());
-    }
-    write!(
-        out,
-        "TCP          {} sent anew, {} retransmitted",
-        counted(transport.redialed_syns, "SYN"),
-        counted(transport.retransmitted_segments, "segment"),
-    )?;
-    match transport.listen_drops {
-        Some(drops @ 1..) => {
-            writeln!(out, ", {} dropped by listeners of this host", counted(drops, "handshake"))
-        }
-        _ => writeln!(out),
-    }
+/// How many assertions were missed, where some were.
+fn missed(results: &[AssertionResult]) -> String {
+    let missed = results.iter().filter(|result| !result.met).count() as u64;
+    if missed == 0 { String::new() } else { format!(", {} missed", counted(missed, "assertion")) }
 }
 
-fn write_results(out: &mut impl Write, report: &Report) -> fmt::Result {
-    let results = &report.verdict.assertions;
-    let width = results.iter().map(|result| result.assertion.chars().count()).max();
-    for (place, AssertionResult { assertion, measured, met }) in results.iter().enumerate() {
-        let title = if place == 0 { "Assertions" } else { "" };
-        let result = if *met { "met" } else { "MISSED" };
-        let measured = self::measured(*measured);
-        let width = width.unwrap_or_default();
-        writeln!(out, "{title:<12} {assertion:<width$}  {result:<6}  {measured}")?;
-    }
-    Ok(())
+pub(in crate::load) fn findings(reasons: &[String], notes: &[String]) -> Vec<Finding> {
+    let reasons = reasons.iter().map(|reason| Finding::reason(reason));
+    reasons.chain(notes.iter().map(|note| Finding::note(note))).collect()
 }
 
-/// The value that an assertion was compared with, in words.
-pub(in crate::load) fn measured(measured: Measured) -> String {
-    match measured {
-        Measured::Ns(ns) => nanos(ns),
-        Measured::PerSecond(rate) => format!("{}/s", count(rate.round() as u64)),
-        Measured::Withheld => "too few samples to say".to_owned(),
-    }
+/// The end of a report.
+pub(in crate::load) struct Conclusion<'a> {
+    pub(in crate::load) outcome: Outcome,
+    /// Words that go on behind that of the verdict, if there are any.
+    pub(in crate::load) aside: &'a str,
+    pub(in crate::load) findings: Vec<Finding>,
 }
 
-pub(in crate::load) fn write_verdict(
-    out: &mut impl Write,
-    outcome: Outcome,
-    reasons: &[String],
-    warnings: &[String],
-) -> fmt::Result {
-    writeln!(out, "Verdict      {}", outcome.verdict())?;
-    reasons.iter().try_for_each(|reason| writeln!(out, "  - {reason}"))?;
-    warnings.iter().try_for_each(|warning| writeln!(out, "  ! {warning}"))
+/// The word of the verdict with the exit code where that is not 0, and what led to it.
+pub(in crate::load) fn add_verdict(page: &mut Page, view: &View, conclusion: &Conclusion<'_>) {
+    let Conclusion { outcome, aside, findings } = conclusion;
+    let advice = match outcome.verdict() {
+        "INVALID" => ": do not use these numbers",
+        _ => "",
+    };
+    let code = match outcome.exit_code() {
+        0 => String::new(),
+        code => format!(" (exit code {code})"),
+    };
+    let verdict = format!("{}{advice}{aside}{code}", outcome.verdict());
+    let first = findings.first().filter(|_| !outcome.is_valid());
+    let why = first.map(|finding| format!(": {}", finding.fact())).unwrap_or_default();
+    page.clipped(In::BRIEF, format!("{}{aside}{code}{why}", outcome.verdict()));
+    let hints = match (view.has_hints, outcome.is_valid()) {
+        (true, true) => "  details: -v  save: -o run.json",
+        (true, false) => "  details: -v",
+        (false, _) => "",
+    };
+    page.line(In::USUAL_ONLY, format!("{verdict}{hints}"), 2);
+    page.line(In::FULL, verdict, 2);
+    page.findings(In::USUAL, findings.clone());
 }

@@ -7,7 +7,7 @@
 //! counts as failed and the search goes on below it: a rate that passes now and then is not one to
 //! rely on.
 
-use super::probe::{Step, measure_series, settings};
+use super::probe::{Event, measure_series, settings};
 pub use super::search::Bounds;
 use super::search::Search;
 use crate::load::config::Config;
@@ -20,10 +20,10 @@ use crate::load::report::probes::{Probe, SeriesVerdict, common_warnings, target}
 use crate::load::report::search::{
     Bracket, Purpose, SCHEMA, SearchProbe, SearchReport, SearchSettings,
 };
-use crate::load::report::text::measured;
+use crate::load::report::words::measured;
 
 /// Searches for the highest rate at which the assertions of `config` hold; its rate is not used.
-/// Reports each step before it is made, and how it goes.
+/// Reports each step before it is made, how it goes, and each probe.
 ///
 /// # Errors
 ///
@@ -31,14 +31,14 @@ use crate::load::report::text::measured;
 pub fn find_max(
     config: &Config,
     bounds: Bounds,
-    on_step: &mut dyn FnMut(Step),
+    on_event: &mut dyn FnMut(Event<'_, SearchProbe>),
 ) -> Result<SearchReport, RunError> {
     let host = Host::detect();
     let mut search = Search::new(bounds);
     let mut probes: Vec<SearchProbe> = Vec::new();
     let mut purpose = Purpose::Double;
     let mut fault = None;
-    let interrupted = measure_series(config, None, on_step, &mut |probe| {
+    let interrupted = measure_series(config, None, on_event, &mut |probe, on_event| {
         if let Some(mut probe) = probe {
             let is_repetition = probes.last().is_some_and(|last| last.repeated);
             let passed = holds(&config.assertions, &probe);
@@ -48,7 +48,9 @@ pub fn find_max(
                 search.handle(probe.rate_per_s, passed);
             }
             probe.reasons = failures(&probe, passed);
-            probes.push(SearchProbe { purpose, passed, repeated, probe });
+            let probe = SearchProbe { purpose, passed, repeated, probe };
+            on_event(Event::Probe(&probe));
+            probes.push(probe);
         }
         let (rate, next_purpose) = if fault.is_some() { None } else { search.next_probe() }?;
         purpose = next_purpose;

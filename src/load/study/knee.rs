@@ -2,17 +2,17 @@
 
 use crate::load::report::sweep::KNEE_FACTOR;
 
-/// The knee among points in ascending order of their rates: the last with a p99 of at most
+/// The knee among points in ascending order of their rates: the last with a p50 of at most
 /// [`KNEE_FACTOR`] times the lowest of all. A single bad point on the way up is no knee, since the
 /// server did better at a higher rate.
 ///
-/// `None` stands for a rate that gave no valid p99. If the last point of all is still good, there
+/// `None` stands for a rate that gave no valid p50. If the last point of all is still good, there
 /// is no knee: latency ran away nowhere.
-pub(super) fn knee(p99_ns: &[Option<u64>]) -> Option<usize> {
-    let lowest_ns = p99_ns.iter().flatten().min()?;
+pub(super) fn knee(p50_ns: &[Option<u64>]) -> Option<usize> {
+    let lowest_ns = p50_ns.iter().flatten().min()?;
     let limit_ns = lowest_ns.saturating_mul(KNEE_FACTOR);
-    let last_good = p99_ns.iter().rposition(|p99| p99.is_some_and(|ns| ns <= limit_ns))?;
-    (last_good + 1 < p99_ns.len()).then_some(last_good)
+    let last_good = p50_ns.iter().rposition(|p50| p50.is_some_and(|ns| ns <= limit_ns))?;
+    (last_good + 1 < p50_ns.len()).then_some(last_good)
 }
 
 #[cfg(test)]
@@ -35,8 +35,8 @@ mod tests {
             (&[None, None], None),
             (&[], None),
         ];
-        for (p99_ns, expected) in cases {
-            assert_eq!(knee(p99_ns), expected, "{p99_ns:?}");
+        for (p50_ns, expected) in cases {
+            assert_eq!(knee(p50_ns), expected, "{p50_ns:?}");
         }
     }
 }

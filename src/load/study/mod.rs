@@ -11,5 +11,5 @@ mod supervise;
 pub mod sweep;
 
 pub use self::find_max::find_max;
-pub use self::probe::{Step, probe_time};
+pub use self::probe::{Event, Step, probe_time};
 pub use self::sweep::sweep;

@@ -59,21 +59,35 @@ pub struct Step {
     pub progress: Option<Progress>,
 }
 
+/// Something that a series reports while it goes on.
+#[derive(Debug)]
+pub enum Event<'a, P> {
+    /// A step that is made next, and how it goes.
+    Step(Step),
+    /// A probe that was measured.
+    Probe(&'a P),
+}
+
+/// The next rate after a probe was measured; it reports the probe.
+pub(super) type Next<'a, P> =
+    &'a mut dyn FnMut(Option<Probe>, &mut dyn FnMut(Event<'_, P>)) -> Option<u64>;
+
 /// Measures at the rates that `next` asks for, each after it was given the probe before, until it
 /// asks for none or the user ends the series: half a run is no probe. Reports each step before it
 /// is made, and how it goes. Returns whether the user ended it.
-pub(super) fn measure_series(
+pub(super) fn measure_series<P>(
     config: &Config,
     of: Option<usize>,
-    on_step: &mut dyn FnMut(Step),
-    next: &mut dyn FnMut(Option<Probe>) -> Option<u64>,
+    on_event: &mut dyn FnMut(Event<'_, P>),
+    next: Next<'_, P>,
 ) -> Result<bool, RunError> {
     let mut number = 1;
-    let mut rate = next(None);
+    let mut rate = next(None, on_event);
     while let Some(rate_per_s) = rate {
         let step = Step { number, of, rate: rate_per_s, progress: None };
-        on_step(step);
-        let mut on_progress = |progress| on_step(Step { progress: Some(progress), ..step });
+        on_event(Event::Step(step));
+        let mut on_progress =
+            |progress| on_event(Event::Step(Step { progress: Some(progress), ..step }));
         let probe = Probe::measure(config, rate_per_s, number == 1, &mut on_progress);
         if config.interrupt.is_raised() {
             return match number {
@@ -81,7 +95,7 @@ pub(super) fn measure_series(
                 _ => Ok(true),
             };
         }
-        rate = next(Some(probe?));
+        rate = next(Some(probe?), on_event);
         number += 1;
     }
     Ok(false)

@@ -3,15 +3,16 @@
 use super::knee::knee;
 use super::plan::Plan;
 pub use super::plan::Rates;
-use super::probe::{Step, measure_series, settings};
+use super::probe::{Event, measure_series, settings};
 use crate::load::config::Config;
 use crate::load::error::RunError;
 use crate::load::record::host::Host;
+use crate::load::report::document::Percentiles;
 use crate::load::report::probes::{Probe, SeriesVerdict, common_warnings, target};
 use crate::load::report::sweep::{KNEE_FACTOR, Knee, SCHEMA, SweepReport};
 
-/// Measures at every rate; that of `config` is not used. Reports each step before it is made, and
-/// how it goes.
+/// Measures at every rate; that of `config` is not used. Reports each step before it is made,
+/// how it goes, and each probe.
 ///
 /// # Errors
 ///
@@ -19,26 +20,33 @@ use crate::load::report::sweep::{KNEE_FACTOR, Knee, SCHEMA, SweepReport};
 pub fn sweep(
     config: &Config,
     rates: &Rates,
-    on_step: &mut dyn FnMut(Step),
+    on_event: &mut dyn FnMut(Event<'_, Probe>),
 ) -> Result<SweepReport, RunError> {
     let host = Host::detect();
     let mut plan = Plan::new(rates);
     let mut probes: Vec<Probe> = Vec::new();
     let mut fault = None;
-    let interrupted = measure_series(config, rates.count(), on_step, &mut |probe| {
+    let interrupted = measure_series(config, rates.count(), on_event, &mut |probe, on_event| {
         if let Some(probe) = probe {
             plan.handle(probe.rate_per_s, probe.is_rate_reached());
             fault = probe.fault();
+            on_event(Event::Probe(&probe));
             probes.push(probe);
         }
         if fault.is_some() { None } else { plan.next_rate() }
     })?;
     probes.sort_unstable_by_key(|probe| probe.rate_per_s);
-    let p99_ns = |probe: &Probe| probe.run.as_ref().filter(|_| probe.valid)?.latency_ns.main().p99;
-    let points: Vec<Option<u64>> = probes.iter().map(p99_ns).collect();
-    let knee = knee(&points).map(|point| Knee {
+    let latency = |probe: &Probe| {
+        let run = probe.run.as_ref().filter(|_| probe.valid)?;
+        Some(run.latency_ns.main().clone())
+    };
+    let points: Vec<Option<Percentiles>> = probes.iter().map(latency).collect();
+    let p50_ns: Vec<Option<u64>> =
+        points.iter().map(|point| point.as_ref().and_then(|point| point.p50)).collect();
+    let knee = knee(&p50_ns).map(|point| Knee {
         rate_per_s: probes[point].rate_per_s,
-        p99_ns: points[point],
+        p50_ns: p50_ns[point],
+        p99_ns: points[point].as_ref().and_then(|point| point.p99),
         factor: KNEE_FACTOR,
     });
     let interruption = interrupted.then(|| "interrupted before the last rate".to_owned());

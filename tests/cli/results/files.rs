@@ -77,7 +77,7 @@ fn a_file_is_replaced_with_its_permissions_and_through_its_links() {
     symlink("file", &link).unwrap();
     let before = fs::metadata(&file).unwrap().ino();
     measure(&["-o", &link]);
-    assert!(fs::read_to_string(&file).unwrap().contains("Verdict"));
+    assert!(fs::read_to_string(&file).unwrap().contains("VALID"));
     assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
     let after = fs::metadata(&file).unwrap();
     assert_eq!(after.permissions().mode() & 0o777, 0o640);
@@ -89,12 +89,12 @@ fn a_file_is_replaced_with_its_permissions_and_through_its_links() {
 fn a_full_device_is_an_error_and_the_report_is_shown() {
     let output = ringback_load(&["-c", "2", "-d", "100ms", "--warmup", "0s", "-o", "/dev/full"]);
     assert_fails(&output, 1, "cannot write the report to /dev/full: No space left on device");
-    assert!(String::from_utf8_lossy(&output.stdout).contains("Verdict"));
+    assert!(String::from_utf8_lossy(&output.stdout).contains("VALID"));
     for option in ["--hlog", "--hgrm", "--svg"] {
         let output =
             ringback_load(&["-c", "2", "-d", "100ms", "--warmup", "0s", option, "/dev/full"]);
         assert_fails(&output, 1, "to /dev/full: No space left on device");
-        assert!(String::from_utf8_lossy(&output.stdout).contains("Verdict"));
+        assert!(String::from_utf8_lossy(&output.stdout).contains("VALID"));
     }
 }
 
@@ -104,7 +104,7 @@ fn a_series_whose_files_take_nothing_shows_its_report_all_the_same() {
     for option in ["-o", "--svg"] {
         let output = ringback_load(&[&short[..], &[option, "/dev/full"]].concat());
         assert_fails(&output, 1, "to /dev/full: No space left on device");
-        assert!(String::from_utf8_lossy(&output.stdout).contains("Verdict"), "{option}");
+        assert!(String::from_utf8_lossy(&output.stdout).contains("VALID"), "{option}");
     }
 }
 
@@ -123,7 +123,7 @@ fn stdout_may_be_full_or_gone() {
     drop(reader);
     let output = load(writer.into());
     assert!(matches!(output.status.code(), Some(0 | 4)), "{output:?}");
-    assert!(output.stderr.is_empty(), "{output:?}");
+    assert_eq!(String::from_utf8_lossy(&output.stderr).lines().count(), 1, "{output:?}");
 }
 
 #[test]
@@ -164,6 +164,6 @@ fn pipes_and_descriptors_are_written_to_as_they_are() {
         .output()
         .unwrap();
     assert!(matches!(output.status.code(), Some(0 | 4)), "{output:?}");
-    assert!(fs::read_to_string(&redirected).unwrap().contains("Verdict"));
+    assert!(fs::read_to_string(&redirected).unwrap().contains("VALID"));
     assert_eq!(directory.files(), ["redirected", "report"]);
 }

@@ -2,6 +2,7 @@
 
 use super::python;
 use super::support::measure;
+use crate::support::host;
 
 const LOAD: &str = env!("CARGO_BIN_EXE_ringback-load");
 
@@ -16,7 +17,7 @@ fn a_terminal_shows_rate_and_p99_while_it_runs() {
         line.contains("measuring") && (p99.contains("µs ") || p99.contains("ms "))
     };
     assert!(lines.iter().any(has_p99), "{lines:?}");
-    assert!(!shown.contains('\n'), "it is one line");
+    assert_eq!(shown.matches('\n').count(), 1, "it is one line, below what is run");
     assert_eq!(lines.last(), Some(&"\x1b[K"), "it is gone in the end");
 
     let quiet = ["xterm", "80", LOAD, "--quiet"];
@@ -29,14 +30,25 @@ fn a_terminal_that_cannot_rewrite_a_line_shows_none_and_a_narrow_one_its_beginni
     let shown = |kind: &str, columns: &str| {
         python::run("on_terminal.py", &[&[kind, columns, LOAD], run.as_slice()].concat())
     };
-    assert_eq!(shown("dumb", "80"), "");
-    assert_eq!(shown("xterm", "0"), "");
+    assert!(!shown("dumb", "80").contains("messages/s"));
+    assert!(!shown("xterm", "0").contains("messages/s"));
     let narrow = shown("xterm", "20");
+    let (_, narrow) = narrow.split_once('\n').unwrap();
     let longest = narrow.split("\x1b[K").map(|line| line.trim_start_matches('\r').len()).max();
     assert_eq!(longest, Some(19), "{narrow:?}");
 }
 
 #[test]
 fn nothing_is_shown_where_nobody_looks() {
-    assert!(measure(&[]).stderr.is_empty());
+    let output = measure(&[]);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(said.lines().count(), 1, "what is run: {said}");
+    let headline = host::flat(&said);
+    let report = host::flat(std::str::from_utf8(&output.stdout).unwrap());
+    let report = report.replacen("INVALID ", "", 1);
+    assert!(
+        headline.starts_with("ringback-load embedded server closed loop, 2 connections × 64 B")
+    );
+    assert!(report.starts_with(&headline), "{report}");
+    assert!(measure(&["-q"]).stderr.is_empty());
 }

@@ -189,7 +189,7 @@ fn a_picture_carries_its_meaning_as_text() {
     assert_eq!(
         child("desc"),
         "closed loop. INVALID: 3 messages were lost. Latency by percentile: service: p50 50.0 µs, \
-         p90 90.0 µs, p99 99.0 µs, p99.9 99.9 µs, p99.99 100 µs"
+         p75 75.0 µs, p90 90.0 µs, p95 95.0 µs, p99 99.0 µs, p99.9 99.9 µs, p99.99 100 µs"
     );
 }
 

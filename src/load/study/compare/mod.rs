@@ -20,6 +20,7 @@ mod metric;
 mod report;
 mod series;
 mod statistics;
+mod text;
 
 use std::time::Duration;
 
@@ -30,6 +31,7 @@ pub use self::metric::Metric;
 pub use self::report::CompareReport;
 use self::series::Series;
 pub use self::statistics::Estimate;
+pub use self::text::{head, row};
 use crate::load::config::Config;
 use crate::load::error::RunError;
 use crate::load::record::host::Host;
@@ -97,6 +99,15 @@ pub struct Step {
     pub progress: Option<Progress>,
 }
 
+/// Something that a comparison reports while it goes on.
+#[derive(Debug)]
+pub enum Event<'a> {
+    /// A step that is made next, and how it goes.
+    Step(Step),
+    /// A block that was measured.
+    Block(&'a Block),
+}
+
 impl CompareError {
     /// Returns whether it is the user who ended it.
     fn is_interruption(&self) -> bool {
@@ -154,7 +165,8 @@ impl Comparison {
     }
 }
 
-/// Runs the comparison from its first server to its last. Reports each step before it is made.
+/// Runs the comparison from its first server to its last. Reports each step before it is made, and
+/// each block.
 ///
 /// # Errors
 ///
@@ -166,10 +178,10 @@ impl Comparison {
 /// When there are no blocks, or a number of the configuration is outside its bounds.
 pub fn compare(
     comparison: &Comparison,
-    on_step: &mut dyn FnMut(Step),
+    on_event: &mut dyn FnMut(Event<'_>),
 ) -> Result<CompareReport, CompareError> {
     assert!(comparison.blocks >= 1, "at least one block");
     let host = Host::detect();
-    let series = Series::make(comparison, on_step)?;
+    let series = Series::make(comparison, on_event)?;
     Ok(CompareReport::new(comparison, host, series))
 }

@@ -1,6 +1,4 @@
-//! The report of a comparison: what was compared, each block, the ratio, and what it says.
-
-use std::fmt::{self, Write};
+//! The report of a comparison, made of its series.
 
 use hdrhistogram::Histogram;
 use schemars::JsonSchema;
@@ -10,18 +8,17 @@ use super::asserted::Asserted;
 use super::block::{Block, Side};
 use super::gate::{Gate, GateResult};
 use super::judgement::Judgement;
-use super::metric::{Better, Metric};
+use super::metric::Metric;
 use super::statistics::{CONFIDENCE, Estimate, RESAMPLES};
 use super::{Comparison, series::Series};
 use crate::cpus::format_list;
 use crate::load::clock::nanos;
 use crate::load::draw::{Compared, comparison_picture};
-use crate::load::format::{counted, percent};
+use crate::load::format::counted;
 use crate::load::outcome::Outcome;
 use crate::load::record::host::Host;
 use crate::load::record::server_view::shared_cpus;
 use crate::load::report::document::Settings;
-use crate::load::report::text::{load, measured, on_cpus, write_generator, write_host};
 
 /// Names this form of the report; a change that breaks readers gets another.
 const SCHEMA: &str = "ringback-compare/1";
@@ -95,18 +92,6 @@ pub struct CompareSettings {
     /// How each run is made.
     #[serde(flatten)]
     pub run: Settings,
-}
-
-/// Lines of at most 100 columns, except where a name or a reason is longer.
-impl fmt::Display for CompareReport {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.write_setting(out)?;
-        self.write_blocks(out)?;
-        self.write_estimates(out)?;
-        self.write_assertions(out)?;
-        self.write_gates(out)?;
-        self.write_judgement(out)
-    }
 }
 
 impl CompareReport {
@@ -201,116 +186,6 @@ impl CompareReport {
             gates => gates.iter().any(|gate| gate.met.is_none()),
         }
     }
-
-    fn write_setting(&self, out: &mut impl Write) -> fmt::Result {
-        writeln!(out, "ringback-load compare: {}", load(&self.config.run))?;
-        writeln!(out, "  a          {}", self.commands.a)?;
-        writeln!(out, "  b          {}", self.commands.b)?;
-        let (metric, better) = (self.metric.description(), self.metric.better().name());
-        writeln!(out, "  metric     {metric}, {better} is better")?;
-        writeln!(
-            out,
-            "  servers    one at a time{}, started for each run and stopped after it",
-            on_cpus(&self.commands.server_cpus),
-        )?;
-        write_generator(out, &self.config.run, " a run")?;
-        write_host(out, &self.host, "")?;
-        self.notes.iter().try_for_each(|note| writeln!(out, "  note       {note}"))
-    }
-
-    fn write_blocks(&self, out: &mut impl Write) -> fmt::Result {
-        writeln!(out, "\nBlock  order {:>14} {:>14} {:>8} {:>8}", "a", "b", "b/a", "control")?;
-        for (block, number) in self.blocks.iter().zip(1..) {
-            let mean = |mean: Option<f64>| {
-                mean.map_or_else(|| "-".to_owned(), |value| self.metric.format(value))
-            };
-            let (a, b) = (mean(block.a), mean(block.b));
-            write!(out, "{number:>5}  {:<5} {a:>14} {b:>14}", block.order)?;
-            match (block.ratio, block.control) {
-                (Some(found), Some(control)) => {
-                    writeln!(out, " {:>8} {:>8}", ratio(found), ratio(control))?;
-                }
-                _ => {
-                    writeln!(out, "  not valid")?;
-                    block.reasons.iter().try_for_each(|why| writeln!(out, "         {why}"))?;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn write_estimates(&self, out: &mut impl Write) -> fmt::Result {
-        let (Some(found), Some(control)) = (&self.ratio, &self.control) else { return Ok(()) };
-        let valid = self.blocks.iter().filter(|block| block.valid).count();
-        writeln!(
-            out,
-            "\nRatio b/a    {}  median of {}, {} interval (over blocks)",
-            interval(found),
-            counted(valid as u64, "block"),
-            percent(CONFIDENCE),
-        )?;
-        writeln!(out, "Control      {}  the same of each server against itself", interval(control))
-    }
-
-    fn write_assertions(&self, out: &mut impl Write) -> fmt::Result {
-        let widths = self.assertions.iter().map(|asserted| asserted.assertion.chars().count());
-        let width = widths.max().unwrap_or_default();
-        for (place, asserted) in self.assertions.iter().enumerate() {
-            writeln!(
-                out,
-                "{:<12} {}: {:<width$}  {:<6}  in {} of {} runs, median {}",
-                if place == 0 { "Assertions" } else { "" },
-                asserted.server.name(),
-                asserted.assertion,
-                if asserted.met { "met" } else { "MISSED" },
-                asserted.met_in,
-                asserted.runs,
-                measured(asserted.median),
-            )?;
-        }
-        Ok(())
-    }
-
-    fn write_gates(&self, out: &mut impl Write) -> fmt::Result {
-        for (place, GateResult { gate, met }) in self.gates.iter().enumerate() {
-            let title = if place == 0 { "Fail if" } else { "" };
-            let answer = match met {
-                Some(true) => "MET",
-                Some(false) => "not met",
-                None => "cannot be said",
-            };
-            writeln!(out, "{title:<12} {gate}  {answer}")?;
-        }
-        Ok(())
-    }
-
-    fn write_judgement(&self, out: &mut impl Write) -> fmt::Result {
-        let better = [Side::A, Side::B].into_iter().find(|side| side.name() == self.verdict);
-        if let (Some(side), Some(ratio)) = (better, &self.ratio) {
-            return writeln!(
-                out,
-                "\nVerdict      {} is better: its {} is {}",
-                side.name(),
-                self.metric.description(),
-                self.advantage(side, ratio),
-            );
-        }
-        let verdict = if self.valid { "inconclusive" } else { self.outcome().verdict() };
-        writeln!(out, "\nVerdict      {verdict}")?;
-        self.reasons.iter().try_for_each(|reason| writeln!(out, "  - {reason}"))
-    }
-
-    /// How much more or less of the metric the better server has, as shares of what the other has.
-    fn advantage(&self, better: Side, ratio: &Estimate) -> String {
-        let ratio = if better == Side::A { ratio.reciprocal() } else { *ratio };
-        let (low, high) = ratio.interval().expect("who is better is found by an interval");
-        let (direction, [median, least, most]) = match self.metric.better() {
-            Better::More => ("higher", [ratio.median - 1.0, low - 1.0, high - 1.0]),
-            Better::Less => ("lower", [1.0 - ratio.median, 1.0 - high, 1.0 - low]),
-        };
-        let [median, least, most] = [median, least, most].map(percent);
-        format!("{median} {direction} (between {least} and {most})")
-    }
 }
 
 fn notes(series: &Series, valid: usize, settings: &Settings) -> Vec<String> {
@@ -331,30 +206,4 @@ fn notes(series: &Series, valid: usize, settings: &Settings) -> Vec<String> {
         format!("the servers and the generator share CPU {shared}: each waits for the other")
     });
     [left_out, few, shared].into_iter().flatten().collect()
-}
-
-fn interval(estimate: &Estimate) -> String {
-    let interval = estimate
-        .interval()
-        .map_or("no interval".to_owned(), |(low, high)| format!("{}, {}", ratio(low), ratio(high)));
-    format!("{} [{interval}]", ratio(estimate.median))
-}
-
-/// Four digits after the point near 1, where they tell something, and four in all elsewhere.
-fn ratio(ratio: f64) -> String {
-    let digits_before_point = ratio.abs().max(1.0).log10().floor() as usize;
-    format!("{ratio:.0$}", 4_usize.saturating_sub(digits_before_point))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ratios_keep_their_digits() {
-        for (value, text) in [(1.0, "1.0000"), (0.987_65, "0.9877"), (12.345, "12.345")] {
-            assert_eq!(ratio(value), text);
-        }
-        assert_eq!(ratio(123_456.7), "123457");
-    }
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use hdrhistogram::Histogram;
 
 use super::block::{Block, Order, Run, Side};
-use super::{CompareError, Comparison, Step};
+use super::{CompareError, Comparison, Event, Step};
 use crate::load::config::assertion::AssertionResult;
 use crate::load::config::{Config, Server, Target};
 use crate::load::error::RunError;
@@ -41,10 +41,10 @@ impl Series {
     /// Makes all runs of a comparison. Reports each step before it is made, and how it goes.
     pub(super) fn make(
         comparison: &Comparison,
-        on_step: &mut dyn FnMut(Step),
+        on_event: &mut dyn FnMut(Event<'_>),
     ) -> Result<Self, CompareError> {
         let mut comparing =
-            Comparing { comparison, started: Instant::now(), runs_made: 0, on_step };
+            Comparing { comparison, started: Instant::now(), runs_made: 0, on_event };
         comparing.all_blocks()
     }
 
@@ -96,7 +96,7 @@ struct Comparing<'a> {
     comparison: &'a Comparison,
     started: Instant,
     runs_made: usize,
-    on_step: &'a mut dyn FnMut(Step),
+    on_event: &'a mut dyn FnMut(Event<'_>),
 }
 
 impl Comparing<'_> {
@@ -106,7 +106,7 @@ impl Comparing<'_> {
             let (order, mut runs) = (Order::of_block(number), Vec::new());
             let is_first = series.blocks.is_empty();
             match self.fill(&mut runs, order, number) {
-                Ok(()) => series.add(order, runs),
+                Ok(()) => self.add(&mut series, order, runs),
                 Err(error) if error.is_interruption() && is_first => {
                     return Err(RunError::Interrupted { doing: "in the first block" }.into());
                 }
@@ -116,7 +116,7 @@ impl Comparing<'_> {
                 }
                 Err(CompareError::Server(error)) if !(error.is_start() && is_first) => {
                     series.fault = Some(format!("block {}: {error}", number + 1));
-                    series.add(order, runs);
+                    self.add(&mut series, order, runs);
                     return Ok(series);
                 }
                 Err(error) => return Err(error),
@@ -126,6 +126,11 @@ impl Comparing<'_> {
             }
         }
         Ok(series)
+    }
+
+    fn add(&mut self, series: &mut Series, order: Order, runs: Vec<Run>) {
+        series.add(order, runs);
+        series.blocks.last().into_iter().for_each(|block| (self.on_event)(Event::Block(block)));
     }
 
     fn fill(
@@ -142,7 +147,7 @@ impl Comparing<'_> {
                 remaining: self.remaining(),
                 progress: None,
             };
-            (self.on_step)(step);
+            (self.on_event)(Event::Step(step));
             runs.push(self.one_run(step)?);
             self.runs_made += 1;
         }
@@ -179,7 +184,7 @@ impl Comparing<'_> {
         };
         let mut on_progress = |progress: Progress| {
             let remaining = step.remaining.saturating_sub(progress.elapsed);
-            (self.on_step)(Step { remaining, progress: Some(progress), ..step });
+            (self.on_event)(Event::Step(Step { remaining, progress: Some(progress), ..step }));
         };
         match run(&config, &mut on_progress) {
             Ok(report) => {

@@ -1,0 +1,121 @@
+//! Words of command lines that other tools take: what is there instead.
+//!
+//! The parser's tip for a word that it does not know is to pass it as a value, which is never what
+//! was meant.
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+
+/// Options of other tools, and what to write here.
+type Instead = (&'static [&'static str], &'static str);
+
+const OF_SERVER: &[Instead] = &[
+    (
+        &["-p", "--port", "-H", "--host", "-b", "--bind", "-l", "--listen", "-a", "--address"],
+        "the address is an argument, as in ringback serve 127.0.0.1:8080",
+    ),
+    (
+        &["-n", "-t", "--threads", "-w", "-j", "--cores"],
+        "write --workers N, or --cpus LIST to choose their CPUs",
+    ),
+    (&["-c", "--conf"], "write --config FILE"),
+    (&["-v", "--verbose", "--debug"], "write --log-level debug"),
+    (&["-q", "--quiet"], "write --log-level warn"),
+    (&["-d", "--daemon"], "it stays in the foreground: start it by systemd, or in the background"),
+    (&["--tls", "--cert", "--key"], "there is no TLS: put a proxy before it"),
+];
+
+const OF_LOAD: &[Instead] = &[
+    (
+        &["-p", "--port", "-H", "--host", "-u", "--url", "-a", "--address", "--target"],
+        "the target is an argument, as in ringback-load 127.0.0.1:65432",
+    ),
+    (
+        &["-n", "--requests", "--num", "--count", "--number"],
+        "the length of a run is a time: write -d 10s",
+    ),
+    (&["--concurrency", "--clients", "--vus"], "write --connections N"),
+    (&["-R", "--qps", "--rps"], "write --rate N"),
+    (&["-z", "--time", "--runtime"], "write --duration TIME"),
+    (&["--bytes", "--payload", "-l", "--length"], "write --size BYTES"),
+    (&["--latency", "-L"], "latencies are always shown; -v shows all of them"),
+    (&["-j", "--json", "--export-json"], "write --format json, or -o run.json"),
+    (&["--pipeline", "-P"], "write --depth N"),
+    (&["--tcp", "--echo"], "it is always a TCP echo server that is measured"),
+];
+
+/// Cause and remedy of an error that the parser explains badly.
+pub(super) fn explain(error: &clap::Error, program: &str, words: &[String]) -> Option<String> {
+    let of_words = [
+        ErrorKind::UnknownArgument,
+        ErrorKind::ArgumentConflict,
+        ErrorKind::InvalidSubcommand,
+        ErrorKind::ValueValidation,
+    ];
+    if !of_words.contains(&error.kind()) {
+        return None;
+    }
+    if let Some((host, target)) = divided_target(words)
+        && (error.kind() != ErrorKind::ValueValidation
+            || text(error, ContextKind::InvalidValue) == Some(host))
+    {
+        return Some(format!("host and port are one word: write {target}"));
+    }
+    if error.kind() != ErrorKind::UnknownArgument {
+        return None;
+    }
+    let unknown = text(error, ContextKind::InvalidArg)?;
+    if let Some(negative) = negative(unknown, words) {
+        return Some(negative);
+    }
+    if !unknown.starts_with('-') {
+        return Some(format!(
+            "{unknown:?} is one word too many: see {} --help",
+            command(program, words)
+        ));
+    }
+    let foreign = if program == "ringback" { OF_SERVER } else { OF_LOAD };
+    let instead = foreign.iter().find(|(options, _)| options.contains(&unknown));
+    let remedy = match (instead, text(error, ContextKind::SuggestedArg)) {
+        (Some((_, remedy)), _) => (*remedy).to_owned(),
+        (None, Some(similar)) => format!("did you mean {similar}?"),
+        (None, None) => format!("see {} --help", command(program, words)),
+    };
+    Some(format!("there is no option {unknown}: {remedy}"))
+}
+
+fn text(error: &clap::Error, kind: ContextKind) -> Option<&str> {
+    match error.get(kind)? {
+        ContextValue::String(text) => Some(text),
+        _ => None,
+    }
+}
+
+/// The program and its subcommand, whose help lists the options.
+fn command(program: &str, words: &[String]) -> String {
+    match words.first() {
+        Some(word) if word.starts_with(|c: char| c.is_ascii_lowercase()) => {
+            format!("{program} {word}")
+        }
+        _ => program.to_owned(),
+    }
+}
+
+/// A host that its port stands behind, and both as one word.
+fn divided_target(words: &[String]) -> Option<(&str, String)> {
+    let is_host = |word: &str| {
+        let is_name = word.contains('.') || word == "localhost" || word.contains("::");
+        is_name && !word.starts_with('-') && !word.contains(['/', '='])
+    };
+    let pair = words.windows(2).find(|pair| is_host(&pair[0]) && pair[1].parse::<u16>().is_ok())?;
+    let (host, port) = (pair[0].as_str(), &pair[1]);
+    let is_v6 = host.contains(':');
+    Some((host, if is_v6 { format!("[{host}]:{port}") } else { format!("{host}:{port}") }))
+}
+
+/// The message about a value below zero, which the parser takes for options of one letter.
+fn negative(unknown: &str, words: &[String]) -> Option<String> {
+    let digit = unknown.strip_prefix('-')?.chars().next()?;
+    let pair = words.windows(2).find(|pair| pair[1].starts_with(unknown))?;
+    (digit.is_ascii_digit() && pair[0].starts_with('-'))
+        .then(|| format!("{} {}: nothing here is less than 0", pair[0], pair[1]))
+}

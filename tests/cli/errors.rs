@@ -1,0 +1,113 @@
+//! Mistakes on the command line, and what both programs say of each: the cause, and what to write.
+
+use std::process::Command;
+
+const SERVER: &str = env!("CARGO_BIN_EXE_ringback");
+const LOAD: &str = env!("CARGO_BIN_EXE_ringback-load");
+
+/// The words behind the program, the exit code, and words of the message.
+type Case = (&'static [&'static str], i32, &'static str);
+
+const OF_SERVER: &[Case] = &[
+    (
+        &["serve", "8080"],
+        64,
+        "write 127.0.0.1:8080 for this host alone, 0.0.0.0:8080 [::]:8080 for all",
+    ),
+    (&["serve", ":8080"], 64, "every address is 0.0.0.0:8080 [::]:8080"),
+    (&["serve", "*:8080"], 64, "every address is 0.0.0.0:8080 [::]:8080"),
+    (&["serve", "example.com:80"], 64, "names are not looked up: write the IP address"),
+    (&["serve", "127.0.0.1"], 64, "it has no port: write 127.0.0.1:65432"),
+    (&["serve", "[::1]"], 64, "it has no port: write [::1]:65432"),
+    (&["serve", "::1:7"], 64, "an IPv6 address stands in brackets: write [::1]:7"),
+    (&["serve", "127.0.0.1:99999"], 64, "ports end at 65535: write 127.0.0.1:65432"),
+    (&["serve", "--check", "localhost:7000"], 0, "the configuration is valid"),
+    (&["serve", "127.0.0.1", "8080"], 64, "host and port are one word: write 127.0.0.1:8080"),
+    (&["serve", "--port", "80"], 64, "ringback: there is no option --port: the address is an arg"),
+    (&["serve", "--host", "::"], 64, "there is no option --host: the address is an argument"),
+    (
+        &["serve", "-p", "80"],
+        64,
+        "there is no option -p: the address is an argument, as in ringback",
+    ),
+    (&["serve", "-n", "4"], 64, "there is no option -n: write --workers N"),
+    (&["serve", "--drain-time", "1s"], 64, "did you mean --drain-timeout?"),
+    (&["serve", "--nonsense"], 64, "there is no option --nonsense: see ringback serve --help"),
+    (&["serve", "--idle-timeout", "-1s"], 64, "--idle-timeout -1s: nothing here is less than 0"),
+    (&["serve", "--workers", "0"], 64, "it must be from 1 to 1024"),
+    (&["serve", "--memory", "1MB"], 64, "as in 1MiB, of 1048576 bytes"),
+    (&["serve", "--memory", "65.536k"], 64, "as in 65.536KiB, of 1024 bytes"),
+    (
+        &["serve", "--check", "--memory", "1KiB", "--workers", "1"],
+        64,
+        "--memory 1KiB is too little for 1 worker: give at least ",
+    ),
+    (
+        &["serve", "--drain-timeout", "10"],
+        64,
+        "it has no unit: use ns, us, ms, s, m or h, as in 10s",
+    ),
+    (&["serve", "--check", "--max-connections", "20K"], 0, "the configuration is valid"),
+    (
+        &["serve", "--check", "--max-frame", "1KiB"],
+        0,
+        "note: max-frame has no effect: --protocol raw has no frames",
+    ),
+];
+
+const OF_LOAD: &[Case] = &[
+    (&["127.0.0.1", "8080"], 2, "host and port are one word: write 127.0.0.1:8080"),
+    (&["sweep", "localhost", "80"], 2, "host and port are one word: write localhost:80"),
+    (&["::1", "8080"], 2, "host and port are one word: write [::1]:8080"),
+    (&["8080"], 2, "TARGET \"8080\" is not HOST:PORT: write 127.0.0.1:8080"),
+    (&[":8080"], 2, "TARGET \":8080\" is not HOST:PORT: write 127.0.0.1:8080"),
+    (&["localhost"], 2, "TARGET \"localhost\" is not HOST:PORT: write localhost:65432"),
+    (&["::1"], 2, "TARGET \"::1\" is not HOST:PORT: write [::1]:65432"),
+    (&["http://127.0.0.1:80"], 2, "is not HOST:PORT: it is a URL: write 127.0.0.1:80"),
+    (&["--host", "x"], 2, "ringback-load: there is no option --host: the target is an argument"),
+    (&["--port", "80"], 2, "there is no option --port: the target is an argument"),
+    (&["-n", "100"], 2, "there is no option -n: the length of a run is a time: write -d 10s"),
+    (&["sweep", "-n", "100"], 2, "there is no option -n: the length of a run is a time"),
+    (&["--connection", "5"], 2, "did you mean --connections?"),
+    (&["--xyz"], 2, "there is no option --xyz: see ringback-load --help"),
+    (&["--warmup", "-1s"], 2, "--warmup -1s: nothing here is less than 0"),
+    (&["-d", "10"], 2, "it has no unit: use ns, us, ms, s, m or h, as in 10s"),
+    (&["-d", "5min"], 2, "\"min\" is not a unit of it: use ns, us, ms, s, m or h, as in 5m"),
+    (&["-d", "1ms"], 2, "--duration of less than 10ms measures nothing: use 1s or more"),
+    (&["-t", "99", "-c", "10"], 2, "--threads 99 are more than --connections 10"),
+    (&["-t", "0"], 2, "--threads 0 is not possible: use 1 to 1024"),
+    (&["--depth", "0"], 2, "--depth 0 is not possible: use 1 to 65536"),
+    (&["-c", "8994816"], 2, "--connections 8994816 is not possible: use 1 to 1M"),
+    (&["-s", "1MB"], 2, "as in 1MiB, of 1048576 bytes"),
+    (&["-s", "1k"], 2, "as in 1KiB, of 1024 bytes"),
+    (&["-s", "64-128"], 2, "a range is 64..128"),
+    (&["-r", "20x"], 2, "\"x\" is not a unit of it: use k, M, G or none, as in 10k"),
+    (&["-r", "0/s"], 2, "--rate 0 is not possible: use 1 to 1G"),
+    (&["-r", "0K"], 2, "--rate 0 is not possible: use 1 to 1G"),
+    (&["--timeout", "1us"], 2, "--timeout 1us is not possible: use 1ms to 2400h"),
+    (
+        &["--assert", "errors==0"],
+        2,
+        "a run is INVALID (exit code 4) as soon as one message is lost",
+    ),
+    (&["--assert", "rps>=100"], 2, "\"rps\" is not a metric: write throughput; use p50, p99"),
+    (&["--assert", "p99==1ms"], 2, "it compares nothing: use <, <=, > or >=, as in 'p99<200us'"),
+    (&["--percentiles", "100"], 2, "100 is not a percentile: it must be above p0 and below p100"),
+    (&["sweep", "--rates", "10k-50k"], 2, "\"10k-50k\" has no step: write 10k..50k:10k"),
+    (&["sweep", "--rates", "10k..50k"], 2, "\"10k..50k\" has no step: write 10k..50k:10k"),
+    (&["-v", "-q"], 2, "the argument '--verbose' cannot be used with '--quiet'"),
+];
+
+#[test]
+fn mistakes_are_told_with_what_to_write_instead() {
+    for (program, cases) in [(SERVER, OF_SERVER), (LOAD, OF_LOAD)] {
+        for (arguments, code, words) in cases {
+            let output = Command::new(program).args(*arguments).output().expect("it starts");
+            let said = [output.stdout, output.stderr].concat();
+            let said = String::from_utf8(said).expect("it is text");
+            assert_eq!(output.status.code(), Some(*code), "{arguments:?}: {said}");
+            assert!(said.contains(words), "{arguments:?}: {words:?} in {said}");
+            assert!(!said.contains("to pass '"), "no value begins with a hyphen: {said}");
+        }
+    }
+}
