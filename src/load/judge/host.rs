@@ -68,8 +68,12 @@ fn waits(load: Load, evidence: &Evidence) -> Option<(Gravity, String)> {
 }
 
 fn for_cpus(evidence: &Evidence, waited: &Waited) -> String {
+    let are_shared = !evidence.shared_cpus().is_empty();
     let for_others = match waited.foreign_share * 2.0 < waited.share {
-        true => format!(", {} for others than the generator", percent(waited.foreign_share)),
+        true if are_shared => {
+            format!(", {} for others than the generator", percent(waited.foreign_share))
+        }
+        true => format!(", {} for other processes", percent(waited.foreign_share)),
         false => String::new(),
     };
     let whose = match Gravity::of(waited.foreign_share) {
@@ -77,11 +81,15 @@ fn for_cpus(evidence: &Evidence, waited: &Waited) -> String {
             "the host's latencies; see what runs there (ps -eLo psr,pcpu,pid,comm --sort=-pcpu | \
              head), and give the server CPUs of its own (taskset)"
         }
-        None => "the latencies of both on the same CPUs",
+        None if are_shared => "the latencies of both on the same CPUs",
+        None => {
+            "the latencies of a CPU that has interrupts, and the generator's watch for host \
+             stalls, beside the server"
+        }
     };
     format!(
         "for CPU {}{for_others}, once for {} or longer: these are {whose}",
-        cpus::format_list(&evidence.server.cpus),
+        cpus::format_list(&waited.cpus),
         nanos(waited.longest_ns),
     )
 }
@@ -100,14 +108,14 @@ fn gravity_of_waits(load: Load, waited: &Waited) -> Option<Gravity> {
 }
 
 fn overlap(evidence: &Evidence) -> Option<String> {
-    let shared = &evidence.shared_cpus;
+    let shared = evidence.shared_cpus();
     (!shared.is_empty()).then(|| {
         format!(
             "{} and generator share CPU{} {}: each waits for the other; bind the server to some \
              (ringback serve --cpus, or taskset), the generator to others (--cpus)",
             evidence.server.name(),
             if shared.len() == 1 { "" } else { "s" },
-            cpus::format_list(shared),
+            cpus::format_list(&shared),
         )
     })
 }

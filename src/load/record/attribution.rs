@@ -34,10 +34,13 @@ impl Contention {
         let for_foreign_ns =
             |thread: &Spent| self.beyond(&[&self.server, &self.generator], thread, throttled_ns);
         let longest_ns = |thread: &Spent| thread.longest_ns.min(for_others_ns(thread));
+        let most = self.server.iter().max_by_key(|thread| for_others_ns(thread));
         Waited {
             share: self.most_of_window(for_others_ns),
             foreign_share: self.most_of_window(for_foreign_ns),
             longest_ns: self.server.iter().map(longest_ns).max().unwrap_or_default(),
+            cpus: most.map(|thread| thread.cpus.clone()).unwrap_or_default(),
+            used_cpus: cpus_used(&self.server),
             used_up,
         }
     }
@@ -78,15 +81,24 @@ impl Spent {
     }
 }
 
-/// On how many CPUs the server ran at once: its quota is used up on all of them. Threads that did
-/// a tenth of the busiest one's work count.
+/// On how many CPUs the server ran at once: its quota is used up on all of them.
 pub(super) fn lanes(spent: &[Spent]) -> u64 {
-    let most_ns = spent.iter().map(|thread| thread.ran_ns).max().unwrap_or(0);
-    let busy = spent.iter().filter(|thread| thread.ran_ns >= most_ns / 10);
-    let mut cpus: Vec<usize> = busy.clone().flat_map(|thread| &thread.cpus).copied().collect();
+    cpus_used(spent).len().min(busy(spent).count()).max(1) as u64
+}
+
+/// The CPUs that the server's work was done on.
+fn cpus_used(spent: &[Spent]) -> Vec<usize> {
+    let mut cpus: Vec<usize> = busy(spent).flat_map(|thread| &thread.cpus).copied().collect();
     cpus.sort_unstable();
     cpus.dedup();
-    cpus.len().min(busy.count()).max(1) as u64
+    cpus
+}
+
+/// Threads that did a tenth of the busiest one's work: what a helper may use says nothing of the
+/// workers.
+fn busy(spent: &[Spent]) -> impl Iterator<Item = &Spent> {
+    let most_ns = spent.iter().map(|thread| thread.ran_ns).max().unwrap_or(0);
+    spent.iter().filter(move |thread| thread.ran_ns > 0 && thread.ran_ns >= most_ns / 10)
 }
 
 #[cfg(test)]
@@ -140,6 +152,23 @@ mod tests {
         spent.extend((1..8).map(|cpu| thread(&[cpu], 400, 0)));
         let idle_ms = [0, 600, 600, 600, 600, 600, 600, 600];
         assert_eq!(percent(&spent, &idle_ms, None), 75, "seven idle workers change nothing");
+    }
+
+    #[test]
+    fn the_cpus_of_who_waited_and_of_who_worked_are_told() {
+        let cpus = |spent: &[Spent]| {
+            let Waited { cpus, used_cpus, .. } = waited(spent, &[0; 4], None);
+            (cpus, used_cpus)
+        };
+        let worker = thread(&[0, 1, 2], 300, 500);
+        // A helper that is bound hides no worker that is not, nor the other way round.
+        assert_eq!(cpus(&[worker.clone(), thread(&[3], 2, 1)]), (vec![0, 1, 2], vec![0, 1, 2]));
+        assert_eq!(
+            cpus(&[thread(&[3], 300, 500), thread(&[0, 1, 2, 3], 2, 1)]),
+            (vec![3], vec![3])
+        );
+        assert_eq!(cpus(&[worker, thread(&[3], 300, 600)]), (vec![3], vec![0, 1, 2, 3]));
+        assert_eq!(cpus(&[thread(&[3], 0, 0)]), (vec![3], vec![]));
     }
 
     #[test]

@@ -50,6 +50,10 @@ pub(crate) struct Waited {
     pub(crate) foreign_share: f64,
     /// The longest single wait is at least this.
     pub(crate) longest_ns: u64,
+    /// CPUs that the thread which waited most may use.
+    pub(crate) cpus: Vec<usize>,
+    /// CPUs that those may use who did the server's work; none if there was none.
+    pub(crate) used_cpus: Vec<usize>,
     /// The quota that kept them from running, if one did.
     pub(crate) used_up: Option<UsedUp>,
 }

@@ -81,7 +81,7 @@ impl<'run> Observer<'run> {
             Some(Err(Incomplete)) => evidence.hide_server(),
             // Replies came, and those who are taken for the server did nothing.
             Some(_) if evidence.usage.server_ns_per_message == Some(0.0) => evidence.hide_server(),
-            Some(Ok(waited)) => evidence.server_waited = waited,
+            Some(Ok(waited)) => evidence.see_server(waited),
             None => {}
         }
         pool.release();
