@@ -80,6 +80,9 @@ fn is_carried_notably(took_ns: u64, longest_ns: u64, evidence: &Evidence) -> boo
 }
 
 fn starvation(evidence: &Evidence) -> Option<String> {
+    if host::generator_waits(evidence).is_some() {
+        return None;
+    }
     let waited_share = evidence.usage.waited_share.filter(|share| *share >= STARVED_FROM)?;
     let cause = match &evidence.used_up {
         Some(UsedUp { quota, .. }) => {

@@ -34,6 +34,7 @@ pub(super) fn reasons(load: Load, recorder: &Recorder, evidence: &Evidence) -> V
     let mut reasons = of_server(load, evidence, Gravity::Fatal);
     reasons.extend(steal(evidence, Gravity::Fatal));
     reasons.extend(stalls(recorder, evidence, Gravity::Fatal));
+    reasons.extend(generator_waits(evidence));
     reasons
 }
 
@@ -138,6 +139,23 @@ pub(super) fn hidden(evidence: &Evidence) -> Option<String> {
         Hidden::ThisProcess => return None,
     };
     Some(format!("whether the server waited for a CPU cannot be known: {whose}; {remedy}"))
+}
+
+/// Foreign processes had the generator's CPUs: replies lie there until it runs, and a closed loop
+/// sends nothing meanwhile. A server of this host that is not seen may be what it waited for, and
+/// then it is a property of the set-up.
+pub(super) fn generator_waits(evidence: &Evidence) -> Option<String> {
+    let may_be_server =
+        matches!(evidence.server.threads, Err(Hidden::OtherUser | Hidden::Transient));
+    let share = evidence.generator_foreign_share;
+    (Gravity::of(share) == Some(Gravity::Fatal) && !may_be_server).then(|| {
+        format!(
+            "the generator waited {} of the time for CPUs that other processes had: these are the \
+             host's latencies; see what runs there (ps -eLo psr,pcpu,pid,comm --sort=-pcpu | head), \
+             and give the generator CPUs of its own (--cpus)",
+            percent(share),
+        )
+    })
 }
 
 /// A hypervisor ran something else on the CPUs in use.

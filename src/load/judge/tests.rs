@@ -42,6 +42,7 @@ fn calm() -> Evidence {
         usage: usage(0.3, 0.01),
         server: ServerView { threads: Err(Hidden::ThisProcess), cpus: vec![0] },
         server_waited: None,
+        generator_foreign_share: 0.0,
         cpus_in_use: vec![0],
         generator_cpus: vec![1],
         used_up: None,
@@ -137,8 +138,17 @@ fn what_this_host_lacks_is_not_the_servers_fault() {
     recorder.fail_to_connect(Failure::Errno(libc::ECONNREFUSED), 1);
     assert_eq!(judge(&open(), &recorder, &calm()).generator_fault, None);
     recorder.fail_to_connect(Failure::Errno(libc::EADDRNOTAVAIL), 1);
-    let fault = judge(&open(), &recorder, &calm()).generator_fault.unwrap();
+    let verdict = judge(&open(), &recorder, &calm());
+    let fault = verdict.generator_fault.unwrap();
     assert!(fault.contains("all local ports to the target are in use"), "{fault}");
+    assert_eq!(verdict.outcome, Outcome::ServerAtFault, "a connection was refused as well");
+
+    let mut recorder = messages(RATE / 2, |_| 0, false, |_| 50_000);
+    recorder.fail_to_connect(Failure::Errno(libc::EMFILE), 9);
+    recorder.totals.unsent = RATE / 2;
+    assert_eq!(judge(&open(), &recorder, &calm()).outcome, Outcome::HostAtFault);
+    recorder.totals.corrupted = 1;
+    assert_eq!(judge(&open(), &recorder, &calm()).outcome, Outcome::ServerAtFault);
 }
 
 #[test]
@@ -439,6 +449,35 @@ fn a_server_is_where_its_workers_are() {
     assert_eq!(evidence.shared_cpus(), [3]);
     evidence.see_server(Some(Waited { used_cpus: vec![], ..waited(0.0, 0.0) }));
     assert_eq!(evidence.shared_cpus(), [3], "nobody worked");
+}
+
+#[test]
+fn a_generator_that_foreign_processes_kept_from_running_is_not_valid() {
+    let beside = |share, threads| Evidence {
+        generator_foreign_share: share,
+        usage: usage(0.2, 0.7),
+        server: ServerView { threads, cpus: vec![0] },
+        ..calm()
+    };
+    for (config, share, hidden, words) in [
+        (
+            closed(),
+            0.74,
+            Hidden::OtherHost,
+            "INVALID the generator waited 74 % of the time for CPU",
+        ),
+        (
+            open(),
+            0.74,
+            Hidden::ThisProcess,
+            "INVALID the generator waited 74 % of the time for CPU",
+        ),
+        (closed(), 0.09, Hidden::ThisProcess, "VALID ! the generator's threads waited for a CPU"),
+        (closed(), 0.74, Hidden::OtherUser, "VALID ! whether the server waited"),
+    ] {
+        let said = said(&config, &at_once(), &beside(share, Err(hidden)));
+        assert!(said.starts_with(words), "{share}: {said}");
+    }
 }
 
 #[test]

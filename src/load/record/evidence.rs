@@ -25,6 +25,8 @@ pub(crate) struct Evidence {
     pub(crate) server: ServerView,
     /// How long the server's threads waited for a CPU in the window, where that can be seen.
     pub(crate) server_waited: Option<Waited>,
+    /// Share of the window that one of the generator's threads waited for foreign processes.
+    pub(crate) generator_foreign_share: f64,
     /// CPUs that server and generator use, in ascending order.
     pub(crate) cpus_in_use: Vec<usize>,
     pub(crate) generator_cpus: Vec<usize>,
@@ -44,6 +46,7 @@ impl Evidence {
             busiest: 0.0,
             usage: Usage::default(),
             server_waited: None,
+            generator_foreign_share: 0.0,
             cpus_in_use: in_use.into_iter().collect(),
             generator_cpus: generator_cpus.to_vec(),
             used_up: None,
