@@ -18,7 +18,7 @@ use super::either::Either;
 use super::lifecycle_model;
 use super::lifecycle_model::Op as LifecycleOp;
 use super::model::{Op, Script, check_cuts};
-use super::simulation::{self, Options, Size};
+use super::simulation::{self, Options, Session, Size};
 use crate::driver::Urgency;
 use crate::driver::differential::{self, Event};
 use crate::protocol::{Framed, Protocol, Request};
@@ -61,7 +61,10 @@ pub fn deep_session(data: &[u8]) {
 }
 
 fn simulate(size: Size, steps: usize, data: &[u8]) {
-    simulation::run_script(Options { seed: 0, size, steps, mutation: None }, data);
+    simulation::run_script(
+        Options { seed: 0, session: Session::Native, size, steps, mutation: None },
+        data,
+    );
 }
 
 /// The client's core.
