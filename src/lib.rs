@@ -26,9 +26,9 @@
 //!   of protocols.
 //! - `driver` moves bytes between the kernel and the core on one CPU. What a connection does is
 //!   decided once, in `driver::connection` and `driver::connections`, over leases of whatever
-//!   buffers a driver receives into; the three drivers make system calls in their order. The loop of
-//!   the native one is generic over a `Kernel`, so the simulation in `testing` runs the loop that
-//!   serves.
+//!   buffers a driver receives into; the three drivers make system calls in their order. The loops of
+//!   the native and of the epoll driver are generic over a `Kernel` each, so the simulation in `testing`
+//!   runs the loops that serve.
 //! - [`server`] owns listeners, workers, placement and shutdown.
 //! - [`doctor`] checks a host as a server would, and reports what it lacks.
 //! - [`load`] is the instrument. It shares the protocol core and nothing else with the server: an

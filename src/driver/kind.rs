@@ -57,7 +57,7 @@ impl DriverKind {
             }
             Self::Epoll => {
                 let driver =
-                    epoll::Driver::new(worker).map_err(|error| sys::explain_resources(&error))?;
+                    epoll::on_this_host(worker).map_err(|error| sys::explain_resources(&error))?;
                 Box::new(|| driver.run())
             }
         })

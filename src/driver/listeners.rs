@@ -1,23 +1,18 @@
 //! The listeners of a worker that accepts by readiness.
 
-use std::net::TcpListener;
-use std::os::fd::{AsFd, OwnedFd};
 use std::time::Instant;
 
 use rustix::io::Errno;
-use rustix::net::{SocketFlags, accept_with};
 
 use super::connections::Connections;
 use super::handshake::{self, MAX_ACCEPTS_PER_TURN, Remainder};
 use crate::lifecycle::{AcceptMode, Accepting};
 use crate::protocol::Protocol;
-use crate::sys::{Stretch, Watched, sockopt};
+use crate::sys::Stretch;
 
 /// Listeners and whatever watches them; both go when a listener closes.
 pub(super) struct Listeners<W> {
     places: Vec<Option<Listener<W>>>,
-    /// Of the sockets that are accepted.
-    flags: SocketFlags,
 }
 
 struct Listener<W> {
@@ -26,31 +21,25 @@ struct Listener<W> {
     may_accept: bool,
 }
 
-/// A listener together with what watches it.
-pub(super) trait HasListener {
-    fn listener(&self) -> &TcpListener;
+/// Operations on listeners.
+pub(super) trait Accepts<W, C> {
+    /// Takes in the next connection that waits.
+    fn accept(&mut self, listener: &W, connections: &mut C) -> Result<(), Errno>;
+
+    /// From now on no handshake begins on this listener.
+    fn hold_off(&mut self, listener: &W);
+
+    /// Connections that wait to be accepted.
+    fn queue_length(&mut self, listener: &W) -> usize;
+
+    fn close(&mut self, listener: W);
 }
 
-impl HasListener for TcpListener {
-    fn listener(&self) -> &TcpListener {
-        self
-    }
-}
-
-impl HasListener for Watched<TcpListener> {
-    fn listener(&self) -> &TcpListener {
-        self.get()
-    }
-}
-
-/// Takes over a socket that was accepted.
-type Adopt<'a, P, L, T> = &'a mut dyn FnMut(&mut Connections<P, L, T>, OwnedFd);
-
-impl<W: HasListener> Listeners<W> {
-    /// Takes non-blocking listeners over. The sockets that they accept get these flags.
-    pub(super) fn new(watched: impl IntoIterator<Item = W>, flags: SocketFlags) -> Self {
+impl<W> Listeners<W> {
+    /// Takes non-blocking listeners over.
+    pub(super) fn new(watched: impl IntoIterator<Item = W>) -> Self {
         let listener = |watched| Some(Listener { watched, may_accept: true });
-        Self { places: watched.into_iter().map(listener).collect(), flags }
+        Self { places: watched.into_iter().map(listener).collect() }
     }
 
     /// Returns whether [`follow`](Self::follow) has something to do that nobody will announce.
@@ -78,29 +67,31 @@ impl<W: HasListener> Listeners<W> {
         })
     }
 
-    /// Does with the listeners what the state of accepting calls for; gives the sockets of those who
-    /// came to `adopt`.
+    /// Does with the listeners what the state of accepting calls for.
     pub(super) fn follow<P: Protocol, L: Stretch, T>(
         &mut self,
         now: Instant,
         connections: &mut Connections<P, L, T>,
-        adopt: Adopt<'_, P, L, T>,
+        host: &mut impl Accepts<W, Connections<P, L, T>>,
     ) {
         if connections.accepting_mut().take_hold_off() {
-            let open = self.places.iter().flatten();
-            open.for_each(|listener| handshake::hold_off(listener.watched.listener().as_fd()));
+            self.places.iter().flatten().for_each(|listener| host.hold_off(&listener.watched));
         }
         for place in &mut self.places {
             let Some(listener) = place else { continue };
-            match connections.accepting().accept_mode() {
-                AcceptMode::Open => listener.accept(now, self.flags, connections, adopt),
-                AcceptMode::Closing { at_any_rate } => {
-                    if listener.close(now, at_any_rate, self.flags, connections, adopt) {
-                        *place = None;
-                    }
+            let is_over = match connections.accepting().accept_mode() {
+                AcceptMode::Open => {
+                    listener.accept(now, connections, host);
+                    false
                 }
-                AcceptMode::Leaving => *place = None,
-                AcceptMode::Paused | AcceptMode::ClosingPaused => {}
+                AcceptMode::Closing { at_any_rate } => {
+                    listener.empty(now, at_any_rate, connections, host)
+                }
+                AcceptMode::Leaving => true,
+                AcceptMode::Paused | AcceptMode::ClosingPaused => false,
+            };
+            if is_over {
+                place.take().into_iter().for_each(|listener| host.close(listener.watched));
             }
         }
         if self.places.iter().all(Option::is_none) {
@@ -109,20 +100,19 @@ impl<W: HasListener> Listeners<W> {
     }
 }
 
-impl<W: HasListener> Listener<W> {
+impl<W> Listener<W> {
     fn accept<P: Protocol, L: Stretch, T>(
         &mut self,
         now: Instant,
-        flags: SocketFlags,
         connections: &mut Connections<P, L, T>,
-        adopt: Adopt<'_, P, L, T>,
+        host: &mut impl Accepts<W, Connections<P, L, T>>,
     ) {
         for _ in 0..MAX_ACCEPTS_PER_TURN {
             if !self.may_accept || connections.accepting().accept_mode() != AcceptMode::Open {
                 return;
             }
-            match accept_with(self.watched.listener(), flags) {
-                Ok(socket) => adopt(connections, socket),
+            match host.accept(&self.watched, connections) {
+                Ok(()) => {}
                 Err(Errno::AGAIN) => self.may_accept = false,
                 Err(error) => connections.handle_accept_failure(now, error),
             }
@@ -131,23 +121,19 @@ impl<W: HasListener> Listener<W> {
 
     /// Closing a listener resets what waits in its queue, so that is accepted first; returns
     /// whether it may be closed now.
-    fn close<P: Protocol, L: Stretch, T>(
+    fn empty<P: Protocol, L: Stretch, T>(
         &mut self,
         now: Instant,
         at_any_rate: bool,
-        flags: SocketFlags,
         connections: &mut Connections<P, L, T>,
-        adopt: Adopt<'_, P, L, T>,
+        host: &mut impl Accepts<W, Connections<P, L, T>>,
     ) -> bool {
-        let listener = self.watched.listener();
-        let remainder = handshake::take_queue(at_any_rate, || {
-            adopt(connections, accept_with(listener, flags)?);
-            Ok(())
-        });
+        let remainder =
+            handshake::take_queue(at_any_rate, || host.accept(&self.watched, connections));
         match remainder {
             Remainder::Nobody => true,
             Remainder::More | Remainder::OutOfDescriptors if at_any_rate => {
-                connections.handle_queue_dropped(sockopt::accept_queue_length(listener.as_fd()));
+                connections.handle_queue_dropped(host.queue_length(&self.watched));
                 true
             }
             Remainder::More => false,

@@ -5,7 +5,7 @@ use crate::sys::Stretch;
 
 /// A buffer that holds what was received last.
 #[derive(Debug, Default)]
-pub(super) struct SharedBuffer {
+pub(crate) struct SharedBuffer {
     bytes: Vec<u8>,
     /// Bytes on lease.
     leased: usize,
@@ -13,7 +13,7 @@ pub(super) struct SharedBuffer {
 
 /// A stretch of the buffer.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Span {
+pub(crate) struct Span {
     start: usize,
     length: usize,
 }

@@ -21,9 +21,9 @@ struct Slot<T> {
 
 /// Names one value for as long as it is in its slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct Key {
-    pub(super) slot: u32,
-    pub(super) generation: u32,
+pub(crate) struct Key {
+    pub(crate) slot: u32,
+    pub(crate) generation: u32,
 }
 
 impl<T> Slab<T> {

@@ -14,7 +14,8 @@ pub enum Outcome {
     /// Not valid for nothing but the generator's lateness: response times are longer than they
     /// would have been, never shorter.
     GeneratorLimited,
-    /// Not valid since the host kept the server or the generator from running.
+    /// Not valid since the host kept the server or the generator from running, or had no
+    /// descriptors or ports for the generator's connections.
     HostAtFault,
     /// Not valid since too few samples support an asserted percentile; the generator may have been
     /// late as well.

@@ -18,7 +18,7 @@ use super::either::Either;
 use super::lifecycle_model;
 use super::lifecycle_model::Op as LifecycleOp;
 use super::model::{Op, Script, check_cuts};
-use super::simulation::{self, Options, Size};
+use super::simulation::{self, Options, Report, Session, Size};
 use crate::driver::Urgency;
 use crate::driver::differential::{self, Event};
 use crate::protocol::{Framed, Protocol, Request};
@@ -52,7 +52,12 @@ pub fn framed(data: &[u8]) {
 /// The native driver over the simulation's kernel: every two bytes are one decision of the
 /// world, see [`simulation::run_script`].
 pub fn session(data: &[u8]) {
-    simulate(Size::Small, SESSION_STEPS, data);
+    session_report(data);
+}
+
+/// As [`session`]; returns what that reached.
+pub fn session_report(data: &[u8]) -> Report {
+    simulate(Size::Small, SESSION_STEPS, data)
 }
 
 /// As [`session`], in a large world: slow, for nights.
@@ -60,8 +65,9 @@ pub fn deep_session(data: &[u8]) {
     simulate(Size::Large, DEEP_SESSION_STEPS, data);
 }
 
-fn simulate(size: Size, steps: usize, data: &[u8]) {
-    simulation::run_script(Options { seed: 0, size, steps, mutation: None }, data);
+fn simulate(size: Size, steps: usize, data: &[u8]) -> Report {
+    let options = Options { seed: 0, session: Session::Native, size, steps, mutation: None };
+    simulation::run_script(options, data)
 }
 
 /// The client's core.

@@ -1,4 +1,4 @@
-//! Other processes on the server's CPU: its numbers are theirs, wherever the generator is.
+//! Other processes on the CPU of the server or of the generator: the numbers are theirs.
 
 use std::process::Command;
 
@@ -39,4 +39,25 @@ fn three_busy_loops_beside_the_server_are_not_valid_in_either_loop() {
             assert_eq!(is_named, is_shared, "CPU {cpu} {more:?}: {report}");
         }
     }
+}
+
+#[test]
+fn three_busy_loops_beside_the_generator_are_not_valid() {
+    let allowed = cpus::allowed();
+    let (first, last) = (allowed[0], allowed[allowed.len() - 1]);
+    if !has_tool("taskset") || first == last {
+        return;
+    }
+    let server = Program::start(&["serve", "127.0.0.1:0", "--cpus", &first.to_string()], 1);
+    let _busy = BusyLoops::start(3, last);
+    let output = Command::new(env!("CARGO_BIN_EXE_ringback-load"))
+        .args([&server.addresses[0].to_string(), "--cpus", &last.to_string()])
+        .args(["-c", "8", "-d", "1s", "--warmup", "100ms"])
+        .output()
+        .expect("it starts");
+    let report = String::from_utf8(output.stdout).expect("it is text");
+    assert_eq!(output.status.code(), Some(4), "{report}");
+    let (_, reasons) = report.split_once("Verdict      INVALID\n").expect(&report);
+    let is_named = |line: &str| line.starts_with("  - the generator waited ");
+    assert!(reasons.lines().any(is_named), "{report}");
 }

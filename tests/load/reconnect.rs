@@ -1,7 +1,7 @@
 //! Connections that are replaced: when they have carried their share, and when they fail.
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -97,6 +97,54 @@ fn slots_that_are_stuck_all_through_the_window_are_told() {
         assert_eq!(report.carried_over.silent_connections, 2, "{load:?}: {:?}", report.verdict);
         assert_invalid(&report, "2 connections had no answer in the window");
     }
+}
+
+#[test]
+fn a_close_that_began_before_the_window_is_told_where_it_is_the_longest() {
+    const LINGER: Duration = Duration::from_millis(600);
+    let address = serve(|number, mut socket| {
+        echo_messages(&mut socket, 2);
+        if number == 1 {
+            assert!(matches!(socket.read(&mut [0]), Ok(0)));
+            thread::sleep(LINGER);
+        }
+    });
+    let report = measure(&reconnecting(address, 2).with(|config| {
+        config.warmup = Duration::from_millis(200);
+        config.duration = Duration::from_millis(900);
+    }));
+    let warnings = &report.verdict.warnings;
+    let is_told = warnings.iter().any(|text| text.contains("a connection that was closed before"));
+    // Unless the host made a later one as long.
+    let longest_ns = report.latency.close.max();
+    assert!(is_told || longest_ns >= LINGER.as_nanos() as u64, "{longest_ns} {warnings:?}");
+}
+
+#[test]
+fn a_handshake_of_the_window_that_is_not_completed_has_failed() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let occupants: &Mutex<Vec<TcpStream>> = leak(Mutex::default());
+    thread::spawn(move || {
+        for _ in 0..20 {
+            let (mut socket, _) = listener.accept().unwrap();
+            echo_messages(&mut socket, 2);
+        }
+        // From here on SYNs are dropped: the queue holds one more than its length.
+        rustix::net::listen(&listener, 0).unwrap();
+        let (mut last, _) = listener.accept().unwrap();
+        occupants.lock().unwrap().push(TcpStream::connect(address).unwrap());
+        echo_messages(&mut last, 2);
+        drop(last);
+        thread::sleep(Duration::MAX);
+    });
+    let report = measure(&reconnecting(address, 2).with(|config| {
+        config.connections = 1;
+        config.warmup = Duration::ZERO;
+        config.timeout = Duration::from_millis(200);
+    }));
+    assert_eq!(report.totals.connect_errors, 1, "{:?}", report.verdict);
+    assert_invalid(&report, "no handshake completed");
 }
 
 #[test]

@@ -29,6 +29,21 @@ fn session_corpus_passes() {
     replay("session", fuzz::session);
 }
 
+/// The simulation decides by numbers whose meaning moves when it grows: a world must still be what it
+/// is named for.
+#[test]
+fn worlds_of_the_session_corpus_are_what_they_are_named_for() {
+    let counters = |name: &str| {
+        let world = fs::read(Path::new(CORPUS).join("session").join(name)).unwrap();
+        fuzz::session_report(&world).counters
+    };
+    assert!(counters("few-descriptors").accept_pauses > 0);
+    let drain = counters("drain-while-descriptors-are-short");
+    assert!(drain.accept_pauses > 0 && drain.unaccepted > 0, "{drain:?}");
+    assert!(counters("one-place-for-three-peers").refused > 1);
+    assert!(counters("bulk-through-a-pipe").splices > 0);
+}
+
 #[test]
 fn differential_corpus_passes() {
     replay("differential", fuzz::differential);

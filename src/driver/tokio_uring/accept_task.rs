@@ -10,18 +10,19 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use rustix::net::SocketFlags;
+use rustix::io::Errno;
+use rustix::net::{SocketFlags, accept_with};
 use tokio::time::{Sleep, sleep_until};
 
 use super::connection::Connection;
 use super::{Connections, Shared, Worker};
-use crate::driver::listeners::Listeners;
+use crate::driver::listeners::{Accepts, Listeners};
 use crate::driver::shared_buffer::SharedBuffer;
-use crate::driver::{MAX_WAIT, Urgency, peer};
+use crate::driver::{MAX_WAIT, Urgency, handshake, peer};
 use crate::lifecycle::Admission;
 use crate::metrics::Counters;
 use crate::protocol::Protocol;
-use crate::sys::Watched;
+use crate::sys::{Watched, sockopt};
 
 /// Turns of the runtime before a deadline is acted on: one in which it sees what the kernel
 /// completed, one in which the tasks take it, and those for what a second receive brings.
@@ -55,7 +56,7 @@ impl<P: Protocol> AcceptTask<P> {
         Ok(Self {
             shared: Rc::new(Shared::new(&worker)?),
             admission: worker.admission,
-            listeners: Listeners::new(listeners, SocketFlags::CLOEXEC),
+            listeners: Listeners::new(listeners),
             signals,
             alarm: Box::pin(sleep_until(Instant::now().into())),
         })
@@ -96,10 +97,8 @@ impl<P: Protocol> AcceptTask<P> {
         let mut connections = self.shared.connections.borrow_mut();
         connections.begin_turn();
         let now = Instant::now();
-        let (shared, admission) = (&self.shared, &self.admission);
-        self.listeners.follow(now, &mut connections, &mut |connections, socket| {
-            adopt(now, connections, admission, shared, socket);
-        });
+        let mut host = Host { now, shared: &self.shared, admission: &self.admission };
+        self.listeners.follow(now, &mut connections, &mut host);
     }
 
     /// Ready when there is something to do.
@@ -153,6 +152,37 @@ impl<P: Protocol> AcceptTask<P> {
         }
         visited.iter().for_each(|index| self.listeners.set_ready(*index));
         Ok(if visited.is_empty() { Poll::Pending } else { Poll::Ready(()) })
+    }
+}
+
+/// What accepting takes.
+struct Host<'a, P: Protocol> {
+    now: Instant,
+    shared: &'a Rc<Shared<P>>,
+    admission: &'a Admission,
+}
+
+impl<P: Protocol> Accepts<Watched<TcpListener>, Connections<P>> for Host<'_, P> {
+    fn accept(
+        &mut self,
+        listener: &Watched<TcpListener>,
+        connections: &mut Connections<P>,
+    ) -> Result<(), Errno> {
+        let socket = accept_with(listener.get(), SocketFlags::CLOEXEC)?;
+        adopt(self.now, connections, self.admission, self.shared, socket);
+        Ok(())
+    }
+
+    fn hold_off(&mut self, listener: &Watched<TcpListener>) {
+        handshake::hold_off(listener.get().as_fd());
+    }
+
+    fn queue_length(&mut self, listener: &Watched<TcpListener>) -> usize {
+        sockopt::accept_queue_length(listener.get().as_fd())
+    }
+
+    fn close(&mut self, listener: Watched<TcpListener>) {
+        drop(listener);
     }
 }
 

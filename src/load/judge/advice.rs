@@ -27,6 +27,8 @@ pub(super) fn of(config: &Config, recorder: &Recorder, evidence: &Evidence) -> V
         starvation(evidence),
         of_loop,
         carried_over(recorder, evidence),
+        carried_connect(recorder, evidence),
+        carried_close(recorder, evidence),
         host::stalls(recorder, evidence, Gravity::Notable),
     ];
     let of_server = host::of_server(config.load, evidence, Gravity::Notable);
@@ -35,13 +37,11 @@ pub(super) fn of(config: &Config, recorder: &Recorder, evidence: &Evidence) -> V
 
 /// The message that waited longest was sent before the window.
 fn carried_over(recorder: &Recorder, evidence: &Evidence) -> Option<String> {
-    /// The tenth of the window: what is shorter may miss it by chance.
-    const WINDOW_PARTS: u64 = 10;
     let CarriedOver { silent_connections, max_ns, .. } = recorder.carried_over;
     let latencies = &recorder.latencies;
     let longest_ns = latencies.service.max().max(latencies.response.max());
-    let is_notable = max_ns > longest_ns && max_ns >= evidence.measured_ns() / WINDOW_PARTS;
-    (silent_connections == 0 && is_notable).then(|| {
+    let is_notable = silent_connections == 0 && is_carried_notably(max_ns, longest_ns, evidence);
+    is_notable.then(|| {
         format!(
             "a message sent before the window was not answered for {}, longer than any that was \
              sent in it: it is not in the latencies; measure for longer, or with --warmup 0s",
@@ -50,7 +50,39 @@ fn carried_over(recorder: &Recorder, evidence: &Evidence) -> Option<String> {
     })
 }
 
+fn carried_connect(recorder: &Recorder, evidence: &Evidence) -> Option<String> {
+    let (took_ns, latencies) = (recorder.carried_connect_ns, &recorder.latencies.connect);
+    is_carried_notably(took_ns, latencies.max(), evidence).then(|| {
+        format!(
+            "a handshake that began before the window took {}, longer than any that began in it: it \
+             is not in the latencies; measure for longer, or with --warmup 0s",
+            nanos(took_ns),
+        )
+    })
+}
+
+fn carried_close(recorder: &Recorder, evidence: &Evidence) -> Option<String> {
+    let (took_ns, latencies) = (recorder.carried_close_ns, &recorder.latencies.close);
+    is_carried_notably(took_ns, latencies.max(), evidence).then(|| {
+        format!(
+            "a connection that was closed before the window had its FIN after {}, longer than any \
+             that was closed in it: it is not in the latencies; measure for longer, or with \
+             --warmup 0s",
+            nanos(took_ns),
+        )
+    })
+}
+
+fn is_carried_notably(took_ns: u64, longest_ns: u64, evidence: &Evidence) -> bool {
+    /// The tenth of the window: what is shorter may miss it by chance.
+    const WINDOW_PARTS: u64 = 10;
+    took_ns > longest_ns && took_ns >= evidence.measured_ns() / WINDOW_PARTS
+}
+
 fn starvation(evidence: &Evidence) -> Option<String> {
+    if host::generator_waits(evidence).is_some() {
+        return None;
+    }
     let waited_share = evidence.usage.waited_share.filter(|share| *share >= STARVED_FROM)?;
     let cause = match &evidence.used_up {
         Some(UsedUp { quota, .. }) => {

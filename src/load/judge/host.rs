@@ -34,6 +34,7 @@ pub(super) fn reasons(load: Load, recorder: &Recorder, evidence: &Evidence) -> V
     let mut reasons = of_server(load, evidence, Gravity::Fatal);
     reasons.extend(steal(evidence, Gravity::Fatal));
     reasons.extend(stalls(recorder, evidence, Gravity::Fatal));
+    reasons.extend(generator_waits(evidence));
     reasons
 }
 
@@ -68,8 +69,12 @@ fn waits(load: Load, evidence: &Evidence) -> Option<(Gravity, String)> {
 }
 
 fn for_cpus(evidence: &Evidence, waited: &Waited) -> String {
+    let are_shared = !evidence.shared_cpus().is_empty();
     let for_others = match waited.foreign_share * 2.0 < waited.share {
-        true => format!(", {} for others than the generator", percent(waited.foreign_share)),
+        true if are_shared => {
+            format!(", {} for others than the generator", percent(waited.foreign_share))
+        }
+        true => format!(", {} for other processes", percent(waited.foreign_share)),
         false => String::new(),
     };
     let whose = match Gravity::of(waited.foreign_share) {
@@ -77,11 +82,15 @@ fn for_cpus(evidence: &Evidence, waited: &Waited) -> String {
             "the host's latencies; see what runs there (ps -eLo psr,pcpu,pid,comm --sort=-pcpu | \
              head), and give the server CPUs of its own (taskset)"
         }
-        None => "the latencies of both on the same CPUs",
+        None if are_shared => "the latencies of both on the same CPUs",
+        None => {
+            "the latencies of a CPU that has interrupts, and the generator's watch for host \
+             stalls, beside the server"
+        }
     };
     format!(
         "for CPU {}{for_others}, once for {} or longer: these are {whose}",
-        cpus::format_list(&evidence.server.cpus),
+        cpus::format_list(&waited.cpus),
         nanos(waited.longest_ns),
     )
 }
@@ -100,14 +109,14 @@ fn gravity_of_waits(load: Load, waited: &Waited) -> Option<Gravity> {
 }
 
 fn overlap(evidence: &Evidence) -> Option<String> {
-    let shared = &evidence.shared_cpus;
+    let shared = evidence.shared_cpus();
     (!shared.is_empty()).then(|| {
         format!(
             "{} and generator share CPU{} {}: each waits for the other; bind the server to some \
              (ringback serve --cpus, or taskset), the generator to others (--cpus)",
             evidence.server.name(),
             if shared.len() == 1 { "" } else { "s" },
-            cpus::format_list(shared),
+            cpus::format_list(&shared),
         )
     })
 }
@@ -130,6 +139,23 @@ pub(super) fn hidden(evidence: &Evidence) -> Option<String> {
         Hidden::ThisProcess => return None,
     };
     Some(format!("whether the server waited for a CPU cannot be known: {whose}; {remedy}"))
+}
+
+/// Foreign processes had the generator's CPUs: replies lie there until it runs, and a closed loop
+/// sends nothing meanwhile. A server of this host that is not seen may be what it waited for, and
+/// then it is a property of the set-up.
+pub(super) fn generator_waits(evidence: &Evidence) -> Option<String> {
+    let may_be_server =
+        matches!(evidence.server.threads, Err(Hidden::OtherUser | Hidden::Transient));
+    let share = evidence.generator_foreign_share;
+    (Gravity::of(share) == Some(Gravity::Fatal) && !may_be_server).then(|| {
+        format!(
+            "the generator waited {} of the time for CPUs that other processes had: these are the \
+             host's latencies; see what runs there (ps -eLo psr,pcpu,pid,comm --sort=-pcpu | head), \
+             and give the generator CPUs of its own (--cpus)",
+            percent(share),
+        )
+    })
 }
 
 /// A hypervisor ran something else on the CPUs in use.

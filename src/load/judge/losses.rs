@@ -2,7 +2,7 @@
 
 use crate::load::format::{count, counted, nanos};
 use crate::load::record::ending::Ending;
-use crate::load::record::recorder::{CarriedOver, Recorder};
+use crate::load::record::recorder::{CarriedOver, Recorder, Totals};
 
 pub(super) fn of_all(gone_after_ns: u64) -> String {
     format!("no connection was left {} after the run started: it ended early", nanos(gone_after_ns))
@@ -25,6 +25,15 @@ pub(super) fn of_connections(recorder: &Recorder) -> Vec<String> {
 pub(super) fn of_generator(recorder: &Recorder) -> Option<String> {
     let mut own = recorder.connect_failures.keys().filter(|failure| failure.is_ours());
     own.next().map(|failure| format!("the generator could not make all connections: {failure}"))
+}
+
+/// Returns whether connections are missing, and nothing tells of a fault of the server: what was not
+/// sent or not answered in time may have lacked a connection.
+pub(super) fn are_of_generator_alone(recorder: &Recorder) -> bool {
+    let Totals { lost, corrupted, .. } = recorder.totals;
+    let failures = &recorder.connect_failures;
+    let are_own = !failures.is_empty() && failures.keys().all(|failure| failure.is_ours());
+    are_own && lost == 0 && corrupted == 0 && recorder.endings.is_empty()
 }
 
 /// Messages that were not sent, not answered, or answered wrongly.

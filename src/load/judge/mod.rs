@@ -111,7 +111,7 @@ pub(crate) fn judge(config: &Config, recorder: &Recorder, evidence: &Evidence) -
     }
     let outcome = if evidence.was_interrupted {
         Outcome::Incomplete
-    } else if is_whole && !of_host.is_empty() {
+    } else if (is_whole && !of_host.is_empty()) || losses::are_of_generator_alone(recorder) {
         // A server that could not run did not fail by being slow.
         Outcome::HostAtFault
     } else if !of_server.is_empty() {

@@ -42,8 +42,9 @@ fn calm() -> Evidence {
         usage: usage(0.3, 0.01),
         server: ServerView { threads: Err(Hidden::ThisProcess), cpus: vec![0] },
         server_waited: None,
+        generator_foreign_share: 0.0,
         cpus_in_use: vec![0],
-        shared_cpus: vec![],
+        generator_cpus: vec![1],
         used_up: None,
     }
 }
@@ -137,8 +138,17 @@ fn what_this_host_lacks_is_not_the_servers_fault() {
     recorder.fail_to_connect(Failure::Errno(libc::ECONNREFUSED), 1);
     assert_eq!(judge(&open(), &recorder, &calm()).generator_fault, None);
     recorder.fail_to_connect(Failure::Errno(libc::EADDRNOTAVAIL), 1);
-    let fault = judge(&open(), &recorder, &calm()).generator_fault.unwrap();
+    let verdict = judge(&open(), &recorder, &calm());
+    let fault = verdict.generator_fault.unwrap();
     assert!(fault.contains("all local ports to the target are in use"), "{fault}");
+    assert_eq!(verdict.outcome, Outcome::ServerAtFault, "a connection was refused as well");
+
+    let mut recorder = messages(RATE / 2, |_| 0, false, |_| 50_000);
+    recorder.fail_to_connect(Failure::Errno(libc::EMFILE), 9);
+    recorder.totals.unsent = RATE / 2;
+    assert_eq!(judge(&open(), &recorder, &calm()).outcome, Outcome::HostAtFault);
+    recorder.totals.corrupted = 1;
+    assert_eq!(judge(&open(), &recorder, &calm()).outcome, Outcome::ServerAtFault);
 }
 
 #[test]
@@ -328,16 +338,24 @@ fn what_the_generator_lacked_is_told() {
 
 /// A server on CPU 0 one of whose threads waited for this share of the window, beside a generator
 /// on these CPUs.
-fn waiting(share: f64, shared_cpus: &[usize]) -> Evidence {
+fn waiting(share: f64, generator_cpus: &[usize]) -> Evidence {
     Evidence {
         server_waited: Some(waited(share, share)),
-        shared_cpus: shared_cpus.to_vec(),
+        generator_cpus: generator_cpus.to_vec(),
         ..calm()
     }
 }
 
 fn waited(share: f64, foreign_share: f64) -> Waited {
-    Waited { share, foreign_share, longest_ns: 45 * MS, used_up: None }
+    let cpus = vec![0];
+    Waited {
+        share,
+        foreign_share,
+        longest_ns: 45 * MS,
+        used_cpus: cpus.clone(),
+        cpus,
+        used_up: None,
+    }
 }
 
 #[test]
@@ -415,6 +433,54 @@ fn waits_for_the_generator_itself_are_a_warning_in_closed_loop() {
 }
 
 #[test]
+fn waits_are_not_of_both_where_each_has_cpus_of_its_own() {
+    let apart = Evidence { server_waited: Some(waited(0.03, 0.01)), ..calm() };
+    let said = said(&closed(), &at_once(), &apart);
+    let words = "waited 3 % of the time for CPU 0, 1 % for other processes, once for 45.0 ms or \
+                 longer: these are the latencies of a CPU that has interrupts";
+    assert!(said.starts_with("VALID ") && said.contains(words), "{said}");
+}
+
+#[test]
+fn a_server_is_where_its_workers_are() {
+    let mut evidence = Evidence { generator_cpus: vec![0, 3], ..calm() };
+    assert_eq!(evidence.shared_cpus(), [0], "by its masks, before the run");
+    evidence.see_server(Some(Waited { used_cpus: vec![2, 3], ..waited(0.0, 0.0) }));
+    assert_eq!(evidence.shared_cpus(), [3]);
+    evidence.see_server(Some(Waited { used_cpus: vec![], ..waited(0.0, 0.0) }));
+    assert_eq!(evidence.shared_cpus(), [3], "nobody worked");
+}
+
+#[test]
+fn a_generator_that_foreign_processes_kept_from_running_is_not_valid() {
+    let beside = |share, threads| Evidence {
+        generator_foreign_share: share,
+        usage: usage(0.2, 0.7),
+        server: ServerView { threads, cpus: vec![0] },
+        ..calm()
+    };
+    for (config, share, hidden, words) in [
+        (
+            closed(),
+            0.74,
+            Hidden::OtherHost,
+            "INVALID the generator waited 74 % of the time for CPU",
+        ),
+        (
+            open(),
+            0.74,
+            Hidden::ThisProcess,
+            "INVALID the generator waited 74 % of the time for CPU",
+        ),
+        (closed(), 0.09, Hidden::ThisProcess, "VALID ! the generator's threads waited for a CPU"),
+        (closed(), 0.74, Hidden::OtherUser, "VALID ! whether the server waited"),
+    ] {
+        let said = said(&config, &at_once(), &beside(share, Err(hidden)));
+        assert!(said.starts_with(words), "{share}: {said}");
+    }
+}
+
+#[test]
 fn a_generator_that_stood_still_is_not_valid() {
     let by_quota =
         |time_ms| UsedUp { time_ns: time_ms * MS, times: 9, quota: "0.9 CPUs".to_owned() };
@@ -442,6 +508,25 @@ fn what_waited_since_before_the_window_is_told_where_it_is_the_longest() {
         recorder.carried_over.max_ns = longest_ms * MS;
         let said = said(&open(), &recorder, &calm());
         assert!(said.starts_with(words), "{longest_ms} {service_ms}: {said}");
+    }
+}
+
+#[test]
+fn handshakes_and_closes_that_began_before_the_window_are_told_where_they_are_the_longest() {
+    type Carry = fn(&mut Recorder, u64);
+    let cases: [(Carry, &str); 2] = [
+        (|run, ns| run.carried_connect_ns = ns, "VALID ! a handshake that began before the window"),
+        (|run, ns| run.carried_close_ns = ns, "VALID ! a connection that was closed before the w"),
+    ];
+    for (carry, told) in cases {
+        for (longest_ms, in_window_ms, words) in [(90, 1, CALM), (200, 1, told), (200, 300, CALM)] {
+            let mut recorder = at_once();
+            carry(&mut recorder, longest_ms * MS);
+            recorder.latencies.connect.record(in_window_ms * MS).unwrap();
+            recorder.latencies.close.record(in_window_ms * MS).unwrap();
+            let said = said(&closed(), &recorder, &calm());
+            assert!(said.starts_with(words), "{longest_ms} {in_window_ms}: {said}");
+        }
     }
 }
 

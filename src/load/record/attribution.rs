@@ -1,5 +1,5 @@
-//! Whom a server's threads waited for: each other, the generator, or somebody else. Pure: times in,
-//! shares out.
+//! Whom the threads of server and generator waited for: each other or somebody else. Pure: times
+//! in, shares out.
 
 use std::collections::HashMap;
 
@@ -24,6 +24,9 @@ pub(super) struct Contention {
     pub(super) idle_ns: HashMap<usize, u64>,
     pub(super) server: Vec<Spent>,
     pub(super) generator: Vec<Spent>,
+    /// Interrupts, mostly those of the messages, and threads of this process that neither serve nor
+    /// make the load: they are no foreign process's.
+    pub(super) beside: Vec<Spent>,
 }
 
 impl Contention {
@@ -31,20 +34,38 @@ impl Contention {
     pub(super) fn waited(&self, used_up: Option<UsedUp>) -> Waited {
         let throttled_ns = used_up.as_ref().map_or(0, |used_up| used_up.time_ns);
         let for_others_ns = |thread: &Spent| self.beyond(&[&self.server], thread, throttled_ns);
-        let for_foreign_ns =
-            |thread: &Spent| self.beyond(&[&self.server, &self.generator], thread, throttled_ns);
+        let for_foreign_ns = |thread: &Spent| self.beyond(&self.known(), thread, throttled_ns);
         let longest_ns = |thread: &Spent| thread.longest_ns.min(for_others_ns(thread));
+        let most = self.server.iter().max_by_key(|thread| for_others_ns(thread));
         Waited {
-            share: self.most_of_window(for_others_ns),
-            foreign_share: self.most_of_window(for_foreign_ns),
+            share: self.most_of_window(&self.server, for_others_ns),
+            foreign_share: self.most_of_window(&self.server, for_foreign_ns),
             longest_ns: self.server.iter().map(longest_ns).max().unwrap_or_default(),
+            cpus: most.map(|thread| thread.cpus.clone()).unwrap_or_default(),
+            used_cpus: self.used_cpus(),
             used_up,
         }
     }
 
-    /// The share of the window that the thread waited which did so most.
-    fn most_of_window(&self, waited_ns: impl Fn(&Spent) -> u64) -> f64 {
-        let most_ns = self.server.iter().map(waited_ns).max().unwrap_or_default();
+    /// How long the thread of the generator waited for foreign processes that did so most, as a
+    /// share of the window.
+    pub(super) fn generator_foreign_share(&self) -> f64 {
+        self.most_of_window(&self.generator, |thread| self.beyond(&self.known(), thread, 0))
+    }
+
+    /// CPUs of the threads that did the server's work. Below a hundredth of the window a worker cannot be
+    /// told from a thread that looks after it.
+    fn used_cpus(&self) -> Vec<usize> {
+        cpus_of(busy(&self.server).filter(|thread| thread.ran_ns >= self.window_ns / 100))
+    }
+
+    fn known(&self) -> [&[Spent]; 3] {
+        [&self.server, &self.generator, &self.beside]
+    }
+
+    /// The share of the window that the one of these threads waited which did so most.
+    fn most_of_window(&self, threads: &[Spent], waited_ns: impl Fn(&Spent) -> u64) -> f64 {
+        let most_ns = threads.iter().map(waited_ns).max().unwrap_or_default();
         (most_ns as f64 / self.window_ns as f64).min(1.0)
     }
 
@@ -78,15 +99,23 @@ impl Spent {
     }
 }
 
-/// On how many CPUs the server ran at once: its quota is used up on all of them. Threads that did
-/// a tenth of the busiest one's work count.
+/// On how many CPUs the server ran at once: its quota is used up on all of them.
 pub(super) fn lanes(spent: &[Spent]) -> u64 {
-    let most_ns = spent.iter().map(|thread| thread.ran_ns).max().unwrap_or(0);
-    let busy = spent.iter().filter(|thread| thread.ran_ns >= most_ns / 10);
-    let mut cpus: Vec<usize> = busy.clone().flat_map(|thread| &thread.cpus).copied().collect();
+    cpus_of(busy(spent)).len().min(busy(spent).count()).max(1) as u64
+}
+
+fn cpus_of<'a>(threads: impl Iterator<Item = &'a Spent>) -> Vec<usize> {
+    let mut cpus: Vec<usize> = threads.flat_map(|thread| &thread.cpus).copied().collect();
     cpus.sort_unstable();
     cpus.dedup();
-    cpus.len().min(busy.count()).max(1) as u64
+    cpus
+}
+
+/// Threads that did a tenth of the busiest one's work: what a helper may use says nothing of the
+/// workers.
+fn busy(spent: &[Spent]) -> impl Iterator<Item = &Spent> {
+    let most_ns = spent.iter().map(|thread| thread.ran_ns).max().unwrap_or(0);
+    spent.iter().filter(move |thread| thread.ran_ns >= most_ns / 10)
 }
 
 #[cfg(test)]
@@ -113,8 +142,16 @@ mod tests {
         used_up: Option<UsedUp>,
     ) -> Waited {
         let idle_ns = idle_ms.iter().enumerate().map(|(cpu, ms)| (cpu, ms * MS)).collect();
-        let (server, generator) = (spent.to_vec(), generator.to_vec());
-        Contention { window_ns: 1000 * MS, idle_ns, server, generator }.waited(used_up)
+        contention(generator, spent, idle_ns).waited(used_up)
+    }
+
+    fn contention(
+        generator: &[Spent],
+        server: &[Spent],
+        idle_ns: HashMap<usize, u64>,
+    ) -> Contention {
+        let (server, generator) = (server.to_vec(), generator.to_vec());
+        Contention { window_ns: 1000 * MS, idle_ns, server, generator, beside: vec![] }
     }
 
     fn percent(spent: &[Spent], idle_ms: &[u64], used_up: Option<UsedUp>) -> u64 {
@@ -140,6 +177,23 @@ mod tests {
         spent.extend((1..8).map(|cpu| thread(&[cpu], 400, 0)));
         let idle_ms = [0, 600, 600, 600, 600, 600, 600, 600];
         assert_eq!(percent(&spent, &idle_ms, None), 75, "seven idle workers change nothing");
+    }
+
+    #[test]
+    fn the_cpus_of_who_waited_and_of_who_worked_are_told() {
+        let cpus = |spent: &[Spent]| {
+            let Waited { cpus, used_cpus, .. } = waited(spent, &[0; 4], None);
+            (cpus, used_cpus)
+        };
+        let worker = thread(&[0, 1, 2], 300, 500);
+        // A helper that is bound hides no worker that is not, nor the other way round.
+        assert_eq!(cpus(&[worker.clone(), thread(&[3], 2, 1)]), (vec![0, 1, 2], vec![0, 1, 2]));
+        assert_eq!(
+            cpus(&[thread(&[3], 300, 500), thread(&[0, 1, 2, 3], 2, 1)]),
+            (vec![3], vec![3])
+        );
+        assert_eq!(cpus(&[worker, thread(&[3], 300, 600)]), (vec![3], vec![0, 1, 2, 3]));
+        assert_eq!(cpus(&[thread(&[3], 9, 0)]), (vec![3], vec![]), "it hardly worked");
     }
 
     #[test]
@@ -185,6 +239,23 @@ mod tests {
         let long = [Spent { longest_ns: 150 * MS, ..thread(&[0], 300, 200) }];
         assert_eq!(percents(&[thread(&[0], 550, 300)], &long, None), [20, 15]);
         assert_eq!(percents(&[thread(&[0], 650, 300)], &long, None), [20, 5]);
+    }
+
+    #[test]
+    fn a_generator_waits_for_foreign_processes_as_a_server_does() {
+        let percent = |generator: &[Spent], server: &[Spent], idle_ms: u64| {
+            let idle_ns = (0..2).map(|cpu| (cpu, idle_ms * MS)).collect();
+            (contention(generator, server, idle_ns).generator_foreign_share() * 100.0).round()
+                as u64
+        };
+        let starved = [thread(&[1], 250, 740)];
+        assert_eq!(percent(&starved, &[thread(&[0], 600, 10)], 0), 74);
+        assert_eq!(percent(&starved, &[], 0), 74, "a server that is not seen");
+        // One that is has the generator's CPU, or threads of the generator share it.
+        assert_eq!(percent(&starved, &[thread(&[1], 740, 250)], 0), 1);
+        assert_eq!(percent(&[thread(&[1], 500, 490), thread(&[1], 490, 500)], &[], 0), 1);
+        // Nor does one wait for others whose quota is used up, or whose CPU is slow to wake.
+        assert_eq!(percent(&starved, &[], 750), 0);
     }
 
     #[test]

@@ -25,9 +25,11 @@ pub(crate) struct Evidence {
     pub(crate) server: ServerView,
     /// How long the server's threads waited for a CPU in the window, where that can be seen.
     pub(crate) server_waited: Option<Waited>,
+    /// Share of the window that one of the generator's threads waited for foreign processes.
+    pub(crate) generator_foreign_share: f64,
     /// CPUs that server and generator use, in ascending order.
     pub(crate) cpus_in_use: Vec<usize>,
-    pub(crate) shared_cpus: Vec<usize>,
+    pub(crate) generator_cpus: Vec<usize>,
     /// The quota that kept the generator from running in the window, if one did.
     pub(crate) used_up: Option<UsedUp>,
 }
@@ -44,11 +46,26 @@ impl Evidence {
             busiest: 0.0,
             usage: Usage::default(),
             server_waited: None,
+            generator_foreign_share: 0.0,
             cpus_in_use: in_use.into_iter().collect(),
-            shared_cpus: shared_cpus(&server.cpus, generator_cpus),
+            generator_cpus: generator_cpus.to_vec(),
             used_up: None,
             server,
         }
+    }
+
+    /// The window is over: the server's threads waited so long, and by what each of them did it is
+    /// known which CPUs are the server's.
+    pub(crate) fn see_server(&mut self, waited: Option<Waited>) {
+        let used_cpus = waited.as_ref().map(|waited| &waited.used_cpus);
+        if let Some(used_cpus) = used_cpus.filter(|cpus| !cpus.is_empty()) {
+            self.server.cpus.clone_from(used_cpus);
+        }
+        self.server_waited = waited;
+    }
+
+    pub(crate) fn shared_cpus(&self) -> Vec<usize> {
+        shared_cpus(&self.server.cpus, &self.generator_cpus)
     }
 
     /// The server's account is not complete: nothing is said of its CPU.

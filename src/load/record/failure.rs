@@ -13,6 +13,8 @@ pub(crate) const HANDSHAKE_LIMIT_S: u64 = 5;
 pub(crate) enum Failure {
     /// The handshake took too long.
     TimedOut,
+    /// The run was over before the handshake was.
+    Unfinished,
     /// The kernel said so.
     Errno(i32),
 }
@@ -26,7 +28,7 @@ impl Failure {
         let lacking =
             [Errno::ADDRNOTAVAIL, Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM];
         match self {
-            Self::TimedOut => false,
+            Self::TimedOut | Self::Unfinished => false,
             Self::Errno(number) => lacking.contains(&Errno::from_raw_os_error(number)),
         }
     }
@@ -39,8 +41,14 @@ impl Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self::Errno(number) = self else {
-            return write!(f, "no handshake completed for {HANDSHAKE_LIMIT_S} s");
+        let number = match self {
+            Self::TimedOut => {
+                return write!(f, "no handshake completed for {HANDSHAKE_LIMIT_S} s");
+            }
+            Self::Unfinished => {
+                return f.write_str("no handshake completed within --timeout of the window");
+            }
+            Self::Errno(number) => number,
         };
         write!(f, "{}", io::Error::from_raw_os_error(*number))?;
         f.write_str(match Errno::from_raw_os_error(*number) {
@@ -62,7 +70,7 @@ impl fmt::Display for Failure {
 impl From<Failure> for io::Error {
     fn from(failure: Failure) -> Self {
         let kind = match failure {
-            Failure::TimedOut => io::ErrorKind::TimedOut,
+            Failure::TimedOut | Failure::Unfinished => io::ErrorKind::TimedOut,
             Failure::Errno(number) => Self::from_raw_os_error(number).kind(),
         };
         Self::new(kind, failure.to_string())

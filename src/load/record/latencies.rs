@@ -23,9 +23,10 @@ pub struct Latencies {
     pub(crate) without_lag: Histogram<u64>,
     /// The machine's own stalls.
     pub hiccup: Histogram<u64>,
-    /// Of connections that replaced others: from the SYN until it is known to be taken.
+    /// Of connections that replaced others: from the SYN, in the window, until it is known to be
+    /// taken, whenever that was.
     pub connect: Histogram<u64>,
-    /// Of connections that were replaced: from the generator's FIN to the server's.
+    /// Of connections that were replaced: from the generator's FIN, in the window, to the server's.
     pub close: Histogram<u64>,
 }
 

@@ -133,6 +133,11 @@ pub(crate) struct Recorder {
     /// Messages intended before the window and answered in it.
     pub(crate) early: u64,
     pub(crate) carried_over: CarriedOver,
+    /// The longest handshake of those that began before the window and ended in it, after it or
+    /// never; as messages are, they are counted where they begin.
+    pub(crate) carried_connect_ns: u64,
+    /// Likewise of connections that were closed.
+    pub(crate) carried_close_ns: u64,
     /// Open loop: messages of the window that found no room when they were due.
     pub(crate) waited_for_room: u64,
     /// The shortest time from an intended send to its reply, of the whole run: what a message takes
@@ -230,6 +235,10 @@ impl Recorder {
         self.carried_over.max_ns = self.carried_over.max_ns.max(took_ns);
     }
 
+    pub(crate) fn is_of_window(&self, began_ns: u64) -> bool {
+        self.window.contains(began_ns)
+    }
+
     pub(crate) fn answered_in_window(&self) -> u64 {
         self.window_received - self.late + self.early
     }
@@ -246,17 +255,31 @@ impl Recorder {
     /// A connection was made that replaces another.
     pub(crate) fn connect(&mut self, since_ns: u64, established_ns: u64) {
         self.totals.connections += 1;
+        self.wait_to_connect(since_ns, established_ns);
         if self.window.contains(since_ns) {
             let took_ns = established_ns.saturating_sub(since_ns);
             self.latencies.connect.saturating_record(took_ns);
         }
     }
 
+    /// A handshake ended, be it that it failed.
+    pub(crate) fn wait_to_connect(&mut self, since_ns: u64, ended_ns: u64) {
+        let waited_ns = self.carried_ns(since_ns, ended_ns);
+        self.carried_connect_ns = self.carried_connect_ns.max(waited_ns);
+    }
+
     /// A connection that carried its share is closed from both sides.
     pub(crate) fn close(&mut self, since_ns: u64, closed_ns: u64) {
+        self.carried_close_ns = self.carried_close_ns.max(self.carried_ns(since_ns, closed_ns));
         if self.window.contains(since_ns) {
             self.latencies.close.saturating_record(closed_ns.saturating_sub(since_ns));
         }
+    }
+
+    /// The time that something took, if it began before the window and did not end before it.
+    fn carried_ns(&self, since_ns: u64, ended_ns: u64) -> u64 {
+        let is_carried = since_ns < self.window.start_ns && ended_ns >= self.window.start_ns;
+        if is_carried { ended_ns.saturating_sub(since_ns) } else { 0 }
     }
 
     pub(crate) fn fail_to_connect(&mut self, failure: Failure, attempts: u64) {
@@ -273,6 +296,8 @@ impl Recorder {
         self.late += other.late;
         self.early += other.early;
         self.carried_over += other.carried_over;
+        self.carried_connect_ns = self.carried_connect_ns.max(other.carried_connect_ns);
+        self.carried_close_ns = self.carried_close_ns.max(other.carried_close_ns);
         self.waited_for_room += other.waited_for_room;
         self.fastest_ns = self.fastest_ns.min(other.fastest_ns);
         self.idle_ns += other.idle_ns;
@@ -290,6 +315,26 @@ impl Recorder {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn handshakes_and_closes_are_counted_where_they_begin() {
+        let counted = |since_ns, ended_ns| {
+            let mut recorder = Recorder::new(Window { start_ns: 100, end_ns: 200 }, false);
+            recorder.connect(since_ns, ended_ns);
+            recorder.close(since_ns, ended_ns);
+            let mut all = Recorder::new(Window::default(), false);
+            all.merge(&recorder);
+            let [connects, closes] =
+                [&all.latencies.connect, &all.latencies.close].map(|h| h.len());
+            assert_eq!((connects, all.carried_connect_ns), (closes, all.carried_close_ns));
+            (connects, all.carried_connect_ns)
+        };
+        assert_eq!(counted(50, 99), (0, 0));
+        assert_eq!(counted(50, 130), (0, 80), "it ended in the window");
+        assert_eq!(counted(50, 210), (0, 160));
+        assert_eq!(counted(150, 210), (1, 0));
+        assert_eq!(counted(200, 210), (0, 0));
+    }
 
     #[test]
     fn who_waits_all_through_the_window_is_silent() {

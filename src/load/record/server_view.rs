@@ -12,7 +12,7 @@ use crate::sockets::Listeners;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ServerView {
     pub(crate) threads: Result<ServerThreads, Hidden>,
-    /// The CPUs that they use; none where they are not seen.
+    /// The CPUs that they use, before the run by their masks alone; none where they are not seen.
     pub(crate) cpus: Vec<usize>,
 }
 

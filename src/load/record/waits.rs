@@ -1,5 +1,6 @@
-//! How long the server's threads waited for a CPU during the measured window, by the kernel's own
-//! accounting: its counters are read again and again, since they tell sums and not the longest.
+//! How long the threads of server and generator waited for a CPU during the measured window, by the
+//! kernel's own accounting. The server's counters are read again and again, since they tell sums and
+//! not the longest wait.
 
 use std::collections::HashMap;
 use std::fs;
@@ -8,7 +9,7 @@ use std::path::{Path, PathBuf};
 use rustix::process::Pid;
 
 use super::attribution::{Contention, Spent, lanes};
-use super::cpu::{CpuTime, ServerThreads, cpus_of};
+use super::cpu::{CpuTime, OwnThreads, ServerThreads, cpus_of};
 use super::host::CpuStat;
 use super::quotas::{Quotas, UsedUp};
 use crate::sockets::numbers_in;
@@ -24,14 +25,17 @@ const SELDOM: u32 = 20;
 const OWN_WAIT_NS: u64 = 5_000;
 
 pub(crate) struct Waits<'run> {
-    server: &'run ServerThreads,
+    /// None where it is not seen.
+    server: Option<&'run ServerThreads>,
     /// Of a server that was running before: its processes when the window began.
     processes: Option<Vec<Pid>>,
     have_processes_changed: bool,
     /// By their directories in `/proc`.
     threads: HashMap<PathBuf, Thread>,
-    /// The threads of this process that are not the server's, and their time when the window began.
+    /// The threads that make the load, and their time when the window began.
     generator: Vec<(PathBuf, CpuTime)>,
+    /// Those of this process that neither serve nor make the load.
+    beside: Vec<(PathBuf, CpuTime)>,
     quotas: Quotas,
     /// When the window began.
     stat: CpuStat,
@@ -50,6 +54,10 @@ pub(crate) struct Waited {
     pub(crate) foreign_share: f64,
     /// The longest single wait is at least this.
     pub(crate) longest_ns: u64,
+    /// CPUs that the thread which waited most may use.
+    pub(crate) cpus: Vec<usize>,
+    /// CPUs that those may use who did the server's work; none if there was hardly any.
+    pub(crate) used_cpus: Vec<usize>,
     /// The quota that kept them from running, if one did.
     pub(crate) used_up: Option<UsedUp>,
 }
@@ -57,6 +65,16 @@ pub(crate) struct Waited {
 /// Processes came or went, and with them their accounts.
 #[derive(Debug)]
 pub(crate) struct Incomplete;
+
+/// How long both sides waited.
+#[derive(Debug)]
+pub(crate) struct WaitsOfBoth {
+    /// `None` where no counter of the server could be read.
+    pub(crate) server: Result<Option<Waited>, Incomplete>,
+    /// Share of the window that the generator's thread which did so most waited for foreign
+    /// processes, 0 to 1; those of a server that is not seen are among them.
+    pub(crate) generator_foreign_share: f64,
+}
 
 struct Thread {
     /// CPUs that it may use.
@@ -68,14 +86,19 @@ struct Thread {
 }
 
 impl<'run> Waits<'run> {
-    pub(crate) fn start(server: &'run ServerThreads, now_ns: u64) -> Self {
-        let processes = server.processes();
+    pub(crate) fn start(
+        server: Option<&'run ServerThreads>,
+        generator: &OwnThreads,
+        now_ns: u64,
+    ) -> Self {
+        let processes = server.map(ServerThreads::processes).unwrap_or_default();
         let mut waits = Self {
             server,
             threads: HashMap::new(),
             generator: Vec::new(),
+            beside: Vec::new(),
             quotas: Quotas::start(&processes),
-            processes: matches!(server, ServerThreads::OfTrees(_)).then_some(processes),
+            processes: matches!(server, Some(ServerThreads::OfTrees(_))).then_some(processes),
             have_processes_changed: false,
             stat: CpuStat::read(),
             started_ns: now_ns,
@@ -88,7 +111,12 @@ impl<'run> Waits<'run> {
             thread.first = thread.last;
             thread.longest_ns = 0;
         }
-        waits.generator = waits.threads_of_generator();
+        let is_of_generator = |(directory, _): &(PathBuf, CpuTime)| {
+            let mut threads = generator.0.iter().map(i32::to_string);
+            threads.any(|thread| directory.ends_with(thread))
+        };
+        (waits.generator, waits.beside) =
+            waits.other_threads().into_iter().partition(is_of_generator);
         waits
     }
 
@@ -99,46 +127,58 @@ impl<'run> Waits<'run> {
         if is_thorough {
             self.find_threads(now_ns);
         } else if self.threads.len() <= MAX_READ_OFTEN {
-            self.watch_processes(&self.server.processes());
+            self.watch_processes(&self.processes());
         } else {
             return;
         }
         self.read(now_ns);
     }
 
-    /// The window is over; `None` where no counter could be read.
-    pub(crate) fn finish(mut self, now_ns: u64) -> Result<Option<Waited>, Incomplete> {
+    /// The window is over.
+    pub(crate) fn finish(mut self, now_ns: u64) -> WaitsOfBoth {
         self.find_threads(now_ns);
         self.read(now_ns);
-        if self.have_processes_changed { Err(Incomplete) } else { Ok(self.waited(now_ns)) }
+        let threads = self.threads.iter();
+        // One that ended took its counters along.
+        let server: Option<Vec<Spent>> =
+            threads.map(|(directory, thread)| thread.spent(directory, now_ns)).collect();
+        let is_read = server.as_ref().is_some_and(|threads| !threads.is_empty());
+        let contention = self.contention(server.unwrap_or_default(), now_ns);
+        let used_up = self.quotas.finish(contention.window_ns, lanes(&contention.server));
+        WaitsOfBoth {
+            server: match self.have_processes_changed {
+                true => Err(Incomplete),
+                false => Ok(is_read.then(|| contention.waited(used_up))),
+            },
+            generator_foreign_share: contention.generator_foreign_share(),
+        }
     }
 
-    fn waited(&self, now_ns: u64) -> Option<Waited> {
-        let mut server = Vec::with_capacity(self.threads.len());
-        for (directory, thread) in &self.threads {
-            server.push(thread.spent(directory, now_ns)?);
-        }
+    fn contention(&self, server: Vec<Spent>, now_ns: u64) -> Contention {
+        let [generator, beside]: [Vec<Spent>; 2] = [&self.generator, &self.beside]
+            .map(|threads| threads.iter().filter_map(spent_since_start).collect());
         let stat = CpuStat::read();
         let of_window = |cpu: usize, ns: fn(&CpuStat, &[usize]) -> Option<u64>| {
             ns(&stat, &[cpu])?.checked_sub(ns(&self.stat, &[cpu])?)
         };
         let idle_ns = |cpu| of_window(cpu, CpuStat::idle_ns).unwrap_or(0);
-        let cpus = server.iter().flat_map(|thread: &Spent| &thread.cpus);
+        let cpus = server.iter().chain(&generator).chain(&beside).flat_map(|thread| &thread.cpus);
         let idle_ns: HashMap<_, _> = cpus.map(|cpu| (*cpu, idle_ns(*cpu))).collect();
-        // Interrupts are mostly those of the messages; what they took is no foreign process's.
         let interrupts = idle_ns.keys().filter_map(|cpu| {
             let ran_ns = of_window(*cpu, CpuStat::interrupts_ns)?;
             Some(Spent { cpus: vec![*cpu], ran_ns, waited_ns: 0, longest_ns: 0 })
         });
+        let beside = interrupts.chain(beside).collect();
         let window_ns = now_ns.saturating_sub(self.started_ns);
-        let used_up = self.quotas.finish(window_ns, lanes(&server));
-        let threads = self.generator.iter().filter_map(spent_by_generator);
-        let generator = threads.chain(interrupts).collect();
-        (!server.is_empty())
-            .then(|| Contention { window_ns, idle_ns, server, generator }.waited(used_up))
+        Contention { window_ns, idle_ns, server, generator, beside }
     }
 
-    fn threads_of_generator(&self) -> Vec<(PathBuf, CpuTime)> {
+    fn processes(&self) -> Vec<Pid> {
+        self.server.map(ServerThreads::processes).unwrap_or_default()
+    }
+
+    /// The threads of this process that are not the server's.
+    fn other_threads(&self) -> Vec<(PathBuf, CpuTime)> {
         let tasks = Path::new("/proc/self/task");
         let all = numbers_in(tasks).map(|thread| tasks.join(thread.to_string()));
         all.filter(|directory| !self.threads.contains_key(directory))
@@ -150,9 +190,10 @@ impl<'run> Waits<'run> {
     }
 
     fn find_threads(&mut self, now_ns: u64) {
-        let processes = self.server.processes();
+        let Some(server) = self.server else { return };
+        let processes = server.processes();
         self.watch_processes(&processes);
-        for directory in self.server.directories_of(&processes) {
+        for directory in server.directories_of(&processes) {
             self.threads.entry(directory).or_insert_with_key(|directory| Thread {
                 cpus: cpus_of(directory),
                 first: CpuTime::default(),
@@ -206,9 +247,9 @@ impl Thread {
 }
 
 /// A thread's time since the window began; `None` where it ended and took it along.
-fn spent_by_generator((directory, before): &(PathBuf, CpuTime)) -> Option<Spent> {
+fn spent_since_start((directory, before): &(PathBuf, CpuTime)) -> Option<Spent> {
     let time = CpuTime::read(&directory.join("schedstat"))?.since(*before)?;
-    let (ran_ns, waited_ns) = (time.used_ns, time.waited_ns);
+    let (ran_ns, waited_ns) = (time.used_ns, waited_beyond_wakeup_ns(time));
     Some(Spent { cpus: cpus_of(directory), ran_ns, waited_ns, longest_ns: 0 })
 }
 
@@ -251,7 +292,6 @@ mod tests {
 
     #[test]
     fn threads_that_wait_for_each_other_are_seen() {
-        use crate::load::record::cpu::OwnThreads;
         use rustix::thread::{CpuSet, gettid, sched_setaffinity};
         use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -274,7 +314,7 @@ mod tests {
             let threads = (0..3).map(|_| told.recv().unwrap()).collect();
             let server = ServerThreads::Embedded(OwnThreads(threads));
             let clock = crate::load::clock::Clock::starting_now();
-            let mut waits = Waits::start(&server, clock.now_ns());
+            let mut waits = Waits::start(Some(&server), &OwnThreads(vec![]), clock.now_ns());
             for _ in 0..10 {
                 std::thread::sleep(std::time::Duration::from_millis(50));
                 waits.look(clock.now_ns());
@@ -286,7 +326,7 @@ mod tests {
                 assert!(spent.waited_ns > spent.ran_ns && spent.ran_ns > 0, "{spent:?}");
                 assert!(spent.longest_ns > 0 && spent.cpus == [cpu], "{spent:?}");
             }
-            waits.finish(clock.now_ns()).unwrap().unwrap();
+            waits.finish(clock.now_ns()).server.unwrap().unwrap();
             is_over.store(true, Ordering::Relaxed);
         });
     }

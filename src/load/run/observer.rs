@@ -56,7 +56,8 @@ impl<'run> Observer<'run> {
         let ends_early = || pool.is_finished() || is_interrupted();
         self.wait(&pool, Phase::Warmup, evidence.window.start_ns, &ends_early);
         let before = self.sample(&evidence.cpus_in_use);
-        self.waits = self.server_threads().map(|server| Waits::start(server, self.clock.now_ns()));
+        let now_ns = self.clock.now_ns();
+        self.waits = Some(Waits::start(self.server_threads(), &self.generator, now_ns));
         let quotas = Quotas::start(&[getpid()]);
         evidence.backlogs.push(self.backlog());
         for part_end_ns in evidence.window.parts(BACKLOG_STEPS) {
@@ -77,12 +78,13 @@ impl<'run> Observer<'run> {
         evidence.used_up = quotas.finish(evidence.measured_ns(), cpus);
         let after = self.sample(&evidence.cpus_in_use);
         evidence.usage = Usage::between(before, after, self.generator.0.len());
-        match waited {
-            Some(Err(Incomplete)) => evidence.hide_server(),
+        let waits = waited.expect("they were started with the window");
+        evidence.generator_foreign_share = waits.generator_foreign_share;
+        match waits.server {
+            Err(Incomplete) => evidence.hide_server(),
             // Replies came, and those who are taken for the server did nothing.
-            Some(_) if evidence.usage.server_ns_per_message == Some(0.0) => evidence.hide_server(),
-            Some(Ok(waited)) => evidence.server_waited = waited,
-            None => {}
+            Ok(_) if evidence.usage.server_ns_per_message == Some(0.0) => evidence.hide_server(),
+            Ok(waited) => evidence.see_server(waited),
         }
         pool.release();
         evidence.was_interrupted |= self.drain(&pool, evidence.was_interrupted);

@@ -42,8 +42,9 @@ pub fn find_max(
         if let Some(mut probe) = probe {
             let is_repetition = probes.last().is_some_and(|last| last.repeated);
             let passed = holds(&config.assertions, &probe);
-            let repeated = !passed && probe.outcome().is_worth_repeating() && !is_repetition;
             fault = probe.fault();
+            let is_worth_repeating = fault.is_none() && probe.outcome().is_worth_repeating();
+            let repeated = !passed && is_worth_repeating && !is_repetition;
             if !repeated && fault.is_none() {
                 search.handle(probe.rate_per_s, passed);
             }

@@ -8,6 +8,7 @@
 mod completions;
 mod pipes;
 mod promises;
+mod readiness;
 mod sockets;
 mod world;
 
@@ -26,6 +27,7 @@ use super::conditions::Hostility;
 use super::mutation::Mutation;
 use super::peer::Peer;
 use super::plan::Plan;
+use crate::driver::slab::Key;
 use crate::driver::uring::kernel::{Kernel, may_stay};
 use crate::driver::uring::receiving::Amount;
 use crate::driver::{Buffers, CloseMode, TakenIn, Urgency};
@@ -103,6 +105,8 @@ struct Request {
 struct Listener {
     /// Peers that connected and were not accepted.
     backlog: VecDeque<usize>,
+    /// Somebody came since that was told last.
+    has_changed: bool,
     accept: Option<Token>,
     is_held_off: bool,
     is_closed: bool,
@@ -117,6 +121,8 @@ struct Signal {
 #[derive(Debug)]
 struct Socket {
     peer: usize,
+    /// Of its connection, where the driver is told what is ready.
+    key: Option<Key>,
     /// Sent by the peer and not yet received.
     arrived: VecDeque<u8>,
     receive: Option<(Token, Amount)>,
@@ -195,6 +201,10 @@ impl FakeKernel {
         &self.plan
     }
 
+    pub(super) fn buffer_size(&self) -> usize {
+        self.buffers[0].len()
+    }
+
     pub(super) fn leased_buffers(&self) -> usize {
         self.leases.leased_buffers()
     }
@@ -221,6 +231,23 @@ impl FakeKernel {
 
     fn violate(&mut self, reason: String) {
         self.violation.get_or_insert(reason);
+    }
+
+    /// A turn of the driver has asked for something and is told something, or it spins.
+    fn note_turn(&mut self, is_told: bool, never_waits: bool) {
+        let is_idle = self.requests == 0 && !is_told;
+        self.idle_submits = if is_idle && never_waits { self.idle_submits + 1 } else { 0 };
+        if self.idle_submits > MAX_IDLE_SUBMITS {
+            self.violate("spins: is woken and does nothing".to_owned());
+        }
+        self.requests = 0;
+    }
+
+    fn check_progress(&self) -> io::Result<()> {
+        match self.step - self.last_progress {
+            ..=MAX_IDLE_STEPS => Ok(()),
+            _ => Err(io::Error::other("stuck: nothing happens any more")),
+        }
     }
 
     fn socket(&mut self, slot: u32) -> &mut Socket {
@@ -417,22 +444,12 @@ impl Kernel for FakeKernel {
                 self.now = until;
                 break;
             }
-            if self.step - self.last_progress > MAX_IDLE_STEPS {
-                return Err(io::Error::other("stuck: nothing happens any more"));
-            }
+            self.check_progress()?;
         }
         self.arrived.append(&mut self.silent);
-        let is_idle = self.requests == 0 && self.arrived.is_empty();
-        let may_be_idle = !matches!(wait, Wait::Poll | Wait::AtMost(Duration::ZERO));
-        self.idle_submits = if is_idle && !may_be_idle { self.idle_submits + 1 } else { 0 };
-        if self.idle_submits > MAX_IDLE_SUBMITS {
-            self.violate("spins: is woken and does nothing".to_owned());
-        }
-        self.requests = 0;
-        if self.step - self.last_progress > MAX_IDLE_STEPS {
-            return Err(io::Error::other("stuck: nothing happens any more"));
-        }
-        Ok(())
+        let never_waits = matches!(wait, Wait::Poll | Wait::AtMost(Duration::ZERO));
+        self.note_turn(!self.arrived.is_empty(), never_waits);
+        self.check_progress()
     }
 
     fn has_completion(&mut self) -> io::Result<bool> {
@@ -471,6 +488,7 @@ impl Kernel for FakeKernel {
         let peer = accepted.peer.take().expect("a socket is adopted once");
         let socket = Socket {
             peer,
+            key: None,
             arrived: VecDeque::new(),
             receive: None,
             is_sending: false,

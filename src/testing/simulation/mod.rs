@@ -1,4 +1,5 @@
-//! The native driver over a fake kernel, under faults that a seed decides.
+//! The drivers over a fake kernel, under faults that a seed decides: the native one, which is told of
+//! completions, and the one that is told what is ready and copies what waits.
 //!
 //! After TigerBeetle's message-bus fuzzer: completions are delayed and reordered, receives and
 //! sends cut short, multishots ended without cause, cancellations missed, buffers and descriptors
@@ -10,6 +11,7 @@
 //! anything is stuck.
 
 mod conditions;
+mod driver;
 mod kernel;
 mod mutation;
 mod peer;
@@ -18,13 +20,13 @@ mod plan;
 use std::sync::Arc;
 
 use self::conditions::{Hostility, Scarcity, protocol, settings};
+use self::driver::Driver;
 use self::kernel::FakeKernel;
 pub use self::mutation::Mutation;
 use self::plan::Plan;
 
-use super::either::Either;
 use super::rng::Rng;
-use crate::driver::uring::Driver;
+use crate::driver::{epoll, uring};
 use crate::lifecycle::{Admission, AdmissionLimits};
 use crate::metrics::Counters;
 
@@ -33,12 +35,23 @@ use crate::metrics::Counters;
 pub struct Options {
     /// Decides everything.
     pub seed: u64,
+    /// The driver.
+    pub session: Session,
     /// How much there is of everything.
     pub size: Size,
     /// Steps of hostile time before everything calms down and has to end well.
     pub steps: usize,
     /// A bug to plant.
     pub mutation: Option<Mutation>,
+}
+
+/// A driver, and with it how the kernel is asked and where bytes lie that wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Session {
+    /// Completions; bytes wait in the buffers that they were received into.
+    Native,
+    /// Readiness; bytes that wait are copied out of one buffer.
+    Copying,
 }
 
 /// How much there is in a world.
@@ -86,7 +99,7 @@ pub fn run_script(options: Options, script: &[u8]) -> Report {
 }
 
 struct World {
-    driver: Driver<Either, FakeKernel>,
+    driver: Driver,
     admission: Arc<Admission>,
 }
 
@@ -108,7 +121,19 @@ impl World {
             max_overflow: plan.scarcity.places.min(64),
         }));
         let kernel = FakeKernel::new(rng, hostility, options.mutation, plan, listeners);
-        let driver = Driver::new(kernel, listeners, protocol, settings, Arc::clone(&admission));
+        let driver = match options.session {
+            Session::Native => {
+                let admission = Arc::clone(&admission);
+                Driver::Native(uring::Driver::new(kernel, listeners, protocol, settings, admission))
+            }
+            Session::Copying => {
+                let (admission, buffer) = (Arc::clone(&admission), vec![0; kernel.buffer_size()]);
+                let numbers = 0..listeners as u32;
+                Driver::Copying(epoll::Driver::new(
+                    kernel, numbers, buffer, protocol, settings, admission,
+                ))
+            }
+        };
         Self { driver, admission }
     }
 

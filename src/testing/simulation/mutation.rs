@@ -47,6 +47,14 @@ impl Mutation {
         Self::ForgetUnacknowledgedBytes,
     ];
 
+    /// Those that a driver can have which is told what is ready.
+    pub const OF_COPYING: [Self; 4] = [
+        Self::RecycleBeforeSendCompletes,
+        Self::DropTheRestOfAShortSend,
+        Self::MissWritableSockets,
+        Self::ForgetUnacknowledgedBytes,
+    ];
+
     /// Parts of the failures by which the simulation catches this one.
     pub fn symptoms(self) -> &'static [&'static str] {
         match self {

@@ -211,10 +211,15 @@ impl<'run> Worker<'run> {
     /// A thread takes its CPU accounting with it, so it stays until it is released.
     fn is_done(&self) -> bool {
         let is_all_answered = self.in_flight == 0 && self.backlog == 0 && self.closing == 0;
-        (self.is_released && self.is_all_sent() && is_all_answered)
+        (self.is_released && self.is_all_sent() && is_all_answered && !self.is_connecting())
             || self.now_ns >= self.drain_end_ns()
             || self.alive == 0
             || self.is_aborted
+    }
+
+    /// Asked when all else is over, so it need not be quick.
+    fn is_connecting(&self) -> bool {
+        self.slots.iter().any(|slot| matches!(slot.state, State::Connecting { .. }))
     }
 
     fn drain_end_ns(&self) -> u64 {
@@ -365,6 +370,7 @@ impl<'run> Worker<'run> {
         self.recorder.idle(self.now_ns, self.end_ns);
         for index in 0..self.slots.len() {
             self.break_silence(index);
+            self.give_up_connecting(index);
             let Some(connection) = self.slots[index].connection() else { continue };
             self.recorder.transport.retransmitted_segments += connection.retransmitted_segments();
         }

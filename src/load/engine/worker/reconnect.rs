@@ -45,9 +45,9 @@ impl Worker<'_> {
             return;
         };
         self.deadlines.clear(index);
+        self.now_ns = self.clock.now_ns();
         match finish(socket) {
             Ok(socket) => {
-                self.now_ns = self.clock.now_ns();
                 self.recorder.connect(since_ns, self.now_ns);
                 if matches!(self.pace, Pace::Open { .. }) {
                     self.recorder.break_silence(since_ns, slot.last_answer_ns, self.now_ns);
@@ -59,7 +59,20 @@ impl Worker<'_> {
                 self.fill(index);
                 self.flush(index);
             }
-            Err(failure) => self.fail_to_connect(index, failure),
+            Err(failure) => {
+                self.recorder.wait_to_connect(since_ns, self.now_ns);
+                self.fail_to_connect(index, failure);
+            }
+        }
+    }
+
+    /// The drain is over: a handshake of the window that is not is one that failed, as a message
+    /// without its reply is lost.
+    pub(super) fn give_up_connecting(&mut self, index: usize) {
+        let State::Connecting { since_ns, .. } = self.slots[index].state else { return };
+        self.recorder.wait_to_connect(since_ns, self.now_ns);
+        if self.recorder.is_of_window(since_ns) && !self.is_aborted {
+            self.recorder.fail_to_connect(Failure::Unfinished, 1);
         }
     }
 
@@ -108,6 +121,9 @@ impl Worker<'_> {
 
     fn fail_to_connect(&mut self, index: usize, failure: Failure) {
         self.deadlines.clear(index);
+        if let State::Connecting { since_ns, .. } = self.slots[index].state {
+            self.recorder.wait_to_connect(since_ns, self.now_ns);
+        }
         self.recorder.fail_to_connect(failure, 1);
         self.set_back(index);
     }

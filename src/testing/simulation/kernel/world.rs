@@ -67,6 +67,7 @@ impl FakeKernel {
                 let listener = &mut self.listeners[number];
                 if !listener.is_held_off && !listener.is_closed {
                     listener.backlog.push_back(self.peers.len());
+                    listener.has_changed = true;
                     self.peers.push(*peer);
                 }
             }
@@ -84,6 +85,7 @@ impl FakeKernel {
         let socket = self.sockets.get_mut(slot).expect("its socket is open");
         let peer = &mut self.peers[socket.peer];
         if self.rng.chance(60) {
+            let had_finished = peer.has_finished();
             let room = 2_000_usize.saturating_sub(socket.arrived.len());
             let sent = peer.send(&mut self.rng, room, calm);
             if !sent.is_empty() {
@@ -91,7 +93,7 @@ impl FakeKernel {
                 socket.has_changed = true;
             }
             socket.arrived.extend(sent);
-            socket.has_changed |= peer.has_finished();
+            socket.has_changed |= peer.has_finished() && !had_finished;
         }
         if peer.resets() {
             socket.has_changed = true;
@@ -279,7 +281,8 @@ impl FakeKernel {
             let can_send = !peer.has_finished() && !peer.is_reset;
             let has_news = !socket.arrived.is_empty() || peer.has_finished() || peer.is_reset;
             let has_room = socket.is_full && socket.watch.is_some();
-            let is_ready = socket.has_changed && socket.ready_watch.is_some();
+            let is_watched = socket.ready_watch.is_some() || socket.key.is_some();
+            let is_ready = socket.has_changed && is_watched;
             can_send
                 || has_room
                 || is_ready
@@ -287,7 +290,9 @@ impl FakeKernel {
                 || !peer.inbox.is_empty()
                 || (socket.receive.is_some() && has_news)
         };
+        let has_changed = self.listeners.iter().any(|listener| listener.has_changed);
         self.is_calm()
+            && !has_changed
             && self.completed.is_empty()
             && self.cancels.is_empty()
             && self.backlogs_are_empty()
