@@ -35,7 +35,7 @@ impl Diagnosis {
         text
     }
 
-    /// What is not ok, the gravest first, and the sum of it all; with `everything` what is ok as well.
+    /// Checks that are not ok, the gravest first, and the sum of it all; `everything` adds the others.
     pub fn to_text(&self, everything: bool) -> String {
         let is_shown = |check: &&Check| everything || check.status != Status::Ok;
         let mut shown: Vec<&Check> = self.checks.iter().filter(is_shown).collect();

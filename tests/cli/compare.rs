@@ -161,7 +161,7 @@ fn a_server_against_itself_is_inconclusive() {
 fn both_servers_are_drawn_in_one_picture_and_the_report_needs_none() {
     let scene = Scene::new();
     let picture = scene.path("picture").display().to_string();
-    let once = ["--blocks", "1", "--svg"];
+    let once = ["--blocks", "1", "-v", "--svg"];
     let options = [&once[..], &[&picture]].concat();
     let Some(output) = compare_in_peace(&ringback(), &ringback(), &options) else { return };
     assert_eq!(output.status.code(), Some(0), "{output:?}");

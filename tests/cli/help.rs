@@ -12,7 +12,7 @@ fn help(program: &str, arguments: &[&str]) -> String {
 
 #[test]
 fn a_short_help_is_a_summary_that_names_the_long_one() {
-    /// What a large terminal shows.
+    /// As a large terminal shows.
     const LINES: usize = 60;
     let [serve, load] = PROGRAMS;
     for (program, command, rare) in [

@@ -250,7 +250,7 @@ fn without_rates_and_target_a_sweep_doubles_until_its_own_server_is_too_slow() {
     assert!(matches!(output.status.code(), Some(0 | 4)), "{text}");
     assert!(text.contains("embedded server"), "{text}");
     assert!(text.contains("\n     1,000 ") && text.contains("the rate was not reached"), "{text}");
-    assert!(text.contains("\nThe knee is at ") || text.contains("\nNo knee: "), "{text}");
+    assert!(text.contains("\nKnee at ") || text.contains("\nNo knee: "), "{text}");
 }
 
 #[test]

@@ -124,8 +124,8 @@ fn late_tail(recorder: &Recorder) -> Option<String> {
         return None;
     };
     Some(format!(
-        "generator lag inflates the tail: {name} response {} measured, {} without it; the host \
-         stalls show whether the host was the cause",
+        "generator lag inflates the tail: {name} response {} measured, {} without it; see \
+         in the host stalls whether the host was the cause",
         nanos(lateness.response_ns),
         nanos(lateness.without_ns),
     ))

@@ -185,7 +185,7 @@ impl Merged {
         )
     }
 
-    /// What is merged has no verdict but that it is not complete.
+    /// A merged log has no verdict but that it is not complete.
     fn add_end(&self, page: &mut Page, view: &View) {
         let outcome = self.outcome();
         let findings = findings(&self.incomplete, &[]);

@@ -144,6 +144,16 @@ impl Page {
         self.line(shown, "", 0);
     }
 
+    /// A line with something aside at its right end, or below it where there is no room.
+    pub(in crate::load) fn spread(&mut self, shown: In, text: &str, aside: &str) {
+        let room = COLUMNS.saturating_sub(text.chars().count() + aside.chars().count());
+        let gap: String = match room {
+            0 | 1 => "  ".to_owned(),
+            columns => std::iter::repeat_n(HARD_BLANK, columns).collect(),
+        };
+        self.line(shown, format!("{text}{gap}{aside}"), 2);
+    }
+
     /// A line that ends where there is no more room.
     pub(in crate::load) fn clipped(&mut self, shown: In, text: impl Into<String>) {
         self.rows.push((shown, Content::Clipped(text.into())));

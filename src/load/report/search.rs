@@ -173,6 +173,7 @@ impl Text for SearchReport {
         let found = findings(&self.verdict.reasons, &self.verdict.warnings);
         let (reasons, notes) = found.split_at(self.verdict.reasons.len());
         let findings = [reasons, &limits, notes].concat();
+        page.blank(In::USUAL);
         add_verdict(&mut page, view, &Conclusion { outcome: self.outcome(), aside: "", findings });
         page.render(view)
     }

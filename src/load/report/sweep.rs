@@ -108,6 +108,7 @@ impl Text for SweepReport {
             notes.extend(self.rates.iter().filter_map(why_not_valid));
         }
         let findings = findings(&self.verdict.reasons, &notes);
+        page.blank(In::USUAL);
         add_verdict(
             &mut page,
             view,
@@ -132,13 +133,11 @@ impl SweepReport {
         };
         match &self.knee {
             Some(knee) => format!(
-                "The knee is at {}/s: the highest rate with a p50 of at most {KNEE_FACTOR} times \
-                 the lowest ({lowest})",
+                "Knee at {}/s: the highest rate with p50 ≤ {KNEE_FACTOR} × the lowest ({lowest})",
                 count(knee.rate_per_s),
             ),
             None => format!(
-                "No knee: the highest rate has a p50 of at most {KNEE_FACTOR} times the lowest \
-                 ({lowest})"
+                "No knee: the highest rate has p50 ≤ {KNEE_FACTOR} × the lowest ({lowest}) as well"
             ),
         }
     }

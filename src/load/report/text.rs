@@ -329,6 +329,8 @@ pub(in crate::load) struct Conclusion<'a> {
 /// The word of the verdict with the exit code where that is not 0, and what led to it.
 pub(in crate::load) fn add_verdict(page: &mut Page, view: &View, conclusion: &Conclusion<'_>) {
     let Conclusion { outcome, aside, findings } = conclusion;
+    /// Of numbers that are worth it, where the blanks do not part.
+    const SAVE_HINT: &str = "details: -v\u{a0}\u{a0}save: -o run.json";
     let advice = match outcome.verdict() {
         "INVALID" => ": do not use these numbers",
         _ => "",
@@ -341,12 +343,11 @@ pub(in crate::load) fn add_verdict(page: &mut Page, view: &View, conclusion: &Co
     let first = findings.first().filter(|_| !outcome.is_valid());
     let why = first.map(|finding| format!(": {}", finding.fact())).unwrap_or_default();
     page.clipped(In::BRIEF, format!("{}{aside}{code}{why}", outcome.verdict()));
-    let hints = match (view.has_hints, outcome.is_valid()) {
-        (true, true) => "  details: -v  save: -o run.json",
-        (true, false) => "  details: -v",
-        (false, _) => "",
-    };
-    page.line(In::USUAL_ONLY, format!("{verdict}{hints}"), 2);
+    match (view.has_hints, outcome.is_valid()) {
+        (true, true) => page.spread(In::USUAL_ONLY, &verdict, SAVE_HINT),
+        (true, false) => page.spread(In::USUAL_ONLY, &verdict, "details: -v"),
+        (false, _) => page.line(In::USUAL_ONLY, verdict.as_str(), 2),
+    }
     page.line(In::FULL, verdict, 2);
     page.findings(In::USUAL, findings.clone());
 }

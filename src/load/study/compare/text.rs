@@ -101,6 +101,7 @@ impl Text for CompareReport {
             true => findings(&[], &[why_open, &notes].concat()),
             false => findings(why_open, &notes),
         };
+        page.blank(In::USUAL);
         add_verdict(&mut page, view, &Conclusion { outcome: self.outcome(), aside: "", findings });
         page.render(view)
     }
