@@ -20,6 +20,7 @@ pub struct Address {
 
 /// Why a text is not an address.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum AddressError {
     /// It is written otherwise.
     #[error("it is not an IP address")]

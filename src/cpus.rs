@@ -13,6 +13,7 @@ use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 /// Why threads cannot be placed as asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum CpusError {
     /// The text is not a list of CPUs.
     #[error("{0:?} is not a list of CPUs: write numbers and ranges, as in 0-3,8")]

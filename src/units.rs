@@ -53,6 +53,7 @@ const DURATION_UNITS: &[(&str, u128)] = &[
 
 /// Why a text is not a number with a unit.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum UnitError {
     /// It does not begin with a number.
     #[error("it must begin with a number: write {example}")]

@@ -251,13 +251,8 @@ fn refuse(error: &SettingsError) -> ExitCode {
 fn exit_code_of(error: &StartError) -> u8 {
     match error {
         StartError::Config(_) => exit::USAGE,
-        StartError::Driver { .. }
-        | StartError::Listen { .. }
-        | StartError::Inherited { .. }
-        | StartError::Pin { .. }
-        | StartError::Worker { .. }
-        | StartError::NoDescriptor(_)
-        | StartError::System(_) => exit::UNAVAILABLE,
+        // Of the host, all others.
+        _ => exit::UNAVAILABLE,
     }
 }
 

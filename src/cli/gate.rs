@@ -24,7 +24,7 @@ pub(super) fn parse_gate(text: &str) -> Result<Gate, GateError> {
     };
     match limit.parse() {
         Ok(number) if number > 0.0 && f64::is_finite(number) => {
-            Ok(Gate { name: text.trim().to_owned(), is_inverse, comparison, limit: number })
+            Ok(Gate { is_inverse, ..Gate::new(text.trim(), comparison, number) })
         }
         _ => Err(GateError::Limit(limit.to_owned())),
     }

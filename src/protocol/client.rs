@@ -34,6 +34,7 @@ pub enum Request {
 
 /// Why a request was not made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum RequestError {
     /// The in-flight limit is reached: read replies first.
     #[error("{0} requests are in flight, the limit: read replies before sending more")]
@@ -98,6 +99,7 @@ impl ErrorReply {
 
 /// How the server broke the protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum ReplyError {
     /// A frame was malformed, its checksum wrong, or its kind not a server's to send.
     #[error("malformed reply: {0}")]

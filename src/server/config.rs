@@ -18,6 +18,7 @@ use crate::sys::RingSize;
 
 /// The configuration of a server.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Config<P = Raw> {
     /// Addresses to listen on; port 0 asks for a free one.
     pub addresses: Vec<SocketAddr>,
@@ -73,6 +74,7 @@ pub struct Config<P = Raw> {
 
 /// A configuration that cannot work.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum ConfigError {
     /// There is nothing to listen on.
     #[error("no address to listen on: give at least one")]

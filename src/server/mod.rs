@@ -48,6 +48,7 @@ pub use config::{Config, ConfigError, MemoryBound};
 
 /// Why a server did not start. Nothing is left running.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum StartError {
     /// The configuration contradicts itself.
     #[error(transparent)]

@@ -170,7 +170,7 @@ fn below(micropercents: u64, limit_ns: u64) -> Assertion {
 
 /// A search at a rate that gives too few messages to tell a p99.9, which makes its runs invalid.
 fn too_few(assertions: Vec<Assertion>) -> SearchReport {
-    let bounds = Bounds { start: 100, least: 100, resolution: 0.5 };
+    let bounds = Bounds::new(100, 100, 0.5);
     let config = Config::new(Target::at(paced(100_000))).with(|config| {
         config.connections = 1;
         config.duration = Duration::from_millis(500);

@@ -43,7 +43,7 @@ fn connections_are_dealt_over_the_sources() {
 fn an_address_without_a_source_of_its_family_is_passed_over() {
     let address = serve(|_, socket| echo(socket));
     let ipv6 = SocketAddr::new("::1".parse().unwrap(), address.port());
-    let target = Target { name: "both".to_owned(), addresses: vec![ipv6, address] };
+    let target = Target::new("both", vec![ipv6, address]);
     let sources = vec!["127.0.0.7".parse().unwrap()];
     let config = short(address).with(|config| {
         config.target = target;

@@ -54,6 +54,7 @@ fn every_connection_carries_its_share_and_is_half_closed() {
     let connect = &report.latency.connect;
     assert!(connect.len() > 10 && connect.len() < connections as u64, "the warm-up is not in it");
     let text = report.to_string();
+    // On a host that did something else the mark of what is not valid stands between.
     assert!(text.contains("\n  Connecting ") && text.contains("7 messages"), "{text}");
     let json: serde_json::Value = serde_json::from_str(&report::json(&report)).unwrap();
     assert_eq!(json["latency_ns"]["connect"]["count"], connect.len());

@@ -70,6 +70,7 @@ impl Conversation {
             Ok(header) => hex(&[&header[..], &payload].concat()),
             Err(RequestError::InFlightLimit(_)) => "in-flight-limit".to_owned(),
             Err(RequestError::PayloadTooLong { limit, .. }) => format!("too-long {limit}"),
+            Err(other) => panic!("{other}"),
         }
     }
 
@@ -115,6 +116,7 @@ fn complaint(error: ReplyError) -> String {
         ReplyError::OutOfOrder { expected, got } => format!("out-of-order {expected} {got}"),
         ReplyError::Altered { sequence } => format!("altered {sequence}"),
         ReplyError::Ended { unanswered } => format!("ended {unanswered}"),
+        other => panic!("{other}"),
     }
 }
 

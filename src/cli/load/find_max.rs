@@ -88,7 +88,7 @@ impl FindMax {
                 format_count(least),
             )));
         }
-        Ok(Bounds { start, least, resolution: self.resolution })
+        Ok(Bounds::new(start, least, self.resolution))
     }
 }
 

@@ -25,12 +25,12 @@ pub(super) fn resolve(target: &str) -> Result<Target, LoadError> {
         // The resolver takes no interface in brackets.
         let address = parse_socket_address(target)
             .map_err(|error| LoadError::usage(format!("TARGET {target:?}: {error}")))?;
-        return Ok(Target { name: target.to_owned(), addresses: vec![address] });
+        return Ok(Target::new(target, vec![address]));
     }
     let addresses = target
         .to_socket_addrs()
         .map_err(|error| LoadError::nothing(format!("cannot resolve {target}: {error}")))?;
-    Ok(Target { name: target.to_owned(), addresses: addresses.collect() })
+    Ok(Target::new(target, addresses.collect()))
 }
 
 /// The message about a word that is no target, with one that may be meant.

@@ -382,7 +382,7 @@ impl<P: Protocol, K: Kernel> Driver<P, K> {
 
 const ADVANCED: &str = "a connection that is advanced is there until it is removed";
 
-/// What accepting takes.
+/// The means to accept: a kernel, a buffer, and who may come in.
 struct Host<'a, K> {
     now: Instant,
     kernel: &'a mut K,

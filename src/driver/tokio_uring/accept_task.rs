@@ -155,7 +155,7 @@ impl<P: Protocol> AcceptTask<P> {
     }
 }
 
-/// What accepting takes.
+/// The means to accept: where connections have their tasks, and who may come in.
 struct Host<'a, P: Protocol> {
     now: Instant,
     shared: &'a Rc<Shared<P>>,

@@ -134,6 +134,7 @@ impl Config {
 
 /// Where the server listens.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Target {
     /// As the user wrote it, for the report.
     pub name: String,
@@ -144,7 +145,12 @@ pub struct Target {
 impl Target {
     /// The server at this address.
     pub fn at(address: SocketAddr) -> Self {
-        Self { name: format_socket_address(address), addresses: vec![address] }
+        Self::new(format_socket_address(address), vec![address])
+    }
+
+    /// The server that this name leads to.
+    pub fn new(name: impl Into<String>, addresses: Vec<SocketAddr>) -> Self {
+        Self { name: name.into(), addresses }
     }
 }
 

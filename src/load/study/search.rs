@@ -5,6 +5,7 @@ use crate::load::report::search::Purpose;
 
 /// Where a search begins, and how close it comes.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
 pub struct Bounds {
     /// The first rate, at least `least`.
     pub start: u64,
@@ -13,6 +14,13 @@ pub struct Bounds {
     /// The search is over when the lowest rate that failed is at most this much above the highest
     /// that passed, as a share; more than 0.
     pub resolution: f64,
+}
+
+impl Bounds {
+    /// The fields in their order, within what they say of themselves.
+    pub fn new(start: u64, least: u64, resolution: f64) -> Self {
+        Self { start, least, resolution }
+    }
 }
 
 #[derive(Debug)]

@@ -9,6 +9,7 @@ use crate::load::config::assertion::Comparison;
 
 /// A bound on the ratio of the two servers, whose crossing fails the comparison.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Gate {
     /// As the user wrote it.
     pub name: String,
@@ -30,6 +31,12 @@ pub struct GateResult {
 }
 
 impl Gate {
+    /// A bound on B/A, by the name that reports give it; one on A/B where
+    /// [`is_inverse`](Self::is_inverse) is set.
+    pub fn new(name: impl Into<String>, comparison: Comparison, limit: f64) -> Self {
+        Self { name: name.into(), is_inverse: false, comparison, limit }
+    }
+
     /// It is met, or not, where the whole interval says so and the control is nearer to 1 than the
     /// ratio is to the limit; else chance may have decided.
     pub(super) fn check(&self, ratio: Option<&Estimate>, control: Option<&Estimate>) -> GateResult {
