@@ -188,6 +188,9 @@ fn a_probe_that_says_nothing_of_the_server_is_made_once_more() {
     if found.probes.iter().all(|probe| probe.probe.outcome() == Outcome::TooFewSamples) {
         assert_eq!(repeated, [true, false]);
         assert_eq!(found.verdict.warnings.len(), 1, "the server may hold more");
+        let text = host::flat(&found.to_string());
+        assert!(text.contains("No rate was found that holds"), "{text}");
+        assert!(text.contains(": of 100/s nothing can be told"), "{text}");
     }
     assert!(found.probes.len() <= 2);
     let bracket = &found.bracket;

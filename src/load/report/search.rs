@@ -134,6 +134,7 @@ pub fn row(probe: &SearchProbe, view: &View) -> String {
         (true, _) if !probe.probe.valid => "passed (lag)",
         (true, _) => "passed",
         (false, true) => "retried",
+        (false, false) if probe.tells_nothing() => "invalid",
         (false, false) => "failed",
     };
     probes::row(&probe.probe, result, view)
@@ -179,6 +180,13 @@ impl Text for SearchReport {
     }
 }
 
+impl SearchProbe {
+    /// Returns whether it is the host's or the generator's fault that it did not pass.
+    fn tells_nothing(&self) -> bool {
+        !self.passed && self.probe.outcome().is_worth_repeating()
+    }
+}
+
 impl SearchReport {
     /// The outcome: missed if no rate passed.
     pub fn outcome(&self) -> Outcome {
@@ -191,7 +199,15 @@ impl SearchReport {
         let [passed, failed] = [highest_passed_per_s, lowest_failed_per_s]
             .map(|rate| rate.map(|rate| format!("{}/s", count(rate))));
         let times = if confirmed { "twice" } else { "once" };
+        let is_limit = |probe: &&SearchProbe| Some(probe.probe.rate_per_s) == lowest_failed_per_s;
+        let is_open = self.probes.iter().rfind(is_limit).is_some_and(SearchProbe::tells_nothing);
         match (passed, failed) {
+            (Some(passed), Some(failed)) if is_open => {
+                format!("{passed} holds {asserted} ({times}), whether {failed} does cannot be told")
+            }
+            (None, Some(failed)) if is_open => {
+                format!("No rate was found that holds {asserted}: of {failed} nothing can be told")
+            }
             (Some(passed), Some(failed)) => {
                 format!("{passed} holds {asserted} ({times}), {failed} does not")
             }
