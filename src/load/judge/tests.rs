@@ -434,11 +434,14 @@ fn waits_for_the_generator_itself_are_a_warning_in_closed_loop() {
 
 #[test]
 fn waits_are_not_of_both_where_each_has_cpus_of_its_own() {
-    let apart = Evidence { server_waited: Some(waited(0.03, 0.01)), ..calm() };
-    let said = said(&closed(), &at_once(), &apart);
-    let words = "waited 3 % of the time for CPU 0, 1 % for other processes, once for 45.0 ms or \
+    let apart = |share| Evidence { server_waited: Some(waited(share, 0.01)), ..calm() };
+    let many = said(&closed(), &at_once(), &apart(0.12));
+    let words = "waited 12 % of the time for CPU 0, 1 % for other processes, once for 45.0 ms or \
                  longer: these are the latencies of a CPU that has interrupts";
-    assert!(said.starts_with("VALID ") && said.contains(words), "{said}");
+    assert!(many.starts_with("VALID ") && many.contains(words), "{many}");
+    let few = said(&closed(), &at_once(), &apart(0.06));
+    assert!(few.contains(CALM) && !few.contains("waited"), "it is with the CPU time: {few}");
+    assert!(said(&open(), &at_once(), &apart(0.06)).contains("waited 6 % of the time"));
 }
 
 #[test]
