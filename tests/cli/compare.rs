@@ -385,7 +385,7 @@ fn what_is_asserted_must_hold_of_both_servers() {
     let Some(text) = compare_in_peace(&ringback(), &ringback(), &options) else { return };
     assert_eq!(text.status.code(), Some(0), "{text:?}");
     let text = String::from_utf8(text.stdout).unwrap();
-    assert!(text.contains("Assertions   a: p50<10s  met     in 2 of 2 runs, median "), "{text}");
+    assert!(text.contains(" a: p50<10s, met in 2 of 2 runs, median "), "{text}");
 }
 
 #[test]
