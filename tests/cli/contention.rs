@@ -52,7 +52,7 @@ fn three_busy_loops_beside_the_generator_are_not_valid() {
     let _busy = BusyLoops::start(3, last);
     let output = Command::new(env!("CARGO_BIN_EXE_ringback-load"))
         .args([&server.addresses[0].to_string(), "--cpus", &last.to_string()])
-        .args(["-c", "8", "-d", "1s", "--warmup", "100ms"])
+        .args(["-c", "8", "-d", "1s", "--warmup", "100ms", "-v"])
         .output()
         .expect("it starts");
     let report = String::from_utf8(output.stdout).expect("it is text");
