@@ -17,10 +17,12 @@ pub(super) fn draw(histogram: &Histogram<u64>) -> String {
     }
     let (low, high) = (histogram.min(), histogram.max());
     let parts = samples(histogram, low.max(1), high);
-    let most = parts.iter().copied().max().unwrap_or(0).max(1);
+    let most = u128::from(parts.iter().copied().max().unwrap_or(0).max(1));
+    // A log from elsewhere may count up to 2^63 of a value.
+    let height = |samples: u64| (u128::from(samples) * BARS.len() as u128).div_ceil(most);
     let bar = |samples: &u64| match *samples {
         0 => HARD_BLANK,
-        samples => BARS[(samples * BARS.len() as u64).div_ceil(most) as usize - 1],
+        samples => BARS[height(samples) as usize - 1],
     };
     let bars: String = parts.iter().map(bar).collect();
     format!("{} ▕{bars}▏ {}", nanos(low), nanos(high))
