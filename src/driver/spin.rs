@@ -73,10 +73,12 @@ impl Spinner {
         }
     }
 
+    /// Polling goes on while more than a third of the waits or so find something: a wake-up that is
+    /// saved also makes the next gap shorter.
     fn learn(&mut self, gap: Duration) {
         self.gap = (self.gap * (MEMORY - 1) + gap) / MEMORY;
         self.polled += 1;
-        if self.polled >= TRIAL && self.gap > self.limit {
+        if self.polled >= TRIAL && self.gap > self.limit * 3 / 2 {
             (self.polled, self.to_sleep) = (0, REST);
         }
     }
