@@ -73,8 +73,9 @@ impl Spinner {
         }
     }
 
-    /// Polling goes on while more than a third of the waits or so find something: a wake-up that is
-    /// saved also makes the next gap shorter.
+    /// Polling goes on up to a mean of one and a half limits, which is where more than a third of the
+    /// waits or so find something. With the limit itself one connection, of whose waits half do, lost
+    /// half of its messages (2.1 against 1.1 times those without polling, 2026-11-28).
     fn learn(&mut self, gap: Duration) {
         self.gap = (self.gap * (MEMORY - 1) + gap) / MEMORY;
         self.polled += 1;
@@ -107,7 +108,7 @@ mod tests {
 
     #[test]
     fn it_polls_where_the_next_message_comes_in_time() {
-        for gaps_us in [&[10][..], &[49], &[10, 10, 80], &[5, 5, 5, 100_000]] {
+        for gaps_us in [&[10][..], &[49], &[20, 80], &[10, 10, 80], &[5, 5, 5, 100_000]] {
             let mut spinner = Spinner::new(LIMIT);
             assert_eq!(polled(&mut spinner, 10_000, gaps_us), 10_000, "{gaps_us:?}");
         }

@@ -100,13 +100,14 @@ fn compare(a: &str, b: &str, options: &[&str]) -> Output {
         .unwrap()
 }
 
+/// A text without its table gives no reasons; of honest servers only the host makes a block invalid.
+const SPOILED: &str = " blocks are not valid, ";
+
 /// Compares where the servers must be compared: a few times, as long as the host is too busy for
 /// valid runs; `None` where it is all the time.
 fn compare_in_peace(a: &str, b: &str, options: &[&str]) -> Option<Output> {
     const TRIES: usize = 3;
-    // A text without its table gives no reasons; of honest servers only the host makes a block invalid.
-    const SPOILED: &str = " blocks are not valid, ";
-    let is_spoiled = |text: &str| host::is_at_fault(text) || text.contains(SPOILED);
+    let is_spoiled = |text: &str| host::spoils(text) || text.contains(SPOILED);
     let output = (0..TRIES)
         .map(|_| compare(a, b, options))
         .find(|output| !is_spoiled(&String::from_utf8_lossy(&output.stdout)));
@@ -239,7 +240,7 @@ fn the_text_says_who_is_better_and_by_how_much() {
     let options = ["--blocks", "3", "--metric", "p50", "-o", report.to_str().unwrap()];
     let output = compare(&scene.server("slow"), &scene.server(""), &options);
     let text = fs::read_to_string(report).unwrap();
-    if host::is_at_fault(&text) {
+    if host::spoils(&text) || text.contains(SPOILED) {
         eprintln!("skipped: other load on this host made the comparison invalid");
         return;
     }
