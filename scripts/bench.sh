@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # How fast ringback is beside what else echoes, and beside what it is meant to reach:
-# scripts/bench.sh [--quick] [--noisy] [--row ROW]... [-o FILE]
+# scripts/bench.sh [--quick] [--blocks N] [--noisy] [--row ROW]... [-o FILE]
 #
 # The server runs on CPU 0, the generator on CPU 1. Each scenario is first run with every peer in
 # turn; then ringback is compared with the one that was best, by `ringback-load compare`, in blocks
@@ -10,6 +10,7 @@
 #
 #   --row ROW   this row only, a to l; may be repeated
 #   --quick     few short blocks: whether everything can be measured, not what it is
+#   --blocks N  so many blocks of each comparison, and pairs: 20 without it
 #   --noisy     writes also where ringback differs from itself by more than a tenth
 #   -o FILE     writes there
 set -euo pipefail
@@ -61,6 +62,7 @@ parse_options() {
     while (($#)); do
         case "$1" in
             --quick) rounds=1 blocks=3 pairs=6 duration=300ms warmup=100ms ;;
+            --blocks) [[ "${2:-}" =~ ^[1-9][0-9]*$ ]] || usage; blocks=$2 pairs=$2; shift ;;
             --noisy) is_noisy=true ;;
             --row) [[ "${2:-}" == [a-l] ]] || usage; rows+=$2; shift ;;
             -o) output=${2:?}; shift ;;
@@ -74,7 +76,7 @@ parse_options() {
 }
 
 usage() {
-    echo "usage: scripts/bench.sh [--quick] [--noisy] [--row ROW]... [-o FILE]" >&2
+    echo "usage: scripts/bench.sh [--quick] [--blocks N] [--noisy] [--row ROW]... [-o FILE]" >&2
     exit 2
 }
 
