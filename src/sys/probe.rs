@@ -193,7 +193,7 @@ fn try_echo() -> Result<Mode, Errno> {
     let (listener, mut peer) = connected()?;
     peer.write_all(MESSAGE).map_err(errno_of)?;
     let mut ring = Ring::new(SMALL).map_err(|error| error.errno())?;
-    ring.attach_listener(listener.into());
+    ring.sockets_mut().attach_listener(listener.into());
     ring.accept(token(Operation::Accept));
     let mut wait = Wait::AtMost(WAIT_TIMEOUT);
     for _ in 0..TURNS {
@@ -202,7 +202,7 @@ fn try_echo() -> Result<Mode, Errno> {
         while let Some(Completion { outcome, .. }) = ring.next_completion() {
             match outcome {
                 Outcome::Accepted(socket) => {
-                    ring.attach(SLOT, socket?);
+                    ring.sockets_mut().attach(SLOT, socket?);
                     ring.receive_many(token(Operation::Receive));
                 }
                 Outcome::Received(Ok(Some(lease))) => {

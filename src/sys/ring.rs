@@ -1,10 +1,15 @@
 //! One io_uring with its receive buffers, its sockets, and every buffer that an operation in flight
 //! names.
 
+mod completion;
+mod sockets;
+#[cfg(test)]
+mod tests;
+
 use std::collections::VecDeque;
 use std::io;
 use std::mem::ManuallyDrop;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::ptr;
 use std::sync::Arc;
 use std::thread;
@@ -14,13 +19,14 @@ use io_uring::types::{CancelBuilder, Fd, SubmitArgs, Timespec};
 use io_uring::{IoUring, cqueue, opcode, squeue};
 use rustix::io::Errno;
 
+pub(crate) use self::completion::{Completion, Outcome};
+use self::sockets::Sockets;
 use super::buf_ring::BufRing;
 use super::in_flight::Sends;
 use super::lease::Lease;
 use super::parts::Parts;
 use super::sandbox;
 use super::setup::{Mode, RingError, RingSize, build, errno_of};
-use super::slots::trim;
 use super::token::{Operation, Subject, Token};
 
 /// How long [`Ring::submit`] waits for a completion.
@@ -42,45 +48,11 @@ pub(crate) enum Notify {
     OnFailure,
 }
 
-/// Result of a submission. `S` is what an accepted connection is.
-#[derive(Debug)]
-pub(crate) struct Completion<S = OwnedFd> {
-    pub(crate) token: Token,
-    /// More completions of the same submission will follow.
-    pub(crate) more: bool,
-    pub(crate) outcome: Outcome<S>,
-}
-
-#[derive(Debug)]
-pub(crate) enum Outcome<S = OwnedFd> {
-    Accepted(Result<S, Errno>),
-    /// Received bytes; `None` is the peer's FIN.
-    Received(Result<Option<Lease>, Errno>),
-    /// The parts come back whole; the number is how many of their bytes were sent.
-    Sent(Parts, Result<usize, Errno>),
-    /// Something of a socket changed: whether it can be sent on now. Spurious ones say that it
-    /// cannot.
-    Writable(Result<bool, Errno>),
-    Readable(Result<(), Errno>),
-    /// A socket may have become ready to be received from or sent on, or has failed.
-    Ready,
-    /// A cancellation ended; the token is that of its target. After `Ok` the target's own
-    /// completion follows. Any other end can leave the target in flight: the kernel overlooks one
-    /// that it is just about to run (ENOENT) and cannot stop one that runs (EALREADY).
-    Cancelled(Result<(), Errno>),
-}
-
 /// A ring, its sockets, and the memory that the kernel may be using on its behalf.
-///
-/// The kernel looks a descriptor up when the submission reaches it. So the ring owns the
-/// descriptors, and closes none for which something is in flight.
 pub(crate) struct Ring {
     uring: IoUring,
     mode: Mode,
-    /// By slot.
-    sockets: Vec<Option<Descriptor>>,
-    /// By number.
-    listeners: Vec<Option<Descriptor>>,
+    sockets: Sockets,
     /// Descriptors that are watched until they can be read.
     watched: Vec<Arc<OwnedFd>>,
     /// Freed only when the kernel can no longer use it, see `drop`.
@@ -113,12 +85,6 @@ struct Memory {
     sends: Sends,
     /// Read by the kernel when a timeout is submitted.
     interval: Box<Timespec>,
-}
-
-/// A descriptor and how many operations in flight name it.
-struct Descriptor {
-    fd: OwnedFd,
-    in_flight: u32,
 }
 
 const BUFFER_GROUP: u16 = 0;
@@ -162,8 +128,7 @@ impl Ring {
         Ok(Self {
             uring,
             mode,
-            sockets: Vec::new(),
-            listeners: Vec::new(),
+            sockets: Sockets::default(),
             watched: Vec::new(),
             memory: ManuallyDrop::new(Memory {
                 buffers,
@@ -205,44 +170,14 @@ impl Ring {
         self.mode
     }
 
-    /// Takes over the listener with the next number, from 0.
-    pub(crate) fn attach_listener(&mut self, listener: OwnedFd) {
-        self.listeners.push(Some(Descriptor { fd: listener, in_flight: 0 }));
+    /// Sockets that are in use.
+    pub(crate) fn sockets(&self) -> &Sockets {
+        &self.sockets
     }
 
-    /// # Panics
-    ///
-    /// When it was closed.
-    pub(crate) fn listener(&self, number: u32) -> BorrowedFd<'_> {
-        let listener = self.listeners[number as usize].as_ref();
-        listener.expect("a listener is used until it is closed").fd.as_fd()
-    }
-
-    /// Closes a listener.
-    ///
-    /// # Panics
-    ///
-    /// When something is in flight for it.
-    pub(crate) fn close_listener(&mut self, number: u32) {
-        close(&mut self.listeners[number as usize]);
-    }
-
-    /// Takes over the socket of the connection in a slot.
-    pub(crate) fn attach(&mut self, slot: u32, socket: OwnedFd) {
-        let slot = slot as usize;
-        if self.sockets.len() <= slot {
-            self.sockets.resize_with(slot + 1, || None);
-        }
-        let earlier = self.sockets[slot].replace(Descriptor { fd: socket, in_flight: 0 });
-        assert!(earlier.is_none(), "a slot has one socket");
-    }
-
-    /// # Panics
-    ///
-    /// When there is none.
-    pub(crate) fn socket(&self, slot: u32) -> BorrowedFd<'_> {
-        let socket = self.sockets[slot as usize].as_ref();
-        socket.expect("a connection has a socket until it is closed").fd.as_fd()
+    /// Takes over sockets, and closes listeners.
+    pub(crate) fn sockets_mut(&mut self) -> &mut Sockets {
+        &mut self.sockets
     }
 
     /// Closes the socket of a slot.
@@ -251,14 +186,13 @@ impl Ring {
     ///
     /// When something is in flight for it.
     pub(crate) fn close(&mut self, slot: u32) {
-        close(&mut self.sockets[slot as usize]);
-        trim(&mut self.sockets);
+        self.sockets.close(slot);
         self.memory.sends.trim();
     }
 
     /// Accepts connections of a listener until cancelled; one completion for each.
     pub(crate) fn accept(&mut self, token: Token) {
-        let listener = Fd(self.listener(token.slot).as_raw_fd());
+        let listener = Fd(self.sockets.listener(token.slot).as_raw_fd());
         let entry = opcode::AcceptMulti::new(listener).flags(libc::SOCK_CLOEXEC);
         self.push(token, Operation::Accept, [entry.build()]);
     }
@@ -424,7 +358,7 @@ impl Ring {
     }
 
     fn fd(&self, token: Token) -> Fd {
-        Fd(self.socket(token.slot).as_raw_fd())
+        Fd(self.sockets.connection(token.slot).as_raw_fd())
     }
 
     /// Submits entries of which one completes.
@@ -435,22 +369,8 @@ impl Ring {
         entries: [squeue::Entry; N],
     ) {
         assert_eq!(token.operation, operation, "a token names the operation it is used for");
-        if let Some(descriptor) = self.descriptor(token) {
-            descriptor.in_flight += 1;
-        }
+        self.sockets.begin(token);
         self.enqueue(&entries.map(|entry| entry.user_data(token.to_user_data())));
-    }
-
-    /// The descriptor that an operation names, of those that can be closed.
-    fn descriptor(&mut self, token: Token) -> Option<&mut Descriptor> {
-        let slot = token.slot as usize;
-        match token.operation {
-            Operation::Accept => self.listeners[slot].as_mut(),
-            Operation::Receive | Operation::Send | Operation::Writable | Operation::Ready => {
-                self.sockets[slot].as_mut()
-            }
-            Operation::Readable | Operation::Tick => None,
-        }
     }
 
     fn enqueue(&mut self, entries: &[squeue::Entry]) {
@@ -570,10 +490,8 @@ impl Ring {
 
     fn end(&mut self, token: Token, subject: Subject) {
         self.in_flight -= 1;
-        if subject == Subject::Operation
-            && let Some(descriptor) = self.descriptor(token)
-        {
-            descriptor.in_flight -= 1;
+        if subject == Subject::Operation {
+            self.sockets.end(token);
         }
     }
 
@@ -628,12 +546,6 @@ impl Drop for Ring {
     }
 }
 
-fn close(descriptor: &mut Option<Descriptor>) {
-    let Descriptor { fd, in_flight } = descriptor.take().expect("it is closed once");
-    assert_eq!(in_flight, 0, "a descriptor is closed after its last completion");
-    drop(fd);
-}
-
 /// Limits the kernel threads (`io-wq`) for the rings of the calling thread, where it has one already.
 ///
 /// No operation of ours is meant to run on one. Should a peer bring that about all the same, one
@@ -655,6 +567,3 @@ fn can_be_sent_on(events: u32) -> bool {
     const SENDABLE: i16 = libc::POLLOUT | libc::POLLERR | libc::POLLHUP;
     events & SENDABLE as u32 != 0
 }
-
-#[cfg(test)]
-mod tests;

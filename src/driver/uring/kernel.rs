@@ -220,7 +220,7 @@ impl Kernel for Host {
     fn give_pipe(&mut self, slot: u32) -> bool {
         let Some(pipe) = self.pipes.take() else { return false };
         // A splice waits unless its socket never does.
-        if rustix::io::ioctl_fionbio(self.ring.socket(slot), true).is_err() {
+        if rustix::io::ioctl_fionbio(self.ring.sockets().connection(slot), true).is_err() {
             self.pipes.give_back(pipe);
             return false;
         }
@@ -231,7 +231,7 @@ impl Kernel for Host {
     fn take_pipe_back(&mut self, slot: u32, is_empty: bool) {
         let pipe = self.used_pipes.remove(&slot).expect("who splices has a pipe");
         // A lasting receive ends on a socket that never waits. Should it be refused, that shows.
-        let _ = rustix::io::ioctl_fionbio(self.ring.socket(slot), false);
+        let _ = rustix::io::ioctl_fionbio(self.ring.sockets().connection(slot), false);
         if is_empty {
             self.pipes.give_back(pipe);
         } else {
@@ -240,11 +240,11 @@ impl Kernel for Host {
     }
 
     fn splice_in(&mut self, slot: u32) -> Result<TakenIn, Errno> {
-        self.pipe(slot).take_in(self.ring.socket(slot))
+        self.pipe(slot).take_in(self.ring.sockets().connection(slot))
     }
 
     fn splice_out(&mut self, slot: u32, held: usize) -> Result<usize, Errno> {
-        self.pipe(slot).give_out(self.ring.socket(slot), held)
+        self.pipe(slot).give_out(self.ring.sockets().connection(slot), held)
     }
 
     fn watch_signal(&mut self, token: Token, urgency: Urgency) {
@@ -276,36 +276,36 @@ impl Kernel for Host {
     }
 
     fn adopt(&mut self, slot: u32, socket: OwnedFd) {
-        self.ring.attach(slot, socket);
+        self.ring.sockets_mut().attach(slot, socket);
     }
 
     fn probe(&self, slot: u32) -> Probe {
-        peer::probe(self.ring.socket(slot))
+        peer::probe(self.ring.sockets().connection(slot))
     }
 
     fn shut_down_write(&mut self, slot: u32) {
-        peer::shut_down_writing(self.ring.socket(slot));
+        peer::shut_down_writing(self.ring.sockets().connection(slot));
     }
 
     fn close(&mut self, slot: u32, mode: CloseMode) -> usize {
-        let unacknowledged = peer::prepare_close(self.ring.socket(slot), mode);
+        let unacknowledged = peer::prepare_close(self.ring.sockets().connection(slot), mode);
         self.ring.close(slot);
         unacknowledged
     }
 
     fn hold_off(&mut self, listener: u32) {
-        handshake::hold_off(self.ring.listener(listener));
+        handshake::hold_off(self.ring.sockets().listener(listener));
     }
 
     fn accept_queued(&mut self, listener: u32) -> Result<OwnedFd, Errno> {
-        let listener = self.ring.listener(listener);
+        let listener = self.ring.sockets().listener(listener);
         rustix::io::ioctl_fionbio(listener, true)?;
         accept_with(listener, SocketFlags::CLOEXEC)
     }
 
     fn close_listener(&mut self, listener: u32) -> usize {
-        let left = sockopt::accept_queue_length(self.ring.listener(listener));
-        self.ring.close_listener(listener);
+        let left = sockopt::accept_queue_length(self.ring.sockets().listener(listener));
+        self.ring.sockets_mut().close_listener(listener);
         left
     }
 }

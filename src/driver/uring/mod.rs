@@ -85,7 +85,7 @@ pub(crate) fn on_this_host<P: Protocol>(
     let mut ring = Ring::new(worker.settings.ring)?;
     let listeners = std::mem::take(&mut worker.listeners);
     let count = listeners.len();
-    listeners.into_iter().for_each(|listener| ring.attach_listener(listener.into()));
+    listeners.into_iter().for_each(|listener| ring.sockets_mut().attach_listener(listener.into()));
     let pipes = worker.settings.splice.pipes;
     let host = Host::new(ring, pipes, Arc::clone(&worker.admission), worker.shutdown);
     let mut driver = Driver::new(host, count, worker.protocol, worker.settings, worker.admission);

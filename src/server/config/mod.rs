@@ -1,16 +1,20 @@
 //! Configuration of a server: protocol, addresses, limits.
 
-use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+mod addresses;
+mod error;
+mod memory_bound;
+
+use std::net::SocketAddr;
 use std::num::NonZero;
 use std::path::Path;
 use std::time::Duration;
 
+pub use self::error::ConfigError;
+pub use self::memory_bound::MemoryBound;
 use super::keepalive::MAX_KEEPALIVE;
 use super::{limits, placement};
-use crate::address::format_socket_address;
 use crate::cgroup::MemoryLimit;
-use crate::cpus::{self, CpusError, PinningRefusal};
+use crate::cpus::{self, PinningRefusal};
 use crate::driver::{Choice, DriverKind, Settings, SpliceLimits};
 use crate::lifecycle::{AdmissionLimits, DrainLimits, Limits};
 use crate::protocol::{Connection, Protocol, Raw};
@@ -70,81 +74,6 @@ pub struct Config<P = Raw> {
     pub drain_quiet: Duration,
     /// How long a shutdown may go on receiving.
     pub drain_timeout: Duration,
-}
-
-/// A configuration that cannot work.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum ConfigError {
-    /// There is nothing to listen on.
-    #[error("no address to listen on: give at least one")]
-    NoAddress,
-    /// A CPU is not one that this process may use.
-    #[error(transparent)]
-    Cpu(#[from] CpusError),
-    /// Two addresses take the same port of the same interface.
-    #[error(
-        "{} and {} overlap: leave one of them out",
-        format_socket_address(*.0),
-        format_socket_address(*.1),
-    )]
-    Overlap(SocketAddr, SocketAddr),
-    /// An IPv4 address in the clothes of an IPv6 one.
-    #[error("[{0}] is an IPv4 address: write it as {1}")]
-    MappedAddress(Ipv6Addr, Ipv4Addr),
-    /// Nobody can connect to it: TCP is between two hosts.
-    #[error(
-        "{0} is a multicast or broadcast address, and TCP connects to single hosts: give one \
-             that an interface has, or 0.0.0.0 or [::] for all"
-    )]
-    NotUnicast(IpAddr),
-    /// There is no worker to start.
-    #[error("no CPU for a worker: give at least one")]
-    NoWorker,
-    /// Nobody could go on while buffers are scarce.
-    #[error(
-        "--memory of {memory} bytes is too little for {workers} workers: give \
-         at least {least} bytes"
-    )]
-    MemoryTooSmall {
-        /// The memory configured, in bytes.
-        memory: usize,
-        /// The workers that share it.
-        workers: usize,
-        /// The least that would do, in bytes.
-        least: usize,
-    },
-    /// The sizes of a ring are not ones that the kernel takes.
-    #[error(
-        "a ring needs powers of two, at most 32768 buffers, none of them empty, and more \
-             completions than submissions; not {0:?}"
-    )]
-    Ring(RingSize),
-    /// The kernel takes no such time.
-    #[error(
-        "a keepalive time of {0:?} is none that the kernel takes: give more than 0 s and at most \
-         {MAX_KEEPALIVE:?}, or turn it off"
-    )]
-    Keepalive(Duration),
-    /// The protocol's limits are not possible.
-    #[error("{0}")]
-    Protocol(String),
-}
-
-impl ConfigError {
-    /// The option of `ringback serve` that is to be changed.
-    pub fn option(&self) -> &'static str {
-        match self {
-            Self::NoAddress | Self::Overlap(..) | Self::MappedAddress(..) | Self::NotUnicast(_) => {
-                "addresses"
-            }
-            Self::Cpu(_) | Self::NoWorker => "cpus",
-            Self::MemoryTooSmall { .. } => "memory",
-            Self::Ring(_) => "ring",
-            Self::Keepalive(_) => "keepalive",
-            Self::Protocol(_) => "max-frame",
-        }
-    }
 }
 
 /// A hundred years: longer times would not fit the clock.
@@ -250,7 +179,7 @@ impl<P: Protocol> Config<P> {
         if self.addresses.is_empty() {
             return Err(ConfigError::NoAddress);
         }
-        check_addresses(&self.addresses)?;
+        addresses::check(&self.addresses)?;
         let workers = self.cpus.len();
         if workers == 0 {
             return Err(ConfigError::NoWorker);
@@ -388,110 +317,6 @@ fn descriptors() -> usize {
     limits::descriptor_limit().unwrap_or(limits::DEFAULT_DESCRIPTORS)
 }
 
-fn check_addresses(addresses: &[SocketAddr]) -> Result<(), ConfigError> {
-    for (index, &address) in addresses.iter().enumerate() {
-        if let IpAddr::V6(ip) = address.ip()
-            && let Some(mapped) = ip.to_ipv4_mapped()
-        {
-            return Err(ConfigError::MappedAddress(ip, mapped));
-        }
-        if is_of_many(address.ip()) {
-            return Err(ConfigError::NotUnicast(address.ip()));
-        }
-        if let Some(&other) = addresses[..index].iter().find(|other| overlap(**other, address)) {
-            return Err(ConfigError::Overlap(other, address));
-        }
-    }
-    Ok(())
-}
-
-fn is_of_many(ip: IpAddr) -> bool {
-    ip.is_multicast() || matches!(ip, IpAddr::V4(ip) if ip.is_broadcast() || is_of_network(ip))
-}
-
-/// Returns whether it is the broadcast address of a network that this host is in, such as
-/// 127.255.255.255. The kernel shows it by refusing it as the destination of a socket without
-/// SO_BROADCAST (`ip(7)`); nothing is sent.
-fn is_of_network(ip: Ipv4Addr) -> bool {
-    let Ok(socket) = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)) else { return false };
-    // A sandbox that forbids to connect answers EPERM.
-    socket.connect((ip, 7)).is_err_and(|error| error.raw_os_error() == Some(libc::EACCES))
-}
-
-/// IPv6 listeners take IPv6 only, so families never overlap.
-fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
-    let same_interface = match (one, other) {
-        _ if one.ip().is_unspecified() || other.ip().is_unspecified() => true,
-        // A link-local address is one of each interface.
-        (SocketAddr::V6(one), SocketAddr::V6(other)) => {
-            one.ip() == other.ip() && one.scope_id() == other.scope_id()
-        }
-        _ => one.ip() == other.ip(),
-    };
-    one.port() == other.port()
-        && one.port() != 0
-        && one.is_ipv4() == other.is_ipv4()
-        && same_interface
-}
-
-/// The most memory that a server takes, and how that is reckoned.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct MemoryBound {
-    workers: usize,
-    worker: usize,
-    memory: usize,
-    connections: usize,
-    connection: usize,
-}
-
-impl MemoryBound {
-    /// The program itself: code, its heap, the stacks of its threads.
-    const PROGRAM: usize = 16 << 20;
-    /// A thread's stack: Rust's default.
-    const STACK: usize = 2 << 20;
-    /// Memory that an allocator takes for what waits, in times of its size: peers can see to it that
-    /// what one gives up leaves gaps in which the next does not fit. They were seen to bring about
-    /// 1.83 (`pieces_that_leave_gaps` in `tests/server/conformance/memory.rs`, at full size).
-    const FRAGMENTATION: usize = 2;
-
-    /// With how many connections the bound would be this many bytes at most; 0 if with none.
-    pub(crate) fn connections_within(&self, bytes: usize) -> usize {
-        let others = Self { connections: 0, ..*self }.bytes();
-        bytes.saturating_sub(others) / self.connection
-    }
-
-    /// The bound in bytes.
-    pub fn bytes(&self) -> usize {
-        self.workers
-            .saturating_mul(self.worker)
-            .saturating_add(self.memory.saturating_mul(Self::FRAGMENTATION))
-            .saturating_add(self.connections.saturating_mul(self.connection))
-            .saturating_add(Self::PROGRAM)
-    }
-}
-
-impl fmt::Display for MemoryBound {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mib = |bytes: usize| bytes.div_ceil(1 << 20);
-        write!(
-            f,
-            "memory: at most {} MiB = {} workers x {} MiB of buffers and rings \
-             + {} x {} MiB for what waits (--memory, and as much for gaps between) \
-             + {} connections x {} KiB + {} MiB for the program; \
-             on top the kernel takes socket buffers for each connection (up to \
-             net.ipv4.tcp_rmem and tcp_wmem, all together tcp_mem), and no thread for any",
-            mib(self.bytes()),
-            self.workers,
-            mib(self.worker),
-            Self::FRAGMENTATION,
-            mib(self.memory),
-            self.connections,
-            self.connection >> 10,
-            mib(Self::PROGRAM),
-        )
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -538,28 +363,6 @@ mod tests {
     }
 
     #[test]
-    fn addresses_that_cannot_all_be_had_are_refused() {
-        let check = |texts: &[&str]| {
-            let addresses = texts.iter().map(|text| text.parse().expect("an address"));
-            Config::new(addresses.collect()).check().map_err(|error| error.to_string())
-        };
-        assert_eq!(check(&["127.0.0.1:0", "127.0.0.1:0", "[::]:7", "0.0.0.0:7"]), Ok(()));
-        let error = check(&["0.0.0.0:7", "127.0.0.1:7"]).expect_err("they overlap");
-        assert!(error.contains("0.0.0.0:7 and 127.0.0.1:7 overlap"), "{error}");
-        assert_eq!(check(&["[fe80::1%2]:7", "[fe80::1%3]:7"]), Ok(()));
-        for other in ["[fe80::1%2]:7", "[::]:7"] {
-            let error = check(&["[fe80::1%2]:7", other]).expect_err("they overlap");
-            assert!(error.contains("overlap"), "{error}");
-        }
-        for address in ["224.0.0.1:7", "255.255.255.255:7", "127.255.255.255:7", "[ff02::1]:7"] {
-            let error = check(&[address]).expect_err("nobody can connect to it");
-            assert!(error.contains("is a multicast or broadcast address"), "{error}");
-        }
-        let error = check(&["[::ffff:127.0.0.1]:7"]).expect_err("it is mapped");
-        assert!(error.contains("write it as 127.0.0.1"), "{error}");
-    }
-
-    #[test]
     fn rings_that_no_kernel_makes_are_refused() {
         let good = RingSize::default();
         for ring in [
@@ -600,23 +403,5 @@ mod tests {
         let warning = config.warn_beyond_memory(Some(&MemoryLimit::of_bytes(64 << 20)));
         let warning = warning.expect("the program itself takes memory too");
         assert!(warning.contains("but the limit here is 64 MiB (memory.max)"), "{warning}");
-    }
-
-    #[test]
-    fn the_bound_adds_up() {
-        let bound = MemoryBound {
-            workers: 2,
-            worker: 7 << 20,
-            memory: 5 << 20,
-            connections: 1000,
-            connection: 4 << 10,
-        };
-        let expected = 2 * (7 << 20) + 2 * (5 << 20) + 1000 * (4 << 10) + MemoryBound::PROGRAM;
-        assert_eq!(bound.bytes(), expected);
-        assert!(
-            bound
-                .to_string()
-                .starts_with(&format!("memory: at most {} MiB", expected.div_ceil(1 << 20)))
-        );
     }
 }
