@@ -87,7 +87,7 @@ fn assert_caught(session: Session, mutation: Mutation) {
     let is_symptom =
         |failure: &String| mutation.symptoms().iter().any(|symptom| failure.contains(symptom));
     let mut failures = Vec::new();
-    for seed in 0..60 {
+    for seed in 0..SEEDS {
         failures.extend(failure(session, seed, mutation));
         if failures.last().is_some_and(is_symptom) {
             return;

@@ -510,11 +510,9 @@ impl Kernel for FakeKernel {
         let socket = self.sockets.get(slot).expect("an open connection is probed");
         let is_over = self.peers[socket.peer].is_reset;
         let fin = usize::from(socket.fin_sent.is_some() && !socket.queue.is_empty());
-        Probe {
-            acknowledged: socket.acknowledged as u64,
-            queued: socket.queue.len() + fin,
-            is_over,
-        }
+        let is_hidden = self.planted(Mutation::ProbeAnEmptyQueue);
+        let queued = if is_hidden { 0 } else { socket.queue.len() + fin };
+        Probe { acknowledged: socket.acknowledged as u64, queued, is_over }
     }
 
     /// A raw connection gets its FIN when everything it sent so far has come back.
@@ -565,17 +563,19 @@ impl Kernel for FakeKernel {
     }
 
     fn hold_off(&mut self, listener: u32) {
-        self.listeners[listener as usize].is_held_off = true;
+        self.listeners[listener as usize].is_held_off = !self.planted(Mutation::HoldNothingOff);
     }
 
     fn accept_queued(&mut self, listener: u32) -> Result<Accepted, Errno> {
         self.requests += 1;
         let room = self.sockets.len() < self.descriptor_limit || self.is_calm();
         let fault = self.hostility.fault;
+        let is_overlooked = self.planted(Mutation::LeaveTheQueue);
         let state = &mut self.listeners[listener as usize];
         assert!(state.accept.is_none(), "a listener is closed while it accepts");
         match state.backlog.front() {
             None => Err(Errno::AGAIN),
+            Some(_) if is_overlooked && state.is_held_off => Err(Errno::AGAIN),
             Some(_) if self.rng.chance(fault) => Err(Errno::CONNABORTED),
             Some(_) if !room => Err(Errno::MFILE),
             Some(&peer) => {
@@ -593,6 +593,6 @@ impl Kernel for FakeKernel {
         let left: Vec<_> = state.backlog.drain(..).collect();
         left.iter().for_each(|peer| self.peers[*peer].is_reset = true);
         self.unaccepted += left.len();
-        left.len()
+        if self.planted(Mutation::ForgetWhoWaits) { 0 } else { left.len() }
     }
 }

@@ -181,10 +181,14 @@ impl World {
     /// Every peer that was not accepted and every received byte that did not go back is accounted
     /// for.
     fn check_losses(&self) -> Result<(), String> {
-        let Counters { lost_bytes, late_bytes, unaccepted, .. } = self.driver.counters();
+        let Counters { lost_bytes, late_bytes, accepted, unaccepted, .. } = self.driver.counters();
         let left = self.kernel().unaccepted as u64;
         if left != unaccepted {
             return Err(format!("{left} peers were never accepted, but {unaccepted} counted"));
+        }
+        let connected = self.kernel().peers.len() as u64;
+        if connected != accepted + unaccepted {
+            return Err(format!("{connected} peers connected, but {accepted} were accepted"));
         }
         let unechoed = self.kernel().unechoed as u64;
         if self.losses_are_exact() && unechoed != lost_bytes + late_bytes {

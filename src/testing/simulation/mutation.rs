@@ -28,11 +28,21 @@ pub enum Mutation {
     HideMissedCancels,
     /// Bytes that the peer had not acknowledged at the end do not count.
     ForgetUnacknowledgedBytes,
+    /// Probes find nothing queued, whatever is.
+    ProbeAnEmptyQueue,
+    /// New handshakes are not held off before a listener is closed.
+    HoldNothingOff,
+    /// The queue of a listener that is to be closed is taken for empty.
+    LeaveTheQueue,
+    /// Peers that wait when a listener is closed do not count.
+    ForgetWhoWaits,
+    /// Peers that were accepted before the accept was cancelled, and are told of later, are dropped.
+    DropLateAccepts,
 }
 
 impl Mutation {
     /// All of them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 17] = [
         Self::RecycleBeforeSendCompletes,
         Self::IgnoreTheEndOfAMultishot,
         Self::DropTheRestOfAShortSend,
@@ -45,14 +55,23 @@ impl Mutation {
         Self::MissWritableSockets,
         Self::HideMissedCancels,
         Self::ForgetUnacknowledgedBytes,
+        Self::ProbeAnEmptyQueue,
+        Self::HoldNothingOff,
+        Self::LeaveTheQueue,
+        Self::ForgetWhoWaits,
+        Self::DropLateAccepts,
     ];
 
     /// Those that a driver can have which is told what is ready.
-    pub const OF_COPYING: [Self; 4] = [
+    pub const OF_COPYING: [Self; 8] = [
         Self::RecycleBeforeSendCompletes,
         Self::DropTheRestOfAShortSend,
         Self::MissWritableSockets,
         Self::ForgetUnacknowledgedBytes,
+        Self::ProbeAnEmptyQueue,
+        Self::HoldNothingOff,
+        Self::LeaveTheQueue,
+        Self::ForgetWhoWaits,
     ];
 
     /// Parts of the failures by which the simulation catches this one.
@@ -70,6 +89,10 @@ impl Mutation {
             Self::FreeABufferTwice => &["given out twice"],
             Self::MissWritableSockets | Self::HideMissedCancels => &["stuck"],
             Self::ForgetUnacknowledgedBytes => &["counted as lost"],
+            Self::ProbeAnEmptyQueue => &["no reset"],
+            Self::HoldNothingOff => &["while peers connect"],
+            Self::LeaveTheQueue | Self::ForgetWhoWaits => &["were never accepted"],
+            Self::DropLateAccepts => &["were accepted"],
         }
     }
 }

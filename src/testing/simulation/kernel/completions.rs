@@ -100,6 +100,12 @@ impl FakeKernel {
         match (self.mutation, &mut completion.outcome) {
             (Some(Mutation::ForgetParkedConnections), Outcome::Received(Err(Errno::NOBUFS)))
             | (Some(Mutation::MissWritableSockets), Outcome::Writable(Ok(true))) => return false,
+            (Some(Mutation::DropLateAccepts), Outcome::Accepted(Ok(_)))
+                if completion.more
+                    && self.listeners[completion.token.slot as usize].accept.is_none() =>
+            {
+                return false;
+            }
             (Some(Mutation::IgnoreTheEndOfAMultishot), Outcome::Received(Ok(Some(_)))) => {
                 completion.more = true;
             }

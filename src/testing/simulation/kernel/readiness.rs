@@ -116,7 +116,8 @@ impl Kernel for FakeKernel {
     }
 
     fn queue_length(&mut self, listener: &u32) -> usize {
-        self.listeners[*listener as usize].backlog.len()
+        let is_forgotten = self.planted(Mutation::ForgetWhoWaits);
+        if is_forgotten { 0 } else { self.listeners[*listener as usize].backlog.len() }
     }
 
     fn close_listener(&mut self, listener: u32) {
