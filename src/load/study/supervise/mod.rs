@@ -34,8 +34,9 @@ use crate::load::interrupt::Interrupt;
 use crate::sockets::Listeners;
 use crate::sys;
 
-/// How long children may outlive a server that ended: it told them so, and they need a moment.
-const CHILDREN_TIMEOUT: Duration = Duration::from_secs(1);
+/// How long children and port may outlive a server that ended. It told its children so, and they need a
+/// moment.
+const LEFTOVERS_TIMEOUT: Duration = Duration::from_secs(1);
 /// A port that was free when it was chosen may be taken when the server comes.
 const MAX_PORTS: usize = 5;
 
@@ -169,7 +170,7 @@ impl<'a> RunningServer<'a> {
             );
             return Err(self.fails(Stage::Run, &fault));
         }
-        self.group.wait_until_gone(CHILDREN_TIMEOUT);
+        self.group.wait_until_gone(LEFTOVERS_TIMEOUT);
         let left: Vec<String> = self.group.living().iter().map(ToString::to_string).collect();
         let end = end(self.end());
         if !left.is_empty() {
@@ -177,10 +178,23 @@ impl<'a> RunningServer<'a> {
             let fault = format!("ended ({end}) and left behind what had to be killed: {left}");
             return Err(self.fails(Stage::Run, &fault));
         }
-        if port::takes_connections(self.address) {
+        if !self.port_closes() {
             return Err(self.fails(Stage::Run, "ended, but its port is still open"));
         }
         Ok(())
+    }
+
+    /// Returns whether nobody listens at its address any more. The kernel takes an io_uring down
+    /// after its process has ended, and what that used is open until then.
+    fn port_closes(&self) -> bool {
+        let deadline = Instant::now() + LEFTOVERS_TIMEOUT;
+        while port::takes_connections(self.address) {
+            if Instant::now() >= deadline {
+                return false;
+            }
+            thread::sleep(POLL_INTERVAL);
+        }
+        true
     }
 
     fn ends_within(&self, timeout: Duration) -> bool {
