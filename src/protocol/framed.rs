@@ -124,9 +124,13 @@ impl Connection for FramedConnection {
     }
 
     fn poll_output(&mut self) -> Option<Output> {
-        if let Some(output) = self.queue.pop() {
-            return Some(output);
-        }
+        if self.queue.is_empty() { self.poll_own_output() } else { self.queue.pop() }
+    }
+}
+
+impl FramedConnection {
+    /// What is due once everything received is answered.
+    fn poll_own_output(&mut self) -> Option<Output> {
         if self.goaway == GoAway::Due {
             self.goaway = GoAway::Polled;
             return Some(Output::Emit(InlineBytes::frame(Kind::GoAway, self.last_verified, &[])));
@@ -146,9 +150,7 @@ impl Connection for FramedConnection {
             Ending::Open | Ending::Polled => None,
         }
     }
-}
 
-impl FramedConnection {
     fn new(protocol: Framed) -> Self {
         Self {
             reader: FrameReader::new(Reader::Server, protocol.max_frame.min(MAX_FRAME_CEILING)),

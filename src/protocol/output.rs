@@ -113,6 +113,10 @@ impl OutputQueue {
     /// A PING makes two entries, its discarded bytes and the PONG: no frame makes more.
     const MAX_PER_FRAME: usize = 2;
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.length == 0
+    }
+
     pub(super) fn has_room_for_frame(&self) -> bool {
         self.length + Self::MAX_PER_FRAME <= Self::CAPACITY
     }
@@ -140,18 +144,20 @@ impl OutputQueue {
     }
 
     pub(super) fn pop(&mut self) -> Option<Output> {
-        let entry = self.entries[self.first].take()?;
-        self.first = (self.first + 1) % Self::CAPACITY;
-        self.length -= 1;
-        Some(match entry {
-            Entry::Forward(range) => Output::Forward(range),
-            Entry::Discard(range) => Output::Discard(range),
+        let entry = &mut self.entries[self.first];
+        let output = match entry.as_ref()? {
+            Entry::Forward(range) => Output::Forward(range.clone()),
+            Entry::Discard(range) => Output::Discard(range.clone()),
             Entry::Pong { sequence, length, payload } => Output::Emit(InlineBytes::frame(
                 Kind::Pong,
-                sequence,
-                &payload[..usize::from(length)],
+                *sequence,
+                &payload[..usize::from(*length)],
             )),
-        })
+        };
+        *entry = None;
+        self.first = (self.first + 1) % Self::CAPACITY;
+        self.length -= 1;
+        Some(output)
     }
 
     fn last(&mut self) -> Option<&mut Entry> {

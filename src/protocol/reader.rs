@@ -60,6 +60,9 @@ impl<const CAPTURE: usize> FrameReader<CAPTURE> {
 
     /// Takes bytes up to the end of the current frame; returns how many, and what they made.
     pub(crate) fn read(&mut self, input: &[u8]) -> (usize, Progress) {
+        if let Some((taken, header)) = self.read_whole(input) {
+            return (taken, Progress::Frame(header));
+        }
         let mut taken = 0;
         if let State::Header { bytes, filled } = &mut self.state {
             taken = input.len().min(HEADER_LEN - *filled);
@@ -78,6 +81,24 @@ impl<const CAPTURE: usize> FrameReader<CAPTURE> {
         }
         let (of_payload, progress) = self.read_payload(&input[taken..]);
         (taken + of_payload, progress)
+    }
+
+    /// A good frame that arrived in one piece, as most do: no state has to be kept of it.
+    fn read_whole(&mut self, input: &[u8]) -> Option<(usize, Header)> {
+        if self.is_inside_frame() {
+            return None;
+        }
+        let bytes = input.first_chunk()?;
+        let header = Header::parse(bytes, self.reader, self.max_frame).ok()?;
+        let end = HEADER_LEN + header.length as usize;
+        let payload = input.get(HEADER_LEN..end)?;
+        if extend_checksum(checksum_of_header(bytes), payload) != header.checksum {
+            return None;
+        }
+        if header.kind != Kind::Echo {
+            self.captured[..payload.len()].copy_from_slice(payload);
+        }
+        Some((end, header))
     }
 
     fn read_payload(&mut self, input: &[u8]) -> (usize, Progress) {
