@@ -49,25 +49,26 @@ pub fn framed(data: &[u8]) {
     check_cuts(&program.server_script(Either::Framed(framed)), &[piece]);
 }
 
-/// The native driver over the simulation's kernel: every two bytes are one decision of the
-/// world, see [`simulation::run_script`].
+/// The native and the epoll driver over the simulation's kernel: every two bytes are one decision of
+/// the world, see [`simulation::run_script`].
 pub fn session(data: &[u8]) {
     session_report(data);
+    simulate(Session::Copying, Size::Small, SESSION_STEPS, data);
 }
 
-/// As [`session`]; returns what that reached.
+/// Coverage of the native driver's part of [`session`].
 pub fn session_report(data: &[u8]) -> Report {
-    simulate(Size::Small, SESSION_STEPS, data)
+    simulate(Session::Native, Size::Small, SESSION_STEPS, data)
 }
 
 /// As [`session`], in a large world: slow, for nights.
 pub fn deep_session(data: &[u8]) {
-    simulate(Size::Large, DEEP_SESSION_STEPS, data);
+    simulate(Session::Native, Size::Large, DEEP_SESSION_STEPS, data);
+    simulate(Session::Copying, Size::Large, DEEP_SESSION_STEPS, data);
 }
 
-fn simulate(size: Size, steps: usize, data: &[u8]) -> Report {
-    let options = Options { seed: 0, session: Session::Native, size, steps, mutation: None };
-    simulation::run_script(options, data)
+fn simulate(session: Session, size: Size, steps: usize, data: &[u8]) -> Report {
+    simulation::run_script(Options { seed: 0, session, size, steps, mutation: None }, data)
 }
 
 /// The client's core.
