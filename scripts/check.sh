@@ -27,6 +27,7 @@ main() {
     step "cargo test" run_tests
     step "units under systemd" test_units
     step "AddressSanitizer" check_addresses
+    step "deployment" scripts/deploy-check.sh target/debug
     step "peers" test_peers
     step "format" for_each_package check_format
     step "format of what a macro includes" check_hidden_format
@@ -170,6 +171,8 @@ list_missing_packages() {
     command -v redis-benchmark >/dev/null || missing+=(redis-tools)
     command -v shellcheck >/dev/null || missing+=(shellcheck)
     command -v systemd-analyze >/dev/null || missing+=(systemd)
+    # Its promtool checks and tests the alerts.
+    command -v promtool >/dev/null || missing+=(prometheus)
 }
 
 install_debian_packages() {

@@ -2,7 +2,7 @@
 # Makes the Debian package: scripts/package.sh
 #
 # Leaves target/debian/ringback_*.deb with both programs, the units, the configuration, man pages,
-# completions and the seccomp profile. Installing it opens no port.
+# completions, the seccomp profile and alerts. Installing it opens no port.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
