@@ -3,12 +3,15 @@
 #
 # Builds scripts/deploy/kubernetes (by kubectl where it is installed, and by a reader of our own),
 # validates it for two versions of Kubernetes, compares it with what the program says of itself,
-# and starts the server as it says. Builds the programs (dev) without a DIRECTORY.
+# starts the server as it says, and plays rolling updates without a cluster. Builds the programs (dev)
+# without a DIRECTORY.
 #
-#   CI   with "true" a tool that is missing fails
+#   UPDATES  how many rolling updates, 20 without it, which take half a minute
+#   CI       with "true" a tool that is missing fails
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
+readonly UPDATES="${UPDATES:-20}"
 readonly VERSIONS=(1.30 1.37)
 readonly MANIFESTS=scripts/deploy/kubernetes
 readonly PARTS=scripts/deploy-check
@@ -29,6 +32,7 @@ main() {
     validate
     check_alerts
     within manifests.py "$programs/ringback" "$WORK"
+    within rolling_update.py "$programs/ringback" "$WORK" "$UPDATES"
     echo "deploy: ok"
 }
 

@@ -5,8 +5,9 @@
 # hostile peers by the thousand: 5,500 idle ones after a frame byte by byte, 500 that half-close
 # before they read, frames begun 20,000 times and given up; 210 second signals, ten at every
 # millisecond from 0 to 20 after 100 half-closes; all of that for every driver. Thousands of seeds of
-# the simulation, the kernel that most servers run, planted bugs, long fuzzing. Runs everything,
-# whatever became of what went before, ends with a summary, and exits non-zero when anything failed.
+# the simulation, the kernel that most servers run, 200 rolling updates, planted bugs, long fuzzing.
+# Runs everything, whatever became of what went before, ends with a summary, and exits non-zero when
+# anything failed.
 #
 #   SOAK_ROUNDS    how often the tests over sockets run, 1 without it
 #   SOAK_SEEDS     seeds of the simulation, 5000 without it
@@ -31,6 +32,7 @@ main() {
     done
     step "simulation, $SEEDS seeds" simulate
     step "Linux 6.1, emulated" scripts/kernel-test.sh
+    step "rolling updates" env UPDATES=200 scripts/deploy-check.sh target/release
     step "mutants" scripts/mutants.sh
     if ((FUZZ_SECONDS > 0)); then
         step "fuzzing, $FUZZ_SECONDS s a target" scripts/fuzz.sh "$FUZZ_SECONDS"
