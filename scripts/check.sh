@@ -117,7 +117,8 @@ check_documentation() {
 
 check_scripts() {
     is_installed shellcheck || return 0
-    shellcheck -x scripts/*.sh scripts/bench/*.sh .ci/run .clusterfuzzlite/build.sh
+    shellcheck -x scripts/*.sh scripts/bench/*.sh scripts/deploy-check/*.sh .ci/run \
+        .clusterfuzzlite/build.sh
 }
 
 check_dependencies() {

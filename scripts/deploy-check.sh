@@ -3,7 +3,8 @@
 #
 # Builds scripts/deploy/kubernetes (by kubectl where it is installed, and by a reader of our own),
 # validates it for two versions of Kubernetes, compares it with what the program says of itself,
-# starts the server as it says, and plays rolling updates without a cluster. Builds the programs (dev)
+# starts the server as it says, and plays without a cluster: rolling updates, and the commands of
+# src/guide/many_hosts.md from the Deployment to the merged report. Builds the programs (dev)
 # without a DIRECTORY.
 #
 #   UPDATES  how many rolling updates, 20 without it, which take half a minute
@@ -33,6 +34,7 @@ main() {
     check_alerts
     within manifests.py "$programs/ringback" "$WORK"
     within rolling_update.py "$programs/ringback" "$WORK" "$UPDATES"
+    follow_guide "$programs"
     echo "deploy: ok"
 }
 
@@ -45,7 +47,7 @@ make_environment() {
         fail "pip reaches neither PyPI nor a mirror (PIP_INDEX_URL)"
 }
 
-# The server, and the server with io_uring.
+# The server, the server with io_uring, and the generator.
 build_manifests() {
     mkdir "$WORK/io-uring"
     cat >"$WORK/io-uring/kustomization.yaml" <<YAML
@@ -62,6 +64,7 @@ images:
 YAML
     build_one "$MANIFESTS" server
     build_one "$WORK/io-uring" server-uring
+    build_one "$MANIFESTS/generator" generator
     grep -q 'localhostProfile: ringback/seccomp.json' "$WORK/server-uring.yaml" ||
         fail "the component io-uring sets no profile"
 }
@@ -112,6 +115,12 @@ within() {
     # shellcheck disable=SC2016 # the inner shell expands it
     isolated --net -- bash -c 'ip link set lo up && exec "$@"' - \
         "$ENVIRONMENT/bin/python3" -B "$PARTS/$1" "${@:2}"
+}
+
+# Processes for pods, all of which end with it, and names of Services in a file of hosts.
+follow_guide() {
+    isolated --net --mount --propagation private --pid --fork --kill-child --mount-proc -- \
+        "$PARTS/guide.sh" "$1" "$ENVIRONMENT/bin/python3" "$WORK"
 }
 
 # Runs a command in namespaces of its own: isolated OPTIONS OF unshare... -- COMMAND...

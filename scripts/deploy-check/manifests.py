@@ -1,6 +1,6 @@
 """Holds the manifests against the program and each other: manifests.py PROGRAM BUILT
 
-BUILT has server.yaml; the namespace of the network is to be one of its own.
+BUILT has server.yaml and generator.yaml; the namespace of the network is to be one of its own.
 """
 
 import re
@@ -15,19 +15,20 @@ from pods import Server, container_of, find, pod_of, port_of, read, status_of, v
 FLUSH_S = 1
 # For the start of the signal's way to the end of the process.
 RESERVE_S = 5
-MIB = 1 << 20
 
 
 def main():
     program, built = sys.argv[1], Path(sys.argv[2])
     server = read(built / "server.yaml")
-    deployment = find(server, "Deployment")
-    is_restricted(deployment)
-    has_no_links(deployment)
+    deployment, job = find(server, "Deployment"), find(read(built / "generator.yaml"), "Job")
+    for resource in [deployment, job]:
+        is_restricted(resource)
+        has_no_links(resource)
     names_agree(server)
     replaces_before_it_ends(deployment)
     grace_suffices(program, deployment)
     memory_suffices(program, deployment)
+    job_fits(job)
     alerts_name_metrics(Path("scripts/deploy/prometheus/alerts.yaml"))
     serves(program, built, deployment, find(server, "Service"))
 
@@ -110,6 +111,15 @@ def memory_suffices(program, deployment):
         _, bound = check(program, deployment, driver)
         demand(limit >= bound, f"a limit of {text}, where {driver} may take {bound} MiB")
         print(f"memory: {limit} MiB for {bound} MiB of {driver}")
+
+
+def job_fits(job):
+    spec, arguments = job["spec"], container_of(job)["args"]
+    [parts] = re.findall(r"--part=\$\(JOB_COMPLETION_INDEX\)/(\d+)", " ".join(arguments))
+    demand(spec["completionMode"] == "Indexed", "its pods have no index")
+    demand(spec["completions"] == spec["parallelism"] == int(parts), "not as many pods as parts")
+    demand(spec["backoffLimit"] == 0, "a part is measured again")
+    demand(pod_of(job)["restartPolicy"] == "Never", "a part is measured again")
 
 
 def alerts_name_metrics(path):
