@@ -45,6 +45,17 @@ pub(crate) fn counted(number: u64, thing: &str) -> String {
     format!("{} {thing}{ending}", count(number))
 }
 
+/// So many of a number of things, as one says it: `3 of 7 blocks`, `both blocks`, `no block`.
+pub(crate) fn part(number: u64, of: u64, thing: &str) -> String {
+    match (number, of) {
+        (0, _) => format!("no {thing}"),
+        (1, 1) => format!("the only {thing}"),
+        (2, 2) => format!("both {thing}s"),
+        (number, of) if number == of => format!("all {}", counted(of, thing)),
+        (number, of) => format!("{} of {}", count(number), counted(of, thing)),
+    }
+}
+
 /// A time of day, to the second, as RFC 3339 has it; `None` outside the years 1970 to 9999.
 pub(crate) fn rfc3339(time: SystemTime) -> Option<String> {
     time.duration_since(SystemTime::UNIX_EPOCH).ok()?;
@@ -158,6 +169,14 @@ mod tests {
             printable("a\x1b[31m\x07\u{9b}b\u{202e}c"),
             "a\\u{1b}[31m\\u{7}\\u{9b}b\\u{202e}c"
         );
+    }
+
+    #[test]
+    fn parts_are_said_as_one_says_them() {
+        let said = |number, of| part(number, of, "block");
+        assert_eq!([said(0, 7), said(0, 1)], ["no block"; 2]);
+        assert_eq!([said(1, 1), said(2, 2)], ["the only block", "both blocks"]);
+        assert_eq!([said(7, 7), said(3, 1000)], ["all 7 blocks", "3 of 1,000 blocks"]);
     }
 
     #[test]

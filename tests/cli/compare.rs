@@ -101,13 +101,15 @@ fn compare(a: &str, b: &str, options: &[&str]) -> Output {
 }
 
 /// A text without its table gives no reasons; of honest servers only the host makes a block invalid.
-const SPOILED: &str = " blocks are not valid, ";
+fn is_spoiled(text: &str) -> bool {
+    let words = [" blocks are not valid, ", "the only block is not valid"];
+    host::spoils(text) || words.iter().any(|words| text.contains(words))
+}
 
 /// Compares where the servers must be compared: a few times, as long as the host is too busy for
 /// valid runs; `None` where it is all the time.
 fn compare_in_peace(a: &str, b: &str, options: &[&str]) -> Option<Output> {
     const TRIES: usize = 3;
-    let is_spoiled = |text: &str| host::spoils(text) || text.contains(SPOILED);
     let output = (0..TRIES)
         .map(|_| compare(a, b, options))
         .find(|output| !is_spoiled(&String::from_utf8_lossy(&output.stdout)));
@@ -240,7 +242,7 @@ fn the_text_says_who_is_better_and_by_how_much() {
     let options = ["--blocks", "3", "--metric", "p50", "-o", report.to_str().unwrap()];
     let output = compare(&scene.server("slow"), &scene.server(""), &options);
     let text = fs::read_to_string(report).unwrap();
-    if host::spoils(&text) || text.contains(SPOILED) {
+    if is_spoiled(&text) {
         eprintln!("skipped: other load on this host made the comparison invalid");
         return;
     }
@@ -348,7 +350,7 @@ fn runs_that_are_not_valid_are_told_and_not_compared() {
         reason.starts_with("run 2 (b): ") && reason.contains("corrupted")
     };
     assert!(reasons.iter().any(told), "{reasons:?}");
-    assert!(stderr_of(&output).contains("2 of 2 blocks are not valid"));
+    assert!(stderr_of(&output).contains("2 of 3 blocks are not valid, at most half may be"));
     scene.assert_nothing_is_left();
 }
 
@@ -386,7 +388,7 @@ fn what_is_asserted_must_hold_of_both_servers() {
     let Some(text) = compare_in_peace(&ringback(), &ringback(), &options) else { return };
     assert_eq!(text.status.code(), Some(0), "{text:?}");
     let text = String::from_utf8(text.stdout).unwrap();
-    assert!(text.contains(" a: p50<10s, met in 2 of 2 runs, median "), "{text}");
+    assert!(text.contains(" a: p50<10s, met in both runs, median "), "{text}");
 }
 
 #[test]

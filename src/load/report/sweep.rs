@@ -12,7 +12,7 @@ use super::text::{Conclusion, add_host, add_verdict, findings};
 use super::words::Subject;
 use crate::load::config::Config;
 use crate::load::config::assertion::AssertionResult;
-use crate::load::format::{count, nanos};
+use crate::load::format::{count, nanos, part};
 use crate::load::outcome::Outcome;
 use crate::load::record::host::Host;
 
@@ -100,8 +100,11 @@ impl Text for SweepReport {
         page.line(In::USUAL, self.knee_in_words(), 2);
         page.row(In::USUAL, "Assertions", self.assertions_in_words());
         add_host(&mut page, &self.config, &self.host, " at each rate", "");
-        let valid = self.rates.iter().filter(|probe| probe.valid).count();
-        let aside = format!(" at {valid} of {} rates", self.rates.len());
+        let valid = self.rates.iter().filter(|probe| probe.valid).count() as u64;
+        let aside = match self.verdict.valid {
+            true => format!(" at {}", part(valid, self.rates.len() as u64, "rate")),
+            false => String::new(),
+        };
         let mut notes = self.verdict.warnings.clone();
         // In full they stand below the rates.
         if view.detail != Detail::Full {
@@ -150,14 +153,15 @@ impl SweepReport {
                 let run = probe.run.as_ref().filter(|run| run.verdict.valid);
                 run.is_some_and(|run| run.verdict.assertions[place].met)
             };
-            let (met, all) = (self.rates.iter().filter(is_met).count(), self.rates.len());
+            let met = self.rates.iter().filter(is_met).count() as u64;
+            let met = part(met, self.rates.len() as u64, "rate");
             let highest = self
                 .rates
                 .iter()
                 .rfind(is_met)
                 .map(|highest| format!(", the highest {}/s", count(highest.rate_per_s)));
             let highest = highest.unwrap_or_default();
-            format!("{} met at {met} of {all} rates{highest}", named.assertion)
+            format!("{} met at {met}{highest}", named.assertion)
         };
         names.iter().enumerate().map(one).collect::<Vec<_>>().join("  ")
     }

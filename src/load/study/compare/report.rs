@@ -14,7 +14,7 @@ use super::{Comparison, series::Series};
 use crate::cpus::format_list;
 use crate::load::clock::nanos;
 use crate::load::draw::{Compared, comparison_picture};
-use crate::load::format::counted;
+use crate::load::format::{counted, part};
 use crate::load::outcome::Outcome;
 use crate::load::record::host::Host;
 use crate::load::record::server_view::shared_cpus;
@@ -191,9 +191,9 @@ impl CompareReport {
 fn notes(series: &Series, valid: usize, settings: &Settings) -> Vec<String> {
     /// With fewer, even ratios that all lie on one side do so by chance in more than 5 % of cases.
     const BLOCKS_FOR_CONFIDENCE: usize = 6;
-    let (made, invalid) = (series.blocks.len(), series.invalid_blocks());
-    let left_out = (invalid > 0)
-        .then(|| format!("blocks that are not valid and left out: {invalid} of {made}"));
+    let (made, invalid) = (series.blocks.len() as u64, series.invalid_blocks() as u64);
+    let left_out = (invalid > 0 && valid > 0)
+        .then(|| format!("left out, since not valid: {}", part(invalid, made, "block")));
     let few = (1..BLOCKS_FOR_CONFIDENCE).contains(&valid).then(|| {
         format!(
             "{} can say little of chance: use --blocks {BLOCKS_FOR_CONFIDENCE} or more",

@@ -9,6 +9,7 @@ use super::{CompareError, Comparison, Event, Step};
 use crate::load::config::assertion::AssertionResult;
 use crate::load::config::{Config, Server, Target};
 use crate::load::error::RunError;
+use crate::load::format::part;
 use crate::load::record::latencies::histogram;
 use crate::load::record::watch::Progress;
 use crate::load::run::run;
@@ -74,15 +75,17 @@ impl Series {
         let (all, invalid) = (self.blocks.len(), self.invalid_blocks());
         if self.was_interrupted {
             reasons.push(format!(
-                "interrupted after {all} of {planned} blocks: who stops when the result pleases \
-                 them finds differences that are not there",
+                "interrupted after {}: who stops when the result pleases them finds differences \
+                 that are not there",
+                part(all as u64, planned as u64, "block"),
             ));
         } else if self.fault.is_none()
             && (self.valid_blocks() == 0 || is_majority(invalid, planned))
         {
-            reasons.push(format!(
-                "{invalid} of {all} blocks are not valid, at most half of {planned} may be",
-            ));
+            reasons.push(match planned {
+                1 => "the only block is not valid".to_owned(),
+                _ => format!("{invalid} of {planned} blocks are not valid, at most half may be"),
+            });
         }
         reasons
     }

@@ -9,7 +9,7 @@ use super::metric::{Better, Metric};
 use super::report::{Commands, CompareReport};
 use super::statistics::{CONFIDENCE, Estimate};
 use super::{Comparison, block};
-use crate::load::format::{counted, percent};
+use crate::load::format::{counted, part, percent};
 use crate::load::outcome::Outcome;
 use crate::load::report::document::Settings;
 use crate::load::report::page::{Detail, In, Page, Text, View};
@@ -110,12 +110,10 @@ impl Text for CompareReport {
 impl CompareReport {
     fn add_estimates(&self, page: &mut Page) {
         let (Some(found), Some(control)) = (&self.ratio, &self.control) else { return };
-        let valid = self.blocks.iter().filter(|block| block.valid).count();
-        let how = format!(
-            "median of {} [{} interval]",
-            counted(valid as u64, "block"),
-            percent(CONFIDENCE),
-        );
+        let how = match self.blocks.iter().filter(|block| block.valid).count() {
+            1 => "of one block".to_owned(),
+            valid => format!("median of {valid} blocks [{} interval]", percent(CONFIDENCE)),
+        };
         page.row(In::USUAL, "Ratio b/a", format!("{}  {how}", interval(found)));
         let control = format!("{}  each server against itself", interval(control));
         page.row(In::USUAL, "Control", control);
@@ -170,12 +168,11 @@ fn why_not_valid((block, number): (&Block, usize)) -> Option<String> {
 
 fn of_assertion(asserted: &Asserted) -> String {
     format!(
-        "{} {}: {}, met in {} of {} runs, median {}",
+        "{} {}: {}, met in {}, median {}",
         if asserted.met { "✓" } else { "✗" },
         asserted.server.name(),
         asserted.assertion,
-        asserted.met_in,
-        asserted.runs,
+        part(asserted.met_in as u64, asserted.runs as u64, "run"),
         measured(asserted.median),
     )
 }
