@@ -175,7 +175,8 @@ fn both_servers_are_drawn_in_one_picture_and_the_report_needs_none() {
     let texts = texts(&svg);
     let has = |words: &str| texts.iter().any(|text| text.contains(words));
     assert_eq!(texts[0], "Latency of a and b");
-    for words in ["closed loop", "service, from the send", "Linux ", "Latency by percentile"] {
+    for words in ["closed loop", "service time: send → reply", "Linux ", "Latency by percentile"]
+    {
         assert!(has(words), "{words} in {texts:?}");
     }
     // A curve each, described in words.

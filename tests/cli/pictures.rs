@@ -87,7 +87,7 @@ fn a_log_is_drawn_over_time_and_beside_other_forms() {
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     let alone = texts(std::str::from_utf8(&output.stdout).unwrap());
     assert_eq!(alone[0], "Latency of run.hlog");
-    for words in ["response, from the intended", "Latency over time", "Throughput", " messages"] {
+    for words in ["response time: due → reply", "Latency over time", "Throughput", " messages"] {
         assert!(alone.iter().any(|text| text.contains(words)), "{words} in {alone:?}");
     }
     let output = ringback_load(&["plot", &log, &file("run.json")]);

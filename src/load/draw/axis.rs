@@ -6,7 +6,7 @@ const MIN_TICKS: usize = 3;
 /// More than any counter of 64 bits holds; what is larger is drawn as this.
 const LARGEST: f64 = 1e21;
 /// Between what an axis may be asked to tell apart at least, and [`LARGEST`].
-const MAX_DECADES: i32 = 32;
+const MAX_DECADES: usize = 32;
 
 /// The place of a value between two others. Values outside are drawn at the end that they lie
 /// beyond, so a place is always finite and inside.
@@ -36,15 +36,15 @@ impl Scale {
     }
 }
 
-/// A scale with named values.
+/// A scale with named values on it.
 #[derive(Debug, Clone)]
 pub(super) struct Axis {
     pub(super) scale: Scale,
     pub(super) ticks: Vec<(f64, String)>,
 }
 
-/// An axis with round values at both ends and in between, each named: of ratios where the values'
-/// range is wide, of differences where it is narrow. Nothing below 1 is told apart.
+/// An axis with round values at both ends and in between, some of them named: of ratios where the
+/// values' range is wide, of differences where it is narrow. Nothing below 1 is told apart.
 pub(super) fn fitting(range: Range, most: usize, name: fn(f64) -> String) -> Axis {
     const WIDE: f64 = 3.0;
     const LEAST: f64 = 1.0;
@@ -60,18 +60,28 @@ pub(super) fn fitting(range: Range, most: usize, name: fn(f64) -> String) -> Axi
 }
 
 fn of_ratios(range: Range, most: usize, name: fn(f64) -> String) -> Axis {
-    let ticks = log_ticks(range.low, range.high, most.max(MIN_TICKS));
-    named(ticks, Scale::log, name)
+    let rungs = rungs(range.low, range.high);
+    let scale = Scale::log(rungs[0], rungs[rungs.len() - 1]);
+    named(scale, log_ticks(rungs, most.max(MIN_TICKS)), name)
 }
 
 /// Such an axis on which equal differences take equal room.
 pub(super) fn of_differences(range: Range, most: usize, name: fn(f64) -> String) -> Axis {
     let ticks = linear_ticks(range.low, range.high, most.max(MIN_TICKS));
-    named(ticks, Scale::linear, name)
+    named(Scale::linear(ticks[0], ticks[ticks.len() - 1]), ticks, name)
 }
 
-fn named(ticks: Vec<f64>, scale: fn(f64, f64) -> Scale, name: fn(f64) -> String) -> Axis {
-    let scale = scale(ticks[0], ticks[ticks.len() - 1]);
+/// An axis of equal differences from 0 to beyond the largest value: what is steady does not run
+/// along the edge.
+pub(super) fn with_headroom(high: f64, most: usize, name: fn(f64) -> String) -> Axis {
+    const HEADROOM: f64 = 1.15;
+    let mut ticks = linear_ticks(0.0, high, most.max(MIN_TICKS));
+    let end = (high * HEADROOM).max(ticks[1]);
+    ticks.retain(|tick| *tick <= end);
+    named(Scale::linear(0.0, end), ticks, name)
+}
+
+fn named(scale: Scale, ticks: Vec<f64>, name: fn(f64) -> String) -> Axis {
     Axis { scale, ticks: ticks.into_iter().map(|tick| (tick, name(tick))).collect() }
 }
 
@@ -132,36 +142,45 @@ fn linear_ticks(low: f64, high: f64, most: usize) -> Vec<f64> {
     unreachable!("a step that is wide enough is among them, since three ticks are always allowed")
 }
 
-/// 1, 2 and 5 times powers of ten, or where these are too many some of the powers: 2 to `most`,
-/// from the last not above `low` to the first not below `high`. Bounds are above 0.
-fn log_ticks(low: f64, high: f64, most: usize) -> Vec<f64> {
-    let finest = climb(&[1.0, 2.0, 5.0], 1, low, high);
-    if finest.len() <= most {
-        return finest;
-    }
-    (1..=MAX_DECADES)
-        .map(|stride| climb(&[1.0], stride, low, high))
-        .find(|ticks| ticks.len() <= most)
-        .expect("three ticks this far apart hold every range")
-}
-
-/// The rungs of a ladder that is repeated every so many decades.
-fn climb(ladder: &[f64], stride: i32, low: f64, high: f64) -> Vec<f64> {
+/// 1, 2 and 5 times powers of ten, at least two of them, from the last not above `low` to the first
+/// not below `high`. Bounds are above 0.
+fn rungs(low: f64, high: f64) -> Vec<f64> {
     // Logarithms round: it may begin a decade too low, never too high.
-    let begin = ((low.log10() - 1e-9).floor() as i32).div_euclid(stride) * stride;
-    let rungs = (0..).flat_map(|n| ladder.iter().map(move |digit| (*digit, begin + n * stride)));
-    let mut ticks: Vec<f64> = Vec::new();
-    for (digit, exponent) in rungs {
-        let tick = round(1.0, digit, exponent);
-        if tick <= low {
-            ticks.clear();
+    let begin = (low.log10() - 1e-9).floor() as i32;
+    let all = (begin..).flat_map(|exponent| [1.0, 2.0, 5.0].map(|digit| (digit, exponent)));
+    let mut rungs: Vec<f64> = Vec::new();
+    for (digit, exponent) in all {
+        let rung = round(1.0, digit, exponent);
+        if rung <= low {
+            rungs.clear();
         }
-        ticks.push(tick);
-        if tick >= high && ticks.len() >= 2 {
+        rungs.push(rung);
+        if rung >= high && rungs.len() >= 2 {
             break;
         }
     }
-    ticks
+    rungs
+}
+
+/// The rungs, or where these are more than `most` the powers of ten among them, or where these are
+/// too many every second, third and so on: 2 to `most`. The ends stay where they are, so that no
+/// decade is empty.
+fn log_ticks(rungs: Vec<f64>, most: usize) -> Vec<f64> {
+    if rungs.len() <= most {
+        return rungs;
+    }
+    let (low, high) = (rungs[0], rungs[rungs.len() - 1]);
+    let exponents = |value: f64| value.log10().round() as i32;
+    let powers = |stride: usize| {
+        let first = exponents(low).div_euclid(stride as i32) * stride as i32;
+        let all = (first..=exponents(high)).step_by(stride);
+        let all = all.map(|exponent| round(1.0, 1.0, exponent));
+        all.filter(|power| (low..=high).contains(power)).collect::<Vec<_>>()
+    };
+    let ticks = (1..=MAX_DECADES).map(powers).find(|ticks| ticks.len() <= most);
+    let ticks = ticks.expect("ticks this far apart are few");
+    // Two ends tell more than one value between them.
+    if ticks.len() >= 2 { ticks } else { vec![low, high] }
 }
 
 /// `count * digit * 10^exponent`, as near as 64 bits come: products with negative powers are not.
@@ -185,9 +204,34 @@ mod tests {
         assert_eq!(linear_ticks(0.93, 1.07, 8), [0.9, 0.95, 1.0, 1.05, 1.1]);
         assert_eq!(linear_ticks(5.0, 5.0, 5), [5.0, 5.001]);
         assert_eq!(linear_ticks(0.0, 0.0, 5).len(), 2);
+        let log_ticks = |low, high, most| log_ticks(rungs(low, high), most);
         assert_eq!(log_ticks(28.5, 371.0, 8), [20.0, 50.0, 100.0, 200.0, 500.0]);
-        assert_eq!(log_ticks(1.0, 1e9, 8), [1.0, 100.0, 1e4, 1e6, 1e8, 1e10]);
+        assert_eq!(log_ticks(1.0, 1e9, 8), [1.0, 100.0, 1e4, 1e6, 1e8]);
+        assert_eq!(log_ticks(30.0, 7e7, 4), [1e2, 1e4, 1e6, 1e8]);
+        assert_eq!(log_ticks(30.0, 7e7, 3), [1e3, 1e6]);
+        assert_eq!(log_ticks(20.0, 200.0, 3), [20.0, 200.0]);
         assert_eq!(log_ticks(100.0, 100.0, 8), [100.0, 200.0]);
+    }
+
+    #[test]
+    fn no_decade_of_an_axis_is_empty() {
+        for (low, high) in [(30.0, 7e7), (1.0, 1e9), (3e3, 6e10), (1.1e3, 9e9)] {
+            let axis = fitting(Range { low, high }, 8, |value| value.to_string());
+            // Steps of 1, 2 and 5: what is left at an end is less than a factor of 2.5.
+            let most_left = 2.5_f64.log10() / (high / low).log10();
+            assert!(axis.scale.share(low) <= most_left, "{low} to {high}");
+            assert!(axis.scale.share(high) >= 1.0 - most_left, "{low} to {high}");
+        }
+    }
+
+    #[test]
+    fn an_axis_with_headroom_has_room_above_the_highest() {
+        for high in [1.0, 999.0, 20_000.0, 172_629.0] {
+            let axis = with_headroom(high, 5, |value| value.to_string());
+            let share = axis.scale.share(high);
+            assert!((0.8..0.9).contains(&share), "{high} at {share}");
+            assert!(axis.ticks.len() >= 2 && axis.ticks[0].0 == 0.0, "{axis:?}");
+        }
     }
 
     #[test]
@@ -236,8 +280,13 @@ mod tests {
             let linear = linear_ticks(low, low + span, most);
             prop_assert!(check(&linear, low, low + span) && is_round(linear[1] - linear[0]));
             let (low, high) = (10_f64.powf(exponent), 10_f64.powf(exponent + decades));
-            let log = log_ticks(low, high, most);
-            prop_assert!(check(&log, low, high) && log.iter().all(|tick| is_round(*tick)));
+            let rungs = rungs(low, high);
+            prop_assert!(check(&rungs, low, high) || rungs.len() > most);
+            let (first, last) = (rungs[0], rungs[rungs.len() - 1]);
+            prop_assert!(first <= low && last >= high);
+            let log = log_ticks(rungs, most);
+            prop_assert!(check(&log, log[0], log[log.len() - 1]));
+            prop_assert!(log.iter().all(|tick| is_round(*tick) && (first..=last).contains(tick)));
         }
 
         #[test]
@@ -246,7 +295,8 @@ mod tests {
         ) {
             let Some(range) = Range::of([low, high].into_iter()) else { return Ok(()) };
             let name = |value: f64| value.to_string();
-            for axis in [fitting(range, most, name), of_differences(range, most, name)] {
+            let above = with_headroom(range.high.max(1.0), most, name);
+            for axis in [fitting(range, most, name), of_differences(range, most, name), above] {
                 let is_inside = |value: f64| (0.0..=1.0).contains(&axis.scale.share(value));
                 prop_assert!(is_inside(value));
                 prop_assert!(axis.ticks.iter().all(|(tick, _)| is_inside(*tick)));

@@ -16,6 +16,50 @@ pub(super) enum Anchor {
     End,
 }
 
+/// The shape of a marker: series differ by it without their colours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Shape {
+    Circle,
+    Square,
+    Up,
+    Diamond,
+    Down,
+    /// Of what failed, whatever its series.
+    Cross,
+}
+
+impl Shape {
+    /// The shape of a series, one of five.
+    pub(super) fn of(series: usize) -> Self {
+        [Self::Circle, Self::Square, Self::Up, Self::Diamond, Self::Down][series % 5]
+    }
+
+    /// Corners, right and down from the middle, as shares of a marker's size.
+    fn corners(self) -> &'static [Point] {
+        match self {
+            Self::Circle => &[],
+            Self::Square => &[(-0.9, -0.9), (0.9, -0.9), (0.9, 0.9), (-0.9, 0.9)],
+            Self::Up => &[(0.0, -1.2), (1.15, 0.8), (-1.15, 0.8)],
+            Self::Diamond => &[(0.0, -1.25), (1.25, 0.0), (0.0, 1.25), (-1.25, 0.0)],
+            Self::Down => &[(-1.15, -0.8), (1.15, -0.8), (0.0, 1.2)],
+            Self::Cross => &[
+                (0.0, -0.5),
+                (0.8, -1.3),
+                (1.3, -0.8),
+                (0.5, 0.0),
+                (1.3, 0.8),
+                (0.8, 1.3),
+                (0.0, 0.5),
+                (-0.8, 1.3),
+                (-1.3, 0.8),
+                (-0.5, 0.0),
+                (-1.3, -0.8),
+                (-0.8, -1.3),
+            ],
+        }
+    }
+}
+
 /// A picture in the making; what comes later lies above.
 #[derive(Debug, Default)]
 pub(super) struct Canvas {
@@ -96,18 +140,27 @@ impl Canvas {
         ));
     }
 
-    /// One of five shapes, so that series differ without their colours; it tells what it stands
-    /// for where it is pointed at.
-    pub(super) fn marker(&mut self, class: &str, shape: usize, at: Point, tip: &str) {
-        let (x, y) = at;
-        let corners: &[Point] = match shape % 5 {
-            0 => &[],
-            1 => &[(-0.9, -0.9), (0.9, -0.9), (0.9, 0.9), (-0.9, 0.9)],
-            2 => &[(0.0, -1.2), (1.15, 0.8), (-1.15, 0.8)],
-            3 => &[(0.0, -1.25), (1.25, 0.0), (0.0, 1.25), (-1.25, 0.0)],
-            _ => &[(-1.15, -0.8), (1.15, -0.8), (0.0, 1.2)],
+    /// One shape of several polygons: where they overlap it is no darker. Nothing of none.
+    pub(super) fn polygons(&mut self, class: &str, polygons: &[Vec<Point>]) {
+        if polygons.is_empty() {
+            return;
+        }
+        let corner = |(place, (x, y)): (usize, &Point)| {
+            let command = if place == 0 { 'M' } else { 'L' };
+            format!("{command}{},{} ", Px(*x), Px(*y))
         };
+        let of_one = |polygon: &Vec<Point>| {
+            polygon.iter().enumerate().map(corner).chain(["Z ".to_owned()]).collect::<String>()
+        };
+        let path: String = polygons.iter().map(of_one).collect();
+        self.write(format_args!("<path class=\"{class}\" d=\"{}\"/>", path.trim_end()));
+    }
+
+    /// A marker that tells what it stands for where it is pointed at.
+    pub(super) fn marker(&mut self, class: &str, shape: Shape, at: Point, tip: &str) {
+        let (x, y) = at;
         let tip = Escaped(tip);
+        let corners = shape.corners();
         if corners.is_empty() {
             let (x, y, radius) = (Px(x), Px(y), Px(MARKER));
             return self.write(format_args!(
@@ -181,6 +234,16 @@ mod tests {
         canvas.polyline("line", &[(1.0, 2.0)]);
         assert_eq!(canvas.shapes, "");
         canvas.polyline("line", &[(1.0, 2.0), (3.5, 4.0)]);
+        canvas.polygons("band", &[]);
         assert_eq!(canvas.shapes, "<polyline class=\"line\" points=\"1,2 3.5,4\"/>\n");
+    }
+
+    #[test]
+    fn polygons_are_one_shape() {
+        let mut canvas = Canvas::default();
+        let square = vec![(0.0, 0.0), (1.0, 0.0), (1.0, 1.5)];
+        canvas.polygons("band", &[square.clone(), square]);
+        let path = "M0,0 L1,0 L1,1.5 Z M0,0 L1,0 L1,1.5 Z";
+        assert_eq!(canvas.shapes, format!("<path class=\"band\" d=\"{path}\"/>\n"));
     }
 }

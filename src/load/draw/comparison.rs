@@ -10,7 +10,7 @@ use crate::load::outcome::Outcome;
 use crate::load::record::host::Host;
 use crate::load::record::watch::Tag;
 use crate::load::report::document::{LoopKind, Settings};
-use crate::load::report::words::host_facts;
+use crate::load::report::words::{host, started};
 
 /// A server and its latencies in all of its runs that are valid.
 pub struct Compared<'a> {
@@ -25,7 +25,7 @@ pub struct Compared<'a> {
 /// The picture of servers that were measured alike, as SVG.
 pub fn comparison_picture(
     servers: &[Compared<'_>; 2],
-    (config, host): (&Settings, &Host),
+    (config, place): (&Settings, &Host),
     (outcome, reasons): (Outcome, &[String]),
 ) -> String {
     let latency = match config.loop_kind {
@@ -33,13 +33,13 @@ pub fn comparison_picture(
         LoopKind::Closed => Tag::Service,
     };
     let commands = servers.iter().map(|server| format!("{}: {}", server.name, server.command));
-    let facts = commands
-        .chain([explain(latency.name()), pace(config), messages(config)])
-        .chain(host_facts(host))
-        .collect();
+    let (name, moments) = explain(latency.name());
+    let latency = format!("{name}: {moments}");
+    let facts = commands.chain([latency, pace(config), messages(config), host(place)]).collect();
     let series = servers.each_ref().map(|server| Series::of(server.name, server.latency));
     let figure = Figure {
         title: format!("Latency of {} and {}", servers[0].name, servers[1].name),
+        date: started(place),
         facts,
         warnings: warning(outcome, reasons).into_iter().collect(),
         charts: vec![percentiles::chart(&series)],

@@ -8,13 +8,17 @@
 //! Numbers that are not finite are not drawn; what is less certain is drawn dashed or hollow.
 
 use super::canvas::{Anchor, Canvas};
-use super::chart::{BOLD, Chart, FONT, INNER, MARGIN, WIDTH};
+use super::chart::Chart;
+use super::paper::{BOLD, FONT, INNER, MARGIN, TITLE, WIDTH};
 use super::words;
 
 /// A picture: what was measured, in words, and charts below each other.
 #[derive(Debug, Default)]
 pub(super) struct Figure {
     pub(super) title: String,
+    /// When it was measured: at the end of the title's line, or where there is no room the last
+    /// fact.
+    pub(super) date: Option<String>,
     /// Facts that a reader needs to trust it, each in a few words: target, load, machine, date.
     pub(super) facts: Vec<String>,
     /// Why it should not be trusted, each a sentence.
@@ -34,12 +38,22 @@ impl Figure {
     }
 
     fn draw_caption(&self, canvas: &mut Canvas) -> f64 {
-        const TITLE: f64 = 19.0;
+        const BASELINE: f64 = 37.0;
+        /// Lines of one text stand closer than those of a legend.
         const LINE: f64 = 19.0;
+        const GAP: f64 = 30.0;
         let title = words::fitted(&self.title, TITLE * BOLD, INNER);
-        canvas.text("title", (MARGIN, 36.0), Anchor::Start, &title);
-        let mut baseline = 40.0;
-        for line in words::lines(&self.facts, " · ", FONT, INNER) {
+        canvas.text("title", (MARGIN, BASELINE), Anchor::Start, &title);
+        let room_px = INNER - words::width(&title, TITLE * BOLD) - GAP;
+        let is_beside = |date: &&String| words::width(date, FONT) <= room_px;
+        let beside = self.date.as_ref().filter(is_beside);
+        if let Some(date) = beside {
+            canvas.text("muted", (WIDTH - MARGIN, BASELINE), Anchor::End, date);
+        }
+        let below = self.date.iter().filter(|_| beside.is_none());
+        let facts: Vec<String> = self.facts.iter().chain(below).cloned().collect();
+        let mut baseline = BASELINE + 4.0;
+        for line in words::lines(&facts, " · ", FONT, INNER) {
             baseline += LINE;
             canvas.text("muted", (MARGIN, baseline), Anchor::Start, &line);
         }
@@ -55,7 +69,7 @@ impl Figure {
 
     fn description(&self) -> String {
         let charts = self.charts.iter().map(|chart| &chart.description);
-        let all = self.facts.iter().chain(&self.warnings).chain(charts);
+        let all = self.facts.iter().chain(&self.date).chain(&self.warnings).chain(charts);
         let said = all.filter(|text| !text.is_empty()).map(String::as_str);
         said.collect::<Vec<_>>().join(". ")
     }

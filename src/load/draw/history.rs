@@ -81,6 +81,8 @@ impl History {
         let (intervals, width) = self.intervals.finish();
         let timeline = (!intervals.is_empty()).then(|| Timeline {
             name: String::new(),
+            number: 0,
+            offered_per_s: None,
             intervals,
             steps: self.rates.finish().finish().0,
             stalls: self.stalls.finish().0,

@@ -2,8 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use super::percentiles::Series;
-use super::run::explain;
+use super::run::named;
 use super::saved::{Curves, RunCurves, Saved, warning};
 use super::{History, ReadError};
 use crate::load::format;
@@ -22,19 +21,19 @@ pub(super) fn read(saved: &[u8]) -> Result<Saved, ReadError> {
     let second = (!messages.contains(&service)).then_some(service);
     let drawn = messages.iter().chain(&second);
     let latencies = drawn.filter_map(|tag| {
-        let name = tag.as_deref().map_or_else(|| "latency".to_owned(), explain);
-        Some(Series::of(name, merged.totals.get(tag)?))
+        let total = merged.totals.get(tag)?;
+        Some(named(tag.as_deref().unwrap_or("latency"), total))
     });
     let count = messages.iter().map(|tag| merged.totals[tag].len()).sum();
-    let facts = [format!("{} messages", format::count(count))].into_iter();
     let saved = Saved {
         kind: "a run",
         target: None,
-        facts: facts.chain(started(merged.started)).collect(),
+        facts: vec![format::counted(count, "message")],
+        date: started(merged.started),
         warning: warning(merged.outcome(), &merged.incomplete),
         curves: Curves::Run(RunCurves { latencies: latencies.collect(), timeline: None }),
     };
-    Ok(saved.with_history(history))
+    Ok(saved.with_history(history, None))
 }
 
 /// When a log started; `None` if it says only how long ago its start was.

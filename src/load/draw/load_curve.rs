@@ -1,131 +1,216 @@
 //! Latency against throughput: how a server's latency grows with what is asked of it.
 
 use super::axis::{self, Axis, Range};
-use super::chart::{Chart, Content, Curve, CurvePoint, Key, Mark, Sign, colour};
+use super::canvas::Shape;
+use super::chart::{Chart, Content};
+use super::curve::{Curve, CurvePoint, Level, Mark, State, Weight, colour};
 use super::label;
+use super::legend::{Key, Sign};
 
 /// Latencies at several rates, of one sweep or search.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct LoadCurve {
     pub(super) name: String,
+    /// The percentiles that are drawn, by their names; the one that matters most first.
+    pub(super) percentiles: Vec<String>,
     /// Ascending by the rate that was asked for; joined in this order.
     pub(super) points: Vec<LoadPoint>,
-    /// The place of the point that it was made for, and its name, as in `knee`.
-    pub(super) marked: Option<(usize, &'static str)>,
+    /// The point that it was made for, if there is one.
+    pub(super) aim: Option<Aim>,
+    /// Latencies that decide on a point.
+    pub(super) bounds: Vec<Bound>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct LoadPoint {
     /// Messages a second that were answered.
     pub(super) achieved_per_s: f64,
-    /// In nanoseconds; `None` if there were too few to say.
-    pub(super) p50_ns: Option<u64>,
-    pub(super) p99_ns: Option<u64>,
-    /// True if the measurement is valid; what is not is drawn hollow, and dashed.
-    pub(super) is_valid: bool,
+    /// One for each of the curve's percentiles, in nanoseconds; `None` if there were too few to
+    /// say.
+    pub(super) latencies_ns: Vec<Option<u64>>,
+    pub(super) result: PointResult,
+}
+
+/// The result of a rate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum PointResult {
+    Passed,
+    /// The server failed, or what was asserted does not hold.
+    Failed,
+    /// The measurement is not valid, and so says nothing of the server.
+    NotValid,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Aim {
+    /// Its place among the points.
+    pub(super) point: usize,
+    /// As in `knee`.
+    pub(super) name: &'static str,
+    /// The place of the percentile that decided among those that are drawn.
+    pub(super) percentile: usize,
+}
+
+/// A latency that a percentile must not exceed.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Bound {
+    pub(super) name: String,
+    pub(super) latency_ns: u64,
+    /// True if it was asserted, false if it follows from what was measured.
+    pub(super) is_asserted: bool,
 }
 
 impl LoadPoint {
     fn rate(&self) -> String {
         label::measured_rate(self.achieved_per_s)
     }
+
+    fn is_drawn(&self) -> bool {
+        self.latencies_ns.iter().any(Option::is_some)
+    }
+}
+
+impl PointResult {
+    pub(super) const ALL: [Self; 3] = [Self::Passed, Self::Failed, Self::NotValid];
+
+    fn state(self) -> State {
+        match self {
+            Self::Passed => State::Certain,
+            Self::Failed => State::Failed,
+            Self::NotValid => State::Uncertain,
+        }
+    }
+
+    fn words(self) -> &'static str {
+        match self {
+            Self::Passed => "",
+            Self::Failed => "failed",
+            Self::NotValid => "not valid",
+        }
+    }
+
+    /// Its place in a legend, of points that are not as usual.
+    fn key(self) -> Option<Key> {
+        let sign = match self {
+            Self::Passed => return None,
+            Self::Failed => Sign::Marker("mark bad".to_owned(), Shape::Cross),
+            Self::NotValid => Sign::MarkedLine {
+                line: "line unsure plain".to_owned(),
+                marker: "hollow plain".to_owned(),
+                shape: Shape::Circle,
+            },
+        };
+        Some(Key { sign, text: self.words().to_owned() })
+    }
 }
 
 impl LoadCurve {
-    pub(super) fn marked(&self) -> Option<(&'static str, &LoadPoint)> {
-        let (place, name) = self.marked?;
-        Some((name, self.points.get(place)?))
+    /// The point that it was made for, and its name.
+    pub(super) fn found(&self) -> Option<(&'static str, &LoadPoint)> {
+        let aim = self.aim.as_ref()?;
+        Some((aim.name, self.points.get(aim.point)?))
     }
 
     fn describe(&self) -> String {
-        let marked = self.marked();
-        let mark = marked.map(|(name, point)| format!(", {name} at {}", point.rate()));
-        format!("{}: {} rates{}", self.name, self.points.len(), mark.unwrap_or_default())
+        let found = self.found().map(|(name, point)| format!("{name} at {}", point.rate()));
+        let bounds = self.bounds.iter().map(|bound| bound.name.clone());
+        let count = |result: &PointResult| {
+            let points = self.points.iter().filter(|point| point.result == *result).count();
+            (points > 0 && *result != PointResult::Passed)
+                .then(|| format!("{points} {}", result.words()))
+        };
+        let rates = format!("{}: {} rates", self.name, self.points.len());
+        let parts = PointResult::ALL.iter().filter_map(count);
+        let parts = [rates].into_iter().chain(parts).chain(found).chain(bounds);
+        parts.collect::<Vec<_>>().join(", ")
+    }
+
+    /// One percentile over the rate. Points without a value are left out.
+    fn curve(&self, number: usize, percentile: usize, is_alone: bool) -> Curve {
+        let name = &self.percentiles[percentile];
+        let point = |point: &LoadPoint| {
+            let ns = (*point.latencies_ns.get(percentile)?)?;
+            let flaw = match point.result {
+                PointResult::Passed => String::new(),
+                other => format!(", {}", other.words()),
+            };
+            Some(CurvePoint {
+                at: (point.achieved_per_s, ns as f64),
+                state: point.result.state(),
+                is_marked: true,
+                tip: format!(": {} at {}{flaw}", label::measured_latency(ns), point.rate()),
+            })
+        };
+        Curve {
+            name: if is_alone { name.clone() } else { format!("{}, {name}", self.name) },
+            series: number,
+            shape: Shape::of(if is_alone { percentile } else { number }),
+            weight: if percentile == 0 { Weight::Main } else { Weight::Thin },
+            stretches: vec![self.points.iter().filter_map(point).collect()],
+        }
+    }
+
+    fn mark(&self, number: usize, is_alone: bool) -> Option<(Mark, Key)> {
+        let (name, point) = self.found()?;
+        let decided = self.aim.as_ref().and_then(|aim| point.latencies_ns.get(aim.percentile));
+        let of = if is_alone { String::new() } else { format!(" of {}", self.name) };
+        let mark = Mark {
+            colour: if is_alone { "plain" } else { colour(number) },
+            column: point.achieved_per_s,
+            ringed: decided.copied().flatten().map(|ns| ns as f64),
+        };
+        let key = mark.key(format!("{name}{of} at {}", point.rate()));
+        Some((mark, key))
+    }
+
+    fn levels(&self, number: usize, is_alone: bool) -> impl Iterator<Item = (Level, Key)> {
+        let of = if is_alone { String::new() } else { format!("{}: ", self.name) };
+        self.bounds.iter().map(move |bound| {
+            let colour = match (is_alone, bound.is_asserted) {
+                (false, _) => colour(number),
+                (true, true) => "bad",
+                (true, false) => "plain",
+            };
+            let level = Level { colour, row: bound.latency_ns as f64 };
+            let key = level.key(format!("{of}{}", bound.name));
+            (level, key)
+        })
     }
 }
 
-/// The chart of one or several curves: one alone has a colour for each percentile, several have one
-/// each.
+/// The chart of one or several curves, each in a colour of its own.
 pub(super) fn chart(all: &[LoadCurve]) -> Chart {
     let content = content(all).ok_or("no latency was measured at any rate");
     Chart::new("Latency against throughput", all.iter().map(LoadCurve::describe), content)
 }
 
 fn content(all: &[LoadCurve]) -> Option<Content> {
-    let points = || all.iter().flat_map(|curve| &curve.points);
     // A rate at which nothing was received has no place and must not stretch the axis.
-    let drawn = points().filter(|point| point.p50_ns.or(point.p99_ns).is_some());
-    let rates = Range::of(drawn.map(|point| point.achieved_per_s))?;
-    let latencies = points().flat_map(|point| [point.p50_ns, point.p99_ns]).flatten();
-    let latencies = Range::of(latencies.map(|ns| ns as f64))?;
-    let marked: Vec<(Mark, Key)> = all.iter().enumerate().filter_map(|of| mark(of, all)).collect();
-    let (marks, mut keys): (Vec<_>, Vec<_>) = marked.into_iter().unzip();
-    if points().any(|point| !point.is_valid) {
-        let marker = Some(("hollow plain".to_owned(), 0));
-        keys.push(Key {
-            sign: Sign::Line("line unsure plain".to_owned(), marker),
-            text: "measurement not valid".to_owned(),
-        });
-    }
+    let drawn = || all.iter().flat_map(|curve| &curve.points).filter(|point| point.is_drawn());
+    let rates = Range::of(drawn().map(|point| point.achieved_per_s))?;
+    let measured = drawn().flat_map(|point| &point.latencies_ns).flatten();
+    let bounds = all.iter().flat_map(|curve| &curve.bounds).map(|bound| &bound.latency_ns);
+    let latencies = Range::of(measured.chain(bounds).map(|ns| *ns as f64))?;
+    let is_alone = all.len() == 1;
+    let numbered = || all.iter().enumerate();
+    let marked = numbered().filter_map(|(number, curve)| curve.mark(number, is_alone));
+    let (marks, of_marks): (Vec<_>, Vec<_>) = marked.unzip();
+    let bounded = numbered().flat_map(|(number, curve)| curve.levels(number, is_alone));
+    let (levels, of_levels): (Vec<_>, Vec<_>) = bounded.unzip();
+    let has = |result: &PointResult| drawn().any(|point| point.result == *result);
+    let of_points = PointResult::ALL.into_iter().filter(has).filter_map(PointResult::key);
+    let curves = numbered().flat_map(|(number, curve)| {
+        let percentiles = 0..curve.percentiles.len();
+        percentiles.map(move |percentile| curve.curve(number, percentile, is_alone))
+    });
     let rows = axis::fitting(latencies, 9, label::latency);
     Some(Content {
         columns_title: "messages a second that were answered",
         marks,
-        keys,
-        ..Content::new(rate_axis(rates), rows, 320.0, curves(all))
+        levels,
+        keys: of_marks.into_iter().chain(of_levels).chain(of_points).collect(),
+        ..Content::new(rate_axis(rates), rows, 320.0, curves.collect())
     })
-}
-
-fn curves(all: &[LoadCurve]) -> Vec<Curve> {
-    let p99 = |point: &LoadPoint| point.p99_ns;
-    let p50 = |point: &LoadPoint| point.p50_ns;
-    if let [only] = all {
-        return vec![
-            curve("p99".to_owned(), 1, false, only, p99),
-            curve("p50".to_owned(), 0, false, only, p50),
-        ];
-    }
-    let of_one = |(number, one): (usize, &LoadCurve)| {
-        [
-            curve(format!("{}, p99", one.name), number, false, one, p99),
-            curve(format!("{}, p50", one.name), number, true, one, p50),
-        ]
-    };
-    all.iter().enumerate().flat_map(of_one).collect()
-}
-
-/// One percentile over the rate. Points without a value are left out.
-fn curve(
-    name: String,
-    number: usize,
-    is_thin: bool,
-    of: &LoadCurve,
-    value: fn(&LoadPoint) -> Option<u64>,
-) -> Curve {
-    let point = |point: &LoadPoint| {
-        let ns = value(point)?;
-        let flaw = if point.is_valid { "" } else { ", not valid" };
-        Some(CurvePoint {
-            at: (point.achieved_per_s, ns as f64),
-            is_certain: point.is_valid,
-            is_marked: true,
-            tip: format!(": {} at {}{flaw}", label::measured_latency(ns), point.rate()),
-        })
-    };
-    Curve { name, number, is_thin, stretches: vec![of.points.iter().filter_map(point).collect()] }
-}
-
-fn mark((number, curve): (usize, &LoadCurve), all: &[LoadCurve]) -> Option<(Mark, Key)> {
-    let (name, point) = curve.marked()?;
-    let is_alone = all.len() == 1;
-    let of = if is_alone { String::new() } else { format!(" of {}", curve.name) };
-    let mark = Mark {
-        colour: if is_alone { "plain" } else { colour(number) },
-        column: point.achieved_per_s,
-        ringed: point.p99_ns.map(|ns| ns as f64),
-    };
-    let sign = Sign::Line(mark.class(), None);
-    Some((mark, Key { sign, text: format!("{name}{of} at {}", point.rate()) }))
 }
 
 /// From nothing, so that equal ways are equal rates; of ratios if a sweep spans decades.
@@ -133,7 +218,7 @@ fn rate_axis(range: Range) -> Axis {
     const SPANS_DECADES: f64 = 20.0;
     let low = range.low.max(1.0);
     if range.high / low > SPANS_DECADES {
-        return axis::fitting(Range { low, high: range.high }, 10, label::rate);
+        return axis::fitting(Range { low, high: range.high }, 8, label::rate);
     }
-    axis::of_differences(Range { low: 0.0, high: range.high.max(1.0) }, 10, label::rate)
+    axis::of_differences(Range { low: 0.0, high: range.high.max(1.0) }, 8, label::rate)
 }

@@ -6,13 +6,18 @@
 use hdrhistogram::Histogram;
 
 use super::axis::{self, Axis, Range, Scale};
-use super::chart::{Chart, Content, Curve, CurvePoint, Key, Sign};
+use super::canvas::Shape;
+use super::chart::{Chart, Content};
+use super::curve::{Curve, CurvePoint, State, Weight};
 use super::label;
+use super::legend::{Key, Sign, Table};
 use crate::load::config::quantile::Quantile;
 
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Series {
     pub(super) name: String,
+    /// The moments that it lies between, where they are known.
+    pub(super) moments: &'static str,
     pub(super) points: Vec<Point>,
 }
 
@@ -40,7 +45,7 @@ impl Series {
             }));
             points.push(Point::slowest(samples, histogram.max()));
         }
-        Self { name: name.into(), points }
+        Self { name: name.into(), moments: "", points }
     }
 
     fn marked(&self) -> impl Iterator<Item = &Point> {
@@ -49,18 +54,46 @@ impl Series {
 
     fn describe(&self) -> String {
         let values = self.marked().map(|point| format!("p{} {}", point.percent(), point.latency()));
-        format!("{}: {}", self.name, values.collect::<Vec<_>>().join(", "))
+        let slowest = self.slowest().map(|point| format!("max {}", point.latency()));
+        format!("{}: {}", self.name, values.chain(slowest).collect::<Vec<_>>().join(", "))
+    }
+
+    /// The last of the points, where it is that of the largest sample.
+    fn slowest(&self) -> Option<&Point> {
+        self.points.last().filter(|point| !point.is_firm)
+    }
+
+    /// The percentiles that the table has columns for, and the largest.
+    fn numbers(&self) -> Vec<String> {
+        let known = |quantile| self.marked().find(|point| point.is_at(quantile));
+        let percentiles = Quantile::MAIN.into_iter().map(known);
+        let cell = |point: Option<&Point>| point.map_or("-".to_owned(), Point::latency);
+        percentiles.chain([self.slowest()]).map(cell).collect()
     }
 
     fn curve(&self, number: usize) -> Curve {
         let point = |point: &Point| CurvePoint {
             at: point.place(),
-            is_certain: point.is_firm,
+            state: if point.is_firm { State::Certain } else { State::Uncertain },
             is_marked: point.is_marked(),
             tip: format!(", p{}: {}", point.percent(), point.latency()),
         };
-        let stretches = vec![self.points.iter().map(point).collect()];
-        Curve { name: self.name.clone(), number, is_thin: false, stretches }
+        Curve {
+            name: self.name.clone(),
+            series: number,
+            shape: Shape::of(number),
+            weight: Weight::Main,
+            stretches: vec![self.points.iter().map(point).collect()],
+        }
+    }
+
+    fn row(&self, curve: &Curve) -> (Key, Vec<String>) {
+        let key = curve.key();
+        let text = match self.moments {
+            "" => key.text,
+            moments => format!("{}: {moments}", key.text),
+        };
+        (Key { text, ..key }, self.numbers())
     }
 }
 
@@ -71,8 +104,11 @@ impl Point {
     }
 
     fn is_marked(&self) -> bool {
-        let is_shown = |shown: Quantile| (shown.share() - self.quantile).abs() < 1e-9;
-        self.is_firm && Quantile::SHOWN.into_iter().any(is_shown)
+        self.is_firm && Quantile::SHOWN.into_iter().any(|shown| self.is_at(shown))
+    }
+
+    fn is_at(&self, quantile: Quantile) -> bool {
+        (quantile.share() - self.quantile).abs() < 1e-9
     }
 
     fn place(&self) -> (f64, f64) {
@@ -90,6 +126,8 @@ impl Point {
 }
 
 /// Evenly spaced on the stretched axis, and where markers stand, up to where a sample lies beyond.
+/// The fastest few are left out: that axis would show them as a line that falls straight down at 0
+/// %, to a value that is as much an accident as the largest.
 fn quantiles_below(samples: u64) -> Vec<f64> {
     /// More than can be seen.
     const PER_NINE: u32 = 40;
@@ -98,7 +136,7 @@ fn quantiles_below(samples: u64) -> Vec<f64> {
     let last = (samples as f64).log10() - SAME;
     let marked = || Quantile::SHOWN.into_iter().map(Quantile::share);
     let is_near = |nines: f64| marked().any(|share| (nines_of(share) - nines).abs() < SAME);
-    let evenly = (0..).map(|n| f64::from(n) / f64::from(PER_NINE));
+    let evenly = (1..).map(|n| f64::from(n) / f64::from(PER_NINE));
     let evenly = evenly.take_while(|nines| *nines < last).filter(|nines| !is_near(*nines));
     // Those that a report has are exact, as there: a rank more may be another value.
     let marked = marked().filter(|share| nines_of(*share) < last);
@@ -114,7 +152,7 @@ fn is_firm(quantile: f64, samples: u64) -> bool {
     samples as f64 * (1.0 - quantile) >= Quantile::SAMPLES_BEYOND as f64 - 1e-6
 }
 
-/// The chart of one or several series, drawn over each other in their order.
+/// The chart of one or several series, the first above the others.
 pub(super) fn chart(all: &[Series]) -> Chart {
     let content = content(all).ok_or("no latency was measured");
     Chart::new("Latency by percentile", all.iter().map(Series::describe), content)
@@ -125,21 +163,23 @@ fn content(all: &[Series]) -> Option<Content> {
     let range = Range::of(points().map(|point| point.latency_ns as f64))?;
     let last = points().map(|point| nines_of(point.quantile)).fold(1.0, f64::max);
     let unsure = points().any(|point| !point.is_firm).then(|| Key {
-        sign: Sign::Line("line unsure plain".to_owned(), None),
+        sign: Sign::Line("line unsure plain".to_owned()),
         text: "fewer than ten samples beyond".to_owned(),
     });
-    let values = match all {
-        [only] => only.marked().map(|point| (point.place(), point.latency())).collect(),
-        _ => Vec::new(),
-    };
     let columns = Axis { scale: Scale::linear(0.0, last), ticks: ticks(last) };
     let rows = axis::fitting(range, 9, label::latency);
-    let curves = all.iter().zip(0..).map(|(series, number)| series.curve(number)).collect();
+    let curves: Vec<Curve> =
+        all.iter().zip(0..).map(|(series, number)| series.curve(number)).collect();
+    let table = Table {
+        columns: Quantile::MAIN.map(Quantile::name).into_iter().chain(["max".to_owned()]).collect(),
+        rows: all.iter().zip(&curves).map(|(series, curve)| series.row(curve)).collect(),
+    };
     Some(Content {
         columns_title: "share of messages that were no slower",
-        values,
+        table: Some(table),
         keys: unsure.into_iter().collect(),
-        ..Content::new(columns, rows, 300.0, curves)
+        // What matters most stands first in the table, and lies above.
+        ..Content::new(columns, rows, 290.0, curves.into_iter().rev().collect())
     })
 }
 
@@ -150,7 +190,6 @@ fn nines_of(quantile: f64) -> f64 {
 
 fn ticks(last: f64) -> Vec<(f64, String)> {
     let nines = (0..=last.floor() as usize).map(|nines| (nines as f64, label::nines(nines)));
-    // Between 0 and 90 %, where there is room for its label.
-    let half = (last <= 7.0).then(|| (nines_of(0.5), "50 %".to_owned()));
-    nines.chain(half).collect()
+    // Last, so that it is named only where there is room between 0 and 90 %.
+    nines.chain([(nines_of(0.5), "50 %".to_owned())]).collect()
 }

@@ -9,6 +9,7 @@ use super::{hlog, percentiles};
 use crate::load::outcome::Outcome;
 use crate::load::report::form::Form;
 use crate::load::report::hlog::LogError;
+use crate::load::report::page::Finding;
 use crate::load::report::search::{self, SearchReport};
 use crate::load::report::sweep::{self, SweepReport};
 use crate::load::report::{Report, document};
@@ -22,6 +23,8 @@ pub struct Saved {
     pub(super) target: Option<String>,
     /// Facts that a reader needs to trust it, each in a few words.
     pub(super) facts: Vec<String>,
+    /// When it started, if that is known.
+    pub(super) date: Option<String>,
     /// Why it should not be trusted.
     pub(super) warning: Option<String>,
     pub(super) curves: Curves,
@@ -120,7 +123,9 @@ fn read_json(text: &str) -> Result<Saved, ReadError> {
     }
 }
 
-/// The verdict where it is not VALID.
+/// The verdict where it is not VALID, and why. What to do about it stands in the report.
 pub(super) fn warning(outcome: Outcome, reasons: &[String]) -> Option<String> {
-    (!outcome.is_valid()).then(|| format!("{}: {}", outcome.verdict(), reasons.join("; ")))
+    let facts = reasons.iter().map(|reason| Finding::reason(reason).fact().to_owned());
+    let facts = facts.collect::<Vec<_>>().join("; ");
+    (!outcome.is_valid()).then(|| format!("{}: {facts}", outcome.verdict()))
 }

@@ -1,36 +1,55 @@
 //! The facts and the curve of probes at several rates: a sweep, or a search for the highest rate.
 
-use super::load_curve::{LoadCurve, LoadPoint};
+use super::load_curve::{Aim, Bound, LoadCurve, LoadPoint, PointResult};
 use super::run::messages;
 use super::saved::{Curves, Saved, warning};
 use super::together::picture_of;
+use crate::load::config::assertion::{Assertion, Metric};
+use crate::load::config::quantile::Quantile;
+use crate::load::format::nanos;
+use crate::load::outcome::Outcome;
 use crate::load::record::host::Host;
-use crate::load::report::document::{Settings, Target};
+use crate::load::report::document::{Report, Settings, Target};
 use crate::load::report::probes::{Probe, SeriesVerdict};
-use crate::load::report::search::SearchReport;
-use crate::load::report::sweep::SweepReport;
-use crate::load::report::words::host_facts;
+use crate::load::report::search::{SearchProbe, SearchReport};
+use crate::load::report::sweep::{KNEE_FACTOR, SweepReport};
+use crate::load::report::words::{host, started};
 
 /// The picture of a sweep, as SVG.
 pub fn sweep_picture(sweep: &SweepReport) -> String {
-    picture_of(title(sweep.target.as_ref()), Saved::from(sweep))
+    of_target(sweep.target.as_ref(), Saved::from(sweep))
 }
 
 /// The picture of a search, as SVG.
 pub fn search_picture(search: &SearchReport) -> String {
-    picture_of(title(search.target.as_ref()), Saved::from(search))
+    of_target(search.target.as_ref(), Saved::from(search))
 }
 
-fn title(target: Option<&Target>) -> &str {
-    target.map_or("a server", Target::title)
+/// A picture that is called after the server, which is no fact beside its title then.
+fn of_target(target: Option<&Target>, saved: Saved) -> String {
+    let name = match target {
+        None => "A server",
+        Some(target) if target.embedded => "The embedded server",
+        Some(target) => target.title(),
+    };
+    picture_of(name, Saved { target: None, ..saved })
 }
 
 impl From<&SweepReport> for Saved {
     fn from(report: &SweepReport) -> Self {
+        const DRAWN: [Metric; 2] = [Metric::Latency(Quantile::P99), Metric::Latency(Quantile::P50)];
+        /// The place of the median, by which the knee goes.
+        const MEDIAN: usize = 1;
         let SweepReport { target, config, host, verdict, knee, rates, .. } = report;
-        let marked = knee.as_ref().map(|knee| (knee.rate_per_s, "knee"));
-        let probes: Vec<&Probe> = rates.iter().collect();
-        let curve = curve(&probes, marked);
+        let rate_per_s = knee.as_ref().map(|knee| knee.rate_per_s);
+        let place = rates.iter().position(|probe| Some(probe.rate_per_s) == rate_per_s);
+        let curve = LoadCurve {
+            name: String::new(),
+            percentiles: DRAWN.iter().filter_map(name).collect(),
+            points: rates.iter().map(|probe| point(probe, swept(probe), &DRAWN)).collect(),
+            aim: place.map(|point| Aim { point, name: "knee", percentile: MEDIAN }),
+            bounds: report.knee_bound_ns().map(bound_of_knee).into_iter().collect(),
+        };
         of_probes("a sweep", target.as_ref(), (config, host), verdict, curve)
     }
 }
@@ -39,11 +58,27 @@ impl From<&SearchReport> for Saved {
     /// A search goes up and down, and tries some rates again: the last time counts.
     fn from(report: &SearchReport) -> Self {
         let SearchReport { target, config, host, verdict, bracket, probes, .. } = report;
-        let marked = bracket.highest_passed_per_s.map(|rate| (rate, "highest rate that passed"));
-        let mut probes: Vec<&Probe> = probes.iter().map(|probe| &probe.probe).rev().collect();
-        probes.sort_by_key(|probe| probe.rate_per_s);
-        probes.dedup_by_key(|probe| probe.rate_per_s);
-        let curve = curve(&probes, marked);
+        let asserted: Vec<Assertion> =
+            report.assertions.iter().filter_map(|text| text.parse().ok()).collect();
+        let drawn = drawn(&asserted);
+        let mut probes: Vec<&SearchProbe> = probes.iter().rev().collect();
+        probes.sort_by_key(|probe| probe.probe.rate_per_s);
+        probes.dedup_by_key(|probe| probe.probe.rate_per_s);
+        let best = bracket.highest_passed_per_s;
+        let place = probes.iter().position(|probe| Some(probe.probe.rate_per_s) == best);
+        let points = probes.iter().map(|probe| point(&probe.probe, searched(probe), &drawn));
+        let name_of_best = "highest rate that passed";
+        let curve = LoadCurve {
+            name: String::new(),
+            percentiles: drawn.iter().filter_map(name).collect(),
+            points: points.collect(),
+            aim: place.map(|point| Aim { point, name: name_of_best, percentile: 0 }),
+            bounds: asserted
+                .iter()
+                .filter(|each| name(&each.metric).is_some())
+                .map(bound)
+                .collect(),
+        };
         of_probes("a search", target.as_ref(), (&config.run, host), verdict, curve)
     }
 }
@@ -55,33 +90,92 @@ fn of_probes(
     verdict: &SeriesVerdict,
     curve: LoadCurve,
 ) -> Saved {
-    let target = target.map(|target| target.title().to_owned());
-    let facts = target.iter().cloned().chain([messages(config)]).chain(host_facts(host));
     Saved {
         kind,
-        facts: facts.collect(),
-        target,
+        facts: vec![messages(config), self::host(host)],
+        date: started(host),
+        target: target.map(|target| target.title().to_owned()),
         warning: warning(verdict.outcome(false), &verdict.reasons),
         curves: Curves::Rates(curve),
     }
 }
 
-/// Of probes that are ascending by rate, one of which may be marked by a name.
-fn curve(probes: &[&Probe], marked: Option<(u64, &'static str)>) -> LoadCurve {
-    let marked = marked.and_then(|(rate, name)| {
-        Some((probes.iter().position(|probe| probe.rate_per_s == rate)?, name))
-    });
-    let points = probes.iter().map(|probe| point(probe)).collect();
-    LoadCurve { name: String::new(), points, marked }
+/// The percentiles that are asserted, and the median; of an assertion on that alone the p99 as
+/// well.
+fn drawn(asserted: &[Assertion]) -> Vec<Metric> {
+    const P99: Metric = Metric::Latency(Quantile::P99);
+    const P50: Metric = Metric::Latency(Quantile::P50);
+    let asserted = asserted.iter().map(|assertion| assertion.metric);
+    let asserted: Vec<Metric> = asserted.filter(|metric| name(metric).is_some()).collect();
+    let is_tail_asserted = asserted.iter().any(|metric| *metric != P50);
+    let beside: &[Metric] = if is_tail_asserted { &[P50] } else { &[P99, P50] };
+    let mut drawn: Vec<Metric> = Vec::new();
+    for metric in asserted.iter().chain(beside) {
+        if !drawn.contains(metric) {
+            drawn.push(*metric);
+        }
+    }
+    drawn
+}
+
+/// The name of a metric of latency.
+fn name(metric: &Metric) -> Option<String> {
+    match metric {
+        Metric::Latency(quantile) => Some(quantile.name()),
+        Metric::Mean => Some("mean".to_owned()),
+        Metric::Min => Some("min".to_owned()),
+        Metric::Max => Some("max".to_owned()),
+        Metric::Throughput => None,
+    }
+}
+
+fn bound(assertion: &Assertion) -> Bound {
+    Bound { name: assertion.name.clone(), latency_ns: assertion.limit, is_asserted: true }
+}
+
+fn bound_of_knee(latency_ns: u64) -> Bound {
+    let name = format!("{KNEE_FACTOR} × the lowest p50: {}", nanos(latency_ns));
+    Bound { name, latency_ns, is_asserted: false }
+}
+
+fn swept(probe: &Probe) -> PointResult {
+    match probe.outcome() {
+        Outcome::Missed => PointResult::Failed,
+        _ if probe.valid => PointResult::Passed,
+        _ => PointResult::NotValid,
+    }
+}
+
+fn searched(probe: &SearchProbe) -> PointResult {
+    match probe.passed {
+        true => PointResult::Passed,
+        false if probe.tells_nothing() => PointResult::NotValid,
+        false => PointResult::Failed,
+    }
 }
 
 /// Where nothing was received there is no latency to draw.
-fn point(probe: &Probe) -> LoadPoint {
-    let latency = probe.run.as_ref().map(|run| run.latency_ns.main());
+fn point(probe: &Probe, result: PointResult, drawn: &[Metric]) -> LoadPoint {
+    let run = probe.run.as_ref();
+    let latency_ns = |metric: &Metric| run.and_then(|run| latency_ns(run, *metric));
     LoadPoint {
-        achieved_per_s: probe.run.as_ref().map_or(0.0, |run| run.throughput.messages_per_s),
-        p50_ns: latency.and_then(|latency| latency.p50),
-        p99_ns: latency.and_then(|latency| latency.p99),
-        is_valid: probe.valid,
+        achieved_per_s: run.map_or(0.0, |run| run.throughput.messages_per_s),
+        latencies_ns: drawn.iter().map(latency_ns).collect(),
+        result,
+    }
+}
+
+/// A report that was read back knows some percentiles only.
+fn latency_ns(run: &Report, metric: Metric) -> Option<u64> {
+    let known = run.latency_ns.main();
+    match metric {
+        Metric::Latency(quantile) => {
+            let same = known.quantiles().into_iter().find(|(shown, _)| *shown == quantile);
+            same.map_or_else(|| quantile.of(run.main_latency()), |(_, ns)| ns)
+        }
+        Metric::Mean => known.mean.map(|mean| mean.round() as u64),
+        Metric::Min => known.min,
+        Metric::Max => known.max,
+        Metric::Throughput => None,
     }
 }

@@ -57,8 +57,8 @@ pub(super) trait Stretch: Copy {
     fn joined(&self, later: &Self) -> Self;
 }
 
-/// More points could not be told apart, and would make a picture heavy.
-const MAX_POINTS: usize = 1200;
+/// More points than a chart is wide in pixels could not be told apart, and would make it heavy.
+const MAX_POINTS: usize = 640;
 
 /// The points of a run, in the order of time. When they become too many, those that started within
 /// the same few seconds are joined, so that a gap that can be seen stays one.

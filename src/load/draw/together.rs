@@ -3,9 +3,10 @@
 use super::chart::Chart;
 use super::figure::Figure;
 use super::load_curve::{self, LoadCurve};
+use super::over_time;
 use super::percentiles::{self, Series};
 use super::saved::{Curves, RunCurves, Saved};
-use super::timeline::{self, Timeline};
+use super::timeline::Timeline;
 use crate::load::format::count;
 
 /// Results do not fit in one picture, whose axes differ.
@@ -47,7 +48,7 @@ pub(super) fn figure(all: Vec<(String, Saved)>) -> Result<Figure, MixError> {
         Some(if is_alone { warning.clone() } else { format!("{name}: {warning}") })
     });
     let warnings = warnings.collect();
-    let facts = shared_facts(&all);
+    let (facts, date) = (shared_facts(&all), shared_date(&all));
     let (mut runs, mut rates) = (Vec::new(), Vec::new());
     for (name, Saved { target, curves, .. }) in all {
         match curves {
@@ -60,7 +61,7 @@ pub(super) fn figure(all: Vec<(String, Saved)>) -> Result<Figure, MixError> {
         [] => (title_of_runs(&runs), charts(runs)),
         rates => (title_of_rates(rates, are_sweeps), vec![load_curve::chart(rates)]),
     };
-    Ok(Figure { title, facts, warnings, charts })
+    Ok(Figure { title, date, facts, warnings, charts })
 }
 
 fn check_alike(all: &[(String, Saved)]) -> Result<(), MixError> {
@@ -80,8 +81,20 @@ fn check_alike(all: &[(String, Saved)]) -> Result<(), MixError> {
 /// The facts of the first that hold for all.
 fn shared_facts(all: &[(String, Saved)]) -> Vec<String> {
     let (first, others) = all.split_first().expect("there is one");
-    let is_shared = |fact: &&String| others.iter().all(|(_, other)| other.facts.contains(fact));
-    first.1.facts.iter().filter(is_shared).cloned().collect()
+    let is_shared = |fact: &String| others.iter().all(|(_, other)| facts(other).contains(fact));
+    facts(&first.1).into_iter().filter(is_shared).collect()
+}
+
+/// The facts, with the server of several rates: a run's is in the title.
+fn facts(saved: &Saved) -> Vec<String> {
+    let target = saved.target.iter().filter(|_| matches!(saved.curves, Curves::Rates(_)));
+    target.chain(&saved.facts).cloned().collect()
+}
+
+/// When all of them were measured, if that was at one time.
+fn shared_date(all: &[(String, Saved)]) -> Option<String> {
+    let date = &all[0].1.date;
+    all.iter().all(|(_, other)| other.date == *date).then(|| date.clone()).flatten()
 }
 
 fn title_of_runs(runs: &[(String, RunCurves)]) -> String {
@@ -94,7 +107,7 @@ fn title_of_runs(runs: &[(String, RunCurves)]) -> String {
 fn title_of_rates(rates: &[LoadCurve], are_sweeps: bool) -> String {
     let number = rates.len();
     match rates {
-        [curve] => match curve.marked() {
+        [curve] => match curve.found() {
             Some((what, point)) => {
                 let per_s = count(point.achieved_per_s.round() as u64);
                 format!("{}: {what} at {per_s}/s", curve.name)
@@ -116,7 +129,7 @@ fn charts(mut runs: Vec<(String, RunCurves)>) -> Vec<Chart> {
     };
     let mut charts = vec![percentiles::chart(&latencies)];
     if !timelines.is_empty() {
-        charts.extend(timeline::charts(&timelines));
+        charts.extend(over_time::charts(&timelines));
     }
     charts
 }
@@ -125,12 +138,12 @@ fn overlaid(runs: Vec<(String, RunCurves)>) -> (Vec<Series>, Vec<Timeline>) {
     let kind = |run: &RunCurves| run.latencies.first().map(|series| series.name.clone());
     let are_alike = runs.windows(2).all(|pair| kind(&pair[0].1) == kind(&pair[1].1));
     let (mut latencies, mut timelines) = (Vec::new(), Vec::new());
-    for (name, run) in runs {
+    for (number, (name, run)) in runs.into_iter().enumerate() {
         if let Some(series) = run.latencies.into_iter().next() {
             let name = if are_alike { name.clone() } else { format!("{name}, {}", series.name) };
-            latencies.push(Series { name, ..series });
+            latencies.push(Series { name, moments: "", ..series });
         }
-        timelines.extend(run.timeline.map(|timeline| Timeline { name, ..timeline }));
+        timelines.extend(run.timeline.map(|timeline| Timeline { name, number, ..timeline }));
     }
     (latencies, timelines)
 }

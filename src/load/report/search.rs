@@ -182,7 +182,7 @@ impl Text for SearchReport {
 
 impl SearchProbe {
     /// Returns whether it is the host's or the generator's fault that it did not pass.
-    fn tells_nothing(&self) -> bool {
+    pub(in crate::load) fn tells_nothing(&self) -> bool {
         !self.passed && self.probe.outcome().is_worth_repeating()
     }
 }

@@ -128,10 +128,18 @@ impl SweepReport {
         self.verdict.outcome(is_missed)
     }
 
-    fn knee_in_words(&self) -> String {
+    /// The p50 beyond which latency has run away; none where no rate is valid.
+    pub(in crate::load) fn knee_bound_ns(&self) -> Option<u64> {
+        self.lowest_p50_ns().map(|ns| ns.saturating_mul(KNEE_FACTOR))
+    }
+
+    fn lowest_p50_ns(&self) -> Option<u64> {
         let p50_ns = |probe: &Probe| probe.run.as_ref()?.latency_ns.main().p50;
-        let valid = self.rates.iter().filter(|probe| probe.valid);
-        let Some(lowest) = valid.filter_map(p50_ns).min().map(nanos) else {
+        self.rates.iter().filter(|probe| probe.valid).filter_map(p50_ns).min()
+    }
+
+    fn knee_in_words(&self) -> String {
+        let Some(lowest) = self.lowest_p50_ns().map(nanos) else {
             return "No knee: no rate is valid".to_owned();
         };
         match &self.knee {

@@ -10,7 +10,7 @@ use super::page::{Finding, In, Page, Text, View};
 use super::probes::name_of;
 use super::table::{self, Kind};
 use super::words::{
-    Subject, headline, host, measured, nanos_or_dash, on_cpus, per_s, started, window,
+    Subject, headline, host, measured, moments, nanos_or_dash, on_cpus, per_s, started, window,
 };
 use super::{histogram, strip};
 use crate::load::config::Config;
@@ -95,11 +95,8 @@ impl Report {
         if !self.verdict.valid {
             return;
         }
-        let way = match self.latency_ns.response {
-            Some(_) => "due → reply",
-            None => "send → reply",
-        };
-        page.row(In::USUAL_ONLY, "", format!("{}  {way}", strip::draw(self.main_latency())));
+        let moments = moments(self.main_tag());
+        page.row(In::USUAL_ONLY, "", format!("{}  {moments}", strip::draw(self.main_latency())));
     }
 
     /// Times that are parts of the latency, and what a connection takes.
@@ -239,9 +236,14 @@ impl Report {
             })
             .collect();
         table::add(page, In::FULL, &kinds, view);
-        let main = if known.response.is_some() { Tag::Response } else { Tag::Service };
+        let title = self.main_tag().title();
         page.blank(In::FULL);
-        page.table(In::FULL, format!("{}\n{}", main.title(), histogram::draw(self.main_latency())));
+        page.table(In::FULL, format!("{title}\n{}", histogram::draw(self.main_latency())));
+    }
+
+    /// The kind of the latency that users feel.
+    fn main_tag(&self) -> Tag {
+        if self.latency_ns.response.is_some() { Tag::Response } else { Tag::Service }
     }
 }
 

@@ -7,6 +7,7 @@ use crate::load::config::{Arrival, Config, Protocol};
 use crate::load::format::{bytes, count, counted, minute, nanos};
 use crate::load::outcome::Outcome;
 use crate::load::record::host::Host;
+use crate::load::record::watch::Tag;
 
 /// The command that a report is of, and its server.
 #[derive(Debug, Clone, Copy)]
@@ -100,8 +101,13 @@ pub(in crate::load) fn window(config: &Settings, each: &str) -> String {
     )
 }
 
-pub(in crate::load) fn host_facts(host: &Host) -> impl Iterator<Item = String> {
-    [self::host(host)].into_iter().chain(started(host))
+/// The moments that a latency lies between, for a line that has little room; none of other tags.
+pub(in crate::load) fn moments(tag: Tag) -> &'static str {
+    match tag {
+        Tag::Response => "due → reply",
+        Tag::Service => "send → reply",
+        Tag::SendLag | Tag::Hiccup | Tag::Connect | Tag::Close => "",
+    }
 }
 
 pub(in crate::load) fn host(host: &Host) -> String {

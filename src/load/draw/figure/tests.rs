@@ -5,10 +5,12 @@ use hdrhistogram::Histogram;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use super::super::load_curve::{self, LoadCurve, LoadPoint};
+use super::super::load_curve::{self, Aim, Bound, LoadCurve, LoadPoint, PointResult};
+use super::super::over_time;
+use super::super::paper::HEADING;
 use super::super::percentiles::{self, Point, Series};
 use super::super::span::Span;
-use super::super::timeline::{self, Interval, Stall, Step, Timeline};
+use super::super::timeline::{Interval, Stall, Step, Timeline};
 use super::*;
 
 fn odd_latency() -> impl Strategy<Value = Option<u64>> {
@@ -54,8 +56,11 @@ fn percentiles() -> impl Strategy<Value = Vec<Chart>> {
     let point = (odd_number(), any::<u64>(), any::<bool>());
     let point =
         point.prop_map(|(quantile, latency_ns, is_firm)| Point { quantile, latency_ns, is_firm });
-    let of_points =
-        (odd_text(), vec(point, 0..8)).prop_map(|(name, points)| Series { name, points });
+    let of_points = (odd_text(), vec(point, 0..8)).prop_map(|(name, points)| Series {
+        name,
+        moments: "",
+        points,
+    });
     vec(prop_oneof![of_samples, of_points], 0..9)
         .prop_map(|series| vec![percentiles::chart(&series)])
 }
@@ -75,29 +80,41 @@ fn timeline() -> impl Strategy<Value = Vec<Chart>> {
     let step =
         (span(), odd_number()).prop_map(|(span, messages_per_s)| Step { span, messages_per_s });
     let stall = (span(), any::<u64>()).prop_map(|(span, longest_ns)| Stall { span, longest_ns });
-    let run = (odd_text(), vec(interval, 0..70), vec(step, 0..70), vec(stall, 0..4));
-    let run = run.prop_map(|(name, intervals, steps, stalls)| Timeline {
+    let name = (odd_text(), 0_usize..9);
+    let offered = proptest::option::of(odd_number());
+    let run = (name, offered, vec(interval, 0..70), vec(step, 0..70), vec(stall, 0..4));
+    let run = run.prop_map(|((name, number), offered_per_s, intervals, steps, stalls)| Timeline {
         name,
+        number,
+        offered_per_s,
         intervals,
         steps,
         stalls,
     });
-    vec(run, 0..4).prop_map(|runs| timeline::charts(&runs))
+    vec(run, 0..4).prop_map(|runs| over_time::charts(&runs))
 }
 
 fn load_curve() -> impl Strategy<Value = Vec<Chart>> {
-    let point = (odd_number(), odd_latency(), odd_latency(), any::<bool>());
-    let point = point.prop_map(|(achieved_per_s, p50_ns, p99_ns, is_valid)| LoadPoint {
+    let result = proptest::sample::select(PointResult::ALL.to_vec());
+    let point = (odd_number(), vec(odd_latency(), 0..3), result);
+    let point = point.prop_map(|(achieved_per_s, latencies_ns, result)| LoadPoint {
         achieved_per_s,
-        p50_ns,
-        p99_ns,
-        is_valid,
+        latencies_ns,
+        result,
     });
-    let curve = (odd_text(), vec(point, 0..12), proptest::option::of(0_usize..15));
-    let curve = curve.prop_map(|(name, points, marked)| LoadCurve {
+    let aim = (0_usize..15, 0_usize..3);
+    let aim = aim.prop_map(|(point, percentile)| Aim { point, name: "knee", percentile });
+    let bound = (odd_text(), any::<u64>(), any::<bool>());
+    let bound =
+        bound.prop_map(|(name, latency_ns, is_asserted)| Bound { name, latency_ns, is_asserted });
+    let aim = proptest::option::of(aim);
+    let curve = (odd_text(), vec(odd_text(), 0..3), vec(point, 0..12), aim, vec(bound, 0..3));
+    let curve = curve.prop_map(|(name, percentiles, points, aim, bounds)| LoadCurve {
         name,
+        percentiles,
         points,
-        marked: marked.map(|place| (place, "knee")),
+        aim,
+        bounds,
     });
     vec(curve, 0..4).prop_map(|curves| vec![load_curve::chart(&curves)])
 }
@@ -105,8 +122,10 @@ fn load_curve() -> impl Strategy<Value = Vec<Chart>> {
 fn figure() -> impl Strategy<Value = Figure> {
     let charts = prop_oneof![percentiles(), timeline(), load_curve()];
     let charts = vec(charts, 0..4).prop_map(|charts| charts.into_iter().flatten().collect());
-    (odd_text(), vec(odd_text(), 0..5), vec(odd_text(), 0..2), charts)
-        .prop_map(|(title, facts, warnings, charts)| Figure { title, facts, warnings, charts })
+    let date = proptest::option::of(odd_text());
+    (odd_text(), date, vec(odd_text(), 0..5), vec(odd_text(), 0..2), charts).prop_map(
+        |(title, date, facts, warnings, charts)| Figure { title, date, facts, warnings, charts },
+    )
 }
 
 proptest! {
@@ -125,8 +144,8 @@ proptest! {
                 match name {
                     "x" | "x1" | "x2" | "cx" | "width" => assert_within(value, width),
                     "y" | "y1" | "y2" | "cy" | "height" => assert_within(value, height),
-                    "points" => value.split(' ').for_each(|place| {
-                        let (x, y) = place.split_once(',').unwrap();
+                    "points" | "d" => value.split([' ', 'M', 'L', 'Z']).for_each(|place| {
+                        let Some((x, y)) = place.split_once(',') else { return };
                         assert_within(x, width);
                         assert_within(y, height);
                     }),
@@ -148,8 +167,8 @@ fn assert_within(coordinate: &str, end: f64) {
 fn assert_text_is_inside(element: &roxmltree::Node<'_, '_>, picture_width: f64) {
     let text = element.text().unwrap_or_default();
     let font_px = match element.attribute("class").unwrap_or_default() {
-        "title" => 19.0,
-        "heading" => 15.0,
+        "title" => TITLE,
+        "heading" => HEADING,
         _ => FONT,
     };
     let x: f64 = element.attribute("x").unwrap().parse().unwrap();
@@ -176,6 +195,7 @@ fn a_picture_carries_its_meaning_as_text() {
         facts: vec!["closed loop".to_owned()],
         warnings: vec!["INVALID: 3 messages were lost".to_owned()],
         charts: vec![percentiles::chart(&[series])],
+        ..Figure::default()
     };
     let svg = figure.svg();
     let document = roxmltree::Document::parse(&svg).unwrap();
@@ -189,7 +209,8 @@ fn a_picture_carries_its_meaning_as_text() {
     assert_eq!(
         child("desc"),
         "closed loop. INVALID: 3 messages were lost. Latency by percentile: service: p50 50.0 µs, \
-         p75 75.0 µs, p90 90.0 µs, p95 95.0 µs, p99 99.0 µs, p99.9 99.9 µs, p99.99 100 µs"
+         p75 75.0 µs, p90 90.0 µs, p95 95.0 µs, p99 99.0 µs, p99.9 99.9 µs, p99.99 100 µs, max \
+         100 µs"
     );
 }
 
