@@ -162,32 +162,82 @@ pub(crate) fn pin(cpu: usize) -> Result<(), Errno> {
 }
 
 /// Why no thread of this process can be pinned, whatever the CPU.
+///
+/// The kernel lets every thread place itself, and answers `EINVAL` for CPUs that are offline or
+/// outside the cpuset of its cgroup (`sched_setaffinity(2)`). Another error is from what stands
+/// before it: a seccomp filter, a security module, or a sandbox with a kernel of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct PinningRefusal(Errno);
+pub(crate) struct PinningRefusal {
+    errno: Errno,
+    /// True if a seccomp filter is in force.
+    is_filtered: bool,
+}
 
 impl PinningRefusal {
-    /// Remedy of a refused pin.
-    pub(crate) const FIX: &str = "allow the system call sched_setaffinity (in a systemd unit \
-        SystemCallFilter=~@resources forbids it: write SystemCallFilter=sched_setaffinity below it)";
-
     /// Tries it without any effect: no CPU at all is what no kernel grants (`EINVAL`).
     pub(crate) fn detect() -> Option<Self> {
-        match sched_setaffinity(None, &CpuSet::new()) {
-            Err(errno @ (Errno::PERM | Errno::ACCESS | Errno::NOSYS)) => Some(Self(errno)),
-            _ => None,
+        Self::of(sched_setaffinity(None, &CpuSet::new()).err()?)
+    }
+
+    fn of(errno: Errno) -> Option<Self> {
+        let is_refused = matches!(errno, Errno::PERM | Errno::ACCESS | Errno::NOSYS);
+        is_refused.then(|| Self { errno, is_filtered: is_filtered() })
+    }
+
+    /// The remedy.
+    pub(crate) fn fix(self) -> &'static str {
+        match self.is_filtered {
+            true => {
+                "allow sched_setaffinity in its profile (docker run --security-opt \
+                 seccomp=PROFILE.json; in a systemd unit write SystemCallFilter=sched_setaffinity \
+                 below SystemCallFilter=~@resources)"
+            }
+            false => {
+                "find the denial with journalctl -k -g denied, and allow sched_setaffinity there \
+                 (in SELinux the permission setsched)"
+            }
         }
     }
 
     /// For an operator whose threads run where the scheduler puts them.
     pub(crate) fn warning(self) -> String {
-        format!("threads run on any CPU, since {self}; to fix it: {}", Self::FIX)
+        format!("threads run on any CPU: {self}; to fix it: {}", self.fix())
     }
 }
 
 impl fmt::Display for PinningRefusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let errno = self.0;
-        write!(f, "a seccomp filter or a sandbox refuses to pin them: sched_setaffinity: {errno}")
+        let Self { errno, is_filtered } = self;
+        let cause = match is_filtered {
+            true => "the seccomp filter of the container or service forbids to pin them",
+            false => {
+                "no seccomp filter forbids to pin them, so a security module (SELinux) or a \
+                 sandbox does"
+            }
+        };
+        write!(f, "{cause}: sched_setaffinity: {errno}")
+    }
+}
+
+/// Returns whether a seccomp filter is in force (`proc_pid_status(5)`).
+fn is_filtered() -> bool {
+    const FILTER: &str = "2";
+    let status = fs::read_to_string("/proc/thread-self/status").unwrap_or_default();
+    let mode = status.lines().find_map(|line| line.strip_prefix("Seccomp:"));
+    mode.is_some_and(|mode| mode.trim() == FILTER)
+}
+
+/// Explains why threads cannot be placed on some CPUs.
+pub(crate) fn explain(error: &io::Error) -> String {
+    let errno = Errno::from_io_error(error).unwrap_or(Errno::IO);
+    match PinningRefusal::of(errno) {
+        Some(refusal) => format!("{refusal}; to fix it: {}", refusal.fix()),
+        None if errno == Errno::INVAL => format!(
+            "{errno}: offline, or outside the cpuset of this process's cgroup \
+             (cpuset.cpus.effective); this process may use {}",
+            format_list(&allowed())
+        ),
+        None => errno.to_string(),
     }
 }
 
@@ -251,6 +301,28 @@ mod tests {
         let before = allowed();
         assert_eq!(PinningRefusal::detect(), None);
         assert_eq!(allowed(), before);
+    }
+
+    #[test]
+    fn a_refusal_names_who_refuses_and_what_to_do() {
+        let of = |is_filtered| PinningRefusal { errno: Errno::PERM, is_filtered }.warning();
+        let filtered = of(true);
+        for words in ["the seccomp filter of the container", "--security-opt seccomp="] {
+            assert!(filtered.contains(words), "{words} in {filtered}");
+        }
+        let module = of(false);
+        assert!(module.contains("no seccomp filter forbids"), "{module}");
+        assert!(module.contains("setsched") && !module.contains("docker"), "{module}");
+    }
+
+    #[test]
+    fn a_cpu_outside_the_cpuset_is_no_refusal() {
+        assert_eq!(PinningRefusal::of(Errno::INVAL), None);
+        let text = explain(&io::Error::from_raw_os_error(Errno::INVAL.raw_os_error()));
+        assert!(text.contains("cpuset.cpus.effective"), "{text}");
+        assert!(text.ends_with(&format_list(&allowed())), "{text}");
+        let text = explain(&io::Error::from_raw_os_error(Errno::PERM.raw_os_error()));
+        assert!(text.contains("sched_setaffinity: ") && text.contains("; to fix it: "), "{text}");
     }
 
     #[test]

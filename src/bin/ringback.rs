@@ -131,7 +131,8 @@ fn serve_in(
     if let Err(error) = settings.options.confine() {
         return fail(
             &format!(
-                "--pin off: the workers cannot be kept to --cpus: {error}: leave one of them out"
+                "--pin off: the workers cannot be kept to --cpus: {error}; or leave one of the \
+                 two out"
             ),
             exit::UNAVAILABLE,
         );

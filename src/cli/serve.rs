@@ -1,7 +1,6 @@
 //! The command line of `ringback`.
 
 use std::fmt::Display;
-use std::io;
 use std::net::SocketAddr;
 use std::num::NonZero;
 use std::time::Duration;
@@ -346,10 +345,12 @@ impl Serve {
     ///
     /// # Errors
     ///
-    /// When the kernel forbids it.
-    pub fn confine(&self) -> io::Result<()> {
+    /// When the kernel does not, or something before it: cause and fix.
+    pub fn confine(&self) -> Result<(), String> {
         match value(&self.cpus) {
-            Some(CpuList(cpus)) if self.pin == Switch::Off => cpus::run_on(&cpus),
+            Some(CpuList(cpus)) if self.pin == Switch::Off => {
+                cpus::run_on(&cpus).map_err(|error| cpus::explain(&error))
+            }
             _ => Ok(()),
         }
     }

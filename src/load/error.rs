@@ -47,7 +47,10 @@ pub enum RunError {
         doing: &'static str,
     },
     /// A generator thread may not run where it should.
-    #[error("cannot pin a generator thread to CPU {cpu}: {source}; choose other --cpus")]
+    #[error(
+        "cannot pin a generator thread to CPU {cpu}: {}; or choose other --cpus",
+        crate::cpus::explain(.source)
+    )]
     Pin {
         /// The CPU.
         cpu: usize,

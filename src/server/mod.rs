@@ -85,8 +85,8 @@ pub enum StartError {
     },
     /// A worker may not run on its CPU.
     #[error(
-        "worker {worker} on CPU {cpu} cannot start: it cannot be pinned there: {source}: is it \
-         offline, or not in the cpuset?"
+        "worker {worker} on CPU {cpu} cannot start: it cannot be pinned there: {}",
+        crate::cpus::explain(.source)
     )]
     Pin {
         /// Its number, from 0.

@@ -98,6 +98,22 @@ fn who_does_not_pin_needs_no_warning_that_it_is_forbidden() {
     assert!(!tells(&program, "sched_setaffinity"), "{:?}", program.lines);
 }
 
+#[test]
+fn where_workers_cannot_be_kept_to_cpus_the_error_says_who_forbids_it() {
+    if !can_refuse() {
+        return;
+    }
+    let cpu = last_cpu().to_string();
+    let arguments = ["serve", "127.0.0.1:0", "--pin", "off", "--cpus", &cpu];
+    let output = injected("sched_setaffinity", "error=EPERM", RINGBACK, &arguments).output();
+    let output = output.expect("strace runs");
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(69), "{text}");
+    for words in ["seccomp filter", "sched_setaffinity: ", "; to fix it: ", "leave one of"] {
+        assert!(text.contains(words), "{words} in {text}");
+    }
+}
+
 /// As under systemd's `SystemCallFilter=~@resources`, and in sandboxes without such a call.
 #[test]
 fn where_pinning_is_forbidden_workers_run_anywhere_and_one_line_says_why() {
@@ -130,7 +146,7 @@ fn a_cpu_that_cannot_be_had_for_another_reason_is_an_error() {
     let text = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(69), "{text}");
     let cause = format!("worker 0 on CPU {cpu} cannot start: it cannot be pinned there: ");
-    assert!(text.contains(&cause), "{text}");
+    assert!(text.contains(&cause) && text.contains("outside the cpuset"), "{text}");
 }
 
 /// As on a kernel with more CPUs than the C library's masks.

@@ -79,7 +79,7 @@ fn of_pinning(refusal: Option<PinningRefusal>) -> Check {
     match refusal {
         None => Check::ok(NAME, "workers can be pinned to CPUs"),
         Some(refusal) => {
-            Check::warn(NAME, format!("workers run on any CPU: {refusal}"), PinningRefusal::FIX)
+            Check::warn(NAME, format!("workers run on any CPU: {refusal}"), refusal.fix())
         }
     }
 }
