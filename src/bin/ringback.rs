@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use clap::{ArgMatches, CommandFactory};
 use ringback::address::format_socket_address;
 use ringback::cli::doctor::Doctor;
+use ringback::cli::exit_codes::server as exit;
 use ringback::cli::health::Health;
 use ringback::cli::manual::Manual;
 use ringback::cli::requests::{MORE_SIGNALS, on_signals};
@@ -22,16 +23,6 @@ use ringback::log;
 use ringback::protocol::{self, Raw};
 use ringback::server::{Config, Server, StartError};
 use tracing::{error, info, warn};
-
-/// Exit codes of `sysexits.h`, and 1 for a shutdown with losses.
-mod exit {
-    pub(super) const LOSSES: u8 = 1;
-    pub(super) const NOT_READY: u8 = 1;
-    pub(super) const USAGE: u8 = 64;
-    pub(super) const UNAVAILABLE: u8 = 69;
-    pub(super) const INTERNAL: u8 = 70;
-    pub(super) const CONFIG: u8 = 78;
-}
 
 fn main() -> ExitCode {
     // Before anything is opened, whose number could be theirs.

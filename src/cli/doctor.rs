@@ -2,14 +2,14 @@
 
 use clap::{Args, ValueEnum};
 
+use super::exit_codes::server as exit_codes;
 use crate::doctor::Diagnosis;
 
 /// Options of `ringback doctor`.
 #[derive(Debug, Args)]
-#[command(after_help = "\
+#[command(after_help = exit_codes::below("\
 Each line is ok, warn or fail; what is not ok comes first and says what mends it. The report goes to
-standard output.
-Exit codes: 0 a server can run here, 69 it cannot, 64 usage, 70 the report could not be written.")]
+standard output."))]
 pub struct Doctor {
     /// Form of the report
     #[arg(long, value_enum, default_value_t = Format::Text)]

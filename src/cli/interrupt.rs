@@ -6,14 +6,10 @@ use std::process;
 
 use signal_hook::consts::SIGQUIT;
 
+use super::exit_codes::load::{INTERRUPTED, QUIT};
 use super::signals::EndSignals;
 use crate::load::Interrupt;
 use crate::load::study::compare::kill_servers;
-
-/// Exit code that a shell reports for a program that SIGINT ended: 128 and the signal's number.
-const EXIT_INTERRUPTED: i32 = 130;
-/// As [`EXIT_INTERRUPTED`], for SIGQUIT.
-const EXIT_QUIT: i32 = 131;
 
 /// From now on the first request to end raises the interrupt, and the next one ends the process at
 /// once.
@@ -26,7 +22,8 @@ pub(super) fn on_signals(interrupt: Interrupt) -> io::Result<()> {
         if interrupt.is_raised() || signal == SIGQUIT {
             // Nothing is dropped on this way out.
             kill_servers();
-            process::exit(if signal == SIGQUIT { EXIT_QUIT } else { EXIT_INTERRUPTED });
+            let code = if signal == SIGQUIT { QUIT } else { INTERRUPTED };
+            process::exit(code.into());
         }
         interrupt.raise();
     })

@@ -8,6 +8,7 @@ pub mod addresses;
 pub mod doctor;
 #[cfg(feature = "server")]
 mod endpoint;
+pub mod exit_codes;
 #[cfg(feature = "load")]
 mod gate;
 #[cfg(feature = "server")]

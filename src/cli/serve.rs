@@ -11,6 +11,7 @@ use tracing::level_filters::LevelFilter;
 
 use super::doctor::Doctor;
 use super::endpoint::parse_endpoint;
+use super::exit_codes::server as exit_codes;
 use super::health::Health;
 use super::manual::Manual;
 use super::sandbox::Sandbox;
@@ -58,7 +59,7 @@ const OPS: &str = "Operating";
 #[derive(Debug, Args)]
 #[command(
     after_help = "More options and examples: ringback serve --help",
-    after_long_help = "\
+    after_long_help = exit_codes::below("\
 Examples:
   ringback serve                                    the textbook's echo server
   ringback serve 0.0.0.0:7 [::]:7 --cpus 0-3        four workers on two addresses
@@ -67,8 +68,7 @@ Examples:
 Units: sizes KiB, MiB, GiB; durations ns, us, ms, s, m, h.
 Settings: flags over RINGBACK_* variables over the file of --config over defaults; off takes back
 what has no other value.
-Signals: the first SIGTERM, SIGINT or SIGHUP drains, the second stops at once; SIGUSR1 logs counters.
-Exit codes: 0 clean, 1 drained with losses, 64 usage, 69 unavailable, 70 internal, 78 configuration."
+Signals: the first SIGTERM, SIGINT or SIGHUP drains, the second stops at once; SIGUSR1 logs counters.")
 )]
 pub struct Serve {
     /// Addresses to listen on, IPv4 or IPv6 in brackets, each with a port; port 0 takes a free one.

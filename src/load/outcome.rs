@@ -41,7 +41,7 @@ impl Outcome {
     }
 
     /// The exit code of a program that has delivered a report of this outcome.
-    pub fn exit_code(self) -> u8 {
+    pub const fn exit_code(self) -> u8 {
         match self {
             Self::Passed => 0,
             Self::Missed => 3,

@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::Args;
 use tracing::error;
 
+use super::super::exit_codes::load as exit_codes;
 use super::super::gate::parse_gate;
 use super::super::interrupt::on_signals;
 use super::super::placement::ServerPlace;
@@ -28,15 +29,16 @@ const MAX_BLOCKS: u64 = 1000;
 /// Compares two servers, started and measured in turn, with an interval and a control
 ///
 /// Each block measures A, B, B, A or B, A, A, B, each time with a newly started server, one server
-/// at a time. The result is the median over the blocks of the ratio B/A with its 95 %
-/// interval, and beside it a control made of the same runs in which each server stands against
-/// itself. It is inconclusive when the interval covers 1, the difference is below --min-effect, or
-/// the control is as far from 1 as the difference. What is asserted must hold in every valid run of
-/// both servers; a run that cannot tell it is not valid.
+/// at a time. The result is the median over the blocks of the ratio B/A with its 95 % interval, and
+/// beside it a control made of the same runs in which each server stands against itself. It is
+/// inconclusive when the interval covers 1, the difference is below --min-effect, or the control is
+/// as far from 1 as the difference. What is asserted must hold in every valid run of both servers;
+/// a run that cannot tell it is not valid. The comparison is INVALID where more than half of its
+/// blocks are, or a server died or did not stop.
 #[derive(Debug, Args)]
 #[command(
     after_help = "More options and examples: ringback-load compare --help",
-    after_long_help = "\
+    after_long_help = exit_codes::below("\
 Examples:
   ringback-load compare --a './old serve {addr}' --b './new serve {addr}' --metric cpu -d 2s
   ringback-load compare --a 'ringback serve {addr}' --b 'socat TCP-LISTEN:{port},fork EXEC:cat'
@@ -44,11 +46,7 @@ Examples:
 
 A command is split into words as a shell would, and run without a shell. {addr} in it becomes
 127.0.0.1:PORT, {port} the port alone. The server must listen there, stay in the foreground, and
-end on SIGTERM with everything it started, in one process group.
-
-Exit codes: 0 compared, whichever way it came out; 1 nothing could be measured; 2 usage; 3 an
-assertion missed by a server in a run that is valid, or a --fail-if met; 4 the comparison is not
-valid: more than half of the blocks are not, or a server died or did not stop; 5 interrupted; 6 with --fail-inconclusive: nothing can be concluded."
+end on SIGTERM with everything it started, in one process group.")
 )]
 pub struct Compare {
     /// Starts server A, as in 'ringback serve {addr}'

@@ -3,12 +3,10 @@
 use std::process::ExitCode;
 use tracing::error;
 
+use super::super::exit_codes::load as exit_codes;
 use crate::load::format::printable;
 use crate::load::study::compare::CompareError;
 use crate::load::{Outcome, RunError};
-
-const EXIT_NOTHING: u8 = 1;
-const EXIT_USAGE: u8 = 2;
 
 /// The end of a program that has delivered a report of this outcome.
 pub(super) fn exit_code(outcome: Outcome) -> ExitCode {
@@ -26,12 +24,12 @@ pub struct LoadError {
 impl LoadError {
     /// The command line is not possible.
     pub(super) fn usage(message: impl Into<String>) -> Self {
-        Self { message: message.into(), code: EXIT_USAGE }
+        Self { message: message.into(), code: exit_codes::USAGE }
     }
 
     /// Nothing could be measured, read or written.
     pub(super) fn nothing(message: impl Into<String>) -> Self {
-        Self { message: message.into(), code: EXIT_NOTHING }
+        Self { message: message.into(), code: exit_codes::NOTHING }
     }
 
     /// Logs the error; returns the exit code.
@@ -47,7 +45,7 @@ impl From<RunError> for LoadError {
     fn from(error: RunError) -> Self {
         let code = match error {
             RunError::Interrupted { .. } => Outcome::Incomplete.exit_code(),
-            _ => EXIT_NOTHING,
+            _ => exit_codes::NOTHING,
         };
         Self { message: error.to_string(), code }
     }

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 
+use super::super::exit_codes::load as exit_codes;
 use super::super::progress::rough_time;
 use super::super::rates::parse_per_s;
 use super::bounds::within;
@@ -26,17 +27,15 @@ const START: u64 = 1_000;
 /// asks the best rate once more: one that does not pass twice has failed. A probe fails when an
 /// assertion is missed or the run is not valid, unless that is for generator lag only and the
 /// assertions hold all the same; one that is not valid although the server did everything right is
-/// made once more first. Each drains before the next.
+/// made once more first. Each drains before the next. The search is INVALID where no probe is
+/// valid, or the server or this host gave up.
 #[derive(Debug, Args)]
 #[command(
     after_help = "More options and examples: ringback-load find-max --help",
-    after_long_help = "\
+    after_long_help = exit_codes::below("\
 Examples:
   ringback-load find-max --assert 'p99<200us'                 an embedded server
-  ringback-load find-max 127.0.0.1:65432 --assert 'p99<1ms' --assert 'max<50ms' --resolution 2%
-
-Exit codes: 0 found, 1 nothing could be measured, 2 usage, 3 the assertions hold at no rate, 4 no
-probe is valid, or the server or this host gave up, 5 interrupted."
+  ringback-load find-max 127.0.0.1:65432 --assert 'p99<1ms' --assert 'max<50ms' --resolution 2%")
 )]
 pub struct FindMax {
     /// The first rate, in messages a second [default: 1k, or as many as the assertions need to be

@@ -38,6 +38,7 @@ use self::plot::Plot;
 use self::run::Run;
 use self::schema::Schema;
 use self::sweep::SweepCommand;
+use super::exit_codes::load as exit_codes;
 use super::manual::Manual;
 
 /// Measures a TCP echo server: rate, latency, CPU, and whether the numbers can be trusted.
@@ -51,7 +52,7 @@ Examples:
   ringback-load                                     an embedded server, as fast as it goes
   ringback-load 127.0.0.1:65432 -r 20k --assert 'p99<200us'
 More options and examples: ringback-load --help",
-    after_long_help = "\
+    after_long_help = exit_codes::below("\
 Examples:
   ringback-load                                     an embedded server, as fast as it goes
   ringback-load 127.0.0.1:65432 -c 512 -s 1KiB      closed loop: what is its capacity?
@@ -66,10 +67,7 @@ Examples:
   ringback-load find-max 127.0.0.1:65432 --assert 'p99<200us'
   ringback-load compare --a './old serve {addr}' --b './new serve {addr}' --metric cpu
 
-Units: counts k, M, G; sizes KiB, MiB; durations ns, us, ms, s, m, h.
-Exit codes: 0 valid, 1 nothing could be measured or it could not be written, 2 usage, 3 an
-assertion missed, 4 the measurement is not valid, 5 interrupted, with a report where something was
-measured."
+Units: counts k, M, G; sizes KiB, MiB; durations ns, us, ms, s, m, h.")
 )]
 pub struct Cli {
     #[command(subcommand)]

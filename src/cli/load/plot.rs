@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 
+use super::super::exit_codes::load as exit_codes;
 use super::error::LoadError;
 use super::inputs::{check_not_written, read};
 use super::output::open_report;
@@ -20,15 +21,13 @@ const MAX_FILES: usize = 12;
 #[derive(Debug, Args)]
 #[command(
     after_help = "More options and examples: ringback-load plot --help",
-    after_long_help = "\
+    after_long_help = exit_codes::below("\
 Examples:
   ringback-load plot run.json -o run.svg
   ringback-load plot run.hlog -o run.svg
   ringback-load plot before.json after.json -o both.svg
 
-Logs (.hlog) are read as nanoseconds. A log tells most: a report knows a few percentiles only.
-
-Exit codes: 0 drawn, 1 a file cannot be read, drawn or written, 2 usage."
+Logs (.hlog) are read as nanoseconds. A log tells most: a report knows a few percentiles only.")
 )]
 pub struct Plot {
     /// JSON reports (--format json) and logs (--hlog), at most 12

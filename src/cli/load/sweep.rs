@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 
+use super::super::exit_codes::load as exit_codes;
 use super::super::progress::rough_time;
 use super::super::rates::{RateList, parse_rates};
 use super::error::{LoadError, exit_code};
@@ -20,19 +21,16 @@ use crate::load::study::{probe_time, sweep};
 ///
 /// One open loop for each rate, from the lowest to the highest; each drains before the next. The
 /// knee is the highest rate whose p50 response is at most three times the lowest p50 of all.
-/// Rates beyond the server's capacity are INVALID and shown as such.
+/// Rates beyond the server's capacity are INVALID and shown as such; the sweep is where no rate is
+/// valid, replies were corrupted, or the server or this host gave up.
 #[derive(Debug, Args)]
 #[command(
     after_help = "More options and examples: ringback-load sweep --help",
-    after_long_help = "\
+    after_long_help = exit_codes::below("\
 Examples:
   ringback-load sweep                                        an embedded server
   ringback-load sweep 127.0.0.1:65432 --rates 10k,20k,40k -d 5s
-  ringback-load sweep 127.0.0.1:65432 --rates 10k..100k:10k --svg sweep.svg
-
-Exit codes: 0 measured, 1 nothing could be measured, 2 usage, 3 an assertion missed at a rate that
-is valid, 4 no rate is valid, replies were corrupted, or the server or this host gave up; 5
-interrupted."
+  ringback-load sweep 127.0.0.1:65432 --rates 10k..100k:10k --svg sweep.svg")
 )]
 pub struct SweepCommand {
     /// Messages a second, as in 10k,20k,40k or 10k..100k:10k [default: doubling from 1k until a
