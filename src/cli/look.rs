@@ -2,9 +2,11 @@
 
 use std::env;
 use std::ffi::OsString;
-use std::io::{IsTerminal, stdout};
+use std::io::{IsTerminal, stderr, stdout};
+use std::os::fd::{AsFd, BorrowedFd};
 
 use clap::ValueEnum;
+use rustix::fs::fstat;
 
 use crate::load::report::page::ascii;
 
@@ -44,6 +46,13 @@ pub(super) fn is_ascii() -> bool {
 fn is_utf8(locale: &OsString) -> bool {
     let locale = locale.to_string_lossy().to_ascii_lowercase();
     locale.contains("utf-8") || locale.contains("utf8")
+}
+
+/// Returns whether whoever reads stdout reads stderr too, on the same terminal.
+pub(super) fn is_one_terminal() -> bool {
+    let device = |stream: BorrowedFd<'_>| fstat(stream).ok().map(|found| found.st_rdev);
+    let (out, err) = (stdout(), stderr());
+    out.is_terminal() && err.is_terminal() && device(out.as_fd()) == device(err.as_fd())
 }
 
 /// A line for standard error in the characters of the locale.

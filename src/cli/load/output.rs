@@ -14,6 +14,7 @@ use super::error::LoadError;
 use crate::load::Quantile;
 use crate::load::report::json;
 use crate::load::report::page::{Detail, Text, View};
+use crate::log;
 
 /// Options of every command that reports.
 #[derive(Debug, Clone, Args)]
@@ -130,6 +131,19 @@ pub(super) struct Outputs {
 }
 
 impl Outputs {
+    /// Says what is about to be run, in the line that its report begins with: where both are read
+    /// on one terminal, as the report's head, so that it stands there once.
+    pub(super) fn announce(&mut self, announcement: &str, head: impl FnOnce(&View) -> String) {
+        match self.format {
+            _ if self.view.detail == Detail::Brief => {}
+            Format::Text if self.report.is_stdout() && look::is_one_terminal() => {
+                log::flush();
+                self.show(head, |_| String::new());
+            }
+            _ => info!("{}", look::line(announcement)),
+        }
+    }
+
     /// Writes lines of a report for people while it is measured, where it goes to stdout; `head` comes
     /// before the first.
     pub(super) fn show(

@@ -12,7 +12,7 @@ use super::error::LoadError;
 use super::output::{Outputs, open};
 use super::ticker::Ticker;
 use crate::load::draw::{History, run_picture};
-use crate::load::report::{hgrm, hlog};
+use crate::load::report::{announcement, head, hgrm, hlog};
 use crate::load::{Config, Interval, Progress, Report, Watch};
 
 /// Files for the tools of HdrHistogram.
@@ -71,6 +71,11 @@ impl Results {
         let history = picture.map(|_| History::of(config));
         let log = log.map(|log| log.detached().map(Log::new)).transpose()?;
         Ok(Self { outputs, table, log, history, line: None, ticker: None })
+    }
+
+    /// Says what is about to be run.
+    pub(super) fn announce(&mut self, config: &Config) {
+        self.outputs.announce(&announcement(config), |view| head(config, view));
     }
 
     /// From now on says so often how it goes.

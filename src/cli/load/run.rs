@@ -10,7 +10,6 @@ use super::one_server::OneServer;
 use super::results::{Results, Saving};
 use super::test_bed::TestBed;
 use super::ticker::parse_interval;
-use crate::load::report::announcement;
 use crate::load::run_watched;
 
 /// One measurement.
@@ -31,7 +30,7 @@ impl Run {
         let setup = self.of.resolve()?;
         let mut results = Results::open(self.of.open()?, &self.saving, &setup.config)?;
         let bed = TestBed::start(setup)?;
-        self.of.announce(&announcement(bed.config()));
+        results.announce(bed.config());
         match self.interval {
             Some(every) => results.tick(every),
             None => results.line = Some(self.of.progress_line()),

@@ -21,4 +21,4 @@ pub use self::document::Report;
 pub use self::hgrm::hgrm;
 pub use self::json::{json, json_schema};
 pub use self::merged::{Gap, Merged};
-pub use self::text::{announcement, pace};
+pub use self::text::{announcement, head, pace};

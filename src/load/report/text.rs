@@ -29,6 +29,16 @@ pub fn announcement(config: &Config) -> String {
     headline(subject, Outcome::Passed, &Settings::from(config), "")
 }
 
+/// This line as the head of a report, whose rest comes when the run is over.
+pub fn head(config: &Config, view: &View) -> String {
+    let mut page = Page::default();
+    page.line(In::USUAL, announcement(config), HEADLINE_INDENT);
+    page.render(view)
+}
+
+/// Where a headline goes on that is longer than a line.
+const HEADLINE_INDENT: usize = 15;
+
 /// The usual detail.
 impl fmt::Display for Report {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -38,12 +48,27 @@ impl fmt::Display for Report {
 
 impl Text for Report {
     fn text(&self, view: &View) -> String {
+        self.page(view, true)
+    }
+
+    /// The head knows nothing of the verdict: where the numbers may not be used, the first line of
+    /// the report says so.
+    fn rest(&self, view: &View) -> String {
+        self.page(view, !self.verdict.outcome.is_valid())
+    }
+}
+
+impl Report {
+    fn page(&self, view: &View, has_headline: bool) -> String {
         let mut page = Page::new(self.verdict.valid);
         let latencies = latencies(self.latency_ns.main(), self.main_latency(), view);
         page.clipped(In::BRIEF, format!("{} msg/s  {latencies}", self.rate()));
         let outcome = self.verdict.outcome;
-        let subject = Subject { command: None, target: Some(self.target.shown_name()) };
-        page.line(In::USUAL, headline(subject, outcome, &self.config, ""), 15);
+        if has_headline {
+            let subject = Subject { command: None, target: Some(self.target.shown_name()) };
+            let headline = headline(subject, outcome, &self.config, "");
+            page.line(In::USUAL, headline, HEADLINE_INDENT);
+        }
         page.blank(In::USUAL);
         self.add_rate(&mut page);
         page.measured(In::USUAL, "Latency", latencies);
@@ -66,9 +91,7 @@ impl Text for Report {
         );
         page.render(view)
     }
-}
 
-impl Report {
     fn rate(&self) -> String {
         per_s(self.throughput.messages_per_s)
     }

@@ -25,6 +25,21 @@ fn a_terminal_shows_rate_and_p99_while_it_runs() {
 }
 
 #[test]
+fn on_one_terminal_the_first_line_of_a_report_stands_once_and_first() {
+    let run = ["--both", "dumb", "80", LOAD, "-c", "2", "--warmup", "0s", "-d", "1s", "-i", "1s"];
+    let shown = python::run("on_terminal.py", &run).replace("\r\n", "\n");
+    assert!(shown.starts_with("ringback-load  embedded server  closed loop, 2 conn"), "{shown}");
+    let headlines: Vec<&str> =
+        shown.lines().filter(|line| line.starts_with("ringback-load")).collect();
+    match shown.contains("\nVALID") {
+        // It says so of numbers that may not be used.
+        false => assert!(headlines[1].starts_with("ringback-load  INVALID"), "{shown}"),
+        true => assert_eq!(headlines.len(), 1, "{shown}"),
+    }
+    assert!(shown.contains("\n\n  Throughput "), "{shown}");
+}
+
+#[test]
 fn a_terminal_that_cannot_rewrite_a_line_shows_none_and_a_narrow_one_its_beginning() {
     let run = ["-c", "2", "--warmup", "0s", "-d", "1s"];
     let shown = |kind: &str, columns: &str| {
