@@ -38,10 +38,28 @@ const OF_LOAD: &[Instead] = &[
     (&["-z", "--time", "--runtime"], "write --duration TIME"),
     (&["--bytes", "--payload", "-l", "--length"], "write --size BYTES"),
     (&["--latency", "-L"], "latencies are always shown; -v shows all of them"),
-    (&["-j", "--json", "--export-json"], "write --format json, or -o run.json"),
+    (
+        &["-j", "-J", "--json", "--export-json", "--export-csv", "--export-markdown"],
+        "write --format json, or -o run.json",
+    ),
     (&["--pipeline", "-P"], "write --depth N"),
     (&["--tcp", "--echo"], "it is always a TCP echo server that is measured"),
+    (
+        &["--tls", "--insecure", "--http2", "--udp"],
+        "it speaks plain TCP: there is no TLS, HTTP or UDP",
+    ),
+    (&["-b", "--bitrate", "--bandwidth"], "a rate is in messages: write --rate N"),
+    (&["--threshold", "--thresholds"], "write --assert 'p99<200us'"),
+    (&["--stage", "--stages"], "write ringback-load sweep --rates 10k..100k:10k"),
+    (&["--latency-correction"], "with --rate latencies count from when a message was due"),
+    (&["-w"], "write --warmup TIME"),
+    (&["--runs", "--min-runs", "-m"], "write compare --blocks N, of four runs each"),
+    (&["--setup", "--prepare", "--cleanup"], "compare starts and stops the servers itself"),
 ];
+
+/// Options whose one hyphen makes them a letter and its value.
+const LONG: [&str; 8] =
+    ["rate", "duration", "connections", "timeout", "threads", "output", "format", "warmup"];
 
 /// Cause and remedy of an error that the parser explains badly.
 pub(super) fn explain(error: &clap::Error, program: &str, words: &[String]) -> Option<String> {
@@ -60,12 +78,21 @@ pub(super) fn explain(error: &clap::Error, program: &str, words: &[String]) -> O
     {
         return Some(format!("host and port are one word: write {target}"));
     }
+    if let Some(remedy) = host_of_connections(error) {
+        return Some(remedy);
+    }
+    if let Some(name) = long_with_one_hyphen(words) {
+        return Some(format!("-{name} is no option: write --{name}"));
+    }
     if error.kind() != ErrorKind::UnknownArgument {
         return None;
     }
     let unknown = text(error, ContextKind::InvalidArg)?;
     if let Some(negative) = negative(unknown, words) {
         return Some(negative);
+    }
+    if !unknown.starts_with('-') && words.first().is_some_and(|word| word == "compare") {
+        return Some(format!("{unknown:?} is one word too many: write --a CMD --b CMD"));
     }
     if !unknown.starts_with('-') {
         return Some(format!(
@@ -110,6 +137,25 @@ fn divided_target(words: &[String]) -> Option<(&str, String)> {
     let (host, port) = (pair[0].as_str(), &pair[1]);
     let is_v6 = host.contains(':');
     Some((host, if is_v6 { format!("[{host}]:{port}") } else { format!("{host}:{port}") }))
+}
+
+/// The message about a host behind `-c`, which is that of a client elsewhere.
+fn host_of_connections(error: &clap::Error) -> Option<String> {
+    let option = text(error, ContextKind::InvalidArg)?;
+    let value = text(error, ContextKind::InvalidValue)?;
+    let is_host = value.contains('.') || value.contains(':') || value == "localhost";
+    (option.starts_with("--connections") && is_host).then(|| {
+        format!(
+            "-c is the number of connections: the target is an argument, as in ringback-load \
+             {value} -c 64"
+        )
+    })
+}
+
+/// The name of an option that other tools write with one hyphen, as in `-rate=100`.
+fn long_with_one_hyphen(words: &[String]) -> Option<&str> {
+    let names = words.iter().filter_map(|word| word.strip_prefix('-')?.split('=').next());
+    names.into_iter().find(|name| LONG.contains(name))
 }
 
 /// The message about a value below zero, which the parser takes for options of one letter.

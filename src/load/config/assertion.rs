@@ -248,6 +248,9 @@ fn not_a_metric(text: &str) -> String {
         "avg" | "average" | "latency" => Some("mean"),
         _ => None,
     };
+    let percent = text.strip_prefix("p(").and_then(|rest| rest.strip_suffix(')'));
+    let percentile = percent.map(|percent| format!("p{percent}"));
+    let meant = percentile.as_deref().or(meant);
     let meant = meant.map_or_else(String::new, |meant| format!("write {meant}; "));
     format!(
         "{text:?} is not a metric: {meant}use p50, p99, p99.9 or another percentile, mean, min, max \
@@ -290,6 +293,7 @@ mod tests {
             ("p99", "it compares nothing: use <, <=, > or >="),
             ("p99=1ms", "it compares nothing: use <, <=, > or >="),
             ("<1ms", "\"\" is not a metric: use p50"),
+            ("p(95)<1ms", "\"p(95)\" is not a metric: write p95; use p50"),
             ("p<1ms", "\"p\" is not a metric: use p50"),
             ("P99<1ms", "\"P99\" is not a metric: use p50"),
             ("median<1ms", "\"median\" is not a metric: write p50; use p50"),
