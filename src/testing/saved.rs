@@ -35,7 +35,7 @@ fn write_merged(logs: &[Log]) -> Option<(Merged, Vec<u8>)> {
 
 /// The samples of each tag.
 fn samples(merged: &Merged) -> Vec<(Option<&str>, u64)> {
-    merged.totals.iter().map(|(tag, sum)| (tag.as_deref(), sum.len())).collect()
+    merged.latency.iter().map(|(tag, sum)| (tag.as_deref(), sum.len())).collect()
 }
 
 /// Reads a saved result of whatever form, and draws it beside itself.

@@ -21,10 +21,10 @@ pub(super) fn read(saved: &[u8]) -> Result<Saved, ReadError> {
     let second = (!messages.contains(&service)).then_some(service);
     let drawn = messages.iter().chain(&second);
     let latencies = drawn.filter_map(|tag| {
-        let total = merged.totals.get(tag)?;
-        Some(named(tag.as_deref().unwrap_or("latency"), total))
+        let sum = merged.latency.get(tag)?;
+        Some(named(tag.as_deref().unwrap_or("latency"), sum))
     });
-    let count = messages.iter().map(|tag| merged.totals[tag].len()).sum();
+    let count = messages.iter().map(|tag| merged.latency[tag].len()).sum();
     let saved = Saved {
         kind: "a run",
         target: None,

@@ -232,7 +232,7 @@ proptest! {
         let saved = writer.into_inner();
 
         let merged = hlog::merge(&[hlog::Log::read(&saved).unwrap()], &mut |_| {}).unwrap();
-        let merged = Percentiles::from(&merged.totals[&tag]);
+        let merged = Percentiles::from(&merged.latency[&tag]);
         let drawn = read(&saved).unwrap();
         let points = &run_curves(&drawn).latencies[0].points;
         for (quantile, known) in merged.quantiles() {

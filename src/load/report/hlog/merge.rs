@@ -45,13 +45,14 @@ pub struct MergeError {
     pub error: LogError,
 }
 
+/// An interval and the log that it is from, counted from 0.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Part<'a> {
+pub(super) struct Piece<'a> {
     pub(super) log: usize,
     pub(super) entry: &'a Entry,
 }
 
-impl<'a> Part<'a> {
+impl<'a> Piece<'a> {
     pub(super) fn error(&self, problem: Problem) -> MergeError {
         MergeError { log: self.log, error: self.entry.error(problem) }
     }
@@ -82,38 +83,38 @@ impl<'a> Part<'a> {
 ///
 /// When there is no log.
 pub fn merge(logs: &[Log], show: &mut dyn FnMut(&Logged<'_>)) -> Result<Merged, MergeError> {
-    let mut parts = Vec::new();
+    let mut pieces = Vec::new();
     for (log, Log { entries, .. }) in logs.iter().enumerate() {
-        parts.extend(entries.iter().map(|entry| Part { log, entry }));
+        pieces.extend(entries.iter().map(|entry| Piece { log, entry }));
     }
-    parts.sort_by_key(Part::key);
-    let start = parts.first().expect("a log has an interval").entry.start;
+    pieces.sort_by_key(Piece::key);
+    let start = pieces.first().expect("a log has an interval").entry.start;
     let mut totals = Totals::default();
-    for same in parts.chunk_by(|one, other| one.key() == other.key()) {
+    for same in pieces.chunk_by(|one, other| one.key() == other.key()) {
         let mut sum = growing();
-        for part in same {
-            part.check_since(start)?;
-            add_any(&mut sum, &totals.add(*part)?);
+        for piece in same {
+            piece.check_since(start)?;
+            add_any(&mut sum, &totals.add(*piece)?);
         }
         let entry = same[0].entry;
         let (tag, duration) = (entry.tag.as_deref(), entry.duration());
         show(&Logged { tag, start: entry.start, duration, values: &sum });
     }
-    let end = parts.iter().map(|part| part.entry.end).max().expect("a log has an interval");
+    let end = pieces.iter().map(|piece| piece.entry.end).max().expect("a log has an interval");
     Ok(Merged {
         logs: logs.len(),
-        intervals: parts.len(),
+        intervals: pieces.len(),
         incomplete: logs.iter().filter_map(|log| log.incomplete.clone()).collect(),
-        gaps: gaps(&parts),
+        gaps: gaps(&pieces),
         ..Merged::new((start, end), totals.into_sums())
     })
 }
 
 /// The gaps between intervals that come in the order of their start.
-fn gaps(parts: &[Part<'_>]) -> Vec<Gap> {
+fn gaps(pieces: &[Piece<'_>]) -> Vec<Gap> {
     let mut gaps = Vec::new();
-    let mut last = parts[0].entry;
-    for Part { entry, .. } in parts {
+    let mut last = pieces[0].entry;
+    for Piece { entry, .. } in pieces {
         let gap = entry.start.duration_since(last.end).unwrap_or_default();
         if gap > last.duration().max(entry.duration()) / SLACK_SHARE {
             gaps.push(Gap::new(last.end, gap));

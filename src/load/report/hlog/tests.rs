@@ -74,7 +74,7 @@ proptest! {
         let mut shown = histogram(&[]);
         let merged = merge(&logs, &mut |interval| shown.add(interval.values).unwrap()).unwrap();
         let all: Vec<u64> = one.iter().chain(&other).flatten().copied().collect();
-        prop_assert_eq!(&merged.totals[&Some("service".to_owned())], &histogram(&all));
+        prop_assert_eq!(&merged.latency[&Some("service".to_owned())], &histogram(&all));
         prop_assert_eq!(shown, histogram(&all));
     }
 
@@ -194,7 +194,7 @@ fn merged(text: &str) -> Merged {
 
 #[test]
 fn headers_of_other_writers_are_read_and_fractions_called_what_they_are() {
-    let total = |histogram: &str| merged(&line("", "0", histogram)).totals.remove(&None).unwrap();
+    let total = |histogram: &str| merged(&line("", "0", histogram)).latency.remove(&None).unwrap();
     // Offset and ratio mean nothing in whole numbers: as Go writes it, and as JavaScript does.
     for (offset, ratio) in [(1, ONE), (1, 1), (0, 0)] {
         let total = total(&plain(V2, offset, (3, 1), ratio, &[0xc7, 1, 2, 0xcf, 0x0f, 4]));
@@ -227,7 +227,7 @@ fn what_would_lose_precision_is_refused_in_the_line_that_differs() {
 #[test]
 fn what_loses_nothing_may_differ() {
     let empty = |digits| plain(V2, 0, (digits, 1), ONE, &[]);
-    let none = |text: String| merged(&text).totals[&None].len();
+    let none = |text: String| merged(&text).latency[&None].len();
     // An empty interval, before and after others.
     assert_eq!(none(line("", "0", &empty(2)) + &line("", "1", &one_of_100(3, 1))), 1);
     assert_eq!(none(line("", "0", &one_of_100(3, 1)) + &line("", "1", &empty(2))), 1);
@@ -237,7 +237,7 @@ fn what_loses_nothing_may_differ() {
     // Another tag.
     let tags =
         merged(&(line("Tag=a,", "0", &one_of_100(3, 1)) + &line("Tag=b,", "0", &one_of_100(2, 1))));
-    assert_eq!(tags.totals.values().map(Histogram::len).collect::<Vec<_>>(), [1, 1]);
+    assert_eq!(tags.latency.values().map(Histogram::len).collect::<Vec<_>>(), [1, 1]);
     let (names, sum) = tags.main();
     assert_eq!((names.len(), sum.len(), sum.max()), (2, 2, 100));
 }
@@ -253,7 +253,7 @@ fn ranges_grow_to_the_widest() {
         Log::read(&writer.into_inner()).unwrap()
     };
     let merged = merge(&[with(100_000), with(3_600_000_000_000)], &mut |_| {}).unwrap();
-    assert_eq!(merged.totals[&None].len(), 2);
+    assert_eq!(merged.latency[&None].len(), 2);
 }
 
 #[test]
@@ -262,7 +262,7 @@ fn counts_that_are_too_many_are_an_error() {
     let most = [0xfe, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff];
     let twice = plain(V2, 0, (3, 1), ONE, &[most, most].concat());
     let text = line("", "0", &twice) + &line("", "1", &one_of_100(3, 1));
-    assert_eq!(merged(&text).totals[&None].len(), u64::MAX);
+    assert_eq!(merged(&text).latency[&None].len(), u64::MAX);
     let text = text + &line("Tag=b,", "2", &one_of_100(3, 1));
     assert_eq!(problem(text.as_bytes()), (3, Problem::TooManySamples));
     let thrice = plain(V2, 0, (3, 1), ONE, &[most, most, most].concat());
@@ -284,7 +284,7 @@ fn times_that_cannot_be_written_are_an_error() {
         assert_eq!(problem(text.as_bytes()), (text.lines().count(), Problem::ImpossibleTime));
     }
     let last = line("", "253402300798.000", &histogram);
-    assert_eq!(merged(&last).totals[&None].len(), 1);
+    assert_eq!(merged(&last).latency[&None].len(), 1);
     let far = line("", "1.000", &histogram) + &last;
     assert_eq!(problem(far.as_bytes()), (2, Problem::TooLongAfter));
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use hdrhistogram::Histogram;
 
-use super::merge::{MergeError, Part};
+use super::merge::{MergeError, Piece};
 use super::read::Problem;
 
 #[derive(Debug, Default)]
@@ -16,20 +16,21 @@ pub(super) struct Totals<'a> {
 #[derive(Debug)]
 struct Total<'a> {
     sum: Histogram<u64>,
-    /// The first part that is not empty, which decides its precision.
-    first: Part<'a>,
+    /// The first piece that is not empty, which decides its precision.
+    first: Piece<'a>,
 }
 
 impl<'a> Totals<'a> {
     /// Decodes the histogram of an interval and adds it to those of its tag; returns it.
-    pub(super) fn add(&mut self, part: Part<'a>) -> Result<Histogram<u64>, MergeError> {
-        let values = part.entry.histogram();
-        let values = values.map_err(|error| MergeError { log: part.log, error })?;
+    pub(super) fn add(&mut self, piece: Piece<'a>) -> Result<Histogram<u64>, MergeError> {
+        let values = piece.entry.histogram();
+        let values = values.map_err(|error| MergeError { log: piece.log, error })?;
         let samples = self.samples.checked_add(values.len());
-        self.samples = samples.ok_or_else(|| part.error(Problem::TooManySamples))?;
-        let tag = part.entry.tag.as_deref();
-        let total = self.by_tag.entry(tag).or_insert_with(|| Total { sum: growing(), first: part });
-        total.add(part, &values)?;
+        self.samples = samples.ok_or_else(|| piece.error(Problem::TooManySamples))?;
+        let tag = piece.entry.tag.as_deref();
+        let total =
+            self.by_tag.entry(tag).or_insert_with(|| Total { sum: growing(), first: piece });
+        total.add(piece, &values)?;
         Ok(values)
     }
 
@@ -40,20 +41,20 @@ impl<'a> Totals<'a> {
 }
 
 impl<'a> Total<'a> {
-    fn add(&mut self, part: Part<'a>, values: &Histogram<u64>) -> Result<(), MergeError> {
+    fn add(&mut self, piece: Piece<'a>, values: &Histogram<u64>) -> Result<(), MergeError> {
         if self.sum.is_empty() {
-            self.first = part;
+            self.first = piece;
         }
         let (own, others) = (precision(values), precision(&self.sum));
         if own == others || values.is_empty() || self.sum.is_empty() {
             add_any(&mut self.sum, values);
             return Ok(());
         }
-        // Parts come in the order of time; what is odd is what comes later in the files.
-        let place = |part: Part<'_>| (part.log, part.entry.line);
-        let is_own_later = place(part) > place(self.first);
+        // Pieces come in the order of time; what is odd is what comes later in the files.
+        let place = |piece: Piece<'_>| (piece.log, piece.entry.line);
+        let is_own_later = place(piece) > place(self.first);
         let (odd, (own, others)) =
-            if is_own_later { (part, (own, others)) } else { (self.first, (others, own)) };
+            if is_own_later { (piece, (own, others)) } else { (self.first, (others, own)) };
         Err(odd.error(Problem::OtherPrecision { own, others }))
     }
 }

@@ -1,122 +1,15 @@
-//! The report of merged logs, for people and for programs.
+//! A merge for people.
 
-use std::collections::BTreeMap;
 use std::fmt;
-use std::time::{Duration, SystemTime};
 
-use hdrhistogram::Histogram;
-use schemars::JsonSchema;
-use serde::Serialize;
-
-use super::document::Percentiles;
-use super::hlog;
-use super::page::{In, Page, Text, View};
-use super::table::{self, Kind};
-use super::text::{Conclusion, add_verdict, findings, latencies};
-use super::{histogram, strip};
-use crate::load::clock;
+use super::{Gap, Merged, UNTAGGED, name};
 use crate::load::format::{count, counted, nanos};
-use crate::load::outcome::Outcome;
 use crate::load::record::watch::Tag;
-
-/// Names this form of the report; a change that breaks readers gets another.
-const SCHEMA: &str = "ringback-merge/1";
-
-/// The name of histograms without a tag.
-const UNTAGGED: &str = "untagged";
-
-/// Logs of `ringback-load` or other tools, added up by `ringback-load merge`.
-#[derive(Debug, Serialize, JsonSchema)]
-#[schemars(title = "Report of ringback-load merge")]
-pub struct Merged {
-    /// The form of this document.
-    #[schemars(extend("const" = SCHEMA))]
-    pub schema: &'static str,
-    /// How many logs were added up.
-    pub logs: usize,
-    /// How many intervals they had.
-    pub intervals: usize,
-    /// When the first interval started.
-    #[schemars(extend("format" = "date-time"))]
-    pub start: String,
-    /// From there to the end of the last one.
-    pub duration_ns: u64,
-    /// A sentence for each log that is not complete.
-    pub incomplete: Vec<String>,
-    /// Times between in which nothing was logged.
-    pub gaps: Vec<Gap>,
-    /// All samples of each tag.
-    pub latency_ns: BTreeMap<String, Percentiles>,
-    /// When the first interval started.
-    #[serde(skip)]
-    pub started: SystemTime,
-    /// The whole distributions behind `latency_ns`, by tag.
-    #[serde(skip)]
-    pub totals: BTreeMap<Option<String>, Histogram<u64>>,
-}
-
-/// A time in which nothing was logged.
-#[derive(Debug, PartialEq, Eq, Serialize, JsonSchema)]
-pub struct Gap {
-    /// When it started.
-    #[schemars(extend("format" = "date-time"))]
-    pub start: String,
-    /// How long it was.
-    pub duration_ns: u64,
-}
-
-impl Gap {
-    pub(super) fn new(start: SystemTime, duration: Duration) -> Self {
-        let start = humantime::format_rfc3339_millis(start).to_string();
-        Self { start, duration_ns: clock::nanos(duration) }
-    }
-}
-
-impl Merged {
-    /// The sum of intervals that started and ended at these times.
-    pub(super) fn new(
-        (started, end): (SystemTime, SystemTime),
-        totals: BTreeMap<Option<String>, Histogram<u64>>,
-    ) -> Self {
-        let Gap { start, duration_ns } =
-            Gap::new(started, end.duration_since(started).unwrap_or_default());
-        Self {
-            schema: SCHEMA,
-            logs: 0,
-            intervals: 0,
-            start,
-            duration_ns,
-            incomplete: Vec::new(),
-            gaps: Vec::new(),
-            latency_ns: totals
-                .iter()
-                .map(|(tag, sum)| (name(tag.as_deref()), sum.into()))
-                .collect(),
-            started,
-            totals,
-        }
-    }
-
-    /// The outcome: what is merged of incomplete logs is not complete.
-    pub fn outcome(&self) -> Outcome {
-        if self.incomplete.is_empty() { Outcome::Passed } else { Outcome::Incomplete }
-    }
-
-    /// The tags whose samples are the messages: see [`Log::message_tags`](hlog::Log::message_tags).
-    pub(in crate::load) fn message_tags(&self) -> Vec<Option<String>> {
-        hlog::message_tags(self.totals.keys().map(Option::as_deref).collect())
-    }
-
-    /// The tags that matter most, and their sum: those of messages, else all.
-    pub fn main(&self) -> (Vec<Option<String>>, Histogram<u64>) {
-        let messages = self.message_tags();
-        let all = || self.totals.keys().cloned().collect();
-        let tags = if messages.is_empty() { all() } else { messages };
-        let mut sum = hlog::growing();
-        tags.iter().for_each(|tag| hlog::add_any(&mut sum, &self.totals[tag]));
-        (tags, sum)
-    }
-}
+use crate::load::report::document::Percentiles;
+use crate::load::report::page::{In, Page, Text, View};
+use crate::load::report::table::{self, Kind};
+use crate::load::report::text::{Conclusion, add_verdict, findings, latencies};
+use crate::load::report::{histogram, strip};
 
 /// The usual detail.
 impl fmt::Display for Merged {
@@ -167,8 +60,8 @@ impl Text for Merged {
 impl Merged {
     fn kind<'a>(&'a self, (tag, known): (&str, &'a Percentiles)) -> Kind<'a> {
         let is_of_tag = |of: &&Option<String>| name(of.as_deref()) == tag;
-        let of = self.totals.keys().find(is_of_tag).expect("every row is of a tag");
-        Kind { name: label(tag), known, histogram: &self.totals[of] }
+        let of = self.latency.keys().find(is_of_tag).expect("every row is of a tag");
+        Kind { name: label(tag), known, histogram: &self.latency[of] }
     }
 
     fn gaps_in_words(&self) -> String {
@@ -213,16 +106,6 @@ fn title(tags: &[Option<String>]) -> String {
         [Some(tag)] => Tag::of_name(tag).map_or_else(|| short(tag), |tag| tag.title().to_owned()),
         [None] => UNTAGGED.to_owned(),
         several => format!("All {} tags together", several.len()),
-    }
-}
-
-/// The name of a tag in the report: no other has the same.
-fn name(tag: Option<&str>) -> String {
-    /// As in a log.
-    const PREFIX: &str = "Tag=";
-    match tag {
-        Some(tag) if tag.trim_start_matches(PREFIX) == UNTAGGED => format!("{PREFIX}{tag}"),
-        tag => tag.unwrap_or(UNTAGGED).to_owned(),
     }
 }
 

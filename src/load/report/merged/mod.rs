@@ -1,0 +1,124 @@
+//! The report of merged logs, for people and for programs.
+
+mod text;
+
+use std::collections::BTreeMap;
+use std::time::{Duration, SystemTime};
+
+use hdrhistogram::Histogram;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::document::Percentiles;
+use super::hlog;
+use crate::load::clock;
+use crate::load::outcome::Outcome;
+
+/// Names this form of the report; a change that breaks readers gets another.
+const SCHEMA: &str = "ringback-merge/1";
+
+/// The name of histograms without a tag.
+const UNTAGGED: &str = "untagged";
+
+/// Logs of `ringback-load` or other tools, added up by `ringback-load merge`.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(title = "Report of ringback-load merge")]
+pub struct Merged {
+    /// The form of this document.
+    #[schemars(extend("const" = SCHEMA))]
+    pub schema: &'static str,
+    /// How many logs were added up.
+    pub logs: usize,
+    /// How many intervals they had.
+    pub intervals: usize,
+    /// When the first interval started.
+    #[schemars(extend("format" = "date-time"))]
+    pub start: String,
+    /// From there to the end of the last one.
+    pub duration_ns: u64,
+    /// A sentence for each log that is not complete.
+    pub incomplete: Vec<String>,
+    /// Times between in which nothing was logged.
+    pub gaps: Vec<Gap>,
+    /// All samples of each tag.
+    pub latency_ns: BTreeMap<String, Percentiles>,
+    /// When the first interval started.
+    #[serde(skip)]
+    pub started: SystemTime,
+    /// The whole distributions behind `latency_ns`, by tag.
+    #[serde(skip)]
+    pub latency: BTreeMap<Option<String>, Histogram<u64>>,
+}
+
+/// A time in which nothing was logged.
+#[derive(Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Gap {
+    /// When it started.
+    #[schemars(extend("format" = "date-time"))]
+    pub start: String,
+    /// How long it was.
+    pub duration_ns: u64,
+}
+
+impl Gap {
+    pub(super) fn new(start: SystemTime, duration: Duration) -> Self {
+        let start = humantime::format_rfc3339_millis(start).to_string();
+        Self { start, duration_ns: clock::nanos(duration) }
+    }
+}
+
+impl Merged {
+    /// The sum of intervals that started and ended at these times.
+    pub(super) fn new(
+        (started, end): (SystemTime, SystemTime),
+        latency: BTreeMap<Option<String>, Histogram<u64>>,
+    ) -> Self {
+        let Gap { start, duration_ns } =
+            Gap::new(started, end.duration_since(started).unwrap_or_default());
+        Self {
+            schema: SCHEMA,
+            logs: 0,
+            intervals: 0,
+            start,
+            duration_ns,
+            incomplete: Vec::new(),
+            gaps: Vec::new(),
+            latency_ns: latency
+                .iter()
+                .map(|(tag, sum)| (name(tag.as_deref()), sum.into()))
+                .collect(),
+            started,
+            latency,
+        }
+    }
+
+    /// The outcome: what is merged of incomplete logs is not complete.
+    pub fn outcome(&self) -> Outcome {
+        if self.incomplete.is_empty() { Outcome::Passed } else { Outcome::Incomplete }
+    }
+
+    /// The tags whose samples are the messages: see [`Log::message_tags`](hlog::Log::message_tags).
+    pub(in crate::load) fn message_tags(&self) -> Vec<Option<String>> {
+        hlog::message_tags(self.latency.keys().map(Option::as_deref).collect())
+    }
+
+    /// The tags that matter most, and their sum: those of messages, else all.
+    pub fn main(&self) -> (Vec<Option<String>>, Histogram<u64>) {
+        let messages = self.message_tags();
+        let all = || self.latency.keys().cloned().collect();
+        let tags = if messages.is_empty() { all() } else { messages };
+        let mut sum = hlog::growing();
+        tags.iter().for_each(|tag| hlog::add_any(&mut sum, &self.latency[tag]));
+        (tags, sum)
+    }
+}
+
+/// The name of a tag in the report: no other has the same.
+fn name(tag: Option<&str>) -> String {
+    /// As in a log.
+    const PREFIX: &str = "Tag=";
+    match tag {
+        Some(tag) if tag.trim_start_matches(PREFIX) == UNTAGGED => format!("{PREFIX}{tag}"),
+        tag => tag.unwrap_or(UNTAGGED).to_owned(),
+    }
+}
