@@ -43,6 +43,10 @@ const OF_LOAD: &[Instead] = &[
         "write --format json, or -o run.json",
     ),
     (&["--pipeline", "-P"], "write --depth N"),
+    (
+        &["--part", "--start-at"],
+        "many generators make one load, without a command: write ringback-load TARGET --part I/N",
+    ),
     (&["--tcp", "--echo"], "it is always a TCP echo server that is measured"),
     (
         &["--tls", "--insecure", "--http2", "--udp"],

@@ -22,6 +22,8 @@ mod look;
 pub mod manual;
 mod mistakes;
 #[cfg(feature = "load")]
+mod moment;
+#[cfg(feature = "load")]
 mod placement;
 #[cfg(feature = "load")]
 mod progress;

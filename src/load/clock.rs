@@ -1,6 +1,6 @@
 //! The run's clock.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use rustix::time::{ClockId, clock_gettime};
 
@@ -17,6 +17,26 @@ impl Clock {
 
     pub(super) fn now_ns(&self) -> u64 {
         monotonic_ns() - self.start_ns
+    }
+}
+
+/// The start of a run, by its own clock and by the host's.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Start {
+    pub(super) clock: Clock,
+    pub(super) time: SystemTime,
+}
+
+impl Start {
+    pub(super) fn now() -> Self {
+        Self { clock: Clock::starting_now(), time: SystemTime::now() }
+    }
+
+    /// A start at a time that has just come. However late the caller was woken, the run's clock
+    /// counts from that time.
+    pub(super) fn at(time: SystemTime) -> Self {
+        let passed_ns = SystemTime::now().duration_since(time).map_or(0, nanos);
+        Self { clock: Clock { start_ns: monotonic_ns().saturating_sub(passed_ns) }, time }
     }
 }
 

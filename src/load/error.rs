@@ -1,6 +1,10 @@
 //! Why a run has no report, or a configuration is not possible.
 
 use std::io;
+use std::time::{Duration, SystemTime};
+
+use crate::load::clock;
+use crate::load::format::{nanos, rfc3339_exact};
 
 /// Why a value of a configuration is not possible, and what would be, in words.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -45,6 +49,21 @@ pub enum RunError {
     Interrupted {
         /// The run's phase.
         doing: &'static str,
+    },
+    /// The time at which the warm-up was to begin has passed.
+    #[error(
+        "the start at {} was missed by {}: {why}; nothing was measured; give all parts a later \
+         --start-at",
+        rfc3339_exact(*.start_at),
+        nanos(clock::nanos(*.late)),
+    )]
+    MissedStart {
+        /// The time.
+        start_at: SystemTime,
+        /// For how long it has passed.
+        late: Duration,
+        /// The cause, in words.
+        why: &'static str,
     },
     /// A generator thread may not run where it should.
     #[error(

@@ -64,6 +64,17 @@ pub(crate) fn rfc3339(time: SystemTime) -> Option<String> {
     Some(text)
 }
 
+/// A time of day with as many decimals as it needs, as RFC 3339 has it; outside of the years 1970
+/// to 9999, which that can write, as Rust does.
+pub(crate) fn rfc3339_exact(time: SystemTime) -> String {
+    let mut text = String::new();
+    let can_be_written = time >= SystemTime::UNIX_EPOCH;
+    if can_be_written && write!(text, "{}", humantime::format_rfc3339(time)).is_ok() {
+        return text;
+    }
+    format!("{time:?}")
+}
+
 /// Such a time to the minute, for people: `2026-11-24 17:40 UTC`.
 pub(crate) fn minute(rfc3339: &str) -> Option<String> {
     Some(format!("{} {} UTC", rfc3339.get(..10)?, rfc3339.get(11..16)?))
@@ -160,6 +171,10 @@ mod tests {
         assert_eq!(minute("2023-11-14T22:13:20Z").as_deref(), Some("2023-11-14 22:13 UTC"));
         let too_early = SystemTime::UNIX_EPOCH - Duration::from_secs(1);
         assert_eq!((rfc3339(too_early), minute("today")), (None, None));
+        assert_eq!(rfc3339_exact(time), "2023-11-14T22:13:20Z");
+        let precise = time + Duration::from_millis(250);
+        assert_eq!(rfc3339_exact(precise), "2023-11-14T22:13:20.250000000Z");
+        assert!(rfc3339_exact(too_early).contains("tv_sec: -1"));
     }
 
     #[test]

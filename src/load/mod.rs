@@ -39,6 +39,7 @@ mod run;
 pub mod study;
 
 pub use config::assertion::{Assertion, AssertionResult, Comparison, Measured, Metric};
+pub use config::part::Part;
 pub use config::quantile::Quantile;
 pub use config::sizes::Sizes;
 pub use config::{Arrival, Config, Load, MAX_MESSAGE_SIZE, MAX_RATE, Protocol, Server, Target};
@@ -47,7 +48,7 @@ pub use error::{ConfigError, RunError};
 pub use interrupt::Interrupt;
 pub use limits::{DescriptorLimitError, allow_descriptors};
 pub use outcome::Outcome;
-pub use record::host::Host;
+pub use record::host::{ClockState, Host};
 pub use record::latencies::Latencies;
 pub use record::recorder::{CarriedOver, Totals};
 pub(crate) use record::recorder::{Recorder, Sent, Window};

@@ -21,6 +21,7 @@
 
 #[cfg(feature = "server")]
 mod buf_ring;
+pub(crate) mod clock;
 #[cfg(feature = "server")]
 mod descriptor;
 #[cfg(feature = "server")]

@@ -105,6 +105,54 @@ const OF_LOAD: &[Case] = &[
     (&["--percentiles", "100"], 2, "100 is not a percentile: it must be above p0 and below p100"),
     (&["sweep", "--rates", "10k-50k"], 2, "\"10k-50k\" has no step: write 10k..50k:10k"),
     (&["sweep", "--rates", "10k..50k"], 2, "\"10k..50k\" has no step: write 10k..50k:10k"),
+    (&["127.0.0.1:1", "--part", "3/3"], 2, "there is no part 3 of 3: they count from 0 to 2"),
+    (&["127.0.0.1:1", "--part", "1"], 2, "the number of a part and how many there are, as in 0/3"),
+    (&["127.0.0.1:1", "--part", "0/0"], 2, "0 parts are not possible: use 1 to 100k"),
+    (
+        &["--part", "0/3"],
+        2,
+        "--part 0/3 without a TARGET would load a server that no other part does: name the server",
+    ),
+    (
+        &["127.0.0.1:1", "--part", "0/5", "-c", "3"],
+        2,
+        "--connections 3 cannot be shared by 5 parts, of which each needs one: use more \
+         --connections",
+    ),
+    (
+        &["127.0.0.1:1", "--part", "0/5", "-r", "1", "-d", "4s"],
+        2,
+        "--rate 1 cannot be shared by 5 parts: some would have no message in the window; use a \
+         higher",
+    ),
+    (
+        &["127.0.0.1:1", "--part", "0/2", "-c", "5", "-t", "4"],
+        2,
+        "--threads 4 are more than --connections 3, this part's of 5, of which each needs one",
+    ),
+    (
+        &["sweep", "127.0.0.1:1", "--part", "0/2"],
+        2,
+        "there is no option --part: many generators make one load, without a command: write",
+    ),
+    (&["127.0.0.1:1", "--start-at", "18:00"], 2, "nor seconds since 1970, as date +%s prints them"),
+    (
+        &["127.0.0.1:1", "--start-at", "2026-12-24T18:00:00"],
+        2,
+        "it has no offset from UTC: write 2026-12-24T18:00:00Z, or the offset, as in +01:00",
+    ),
+    (&["127.0.0.1:1", "--start-at", "1700000000000"], 2, "it is after the year 9999: it counts in"),
+    (
+        &["127.0.0.1:1", "--start-at", "1700000000"],
+        1,
+        "the start at 2023-11-14T22:13:20Z was missed by ",
+    ),
+    (
+        &["127.0.0.1:1", "--start-at", "1700000000"],
+        1,
+        ": the generator was started after it; nothing was measured; give all parts a later \
+         --start-at",
+    ),
     (&["-v", "-q"], 2, "the argument '--verbose' cannot be used with '--quiet'"),
 ];
 

@@ -193,6 +193,31 @@ fn during_the_warm_up_there_is_nothing_to_report() {
 }
 
 #[test]
+fn waiting_for_a_start_is_interrupted_too() {
+    let (address, told) = serve(true);
+    let child = Command::new(env!("CARGO_BIN_EXE_ringback-load"))
+        .args([&address.to_string(), "-c", "2", "-o", "/dev/null"])
+        // Far away, but not beyond what can be written.
+        .args(["--start-at", "9999-12-31T23:59:59Z"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let running = Load { child, started: Instant::now() };
+    // It has connected, and begins as soon as all threads are there.
+    running.wait_for_thread("load-0");
+    running.signal(Signal::INT);
+    let output = running.finish();
+    assert_eq!(output.status.code(), Some(5), "{output:?}");
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    let waits = "connecting now; the warm-up begins at 9999-12-31T23:59:59Z, in ";
+    assert!(stderr.contains(waits), "{stderr}");
+    let line = "interrupted while waiting for --start-at: nothing was measured";
+    assert!(stderr.contains(line), "{stderr}");
+    assert_eq!(told.try_iter().sum::<usize>(), 64, "the message before the load, and no other");
+}
+
+#[test]
 fn connecting_is_interrupted_too() {
     // Nobody accepts: with a full backlog handshakes stay open.
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();

@@ -13,8 +13,9 @@ use super::super::placement::ServerPlace;
 use super::super::progress::{ProgressLine, rough_time};
 use super::bounds::within;
 use super::error::{LoadError, exit_code};
-use super::measure::{CpuList, Measuring};
+use super::measure::{CpuList, Measuring, Scope};
 use super::output::{Percentiles, Reporting};
+use super::sharing::Sharing;
 use crate::cpus::{self, PinningRefusal};
 use crate::load::format::counted;
 use crate::load::study::compare::{
@@ -126,7 +127,8 @@ impl Compare {
         cpus::check_allowed(server_cpus.unwrap_or_default(), &cpus::allowed())
             .map_err(|error| LoadError::usage(format!("--server-cpus: {error}")))?;
         let place = server_cpus.map_or(ServerPlace::Any, ServerPlace::On);
-        let (config, mut server_cpus) = self.measuring.resolve_beside(place, None, None)?;
+        let (config, mut server_cpus) =
+            self.measuring.resolve_beside(place, None, Scope::Load(Sharing::default()))?;
         if PinningRefusal::detect().is_some() {
             server_cpus.clear();
         }

@@ -12,6 +12,7 @@ use super::super::placement::{Placement, ServerPlace};
 use super::super::rates::parse_per_s;
 use super::bounds::{check_times, within};
 use super::error::LoadError;
+use super::sharing::Sharing;
 use super::target;
 use crate::address::Address;
 use crate::cpus::{self, PinningRefusal};
@@ -25,6 +26,8 @@ use crate::units::{parse_count, parse_duration};
 const OTHER_DESCRIPTORS: u64 = 64;
 /// Descriptors of each further generator thread: its event loop, and both ends of its waker.
 const THREAD_DESCRIPTORS: u64 = 3;
+/// A generator with more is out of ports long before.
+const MAX_CONNECTIONS: u64 = 1_000_000;
 /// A bound on what a connection remembers: 24 bytes a message in flight.
 const MAX_DEPTH: usize = 65_536;
 
@@ -126,6 +129,15 @@ pub(super) struct ChosenRates<'a> {
     pub(super) by: &'a str,
 }
 
+/// The loads that are measured with the options.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Scope<'a> {
+    /// One load, or this generator's part of it.
+    Load(Sharing),
+    /// A load at each of several rates.
+    Rates(ChosenRates<'a>),
+}
+
 /// Named, or clap would take them for many values.
 pub(super) type CpuList = Vec<usize>;
 type AddressList = Vec<Address>;
@@ -136,12 +148,12 @@ impl Measuring {
     pub(super) fn resolve(
         &self,
         target: Option<&str>,
-        rates: Option<ChosenRates<'_>>,
+        scope: Scope<'_>,
     ) -> Result<Setup, LoadError> {
         let target = target.map(target::resolve).transpose()?;
         let running = target.as_ref().map(server_cpus);
         let place = running.as_deref().map_or(ServerPlace::Any, ServerPlace::Running);
-        let (mut config, server_cpus) = self.resolve_beside(place, target, rates)?;
+        let (mut config, server_cpus) = self.resolve_beside(place, target, scope)?;
         let server_cpu = server_cpus.first().copied();
         if server_cpu.is_some() {
             // It is known to echo.
@@ -157,15 +169,22 @@ impl Measuring {
         &self,
         server: ServerPlace<'_>,
         target: Option<Target>,
-        rates: Option<ChosenRates<'_>>,
+        scope: Scope<'_>,
     ) -> Result<(Config, Vec<usize>), LoadError> {
-        let connections = within("--connections", self.connections, 1, 1_000_000)?;
+        let sharing = match scope {
+            Scope::Load(sharing) => sharing,
+            Scope::Rates(_) => Sharing::default(),
+        };
+        let parts = sharing.part.map_or(1, |part| part.of as u64);
+        let connections = within("--connections", self.connections, 1, MAX_CONNECTIONS * parts)?;
         let ramp_up = self.ramp_up.unwrap_or_default();
         check_times(self.duration, self.warmup, ramp_up, self.timeout)?;
-        let load = self.load(rates)?;
+        let load = self.load(scope)?;
+        sharing.check(target.is_some(), connections, load, self.duration)?;
+        let own_connections = sharing.part.map_or(connections, |part| part.share(connections));
         let depth = self.depth(load)?;
-        let place = self.place(server, connections)?;
-        self.allow_descriptors(false, connections, place.threads)?;
+        let place = self.place(server, own_connections)?;
+        self.allow_descriptors(false, own_connections, place.threads)?;
         // That of a server to come is any port of loopback, until it has one.
         let target = target.unwrap_or_else(|| Target::at((Ipv4Addr::LOCALHOST, 0).into()));
         let config = Config {
@@ -187,6 +206,8 @@ impl Measuring {
             spin: if place.may_spin { Config::SPIN } else { Duration::ZERO },
             timeout: self.timeout,
             preflight: !self.no_preflight,
+            part: sharing.part,
+            start_at: sharing.start_at,
             assertions: self.assertions.clone(),
             interrupt: Interrupt::default(),
         };
@@ -228,11 +249,15 @@ impl Measuring {
         allow_descriptors(needed).map_err(|error| LoadError::nothing(format!("{error}{remedy}")))
     }
 
-    fn load(&self, rates: Option<ChosenRates<'_>>) -> Result<Load, LoadError> {
-        if let (Some(_), Some(ChosenRates { by, .. })) = (self.rate, rates) {
-            return Err(LoadError::usage(format!("--rate is one rate: {by}")));
-        }
-        let Some(rate) = self.rate.or(rates.map(|rates| rates.first)) else {
+    fn load(&self, scope: Scope<'_>) -> Result<Load, LoadError> {
+        let rate = match (self.rate, scope) {
+            (Some(_), Scope::Rates(ChosenRates { by, .. })) => {
+                return Err(LoadError::usage(format!("--rate is one rate: {by}")));
+            }
+            (None, Scope::Rates(ChosenRates { first, .. })) => Some(first),
+            (rate, Scope::Load(_)) => rate,
+        };
+        let Some(rate) = rate else {
             return match self.arrival {
                 None => Ok(Load::Closed),
                 Some(_) => Err(LoadError::usage(
@@ -252,20 +277,24 @@ impl Measuring {
         }
     }
 
-    fn check_threads(&self, threads: u64) -> Result<usize, LoadError> {
+    fn check_threads(&self, threads: u64, own_connections: usize) -> Result<usize, LoadError> {
         const MAX_THREADS: u64 = 1024;
-        if (self.connections + 1..=MAX_THREADS).contains(&threads) {
+        if (own_connections as u64 + 1..=MAX_THREADS).contains(&threads) {
+            let of_part = match own_connections as u64 == self.connections {
+                true => String::new(),
+                false => format!(", this part's of {}", self.connections),
+            };
             return Err(LoadError::usage(format!(
-                "--threads {threads} are more than --connections {}, of which each needs one: use \
-                 fewer --threads or more --connections",
-                self.connections,
+                "--threads {threads} are more than --connections {own_connections}{of_part}, of \
+                 which each needs one: use fewer --threads or more --connections",
             )));
         }
         within("--threads", threads, 1, MAX_THREADS)
     }
 
     fn place(&self, server: ServerPlace<'_>, connections: usize) -> Result<Placement, LoadError> {
-        let threads = self.threads.map(|threads| self.check_threads(threads)).transpose()?;
+        let check = |threads| self.check_threads(threads, connections);
+        let threads = self.threads.map(check).transpose()?;
         let allowed = cpus::allowed();
         let wanted = self.cpus.as_deref();
         cpus::check_allowed(wanted.unwrap_or_default(), &allowed)

@@ -21,6 +21,7 @@ pub mod plot;
 pub mod results;
 pub mod run;
 pub mod schema;
+pub mod sharing;
 pub mod sweep;
 mod target;
 mod test_bed;
@@ -62,7 +63,8 @@ Examples:
   ringback-load 127.0.0.1:65432 --reconnect 1                 what does a connection cost?
   ringback-load 127.0.0.1:65432 -c 50k --ramp-up 10s --source 127.0.0.2-127.0.0.9
   ringback-load [::1]:65432 --format json -o r.json --hlog r.hlog --hgrm r.hgrm --svg r.svg
-  ringback-load merge a.hlog b.hlog                           generators on many machines
+  ringback-load 10.0.0.1:7 -r 90k --part 0/3 --start-at 2026-12-24T18:00:00Z --hlog 0.hlog
+  ringback-load merge 0.hlog 1.hlog 2.hlog                    generators on many machines
   ringback-load sweep 127.0.0.1:65432 --rates 10k..100k:10k --svg sweep.svg
   ringback-load find-max 127.0.0.1:65432 --assert 'p99<200us'
   ringback-load compare --a './old serve {addr}' --b './new serve {addr}' --metric cpu

@@ -5,8 +5,9 @@ use serde::Serialize;
 
 use super::super::progress::ProgressLine;
 use super::error::LoadError;
-use super::measure::{ChosenRates, Measuring, Setup};
+use super::measure::{ChosenRates, Measuring, Scope, Setup};
 use super::output::{Outputs, Percentiles, Reporting};
+use super::sharing::Sharing;
 use super::test_bed::TestBed;
 use crate::load::report::page::{Text, View};
 use crate::load::study::Event;
@@ -26,13 +27,14 @@ pub struct OneServer {
 }
 
 impl OneServer {
-    pub(super) fn resolve(&self) -> Result<Setup, LoadError> {
-        self.measuring.resolve(self.target.as_deref(), None)
+    /// Checks the options of a command that measures one load, maybe with others.
+    pub(super) fn resolve(&self, sharing: Sharing) -> Result<Setup, LoadError> {
+        self.measuring.resolve(self.target.as_deref(), Scope::Load(sharing))
     }
 
     /// Checks the options of a command that chooses the rates.
     pub(super) fn resolve_for_rates(&self, rates: ChosenRates<'_>) -> Result<Setup, LoadError> {
-        self.measuring.resolve(self.target.as_deref(), Some(rates))
+        self.measuring.resolve(self.target.as_deref(), Scope::Rates(rates))
     }
 
     /// Looks at the files before the run, so that a mistake does not cost one.

@@ -8,6 +8,7 @@ use clap::Args;
 use super::error::{LoadError, exit_code};
 use super::one_server::OneServer;
 use super::results::{Results, Saving};
+use super::sharing::Sharing;
 use super::test_bed::TestBed;
 use super::ticker::parse_interval;
 use crate::load::run_watched;
@@ -18,6 +19,8 @@ pub struct Run {
     #[command(flatten)]
     of: OneServer,
     #[command(flatten)]
+    sharing: Sharing,
+    #[command(flatten)]
     saving: Saving,
     /// Say every so often how it goes, as in 1s: rate and latencies of that time, on stderr
     #[arg(short, long, value_name = "TIME", value_parser = parse_interval)]
@@ -27,9 +30,10 @@ pub struct Run {
 
 impl Run {
     pub(super) fn execute(self) -> Result<ExitCode, LoadError> {
-        let setup = self.of.resolve()?;
+        let setup = self.of.resolve(self.sharing)?;
         let mut results = Results::open(self.of.open()?, &self.saving, &setup.config)?;
         let bed = TestBed::start(setup)?;
+        self.sharing.announcement().iter().for_each(|line| self.of.announce(line));
         results.announce(bed.config());
         match self.interval {
             Some(every) => results.tick(every),

@@ -1,11 +1,12 @@
 //! A measurement's target, load and length.
 
 pub(crate) mod assertion;
+pub(crate) mod part;
 pub(crate) mod quantile;
 pub(crate) mod sizes;
 
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use clap::ValueEnum;
 use schemars::JsonSchema;
@@ -13,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::address::{Address, format_socket_address};
 use crate::load::config::assertion::Assertion;
+use crate::load::config::part::Part;
 use crate::load::config::sizes::Sizes;
 use crate::load::interrupt::Interrupt;
 use crate::protocol::MAX_FRAME_CEILING;
@@ -46,7 +48,7 @@ pub struct Config {
     pub server: Server,
     /// The protocol of the server.
     pub protocol: Protocol,
-    /// Connections, all made before the run begins; at least 1.
+    /// Connections, all made before the run begins; at least 1 for each part.
     pub connections: usize,
     /// How long making them takes, evenly; zero is as fast as the server accepts.
     pub ramp_up: Duration,
@@ -66,7 +68,7 @@ pub struct Config {
     pub load: Load,
     /// Most messages in flight on a connection, at least 1.
     pub depth: usize,
-    /// Generator threads, 1 to `connections`.
+    /// Generator threads, 1 to this part's connections.
     pub threads: usize,
     /// Thread `i` runs on CPU `cpus[i % cpus.len()]`; anywhere if there are none.
     pub cpus: Vec<usize>,
@@ -80,6 +82,11 @@ pub struct Config {
     /// True if one message is exchanged before the load, so that a target which is no echo server
     /// is told as such.
     pub preflight: bool,
+    /// The part of the run that this generator makes; `None` is all of it. The load above is the
+    /// whole run's.
+    pub part: Option<Part>,
+    /// When the warm-up begins, by the host's clock; `None` is as soon as all connections are made.
+    pub start_at: Option<SystemTime>,
     /// Assertions on the run.
     pub assertions: Vec<Assertion>,
     /// Ends the run early when it is raised.
@@ -119,9 +126,26 @@ impl Config {
             spin: Self::SPIN,
             timeout: Self::TIMEOUT,
             preflight: false,
+            part: None,
+            start_at: None,
             assertions: Vec::new(),
             interrupt: Interrupt::default(),
         }
+    }
+
+    /// The part of the run that this generator makes, be it all.
+    pub(crate) fn share(&self) -> Part {
+        self.part.unwrap_or(Part::WHOLE)
+    }
+
+    /// Connections of this generator.
+    pub(crate) fn own_connections(&self) -> usize {
+        self.share().share(self.connections)
+    }
+
+    /// Messages a second of this generator on average, of the run's.
+    pub(crate) fn own_rate(&self, rate: u64) -> f64 {
+        rate as f64 * self.own_connections() as f64 / self.connections as f64
     }
 
     /// This configuration after some changes.
@@ -203,7 +227,7 @@ pub enum Load {
     Closed,
     /// The clock, whatever the server does.
     Open {
-        /// Messages a second over all connections, at least 1.
+        /// Messages a second over all connections, of all parts, at least 1.
         rate: u64,
         /// How they are spread over time.
         arrival: Arrival,

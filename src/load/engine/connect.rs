@@ -78,7 +78,7 @@ impl Connecting {
     fn begin(config: &Config) -> io::Result<Self> {
         let (dialer, first, took) =
             connect_first(&config.target.addresses, &config.sources, &config.interrupt)?;
-        let count = config.connections;
+        let count = config.own_connections();
         Ok(Self {
             connected: Connected {
                 dialer,

@@ -3,14 +3,18 @@
 //! The times are fixed before the run and do not depend on what the server does: that is what
 //! makes the loop open. A schedule knows no clock; times are nanoseconds since the run started.
 
-use crate::load::config::Arrival;
+use crate::load::config::part::Part;
+use crate::load::config::{Arrival, Config};
 use crate::load::random::SplitMix64;
 
 /// The intended times of one thread's messages.
 ///
 /// The run's messages form one sequence, which is dealt to the connections in turn; a thread's
 /// schedule holds the times of its own connections' messages. So the threads' schedules interlock:
-/// together they are the same sequence, however many they are.
+/// together they are the same sequence, however many they are. Of a run that several generators
+/// make those of all their threads do, where messages are evenly spread. Where chance spreads them
+/// each generator has a sequence of its own, at its share of the rate: independent processes add up
+/// to one of the sum of their rates, and nobody walks over the others' messages.
 #[derive(Debug, Clone)]
 pub(crate) struct Schedule {
     sequence: Sequence,
@@ -22,15 +26,32 @@ pub(crate) struct Schedule {
 }
 
 impl Schedule {
-    /// The schedule of thread number `thread` of `threads`, where connection `i` of
-    /// `all_connections` belongs to thread `i % threads`.
-    pub(crate) fn new(
-        sequence: Sequence,
-        all_connections: usize,
+    /// The schedule of thread number `thread` of this generator's `threads`.
+    pub(crate) fn of(
+        config: &Config,
+        (rate, arrival): (u64, Arrival),
         thread: usize,
         threads: usize,
     ) -> Self {
-        debug_assert!(thread < threads && threads <= all_connections, "a thread has a connection");
+        let (part, connections) = (config.share(), config.connections);
+        match arrival {
+            // As if the threads of all parts were one generator's.
+            Arrival::Uniform => {
+                let thread = part.number_in_run(thread);
+                Self::new(Sequence::uniform(rate), connections, thread, threads * part.of)
+            }
+            Arrival::Poisson => {
+                let (rate, seed) = (config.own_rate(rate), seed_of(config.seed, part));
+                let sequence = Sequence::poisson(rate, seed);
+                Self::new(sequence, config.own_connections(), thread, threads)
+            }
+        }
+    }
+
+    /// The schedule of thread number `thread` of `threads`, where connection `i` of
+    /// `all_connections` belongs to thread `i % threads`.
+    fn new(sequence: Sequence, all_connections: usize, thread: usize, threads: usize) -> Self {
+        debug_assert!(thread < threads.min(all_connections), "a thread has a connection");
         let mut schedule = Self {
             sequence,
             all_connections: all_connections as u64,
@@ -89,6 +110,15 @@ impl Schedule {
 /// Messages that are passed over one by one, at most.
 const MAX_STEPS: u64 = 1_000_000;
 
+/// The seed of a part; that of the run where there is only one.
+fn seed_of(run: u64, part: Part) -> u64 {
+    match part.index {
+        0 => run,
+        // Mixed, or part 1 of a run would be part 0 of the run with the next seed.
+        index => SplitMix64::new(SplitMix64::new(run).next() ^ index as u64).next(),
+    }
+}
+
 /// The intended times of all messages of a run, in their order.
 ///
 /// A value of its own, the same in every thread: each walks all of it and keeps its own part. That
@@ -101,12 +131,14 @@ pub(crate) enum Sequence {
 }
 
 impl Sequence {
-    /// `rate` messages a second. The seed decides where chance does.
-    pub(crate) fn new(arrival: Arrival, rate: u64, seed: u64) -> Self {
-        match arrival {
-            Arrival::Uniform => Self::Uniform(Uniform { rate, number: 0 }),
-            Arrival::Poisson => Self::Poisson(Poisson::new(rate, seed)),
-        }
+    /// `rate` messages a second.
+    fn uniform(rate: u64) -> Self {
+        Self::Uniform(Uniform { rate, number: 0 })
+    }
+
+    /// `rate` messages a second on average. The seed decides when.
+    fn poisson(rate: f64, seed: u64) -> Self {
+        Self::Poisson(Poisson::new(rate, seed))
     }
 
     fn next_ns(&self) -> u64 {
@@ -163,10 +195,10 @@ pub(crate) struct Poisson {
 const PARTS: u64 = 1024;
 
 impl Poisson {
-    fn new(rate: u64, seed: u64) -> Self {
+    fn new(rate: f64, seed: u64) -> Self {
         /// The bytes that are sent come from the same seed, and must not tell the times.
         const STREAM: u64 = 0x7363_6865_6475_6c65;
-        let mean_interval = 1e9 * PARTS as f64 / rate as f64;
+        let mean_interval = 1e9 * PARTS as f64 / rate;
         let mut poisson = Self { random: SplitMix64::new(seed ^ STREAM), mean_interval, next: 0 };
         poisson.advance();
         poisson
@@ -195,6 +227,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::load::config::Target;
 
     const DAY_NS: u64 = 24 * 3600 * 1_000_000_000;
 
@@ -218,8 +251,36 @@ mod tests {
         all
     }
 
+    fn sequence_of(arrival: Arrival, rate: u64, seed: u64) -> Sequence {
+        match arrival {
+            Arrival::Uniform => Sequence::uniform(rate),
+            Arrival::Poisson => poisson(rate, seed),
+        }
+    }
+
     fn poisson(rate: u64, seed: u64) -> Sequence {
-        Sequence::new(Arrival::Poisson, rate, seed)
+        Sequence::poisson(rate as f64, seed)
+    }
+
+    fn config(connections: usize, part: Option<Part>) -> Config {
+        let target = Target::at(([127, 0, 0, 1], 7).into());
+        Config::new(target).with(|config| (config.connections, config.part) = (connections, part))
+    }
+
+    /// The times of one part's threads, in order.
+    fn of_part(load: (u64, Arrival), connections: usize, part: Part, end_ns: u64) -> Vec<u64> {
+        /// As many as there may be, or several.
+        const THREADS: usize = 3;
+        let config = config(connections, Some(part));
+        let threads = THREADS.min(config.own_connections());
+        let of_thread = |thread| times(Schedule::of(&config, load, thread, threads), end_ns);
+        let mut all: Vec<u64> = (0..threads).flat_map(of_thread).collect();
+        all.sort_unstable();
+        all
+    }
+
+    fn parts(of: usize) -> impl Iterator<Item = Part> {
+        (0..of).map(move |index| Part { index, of })
     }
 
     fn arrivals() -> impl Strategy<Value = Arrival> {
@@ -235,13 +296,46 @@ mod tests {
             connections in 1_usize..100,
             threads in 1_usize..8,
         ) {
-            let sequence = Sequence::new(arrival, rate, seed);
+            let sequence = sequence_of(arrival, rate, seed);
             let end_ns = 1_000_000_000.min(1_000_000_000_000 / rate);
             let all = together(&sequence, connections, threads.min(connections), end_ns);
             prop_assert_eq!(&all, &together(&sequence, 1, 1, end_ns));
-            let other = Sequence::new(arrival, rate, seed ^ 1);
+            let other = sequence_of(arrival, rate, seed ^ 1);
             let has_chance = arrival == Arrival::Poisson && !all.is_empty();
             prop_assert!(!has_chance || all != together(&other, 1, 1, end_ns), "the seed decides");
+        }
+
+        #[test]
+        fn parts_together_are_exactly_the_one_schedule(
+            rate in 1_u64..2_000_000,
+            connections in 1_usize..100,
+            of in 1_usize..12,
+        ) {
+            let of = of.min(connections);
+            let end_ns = 1_000_000_000.min(1_000_000_000_000 / rate);
+            let load = (rate, Arrival::Uniform);
+            let of_part = |part| of_part(load, connections, part, end_ns);
+            let mut all: Vec<u64> = parts(of).flat_map(of_part).collect();
+            all.sort_unstable();
+            prop_assert_eq!(all, together(&Sequence::uniform(rate), 1, 1, end_ns));
+        }
+
+        #[test]
+        fn a_connection_has_the_times_that_it_has_in_a_run_of_one_generator(
+            connections in 1_usize..30,
+            of in 1_usize..6,
+        ) {
+            let of = of.min(connections);
+            let load = (1000, Arrival::Uniform);
+            let all = together(&Sequence::uniform(1000), 1, 1, 300_000_000);
+            for part in parts(of) {
+                let of_this_part = all
+                    .iter()
+                    .enumerate()
+                    .filter(|(number, _)| number % connections % of == part.index)
+                    .map(|(_, time)| *time);
+                prop_assert!(of_this_part.eq(of_part(load, connections, part, 300_000_000)));
+            }
         }
 
         #[test]
@@ -252,7 +346,7 @@ mod tests {
         ) {
             // What a thread sends in its own turn is what the sequence deals to that connection.
             let threads = threads.min(connections);
-            let sequence = Sequence::new(arrival, 1000, 5);
+            let sequence = sequence_of(arrival, 1000, 5);
             let all = together(&sequence, 1, 1, 200_000_000);
             for thread in 0..threads {
                 let own = Schedule::new(sequence.clone(), connections, thread, threads);
@@ -276,7 +370,7 @@ mod tests {
         ) {
             let threads = threads.min(connections);
             let mut stepping =
-                Schedule::new(Sequence::new(arrival, rate, 7), connections, threads - 1, threads);
+                Schedule::new(sequence_of(arrival, rate, 7), connections, threads - 1, threads);
             (0..from).for_each(|_| stepping.advance());
             let mut skipping = stepping.clone();
             let mut steps = 0;
@@ -333,6 +427,22 @@ mod tests {
         assert!((variance - PER_STRETCH).abs() < 7.9, "{variance}");
         // The last stretch is as full as others: the schedule does not end early.
         assert!((20..90).contains(&counts[STRETCHES - 1]), "{}", counts[STRETCHES - 1]);
+    }
+
+    #[test]
+    fn poisson_parts_have_their_shares_of_the_rate_and_chances_of_their_own() {
+        // Of seven connections three, two and two.
+        let load = (7000, Arrival::Poisson);
+        let all: Vec<Vec<u64>> =
+            parts(3).map(|part| of_part(load, 7, part, 20_000_000_000)).collect();
+        for (times, expected) in all.iter().zip([60_000.0, 40_000.0, 40_000.0_f64]) {
+            // Five standard deviations.
+            let difference = (times.len() as f64 - expected).abs();
+            assert!(difference < 5.0 * expected.sqrt(), "{} for {expected}", times.len());
+        }
+        let same = all[1].iter().filter(|time| all[2].binary_search(time).is_ok()).count();
+        // 40,000 times of 20 G in the one, as many in the other: 0.08 in common are expected.
+        assert!(same < 5, "{same} times are the same");
     }
 
     #[test]

@@ -4,13 +4,14 @@ use std::io;
 use std::num::NonZeroU64;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::{self, ScopedJoinHandle};
+use std::time::SystemTime;
 
 use rustix::thread::{gettid, set_current_timer_slack};
 
 use super::poller::Waker;
 use super::worker::Worker;
 use crate::cpus;
-use crate::load::clock::Clock;
+use crate::load::clock::{Clock, Start};
 use crate::load::config::Config;
 use crate::load::control::RunControl;
 use crate::load::error::RunError;
@@ -18,47 +19,53 @@ use crate::load::record::cpu::OwnThreads;
 use crate::load::record::recorder::Recorder;
 
 pub(crate) struct WorkerPool<'scope> {
-    clock: Clock,
+    start: Start,
     control: &'scope RunControl,
     wakers: Vec<Waker>,
     workers: Vec<ScopedJoinHandle<'scope, io::Result<Recorder>>>,
 }
 
 impl<'scope> WorkerPool<'scope> {
-    /// Starts the threads; when all of them are in place, the clock.
+    /// Starts the threads; when all of them are in place, the clock, as soon as `begin` returns.
     pub(crate) fn start<'run: 'scope>(
         scope: &'scope thread::Scope<'scope, '_>,
         config: &Config,
         control: &'run RunControl,
         all: Vec<Worker<'run>>,
+        begin: impl FnOnce() -> Result<Start, RunError>,
     ) -> Result<(Self, OwnThreads), RunError> {
         let wakers = all.iter().map(Worker::waker).collect::<io::Result<_>>()?;
         let (report_ready, ready) = mpsc::channel();
-        let mut starts = Vec::new();
+        let mut releases = Vec::new();
         let mut workers = Vec::new();
         for (thread, worker) in all.into_iter().enumerate() {
             let cpu = (!config.cpus.is_empty()).then(|| config.cpus[thread % config.cpus.len()]);
-            let (start, started) = mpsc::channel();
+            let (release, released) = mpsc::channel();
             let report_ready = report_ready.clone();
-            starts.push(start);
-            let body = move || work(worker, cpu, report_ready, &started);
+            releases.push(release);
+            let body = move || work(worker, cpu, report_ready, &released);
             workers.push(
                 thread::Builder::new().name(format!("load-{thread}")).spawn_scoped(scope, body)?,
             );
         }
         drop(report_ready);
-        // On an early return the start senders are dropped, which ends every thread.
+        // On an early return the senders are dropped, which ends every thread.
         let thread_ids = ready.into_iter().collect::<Result<Vec<i32>, RunError>>()?;
-        let clock = Clock::starting_now();
-        for start in starts {
+        let start = begin()?;
+        for release in releases {
             // It fails only when the thread has ended, and its error comes with the join.
-            let _ = start.send(clock);
+            let _ = release.send(start.clock);
         }
-        Ok((Self { clock, control, wakers, workers }, OwnThreads(thread_ids)))
+        Ok((Self { start, control, wakers, workers }, OwnThreads(thread_ids)))
     }
 
     pub(crate) fn clock(&self) -> Clock {
-        self.clock
+        self.start.clock
+    }
+
+    /// When the run started, by the host's clock.
+    pub(crate) fn started(&self) -> SystemTime {
+        self.start.time
     }
 
     pub(crate) fn end_at(&self, end_ns: u64) {
@@ -98,14 +105,14 @@ fn work(
     worker: Worker<'_>,
     cpu: Option<usize>,
     report_ready: Sender<Result<i32, RunError>>,
-    started: &Receiver<Clock>,
+    released: &Receiver<Clock>,
 ) -> io::Result<Recorder> {
     let ready = take_place(cpu).map(|()| gettid().as_raw_nonzero().get());
     let called_off = || io::Error::other("the run was called off");
     report_ready.send(ready).map_err(|_| called_off())?;
     // The pool waits until every sender is gone.
     drop(report_ready);
-    let clock = started.recv().map_err(|_| called_off())?;
+    let clock = released.recv().map_err(|_| called_off())?;
     worker.run(clock)
 }
 

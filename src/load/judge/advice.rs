@@ -24,6 +24,7 @@ pub(super) fn of(config: &Config, recorder: &Recorder, evidence: &Evidence) -> V
     let others = [
         host::steal(evidence, Gravity::Notable),
         host::hidden(evidence),
+        host::clock(config, evidence),
         starvation(evidence),
         of_loop,
         carried_over(recorder, evidence),

@@ -1,7 +1,7 @@
 //! The host's part in the run: threads that could not run, whoever kept them from it.
 
 use crate::cpus;
-use crate::load::config::Load;
+use crate::load::config::{Config, Load};
 use crate::load::format::{counted, nanos, percent};
 use crate::load::record::evidence::Evidence;
 use crate::load::record::quotas::UsedUp;
@@ -159,6 +159,21 @@ pub(super) fn generator_waits(evidence: &Evidence) -> Option<String> {
             percent(share),
         )
     })
+}
+
+/// Others agreed on a time with this host, whose clock may show another.
+pub(super) fn clock(config: &Config, evidence: &Evidence) -> Option<String> {
+    let is_shared = config.part.is_some() || config.start_at.is_some();
+    let fact = match evidence.clock {
+        _ if !is_shared => return None,
+        Some(clock) if clock.synchronised => return None,
+        Some(_) => "this host's clock is not synchronised",
+        None => "whether this host's clock is synchronised cannot be known (adjtimex)",
+    };
+    Some(format!(
+        "{fact}: its window may be another time than that of the other generators; run chrony or \
+         systemd-timesyncd on every host (see timedatectl)",
+    ))
 }
 
 /// A hypervisor ran something else on the CPUs in use.

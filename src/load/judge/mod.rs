@@ -103,7 +103,8 @@ pub(crate) fn judge(config: &Config, recorder: &Recorder, evidence: &Evidence) -
     let mut is_rate_reached = true;
     let mut of_generator = Vec::new();
     if let Load::Open { rate, arrival } = config.load {
-        let not_reached = pace::not_reached(config, recorder, &evidence.backlogs, (rate, arrival));
+        let own = (config.own_rate(rate), arrival);
+        let not_reached = pace::not_reached(config, recorder, &evidence.backlogs, own);
         is_rate_reached = not_reached.is_none();
         of_server.extend(not_reached);
         of_generator.extend(pace::lateness(recorder));

@@ -28,7 +28,7 @@ pub(super) fn not_reached(
     config: &Config,
     recorder: &Recorder,
     backlogs: &[u64],
-    (rate, arrival): (u64, Arrival),
+    (rate, arrival): (f64, Arrival),
 ) -> Option<String> {
     let achieved = achieved_share(recorder, clock::nanos(config.warmup), rate, arrival);
     let backlog = Backlog::of(backlogs);
@@ -158,16 +158,16 @@ impl Lateness {
 /// many as the fastest message of the run explains, which found no queue. Where messages come by
 /// chance, both numbers are chance as well: three standard deviations of their difference are
 /// allowed, without those that wait in a queue; an overloaded server's is as long as you like.
-fn achieved_share(recorder: &Recorder, warmup_ns: u64, rate: u64, arrival: Arrival) -> f64 {
+fn achieved_share(recorder: &Recorder, warmup_ns: u64, rate: f64, arrival: Arrival) -> f64 {
     if recorder.window_intended == 0 || recorder.fastest_ns == u64::MAX {
         return 1.0;
     }
     let unmatched_ns = recorder.fastest_ns.saturating_sub(warmup_ns);
-    let on_the_way = (rate as f64 * unmatched_ns as f64 / 1e9).ceil().max(1.0);
+    let on_the_way = (rate * unmatched_ns as f64 / 1e9).ceil().max(1.0);
     let chance = match arrival {
         Arrival::Uniform => 0.0,
         Arrival::Poisson => {
-            let without_queue = 2.0 * rate as f64 * recorder.fastest_ns as f64 / 1e9;
+            let without_queue = 2.0 * rate * recorder.fastest_ns as f64 / 1e9;
             3.0 * without_queue.min((recorder.early + recorder.late) as f64).sqrt()
         }
     };

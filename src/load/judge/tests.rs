@@ -1,12 +1,14 @@
 //! Records and evidence, and what the verdict says of them.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use super::*;
 use crate::load::config::assertion::{Comparison, Metric};
+use crate::load::config::part::Part;
 use crate::load::config::{Arrival, Target};
 use crate::load::record::ending::Ending;
 use crate::load::record::failure::Failure;
+use crate::load::record::host::ClockState;
 use crate::load::record::quotas::UsedUp;
 use crate::load::record::recorder::{Sent, Window};
 use crate::load::record::server_view::{Hidden, ServerView};
@@ -45,6 +47,7 @@ fn calm() -> Evidence {
         generator_foreign_share: 0.0,
         cpus_in_use: vec![0],
         generator_cpus: vec![1],
+        clock: Some(ClockState { synchronised: true, max_error_ns: 0 }),
         used_up: None,
     }
 }
@@ -214,6 +217,18 @@ fn what_a_warm_up_left_on_the_way_and_chance_make_up_for_what_is_on_the_way_at_t
 }
 
 #[test]
+fn on_the_way_to_a_part_is_what_its_own_rate_explains() {
+    // 300 of the part's 1000/s are on the way at the end, and 400 are late; of all parts' 4000/s it
+    // would be 1200.
+    let mut recorder = punctual(|_| 300 * MS);
+    recorder.late = 400;
+    let load = Load::at_rate(4 * RATE);
+    let part = Config { part: Some(Part { index: 1, of: 4 }), load, ..open() };
+    let said = said(&part, &recorder, &calm());
+    assert!(said.starts_with("INVALID the rate was not reached: 90"), "{said}");
+}
+
+#[test]
 fn a_standing_queue_is_no_chance() {
     // 3 ms on the way; 100 messages in a queue at the window's beginning, 140 at its end.
     let mut recorder = punctual(|message| if message < 860 { 3 * MS } else { 150 * MS });
@@ -333,6 +348,25 @@ fn what_the_generator_lacked_is_told() {
     ] {
         let said = said(&config, &at_once(), &evidence);
         assert!(said.contains(words), "{words}: {said}");
+    }
+}
+
+#[test]
+fn a_clock_that_is_not_synchronised_is_told_where_others_agreed_on_a_time() {
+    let kept = |synchronised| Some(ClockState { synchronised, max_error_ns: 16_000 * MS });
+    let part = || Config { part: Some(Part { index: 1, of: 3 }), ..open() };
+    let timed = || Config { start_at: Some(SystemTime::UNIX_EPOCH), ..closed() };
+    let unknown = "VALID ! whether this host's clock is synchronised cannot be known";
+    for (config, clock, words) in [
+        (open(), kept(false), CALM),
+        (part(), kept(true), CALM),
+        (part(), kept(false), "VALID ! this host's clock is not synchronised: its window may"),
+        (timed(), kept(false), "VALID ! this host's clock is not synchronised: its window may"),
+        (part(), None, unknown),
+        (open(), None, CALM),
+    ] {
+        let said = said(&config, &at_once(), &Evidence { clock, ..calm() });
+        assert!(said.starts_with(words), "{words}: {said}");
     }
 }
 

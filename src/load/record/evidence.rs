@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::host::ClockState;
 use super::quotas::UsedUp;
 use super::recorder::Window;
 use super::server_view::{Hidden, ServerView, shared_cpus};
@@ -30,6 +31,8 @@ pub(crate) struct Evidence {
     /// CPUs that server and generator use, in ascending order.
     pub(crate) cpus_in_use: Vec<usize>,
     pub(crate) generator_cpus: Vec<usize>,
+    /// How the host's time of day is kept, where that is known.
+    pub(crate) clock: Option<ClockState>,
     /// The quota that kept the generator from running in the window, if one did.
     pub(crate) used_up: Option<UsedUp>,
 }
@@ -49,6 +52,7 @@ impl Evidence {
             generator_foreign_share: 0.0,
             cpus_in_use: in_use.into_iter().collect(),
             generator_cpus: generator_cpus.to_vec(),
+            clock: None,
             used_up: None,
             server,
         }

@@ -8,11 +8,14 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::cpus;
-use crate::load::format::rfc3339;
+use crate::load::format::{printable, rfc3339};
+use crate::sys;
 
 /// Facts about the generator's host that bear on the numbers.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Host {
+    /// Its name, as the kernel has it.
+    pub name: Option<String>,
     /// Release of the kernel.
     pub kernel: String,
     /// Name of the CPU, where the kernel tells it.
@@ -25,6 +28,8 @@ pub struct Host {
     pub online: Option<String>,
     /// Where the kernel takes the time from: anything but `tsc` on x86 makes reading it slow.
     pub clock_source: Option<String>,
+    /// How the time of day is kept, where the kernel tells.
+    pub clock: Option<ClockState>,
     /// How the frequency of the CPUs is chosen, where that is visible; each governor once.
     pub governors: Vec<String>,
     /// Threads that ran or wanted to, averaged over the minute before the run.
@@ -43,10 +48,12 @@ impl Host {
     pub(crate) fn detect() -> Self {
         let cpus = cpus::allowed();
         Self {
+            name: Some(name()),
             kernel: line("/proc/sys/kernel/osrelease").unwrap_or_else(|| "unknown".to_owned()),
             cpu_model: fs::read_to_string("/proc/cpuinfo").ok().and_then(|text| cpu_model(&text)),
             online: line("/sys/devices/system/cpu/online"),
             clock_source: line("/sys/devices/system/clocksource/clocksource0/current_clocksource"),
+            clock: ClockState::read(),
             governors: governors(&cpus),
             load_average: line("/proc/loadavg").and_then(|text| load_average(&text)),
             command_line: std::env::args_os()
@@ -57,6 +64,28 @@ impl Host {
             cpus: cpus.len(),
             affinity: cpus::format_list(&cpus),
         }
+    }
+}
+
+/// The name of this host; of a container, its own.
+pub(crate) fn name() -> String {
+    printable(&rustix::system::uname().nodename().to_string_lossy())
+}
+
+/// The time of day of a host, as its kernel keeps it (adjtimex(2)).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ClockState {
+    /// True if something keeps it right, such as chrony, and said so lately.
+    pub synchronised: bool,
+    /// By how much it may be wrong; without meaning where it is not synchronised.
+    pub max_error_ns: u64,
+}
+
+impl ClockState {
+    pub(crate) fn read() -> Option<Self> {
+        let sys::clock::Discipline { is_synchronised, max_error_us } =
+            sys::clock::discipline().ok()?;
+        Some(Self { synchronised: is_synchronised, max_error_ns: max_error_us * 1000 })
     }
 }
 

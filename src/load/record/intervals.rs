@@ -20,9 +20,13 @@ pub(crate) struct Intervals {
 }
 
 impl Intervals {
-    /// The run's clock begins now.
-    pub(crate) fn new(collector: Collector, window: Window, config: &Config) -> Self {
-        let run_start = SystemTime::now();
+    /// The seconds of a run that started at this time.
+    pub(crate) fn new(
+        collector: Collector,
+        window: Window,
+        config: &Config,
+        run_start: SystemTime,
+    ) -> Self {
         let is_of_run = |tag: &Tag| match tag {
             Tag::Service | Tag::Hiccup => true,
             Tag::Response | Tag::SendLag => config.load != Load::Closed,

@@ -10,8 +10,10 @@ use serde::{Deserialize, Serialize};
 use super::words::target_name;
 use crate::load::clock::nanos;
 use crate::load::config::assertion::AssertionResult;
+use crate::load::config::part::Part;
 use crate::load::config::quantile::Quantile;
 use crate::load::config::{self, Arrival, Load, Protocol, Server};
+use crate::load::format::rfc3339_exact;
 use crate::load::outcome::Outcome;
 use crate::load::record::host::Host;
 use crate::load::record::latencies::Latencies;
@@ -117,7 +119,7 @@ pub struct Settings {
     pub loop_kind: LoopKind,
     /// The protocol of the server.
     pub protocol: Protocol,
-    /// Connections that there were to be at a time.
+    /// Connections that there were to be at a time, of all parts.
     pub connections: usize,
     /// Over how long they were made.
     pub ramp_up_ns: u64,
@@ -133,7 +135,8 @@ pub struct Settings {
     pub duration_ns: u64,
     /// Load before the measured window.
     pub warmup_ns: u64,
-    /// Open loop: messages a second over all connections; null where several rates were measured.
+    /// Open loop: messages a second over all connections, of all parts; null where several rates
+    /// were measured.
     pub rate_per_s: Option<u64>,
     /// Open loop: how messages are spread over time.
     pub arrival: Option<Arrival>,
@@ -145,6 +148,11 @@ pub struct Settings {
     /// True if one message was exchanged before the load.
     #[serde(default)]
     pub preflight: bool,
+    /// The part of the run that this generator made; null where it made all.
+    pub part: Option<Part>,
+    /// When the warm-up was to begin; null where it began as soon as all connections were made.
+    #[schemars(extend("format" = "date-time"))]
+    pub start_at: Option<String>,
     /// Generator threads.
     pub threads: usize,
     /// CPUs that they were pinned to; none if they were not.
@@ -177,6 +185,8 @@ impl From<&config::Config> for Settings {
             depth: config.depth,
             timeout_ns: nanos(config.timeout),
             preflight: config.preflight,
+            part: config.part,
+            start_at: config.start_at.map(rfc3339_exact),
             threads: config.threads,
             cpus: config.cpus.clone(),
             server_cpus: match &config.server {

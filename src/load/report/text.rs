@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
-use super::document::{LatencyNs, Percentiles, Report, Settings};
+use super::document::{LatencyNs, Percentiles, Report, Settings, Throughput};
 use super::page::{Finding, In, Page, Text, View};
 use super::probes::name_of;
 use super::table::{self, Kind};
 use super::words::{
-    Subject, headline, host, measured, moments, nanos_or_dash, on_cpus, per_s, started, window,
+    Subject, clock, headline, host, measured, moments, nanos_or_dash, on_cpus, per_s, started,
+    window,
 };
 use super::{histogram, strip};
 use crate::load::config::Config;
@@ -97,20 +98,8 @@ impl Report {
     }
 
     fn add_rate(&self, page: &mut Page) {
-        let (rate, throughput) = (self.rate(), &self.throughput);
-        let bytes = format!("{}/s in each direction", bytes(throughput.bytes_per_s));
-        match throughput.offered_per_s {
-            Some(offered) => {
-                let share = percent(throughput.messages_per_s / offered);
-                let offered = per_s(offered);
-                page.measured(
-                    In::USUAL,
-                    "Rate",
-                    format!("{rate} of {offered} msg/s ({share})  {bytes}"),
-                );
-            }
-            None => page.measured(In::USUAL, "Throughput", format!("{rate} msg/s  {bytes}")),
-        }
+        let (label, text) = rate(&self.throughput);
+        page.measured(In::USUAL, label, text);
     }
 
     /// In full a table of numbers takes its place.
@@ -205,17 +194,7 @@ impl Report {
             (None, None) => String::new(),
         };
         page.row(In::FULL, "Generator", format!("{spent}{used}"));
-        let Totals { sent, received, lost, corrupted, unsent, .. } = self.totals;
-        let [sent, received, lost, corrupted, unsent] =
-            [sent, received, lost, corrupted, unsent].map(count);
-        page.row(
-            In::FULL,
-            "Totals",
-            format!(
-                "{sent} sent  {received} received  {lost} lost  {corrupted} corrupted  \
-                 {unsent} never sent"
-            ),
-        );
+        page.row(In::FULL, "Totals", totals(&self.totals));
         if self.config.reconnect.is_some() {
             let (made, failed) = (self.totals.connections, self.totals.connect_errors);
             let text = format!("{} made  {} attempts failed", count(made), count(failed));
@@ -277,6 +256,30 @@ pub fn pace(length: Duration, latencies: &Histogram<u64>, view: &View) -> String
     format!("{rate:>9} msg/s  {}", self::latencies(&known, latencies, view))
 }
 
+/// Messages by what became of them.
+pub(super) fn totals(totals: &Totals) -> String {
+    let Totals { sent, received, lost, corrupted, unsent, .. } = *totals;
+    let [sent, received, lost, corrupted, unsent] =
+        [sent, received, lost, corrupted, unsent].map(count);
+    format!(
+        "{sent} sent  {received} received  {lost} lost  {corrupted} corrupted  {unsent} never sent"
+    )
+}
+
+/// The rate, of what was offered where that was a rate, and its label.
+pub(super) fn rate(throughput: &Throughput) -> (&'static str, String) {
+    let rate = per_s(throughput.messages_per_s);
+    let bytes = format!("{}/s in each direction", bytes(throughput.bytes_per_s));
+    match throughput.offered_per_s {
+        Some(offered) => {
+            let share = percent(throughput.messages_per_s / offered);
+            let offered = per_s(offered);
+            ("Rate", format!("{rate} of {offered} msg/s ({share})  {bytes}"))
+        }
+        None => ("Throughput", format!("{rate} msg/s  {bytes}")),
+    }
+}
+
 /// Percentiles and the largest in one line.
 pub(super) fn latencies(known: &Percentiles, histogram: &Histogram<u64>, view: &View) -> String {
     let chosen = view.percentiles.as_slice();
@@ -306,6 +309,7 @@ pub(in crate::load) fn add_host(
 ) {
     page.row(In::FULL, "Measured", window(settings, each));
     page.row(In::FULL, "Host", format!("{}{beside}", self::host(host)));
+    host.clock.iter().for_each(|kept| page.row(In::FULL, "Clock", clock(kept)));
     started(host).into_iter().for_each(|started| page.row(In::FULL, "Started", started));
 }
 

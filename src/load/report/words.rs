@@ -6,7 +6,7 @@ use crate::load::config::assertion::Measured;
 use crate::load::config::{Arrival, Config, Protocol};
 use crate::load::format::{bytes, count, counted, minute, nanos};
 use crate::load::outcome::Outcome;
-use crate::load::record::host::Host;
+use crate::load::record::host::{ClockState, Host};
 use crate::load::record::watch::Tag;
 
 /// The command that a report is of, and its server.
@@ -78,7 +78,8 @@ pub(in crate::load) fn load(config: &Settings) -> String {
         .reconnect
         .map(|messages| format!(", reconnecting after {}", counted(messages, "message")));
     let beside = depth.into_iter().chain(reconnect).collect::<String>();
-    format!("{pace}{arrival}, {}{protocol}{beside}", sizes(config))
+    let part = config.part.map(|part| format!("part {part} of ")).unwrap_or_default();
+    format!("{part}{pace}{arrival}, {}{protocol}{beside}", sizes(config))
 }
 
 pub(in crate::load) fn sizes(config: &Settings) -> String {
@@ -113,6 +114,14 @@ pub(in crate::load) fn moments(tag: Tag) -> &'static str {
 pub(in crate::load) fn host(host: &Host) -> String {
     let model = host.cpu_model.as_deref().unwrap_or("CPU of unknown model");
     format!("Linux {}, {} × {model}", host.kernel, host.cpus)
+}
+
+/// How a host keeps the time of day.
+pub(in crate::load) fn clock(clock: &ClockState) -> String {
+    match clock.synchronised {
+        true => format!("synchronised, wrong by at most {}", nanos(clock.max_error_ns)),
+        false => "not synchronised".to_owned(),
+    }
 }
 
 pub(in crate::load) fn started(host: &Host) -> Option<String> {

@@ -1,6 +1,7 @@
 //! One run from the first connection to the report.
 
 mod observer;
+mod start;
 
 use std::io;
 use std::net::TcpStream;
@@ -17,9 +18,10 @@ use crate::load::engine::worker::{Shared, Worker};
 use crate::load::engine::worker_pool::WorkerPool;
 use crate::load::engine::workload::Workload;
 use crate::load::error::RunError;
+use crate::load::format::rfc3339;
 use crate::load::record::counters::Counters;
 use crate::load::record::evidence::Evidence;
-use crate::load::record::host::Host;
+use crate::load::record::host::{ClockState, Host};
 use crate::load::record::host_stall;
 use crate::load::record::intervals::Intervals;
 use crate::load::record::recorder::{Recorder, Window};
@@ -50,7 +52,8 @@ pub fn run(config: &Config, on_progress: &mut dyn FnMut(Progress)) -> Result<Rep
 /// When a number of the configuration is outside the bounds that its field states.
 pub fn run_watched(config: &Config, watch: &mut dyn Watch) -> Result<Report, RunError> {
     check(config);
-    let host = Host::detect();
+    start::check(config)?;
+    let mut host = Host::detect();
     if config.preflight {
         preflight::check(config)?;
     }
@@ -58,7 +61,13 @@ pub fn run_watched(config: &Config, watch: &mut dyn Watch) -> Result<Report, Run
     let Connected { dialer, sockets, failures, redialed_syns } = connect(config)?;
     let server = ServerView::of(config, dialer.target());
     let connections = sockets.len() as u64;
-    let (mut recorder, evidence) = measure(config, &dialer, sockets, &server, watch)?;
+    let (mut recorder, mut evidence) = measure(config, &dialer, sockets, &server, watch)?;
+    if let Some(time) = config.start_at {
+        host.began = rfc3339(time);
+        // It may have been waited for.
+        host.clock = ClockState::read();
+    }
+    evidence.clock = host.clock;
     recorder.totals.connections += connections;
     recorder.transport.redialed_syns += redialed_syns;
     if server.threads != Err(Hidden::OtherHost) {
@@ -111,9 +120,11 @@ fn measure(
     };
     let host_stall_init: Vec<_> = sampled.into_iter().map(of_cpu).collect();
     let recorder = thread::scope(|scope| {
-        let (pool, generator) = WorkerPool::start(scope, config, control, workers)?;
-        let start = |init| host_stall::start(scope, init, pool.clock());
-        let host_stalls = host_stall_init.into_iter().map(start).collect::<io::Result<Vec<_>>>();
+        let begin = || start::wait(config);
+        let (pool, generator) = WorkerPool::start(scope, config, control, workers, begin)?;
+        let watch_cpu = |init| host_stall::start(scope, init, pool.clock());
+        let host_stalls =
+            host_stall_init.into_iter().map(watch_cpu).collect::<io::Result<Vec<_>>>();
         let host_stalls = host_stalls.inspect_err(|_| {
             pool.release();
             pool.abort();
@@ -126,7 +137,7 @@ fn measure(
             waits: None,
             generator,
             cpus: &allowed,
-            intervals: Intervals::new(collector, window, config),
+            intervals: Intervals::new(collector, window, config, pool.started()),
             host_stalls,
             watch,
             reported: (0, 0),
@@ -137,8 +148,9 @@ fn measure(
 }
 
 fn check(config: &Config) {
-    assert!(config.connections >= 1, "at least one connection");
-    assert!((1..=config.connections).contains(&config.threads), "1 to `connections` threads");
+    let connections = config.own_connections();
+    assert!(connections >= 1, "at least one connection for each part");
+    assert!((1..=connections).contains(&config.threads), "1 to as many threads as connections");
     assert!(config.reconnect != Some(0), "at least one message a connection");
     assert!(config.depth >= 1, "at least one message in flight");
     assert!(!matches!(config.load, Load::Open { rate: 0, .. }), "at least one message a second");

@@ -24,7 +24,7 @@ use crate::load::engine::connection_slot::{ConnectionSlot, State};
 use crate::load::engine::deadlines::Deadlines;
 use crate::load::engine::dial::Dialer;
 use crate::load::engine::poller::{Events, Poller, Readiness, Waker};
-use crate::load::engine::schedule::{Schedule, Sequence};
+use crate::load::engine::schedule::Schedule;
 use crate::load::engine::wire::RECEIVE_CHUNK;
 use crate::load::engine::workload::Workload;
 use crate::load::record::counters::Counters;
@@ -58,7 +58,7 @@ pub(crate) struct Shared<'run> {
     pub(crate) workload: &'run Workload,
     pub(crate) control: &'run RunControl,
     pub(crate) dialer: &'run Dialer,
-    /// How many connections the run starts with, dealt to the workers in turn.
+    /// How many connections the generator starts with, dealt to the workers in turn.
     pub(crate) all_connections: usize,
     pub(crate) workers: usize,
 }
@@ -111,12 +111,11 @@ impl<'run> Worker<'run> {
         counters: &'run Counters,
         sender: IntervalSender,
     ) -> io::Result<Self> {
-        let Shared { config, window, workload, all_connections, workers, .. } = shared;
+        let Shared { config, window, workload, workers, .. } = shared;
         let pace = match config.load {
             Load::Closed => Pace::Closed,
             Load::Open { rate, arrival } => {
-                let sequence = Sequence::new(arrival, rate, config.seed);
-                let schedule = Schedule::new(sequence, all_connections, number, workers);
+                let schedule = Schedule::of(config, (rate, arrival), number, workers);
                 Pace::Open { schedule, spin_ns: nanos(config.spin) }
             }
         };
