@@ -23,6 +23,11 @@ pub enum Outcome {
     /// Not valid: the server failed, fell behind, or missed an assertion in a run that has other
     /// flaws.
     ServerAtFault,
+    /// Not valid since logs that were added up are not those of one run: parts are missing, twice
+    /// there or without a result, or were measured at different times.
+    NotWhole,
+    /// Of logs that were added up, one of which does not say how its run came out.
+    Unknown,
     /// A comparison that decides nothing where it was asked to.
     Inconclusive,
     /// Ended before its time, whatever else is wrong with it.
@@ -43,12 +48,13 @@ impl Outcome {
     /// The exit code of a program that has delivered a report of this outcome.
     pub const fn exit_code(self) -> u8 {
         match self {
-            Self::Passed => 0,
+            Self::Passed | Self::Unknown => 0,
             Self::Missed => 3,
             Self::GeneratorLimited
             | Self::HostAtFault
             | Self::TooFewSamples
-            | Self::ServerAtFault => 4,
+            | Self::ServerAtFault
+            | Self::NotWhole => 4,
             Self::Incomplete => 5,
             Self::Inconclusive => 6,
         }
@@ -58,6 +64,7 @@ impl Outcome {
     pub(crate) fn verdict(self) -> &'static str {
         match self {
             Self::Incomplete => "INCOMPLETE",
+            Self::Unknown => "UNKNOWN",
             _ if self.is_valid() => "VALID",
             _ => "INVALID",
         }

@@ -1,7 +1,7 @@
 //! Files from elsewhere: logs of histograms and JSON reports, whole or damaged.
 
 use crate::load::draw;
-use crate::load::report::hlog::{Log, Writer, merge};
+use crate::load::report::hlog::{Log, ResultNote, Writer, merge};
 use crate::load::report::{Merged, json};
 
 /// Reads logs and adds them up: what can be merged can be reported, and what is written of it is a
@@ -17,6 +17,7 @@ pub fn check_logs<'a>(logs: impl Iterator<Item = &'a [u8]>) {
     let read = Log::read(&written).expect("what is written is a log");
     let (again, _) = write_merged(&[read]).expect("what was merged can be merged");
     assert_eq!(samples(&merged), samples(&again));
+    assert_eq!(merged.totals, again.totals);
 }
 
 /// The sum of logs, and what is written of it; nothing where there is an error. A count above 2^63 can
@@ -30,7 +31,9 @@ fn write_merged(logs: &[Log]) -> Option<(Merged, Vec<u8>)> {
         }
     });
     written.ok()?;
-    Some((merged.ok()?, writer.into_inner()))
+    let merged = merged.ok()?;
+    writer.write_result(&ResultNote::from(&merged)).expect("memory takes all");
+    Some((merged, writer.into_inner()))
 }
 
 /// The samples of each tag.

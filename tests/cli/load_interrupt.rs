@@ -196,7 +196,7 @@ fn during_the_warm_up_there_is_nothing_to_report() {
 fn waiting_for_a_start_is_interrupted_too() {
     let (address, told) = serve(true);
     let child = Command::new(env!("CARGO_BIN_EXE_ringback-load"))
-        .args([&address.to_string(), "-c", "2", "-o", "/dev/null"])
+        .args([&address.to_string(), "-c", "2", "-o", "/dev/null", "--hlog", "-"])
         // Far away, but not beyond what can be written.
         .args(["--start-at", "9999-12-31T23:59:59Z"])
         .stdout(Stdio::piped())
@@ -214,6 +214,11 @@ fn waiting_for_a_start_is_interrupted_too() {
     assert!(stderr.contains(waits), "{stderr}");
     let line = "interrupted while waiting for --start-at: nothing was measured";
     assert!(stderr.contains(line), "{stderr}");
+    let log = String::from_utf8(output.stdout).unwrap();
+    let lines: Vec<&str> = log.lines().collect();
+    let [run, why] = lines.as_slice() else { panic!("{log}") };
+    assert!(run.starts_with("#[ringback-load run: {"), "{log}");
+    assert_eq!(*why, format!("#[Incomplete: {line}]"));
     assert_eq!(told.try_iter().sum::<usize>(), 64, "the message before the load, and no other");
 }
 

@@ -141,6 +141,12 @@ impl Destination {
         }
     }
 
+    /// Returns whether it is written to as it goes on, and has no old content that a failure would
+    /// have to leave.
+    pub(super) fn is_stream(&self) -> bool {
+        self.is_stdout || matches!(self.place, Place::Detached(_))
+    }
+
     pub(super) fn is_stdout(&self) -> bool {
         self.is_stdout
     }

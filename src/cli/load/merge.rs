@@ -20,9 +20,11 @@ use crate::load::report::{Merged, hgrm};
 ///
 /// Run a generator on each of many machines, each with its own --hlog, and merge what they logged:
 /// counts and percentiles are those of one generator that had made all the load. Intervals of the
-/// same time become one; those that overlap by parts stay apart, and `plot` adds their rates. The
-/// machines' clocks should be synchronised; if they are not, only the times of intervals are wrong,
-/// not the sums.
+/// same time become one; those that overlap by parts stay apart, and `plot` adds their rates.
+///
+/// Parts of one run (--part) are one measurement: VALID if all are there, once each, valid, and at
+/// the same time, by clocks that should be synchronised. Other logs have the worst verdict among
+/// them.
 #[derive(Debug, Args)]
 #[command(
     after_help = "More options and examples: ringback-load merge --help",
@@ -31,8 +33,9 @@ Examples:
   ringback-load merge a.hlog b.hlog c.hlog
   ringback-load merge *.hlog --hlog all.hlog --hgrm all.hgrm --format json -o all.json
 
-Exit codes: 0 merged, 1 a file cannot be read or written, 2 usage, 5 a log is of a run that was
-interrupted."
+Exit codes: 0 merged, 1 a file cannot be read or written, 2 usage, also where parts are not of one
+run, 3 a run missed an assertion, 4 a run is not valid, or parts are not whole, 5 a log is of a run
+that was interrupted."
 )]
 pub struct Merge {
     /// Logs (--hlog) of ringback-load or of any other tool, in nanoseconds
@@ -68,10 +71,11 @@ impl Merge {
 
         let mut log = log.map(Log::new);
         let merged = self.merge(log.as_mut())?;
-        if let Some(log) = &mut log
-            && !merged.incomplete.is_empty()
-        {
-            log.write_incomplete(&merged.incomplete.join("; "));
+        if let Some(log) = &mut log {
+            log.write(|writer| writer.write_result(&(&merged).into()));
+            if !merged.incomplete.is_empty() {
+                log.write(|writer| writer.write_incomplete(&merged.incomplete.join("; ")));
+            }
         }
         // Each whatever becomes of the others.
         let report = outputs.deliver_report(&merged);
@@ -87,13 +91,14 @@ impl Merge {
 
     fn merge(&self, mut log: Option<&mut Log>) -> Result<Merged, LoadError> {
         let read = self.read()?;
+        hlog::check_one_run(&read.logs).map_err(LoadError::usage)?;
         let merged = merge(&read.logs, &mut |interval| {
             if let Some(log) = &mut log {
-                log.write(interval);
+                log.write(|writer| writer.write(interval));
             }
         });
         let mut merged = merged.map_err(|error| unreadable(read.files[error.log], error))?;
-        merged.incomplete.extend(read.left_out);
+        merged.add_incomplete(read.left_out);
         Ok(merged)
     }
 
@@ -117,6 +122,9 @@ impl Merge {
         {
             return Err(unreadable(first, nothing_logged(&empty, !logs.is_empty())));
         }
+        if logs.iter().all(|log| log.entries.is_empty()) {
+            return Err(unreadable(files[0], nothing_logged(&files, false)));
+        }
         for file in empty {
             warn!("{}", printable(&format!("{} holds no interval: left out", file.display())));
         }
@@ -138,6 +146,7 @@ fn read_log(path: &Path) -> Result<Result<hlog::Log, Option<String>>, LoadError>
     let of_file = |why: String| format!("{}: {why}", printable(&path.to_string_lossy()));
     match hlog::Log::read(&bytes) {
         Ok(mut log) => {
+            log.name = printable(&path.to_string_lossy());
             log.incomplete = log.incomplete.map(of_file);
             Ok(Ok(log))
         }

@@ -12,8 +12,9 @@ use super::error::LoadError;
 use super::output::{Outputs, open};
 use super::ticker::Ticker;
 use crate::load::draw::{History, run_picture};
+use crate::load::format::printable;
 use crate::load::report::{announcement, head, hgrm, hlog};
-use crate::load::{Config, Interval, Progress, Report, Watch};
+use crate::load::{Config, Interval, Progress, Report, RunError, Watch};
 
 /// Files for the tools of HdrHistogram.
 #[derive(Debug, Clone, Args)]
@@ -51,7 +52,7 @@ impl Watch for Results {
     fn interval(&mut self, interval: &Interval<'_>) {
         self.ticker.iter_mut().for_each(|ticker| ticker.follow(interval));
         let logged = interval.into();
-        self.log.iter_mut().for_each(|log| log.write(&logged));
+        self.log.iter_mut().for_each(|log| log.write(|writer| writer.write(&logged)));
         self.history.iter_mut().for_each(|history| history.follow(&logged));
     }
 }
@@ -78,6 +79,23 @@ impl Results {
         self.outputs.announce(&announcement(config), |view| head(config, view));
     }
 
+    /// The run is about to begin.
+    pub(super) fn begin(&mut self, config: &Config) {
+        self.log.iter_mut().for_each(|log| log.begin(hlog::RunNote::of(config)));
+    }
+
+    /// Nothing was measured: a log that is a stream says why. A file stays as it was.
+    pub(super) fn fail(self, error: &RunError) {
+        let Some(mut log) = self.log.filter(|log| log.writer.target().is_stream()) else { return };
+        let why = printable(&error.to_string());
+        log.write(|writer| match error {
+            RunError::Interrupted { .. } => writer.write_incomplete(&why),
+            _ => writer.write_failed(&why),
+        });
+        // Whoever reads it may have left; the error that is told is that of the run.
+        let _ = log.finish();
+    }
+
     /// From now on says so often how it goes.
     pub(super) fn tick(&mut self, every: Duration) {
         self.ticker = Some(Ticker::new(every, self.outputs.view.clone()));
@@ -95,8 +113,9 @@ impl Results {
             table.deliver(&hgrm(name, found.main_latency()))
         });
         let log = self.log.map(|mut log| {
+            log.write(|writer| writer.write_result(&found.into()));
             if found.verdict.interrupted {
-                log.write_incomplete(&found.verdict.reasons[0]);
+                log.write(|writer| writer.write_incomplete(&found.verdict.reasons[0]));
             }
             log.finish()
         });
@@ -107,24 +126,34 @@ impl Results {
 /// A log that is written while the run goes on.
 pub(super) struct Log {
     writer: hlog::Writer<Destination>,
+    /// To be written before anything else.
+    note: Option<hlog::RunNote>,
     /// The first error; the run goes on without the log then.
     outcome: io::Result<()>,
 }
 
 impl Log {
     pub(super) fn new(destination: Destination) -> Self {
-        Self { writer: hlog::Writer::new(destination), outcome: Ok(()) }
+        Self { writer: hlog::Writer::new(destination), note: None, outcome: Ok(()) }
     }
 
-    pub(super) fn write(&mut self, interval: &hlog::Logged<'_>) {
-        if self.outcome.is_ok() {
-            self.outcome = self.writer.write(interval);
+    /// A stream says at once whose log it is, so that it does if the run is killed; a file is not
+    /// touched before there is a result.
+    fn begin(&mut self, note: hlog::RunNote) {
+        self.note = Some(note);
+        if self.writer.target().is_stream() {
+            self.write(|_| Ok(()));
         }
     }
 
-    pub(super) fn write_incomplete(&mut self, why: &str) {
+    pub(super) fn write(
+        &mut self,
+        write: impl FnOnce(&mut hlog::Writer<Destination>) -> io::Result<()>,
+    ) {
+        let writer = &mut self.writer;
         if self.outcome.is_ok() {
-            self.outcome = self.writer.write_incomplete(why);
+            let noted = self.note.take().map_or(Ok(()), |note| writer.write_run(&note));
+            self.outcome = noted.and_then(|()| write(writer));
         }
     }
 

@@ -33,6 +33,7 @@ impl Run {
         let setup = self.of.resolve(self.sharing)?;
         let mut results = Results::open(self.of.open()?, &self.saving, &setup.config)?;
         let bed = TestBed::start(setup)?;
+        results.begin(bed.config());
         self.sharing.announcement().iter().for_each(|line| self.of.announce(line));
         results.announce(bed.config());
         match self.interval {
@@ -42,7 +43,13 @@ impl Run {
         let found = run_watched(bed.config(), &mut results);
         results.line = None;
         let stopped = bed.stop();
-        let found = found?;
+        let found = match found {
+            Ok(found) => found,
+            Err(error) => {
+                results.fail(&error);
+                return Err(error.into());
+            }
+        };
         // A server that does not stop is no reason to lose what was measured.
         results.deliver(&found)?;
         stopped?;

@@ -14,6 +14,8 @@ use crate::load::report::hlog::{Log, merge};
 pub(super) fn read(saved: &[u8]) -> Result<Saved, ReadError> {
     let log = Log::read(saved)?;
     let mut history = History::of_messages(log.message_tags());
+    // A part is drawn as well as a whole run, and by its own verdict.
+    let flaw = log.flaw();
     let merged = merge(&[log], &mut |interval| history.follow(interval));
     let merged = merged.map_err(|error| error.error)?;
     let messages = merged.message_tags();
@@ -30,7 +32,7 @@ pub(super) fn read(saved: &[u8]) -> Result<Saved, ReadError> {
         target: None,
         facts: vec![format::counted(count, "message")],
         date: started(merged.started),
-        warning: warning(merged.outcome(), &merged.incomplete),
+        warning: flaw.and_then(|(outcome, reasons)| warning(outcome, &reasons)),
         curves: Curves::Run(RunCurves { latencies: latencies.collect(), timeline: None }),
     };
     Ok(saved.with_history(history, None))

@@ -3,6 +3,7 @@
 mod advice;
 mod host;
 mod losses;
+pub(crate) mod merged;
 mod pace;
 #[cfg(test)]
 mod tests;

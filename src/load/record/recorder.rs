@@ -91,18 +91,27 @@ pub struct Totals {
     pub bytes_received: u64,
 }
 
+impl Totals {
+    /// The sums as far as there are numbers: counts in a log from elsewhere may be any.
+    pub(crate) fn saturating_add(self, other: Self) -> Self {
+        Self {
+            intended: self.intended.saturating_add(other.intended),
+            unsent: self.unsent.saturating_add(other.unsent),
+            sent: self.sent.saturating_add(other.sent),
+            received: self.received.saturating_add(other.received),
+            lost: self.lost.saturating_add(other.lost),
+            corrupted: self.corrupted.saturating_add(other.corrupted),
+            connect_errors: self.connect_errors.saturating_add(other.connect_errors),
+            connections: self.connections.saturating_add(other.connections),
+            bytes_sent: self.bytes_sent.saturating_add(other.bytes_sent),
+            bytes_received: self.bytes_received.saturating_add(other.bytes_received),
+        }
+    }
+}
+
 impl AddAssign for Totals {
     fn add_assign(&mut self, other: Self) {
-        self.intended += other.intended;
-        self.unsent += other.unsent;
-        self.sent += other.sent;
-        self.received += other.received;
-        self.lost += other.lost;
-        self.corrupted += other.corrupted;
-        self.connect_errors += other.connect_errors;
-        self.connections += other.connections;
-        self.bytes_sent += other.bytes_sent;
-        self.bytes_received += other.bytes_received;
+        *self = self.saturating_add(other);
     }
 }
 

@@ -94,6 +94,8 @@ fn holds(assertions: &[Assertion], probe: &Probe) -> bool {
         | Outcome::TooFewSamples
         | Outcome::HostAtFault
         | Outcome::ServerAtFault
+        | Outcome::NotWhole
+        | Outcome::Unknown
         | Outcome::Inconclusive
         | Outcome::Incomplete => false,
     };

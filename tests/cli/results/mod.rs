@@ -3,6 +3,7 @@
 mod files;
 mod hlog;
 mod merge;
+mod parts;
 mod progress;
 pub(crate) mod python;
 mod schema;

@@ -3,12 +3,15 @@
 //! Accepts what the writers of HdrHistogram in other languages make of the format: times in whole
 //! seconds (Go), `Basetime` (Java before 2.1.10), blanks around fields, a byte order mark.
 
-use super::INCOMPLETE;
+use super::{FAILED, INCOMPLETE, RESULT, RUN};
 
 /// Nanoseconds, of a time since the epoch or of a stamp, which may lie before its base.
 pub(super) type Nanos = i128;
 
 const NS_PER_S: Nanos = 1_000_000_000;
+
+/// The beginnings of lines of `ringback-load` on standard error, which a container's log has as well.
+const OWN_MESSAGES: [&str; 3] = ["ringback-load: ", "ringback-load  ", "warning: "];
 
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Line<'a> {
@@ -16,6 +19,11 @@ pub(super) enum Line<'a> {
     Ignored,
     /// The part that a comment says to be missing.
     Incomplete(&'a str),
+    /// The cause that a comment gives for there being nothing.
+    Failed(&'a str),
+    /// A note on the run, and one on its result, in JSON.
+    Run(&'a str),
+    Result(&'a str),
     StartTime(Nanos),
     BaseTime(Nanos),
     Interval(IntervalLine<'a>),
@@ -39,18 +47,33 @@ pub(super) fn parse(line: &str) -> Option<Line<'_>> {
     if line.is_empty() || line.trim_start_matches('"').starts_with("StartTimestamp") {
         return Some(Line::Ignored);
     }
-    if let Some(why) = line.strip_prefix(INCOMPLETE).and_then(|line| line.strip_suffix(']')) {
-        return Some(Line::Incomplete(why));
-    }
     if line.starts_with('#') {
-        return header(line);
+        return comment(line);
+    }
+    if is_own_message(line) {
+        return Some(Line::Ignored);
     }
     interval(line).map(Line::Interval)
 }
 
 /// Returns whether a line that is no comment is of a log, even of a damaged one.
 pub(in crate::load) fn is_of_log(line: &str) -> bool {
-    line.starts_with("Tag=") || line.contains(",HIST") || parse(line).is_some()
+    let is_likely = line.starts_with("Tag=") || line.contains(",HIST");
+    is_likely || (parse(line).is_some() && !is_own_message(line))
+}
+
+fn is_own_message(line: &str) -> bool {
+    OWN_MESSAGES.iter().any(|start| line.starts_with(start))
+}
+
+fn comment(line: &str) -> Option<Line<'_>> {
+    let text = |start| line.strip_prefix(start)?.strip_suffix(']');
+    let incomplete = text(INCOMPLETE).map(Line::Incomplete);
+    let known = incomplete.or_else(|| text(FAILED).map(Line::Failed));
+    let notes = || text(RUN).map(Line::Run).or_else(|| text(RESULT).map(Line::Result));
+    // One that is cut off is no comment of others.
+    let is_note = [RUN, RESULT].iter().any(|start| line.starts_with(start));
+    known.or_else(notes).or_else(|| if is_note { None } else { header(line) })
 }
 
 fn header(line: &str) -> Option<Line<'_>> {

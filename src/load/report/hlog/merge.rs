@@ -72,23 +72,24 @@ impl<'a> Piece<'a> {
     }
 }
 
-/// Adds up at least one log. Shows each merged interval, in the order of time and then of tags;
-/// returns the sums over all of them.
+/// Adds logs up, of which at least one has an interval. Shows each merged interval, in the order of
+/// time and then of tags; returns the sums over all of them.
 ///
 /// # Errors
 ///
-/// When a histogram cannot be read, or not be added without loss.
-///
-/// # Panics
-///
-/// When there is no log.
+/// When there is no interval, or a histogram cannot be read, or not be added without loss.
 pub fn merge(logs: &[Log], show: &mut dyn FnMut(&Logged<'_>)) -> Result<Merged, MergeError> {
     let mut pieces = Vec::new();
     for (log, Log { entries, .. }) in logs.iter().enumerate() {
         pieces.extend(entries.iter().map(|entry| Piece { log, entry }));
     }
     pieces.sort_by_key(Piece::key);
-    let start = pieces.first().expect("a log has an interval").entry.start;
+    let Some(first) = pieces.first() else {
+        let incomplete = logs.iter().find_map(|log| log.incomplete.clone());
+        let error = LogError { line: 0, problem: Problem::NoInterval { incomplete } };
+        return Err(MergeError { log: 0, error });
+    };
+    let start = first.entry.start;
     let mut totals = Totals::default();
     for same in pieces.chunk_by(|one, other| one.key() == other.key()) {
         let mut sum = growing();
@@ -101,13 +102,7 @@ pub fn merge(logs: &[Log], show: &mut dyn FnMut(&Logged<'_>)) -> Result<Merged, 
         show(&Logged { tag, start: entry.start, duration, values: &sum });
     }
     let end = pieces.iter().map(|piece| piece.entry.end).max().expect("a log has an interval");
-    Ok(Merged {
-        logs: logs.len(),
-        intervals: pieces.len(),
-        incomplete: logs.iter().filter_map(|log| log.incomplete.clone()).collect(),
-        gaps: gaps(&pieces),
-        ..Merged::new((start, end), totals.into_sums())
-    })
+    Ok(Merged { gaps: gaps(&pieces), ..Merged::new(logs, (start, end), totals.into_sums()) })
 }
 
 /// The gaps between intervals that come in the order of their start.

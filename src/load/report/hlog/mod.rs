@@ -7,7 +7,10 @@
 mod histogram;
 mod line;
 mod merge;
+mod note;
+mod one_run;
 mod read;
+mod run;
 #[cfg(test)]
 mod tests;
 mod totals;
@@ -21,7 +24,10 @@ pub(in crate::load) use self::line::is_of_log;
 pub(in crate::load) use self::merge::SLACK_SHARE;
 pub(in crate::load::report) use self::merge::message_tags;
 pub use self::merge::{MergeError, merge};
+pub use self::note::{ResultNote, RunNote};
+pub use self::one_run::check_one_run;
 pub use self::read::{Entry, Log, LogError, Problem};
+pub(in crate::load::report) use self::run::{LoggedRun, runs_of};
 pub(in crate::load) use self::totals::add_any;
 pub(in crate::load::report) use self::totals::growing;
 pub use self::write::Writer;
@@ -29,6 +35,12 @@ use crate::load::record::watch::Interval;
 
 /// How the comment begins that says of a log what is missing in it; `]` ends it.
 const INCOMPLETE: &str = "#[Incomplete: ";
+/// Likewise the one that says why there is nothing in it.
+const FAILED: &str = "#[Failed: ";
+/// Likewise the note on its run, as JSON.
+const RUN: &str = "#[ringback-load run: ";
+/// Likewise the note on how that came out.
+const RESULT: &str = "#[ringback-load result: ";
 
 /// An interval of a log.
 #[derive(Debug, Clone, Copy)]

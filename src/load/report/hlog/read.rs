@@ -6,16 +6,22 @@ use hdrhistogram::Histogram;
 
 use super::histogram;
 use super::line::{self, IntervalLine, Line, Nanos};
+use super::note::{ResultNote, RunNote};
+use super::run::{LoggedRun, Runs};
 use crate::load::format::printable;
 
 /// A log in memory, with its histograms still encoded: a few kilobytes an interval, where decoded
 /// they take hundreds.
 #[derive(Debug)]
 pub struct Log {
+    /// The name by which reports call it; empty where it is the only one.
+    pub name: String,
     /// In the order of the file.
     pub entries: Vec<Entry>,
     /// The part that is missing in it, if it says so.
     pub incomplete: Option<String>,
+    /// The runs that these are of, in the order of the file.
+    pub(in crate::load::report) runs: Vec<LoggedRun>,
 }
 
 /// One interval.
@@ -60,6 +66,9 @@ pub enum Problem {
         /// Why the log is not complete, if it says so.
         incomplete: Option<String>,
     },
+    /// It is a note on a run of ours, and not whole.
+    #[error("its note on the run is damaged: {0}")]
+    DamagedNote(String),
     /// It starts before or ends after all times that can be written.
     #[error(
         "its time is not in the years 1970 to 9999: StartTime, BaseTime and the columns count in \
@@ -102,7 +111,8 @@ pub enum Problem {
 }
 
 impl Log {
-    /// Reads a whole log, or several one after the other.
+    /// Reads a whole log, or several one after the other. A log without intervals is one if it says
+    /// which run it is of.
     ///
     /// # Errors
     ///
@@ -111,6 +121,7 @@ impl Log {
         let mut times = Times::default();
         let mut entries = Vec::new();
         let mut incomplete = None;
+        let mut runs = Runs::default();
         let mut lines = 0;
         for (place, bytes) in bytes.split_inclusive(|byte| *byte == b'\n').enumerate() {
             lines = place + 1;
@@ -120,12 +131,23 @@ impl Log {
                 Some(Line::Ignored) => {}
                 Some(Line::Incomplete(why)) => {
                     incomplete.get_or_insert_with(|| printable(why));
+                    runs.interrupt();
+                }
+                Some(Line::Failed(why)) => runs.fail(printable(why)),
+                Some(Line::Run(json)) => {
+                    let damaged = |why| error(Problem::DamagedNote(why));
+                    runs.begin(RunNote::read(json).map_err(damaged)?);
+                }
+                Some(Line::Result(json)) => {
+                    let damaged = |why| error(Problem::DamagedNote(why));
+                    runs.end(ResultNote::read(json).map_err(damaged)?);
                 }
                 Some(Line::StartTime(time)) => times.header().start = Some(time),
                 Some(Line::BaseTime(time)) => times.header().base = Some(time),
                 Some(Line::Interval(interval)) => {
                     let (start, end) =
                         times.of(&interval).ok_or_else(|| error(Problem::ImpossibleTime))?;
+                    runs.add_interval(start);
                     entries.push(Entry {
                         tag: interval.tag.map(printable),
                         start,
@@ -135,14 +157,16 @@ impl Log {
                         is_whole,
                     });
                 }
-                None if is_whole || entries.is_empty() => return Err(error(Problem::NotALog)),
+                None if is_whole || (entries.is_empty() && !runs.is_known()) => {
+                    return Err(error(Problem::NotALog));
+                }
                 None => return Err(error(Problem::CutOff)),
             }
         }
-        if entries.is_empty() {
+        if entries.is_empty() && !runs.is_known() {
             return Err(LogError { line: lines, problem: Problem::NoInterval { incomplete } });
         }
-        Ok(Self { entries, incomplete })
+        Ok(Self { name: String::new(), entries, incomplete, runs: runs.into_all() })
     }
 }
 

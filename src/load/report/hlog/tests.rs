@@ -8,7 +8,11 @@ use hdrhistogram::Histogram;
 use proptest::prelude::*;
 
 use super::*;
+use crate::load::config::part::Part;
+use crate::load::config::{Config, Target};
+use crate::load::outcome::Outcome;
 use crate::load::record::latencies;
+use crate::load::record::recorder::Totals;
 use crate::load::report::merged::{Gap, Merged};
 
 const EPOCH: SystemTime = SystemTime::UNIX_EPOCH;
@@ -267,6 +271,123 @@ fn counts_that_are_too_many_are_an_error() {
     assert_eq!(problem(text.as_bytes()), (3, Problem::TooManySamples));
     let thrice = plain(V2, 0, (3, 1), ONE, &[most, most, most].concat());
     assert_eq!(problem(line("", "0", &thrice).as_bytes()), (1, Problem::TooManySamples));
+}
+
+fn note(part: Option<(usize, usize)>) -> RunNote {
+    let target = Target::at(([10, 0, 0, 1], 7).into());
+    let config = Config::new(target).with(|config| {
+        config.part = part.map(|(index, of)| Part { index, of });
+        config.start_at = Some(EPOCH + Duration::from_millis(1_700_000_000_250));
+    });
+    RunNote::of(&config)
+}
+
+fn result(outcome: Outcome, sent: u64) -> ResultNote {
+    ResultNote {
+        outcome,
+        reasons: vec!["it broke".to_owned()],
+        measured_ns: Some(2_000_000_000),
+        clock: None,
+        totals: Some(Totals { sent, ..Totals::default() }),
+        throughput: None,
+    }
+}
+
+/// The log of a run of two seconds from so many milliseconds on.
+fn noted(run: &RunNote, offset_ms: u64, end: Option<&ResultNote>) -> Vec<u8> {
+    let mut writer = Writer::new(Vec::new());
+    writer.write_run(run).unwrap();
+    let start = EPOCH + Duration::from_millis(1_700_000_000_000 + offset_ms);
+    for second in 0..2 {
+        let values = &histogram(&[7]);
+        let start = start + SECOND * second;
+        writer.write(&Logged { tag: Some("service"), start, duration: SECOND, values }).unwrap();
+    }
+    end.map_or(Ok(()), |result| writer.write_result(result)).unwrap();
+    writer.into_inner()
+}
+
+#[test]
+fn notes_are_read_back_each_with_its_run() {
+    let passed = result(Outcome::Passed, 3);
+    let bytes = [
+        noted(&note(Some((0, 2))), 0, Some(&passed)),
+        noted(&note(Some((1, 2))), 10, None),
+        log_of("service", 0, &[vec![1]]),
+    ];
+    // The last is what an older version wrote: whose it is, it does not say.
+    let log = Log::read(&bytes.concat()).unwrap();
+    let runs: Vec<_> = log.runs.iter().map(|run| (run.part(), run.outcome())).collect();
+    let part = |index| Some(Part { index, of: 2 });
+    assert_eq!(runs, [(part(0), Some(Outcome::Passed)), (part(1), None)], "it is taken for a part");
+    let window = log.runs[0].window().unwrap();
+    assert_eq!(window, (EPOCH + Duration::from_secs(1_700_000_000), 2 * SECOND));
+    let log = Log::read(&[&bytes[0][..], &bytes[2]].concat()).unwrap();
+    let runs: Vec<_> = log.runs.iter().map(|run| (run.part(), run.outcome())).collect();
+    assert_eq!(runs, [(part(0), Some(Outcome::Passed)), (None, None)]);
+    // Everything that other readers see is as without notes.
+    let merged = merge(&[log], &mut |_| {}).unwrap();
+    assert_eq!(merged.latency[&Some("service".to_owned())].len(), 3);
+    assert_eq!(merged.totals, None, "one does not say");
+}
+
+#[test]
+fn counts_and_verdicts_are_added_up() {
+    let log =
+        |index, end: &ResultNote| Log::read(&noted(&note(Some((index, 2))), 0, Some(end))).unwrap();
+    let two = [log(0, &result(Outcome::Passed, 3)), log(1, &result(Outcome::Missed, u64::MAX))];
+    let merged = merge(&two, &mut |_| {}).unwrap();
+    assert_eq!(merged.totals.unwrap().sent, u64::MAX, "as far as there are numbers");
+    assert_eq!(merged.outcome(), Outcome::Missed);
+    assert_eq!(check_one_run(&two), Ok(()));
+    let bad = [log(0, &result(Outcome::ServerAtFault, 3)), log(1, &result(Outcome::Passed, 4))];
+    let merged = merge(&bad, &mut |_| {}).unwrap();
+    assert_eq!(merged.outcome(), Outcome::ServerAtFault);
+    assert_eq!(merged.verdict.reasons, ["part 0/2 is INVALID: it broke"]);
+    let other = Log::read(&noted(&note(Some((0, 3))), 0, None)).unwrap();
+    let error = check_one_run(&[log(0, &result(Outcome::Passed, 1)), other]).unwrap_err();
+    assert!(error.contains("the number of parts is 2 in the one and 3 in the other"), "{error}");
+}
+
+#[test]
+fn a_log_without_intervals_is_one_if_it_says_whose_it_is() {
+    let mut writer = Writer::new(Vec::new());
+    writer.write_run(&note(Some((1, 2)))).unwrap();
+    writer.write_failed("too late").unwrap();
+    let nothing = Log::read(&writer.into_inner()).unwrap();
+    let whole = Log::read(&noted(&note(Some((0, 2))), 0, Some(&result(Outcome::Passed, 3))));
+    let merged = merge(&[whole.unwrap(), nothing], &mut |_| {}).unwrap();
+    assert_eq!(merged.verdict.reasons, ["part 1/2 measured nothing: too late"]);
+    let mut writer = Writer::new(Vec::new());
+    writer.write_run(&note(None)).unwrap();
+    let bytes = writer.into_inner();
+    assert_eq!(problem(&bytes), (0, Problem::NoInterval { incomplete: None }));
+}
+
+#[test]
+fn notes_that_are_damaged_are_an_error() {
+    let whole = String::from_utf8(noted(&note(Some((0, 2))), 0, None)).unwrap();
+    for (damaged, words) in [
+        (whole.replacen("\"raw\"", "\"cooked\"", 1), "its note on the run is damaged: unknown v"),
+        (whole.replacen("\"of\":2", "\"of\":0", 1), "0 parts are not possible"),
+        (whole.replacen("\"of\":2", "\"of\":4000000", 1), "4000000 parts are not possible"),
+        (whole.replacen("\"index\":0", "\"index\":2", 1), "there is no part 2 of 2"),
+        (whole.replacen("}]\n", "\n", 1), "it is not a line of an HdrHistogram log"),
+    ] {
+        let (line, problem) = problem(damaged.as_bytes());
+        assert!(line == 1 && problem.to_string().contains(words), "{line} {problem}: {damaged}");
+    }
+}
+
+#[test]
+fn messages_on_standard_error_may_stand_between() {
+    let mixed = [
+        "ringback-load  10.0.0.1:7  closed loop\n",
+        "warning: something else runs\n",
+        &String::from_utf8(log_of("service", 0, &[vec![1]])).unwrap(),
+        "ringback-load: it broke\n",
+    ];
+    assert_eq!(merged(&mixed.concat()).latency[&Some("service".to_owned())].len(), 1);
 }
 
 #[test]

@@ -6,8 +6,10 @@ use std::time::SystemTime;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use hdrhistogram::serialization::{Serializer as _, V2DeflateSerializer};
+use serde::Serialize;
 
-use super::{INCOMPLETE, Logged};
+use super::note::{ResultNote, RunNote};
+use super::{FAILED, INCOMPLETE, Logged, RESULT, RUN};
 
 /// The column of the longest latency is for people, by custom in milliseconds.
 const NS_PER_MS: f64 = 1e6;
@@ -71,6 +73,44 @@ impl<W: Write> Writer<W> {
     /// When `out` does not take it.
     pub fn write_incomplete(&mut self, why: &str) -> io::Result<()> {
         writeln!(self.out, "{INCOMPLETE}{why}]")
+    }
+
+    /// Notes why there is nothing in the log.
+    ///
+    /// # Errors
+    ///
+    /// When `out` does not take it.
+    pub fn write_failed(&mut self, why: &str) -> io::Result<()> {
+        writeln!(self.out, "{FAILED}{why}]")
+    }
+
+    /// Notes which run is about to be logged.
+    ///
+    /// # Errors
+    ///
+    /// When `out` does not take it.
+    pub fn write_run(&mut self, note: &RunNote) -> io::Result<()> {
+        self.write_note(RUN, note)
+    }
+
+    /// Notes how that came out.
+    ///
+    /// # Errors
+    ///
+    /// When `out` does not take it.
+    pub fn write_result(&mut self, note: &ResultNote) -> io::Result<()> {
+        self.write_note(RESULT, note)
+    }
+
+    fn write_note(&mut self, start: &str, note: &impl Serialize) -> io::Result<()> {
+        let json = serde_json::to_string(note).expect("notes hold strings and numbers only");
+        // At once: what is cut off is not read.
+        self.out.write_all(format!("{start}{json}]\n").as_bytes())
+    }
+
+    /// The writer's target.
+    pub fn target(&self) -> &W {
+        &self.out
     }
 
     /// The writer's target.

@@ -1,5 +1,6 @@
 //! The report of merged logs, for people and for programs.
 
+mod runs;
 mod text;
 
 use std::collections::BTreeMap;
@@ -9,10 +10,13 @@ use hdrhistogram::Histogram;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::document::Percentiles;
+pub use self::runs::MergedRun;
+use super::document::{Percentiles, Throughput};
 use super::hlog;
 use crate::load::clock;
+use crate::load::judge::merged::MergedVerdict;
 use crate::load::outcome::Outcome;
+use crate::load::record::recorder::Totals;
 
 /// Names this form of the report; a change that breaks readers gets another.
 const SCHEMA: &str = "ringback-merge/1";
@@ -40,14 +44,44 @@ pub struct Merged {
     pub incomplete: Vec<String>,
     /// Times between in which nothing was logged.
     pub gaps: Vec<Gap>,
+    /// The runs that were logged: parts by their number, others in the order of the logs.
+    pub runs: Vec<MergedRun>,
+    /// Counters of all runs, warm-up and drain included; null where a log does not say.
+    pub totals: Option<Totals>,
+    /// Rates of all runs together, each of its own measured window; null where a log does not say.
+    pub throughput: Option<Throughput>,
     /// All samples of each tag.
     pub latency_ns: BTreeMap<String, Percentiles>,
+    /// The verdict on all runs together.
+    pub verdict: Verdict,
     /// When the first interval started.
     #[serde(skip)]
     pub started: SystemTime,
     /// The whole distributions behind `latency_ns`, by tag.
     #[serde(skip)]
     pub latency: BTreeMap<Option<String>, Histogram<u64>>,
+}
+
+/// The verdict on runs whose logs were added up.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "MergedVerdict")]
+pub struct Verdict {
+    /// True if the numbers may be used.
+    pub valid: bool,
+    /// That of the worst run, unless parts of a run are not whole; `unknown` where a log does not
+    /// say.
+    pub outcome: Outcome,
+    /// A sentence for each thing that is wrong.
+    pub reasons: Vec<String>,
+    /// Sentences on what makes the numbers doubtful without making them wrong.
+    pub warnings: Vec<String>,
+}
+
+impl From<MergedVerdict> for Verdict {
+    fn from(found: MergedVerdict) -> Self {
+        let MergedVerdict { outcome, reasons, warnings } = found;
+        Self { valid: outcome.is_valid(), outcome, reasons, warnings }
+    }
 }
 
 /// A time in which nothing was logged.
@@ -68,8 +102,9 @@ impl Gap {
 }
 
 impl Merged {
-    /// The sum of intervals that started and ended at these times.
+    /// The sum of logs whose intervals started and ended at these times.
     pub(super) fn new(
+        logs: &[hlog::Log],
         (started, end): (SystemTime, SystemTime),
         latency: BTreeMap<Option<String>, Histogram<u64>>,
     ) -> Self {
@@ -77,24 +112,38 @@ impl Merged {
             Gap::new(started, end.duration_since(started).unwrap_or_default());
         Self {
             schema: SCHEMA,
-            logs: 0,
-            intervals: 0,
+            logs: logs.len(),
+            intervals: logs.iter().map(|log| log.entries.len()).sum(),
             start,
             duration_ns,
-            incomplete: Vec::new(),
+            incomplete: logs.iter().filter_map(|log| log.incomplete.clone()).collect(),
             gaps: Vec::new(),
+            runs: runs::all(logs),
+            totals: runs::totals(logs),
+            throughput: runs::throughput(logs),
             latency_ns: latency
                 .iter()
                 .map(|(tag, sum)| (name(tag.as_deref()), sum.into()))
                 .collect(),
+            verdict: runs::verdict(logs),
             started,
             latency,
         }
     }
 
-    /// The outcome: what is merged of incomplete logs is not complete.
+    /// Counts in logs that hold no interval, and were left out, since their runs were interrupted.
+    pub fn add_incomplete(&mut self, why: Vec<String>) {
+        if !why.is_empty() {
+            self.verdict.outcome = Outcome::Incomplete;
+            self.verdict.valid = false;
+        }
+        self.verdict.reasons.splice(0..0, why.iter().cloned());
+        self.incomplete.extend(why);
+    }
+
+    /// The outcome of all runs together.
     pub fn outcome(&self) -> Outcome {
-        if self.incomplete.is_empty() { Outcome::Passed } else { Outcome::Incomplete }
+        self.verdict.outcome
     }
 
     /// The tags whose samples are the messages: see [`Log::message_tags`](hlog::Log::message_tags).

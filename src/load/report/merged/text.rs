@@ -2,13 +2,17 @@
 
 use std::fmt;
 
+use super::runs::MergedRun;
 use super::{Gap, Merged, UNTAGGED, name};
+use crate::load::config::part::Part;
 use crate::load::format::{count, counted, nanos};
+use crate::load::outcome::Outcome;
 use crate::load::record::watch::Tag;
 use crate::load::report::document::Percentiles;
 use crate::load::report::page::{In, Page, Text, View};
 use crate::load::report::table::{self, Kind};
-use crate::load::report::text::{Conclusion, add_verdict, findings, latencies};
+use crate::load::report::text::{Conclusion, add_verdict, findings, latencies, rate, totals};
+use crate::load::report::words::clock;
 use crate::load::report::{histogram, strip};
 
 /// The usual detail.
@@ -20,9 +24,11 @@ impl fmt::Display for Merged {
 
 impl Text for Merged {
     fn text(&self, view: &View) -> String {
-        let mut page = Page::default();
         let outcome = self.outcome();
-        let word = if outcome.is_valid() { "" } else { outcome.verdict() };
+        // Logs of other tools have no verdict, and are none the worse for it.
+        let is_good = outcome.is_valid() || outcome == Outcome::Unknown;
+        let mut page = Page::new(is_good);
+        let word = if is_good { "" } else { outcome.verdict() };
         page.line(
             In::USUAL,
             format!(
@@ -38,7 +44,11 @@ impl Text for Merged {
         let in_line = latencies(&Percentiles::from(&main), &main, view);
         page.clipped(In::BRIEF, in_line.clone());
         page.blank(In::USUAL);
-        page.row(In::USUAL, "Latency", in_line);
+        if let Some(throughput) = &self.throughput {
+            let (label, text) = rate(throughput);
+            page.measured(In::USUAL, label, text);
+        }
+        page.measured(In::USUAL, "Latency", in_line);
         let samples = format!("{} samples", count(main.len()));
         let title = title(&tags);
         page.row(In::USUAL_ONLY, "", format!("{}  {samples}", strip::draw(&main)));
@@ -48,6 +58,8 @@ impl Text for Merged {
             samples.map(|(name, latency)| format!("{} {}", count(latency.count), label(name)));
         page.row(In::USUAL, "Samples", samples.collect::<Vec<_>>().join("  "));
         page.row(In::USUAL, "Gaps", self.gaps_in_words());
+        page.row(In::USUAL_ONLY, "Parts", self.parts_in_words());
+        self.add_runs(&mut page);
         let kinds: Vec<Kind<'_>> = self.rows().into_iter().map(|row| self.kind(row)).collect();
         table::add(&mut page, In::FULL, &kinds, view);
         page.blank(In::FULL);
@@ -78,16 +90,44 @@ impl Merged {
         )
     }
 
-    /// A merged log has no verdict but that it is not complete.
-    fn add_end(&self, page: &mut Page, view: &View) {
-        let outcome = self.outcome();
-        let findings = findings(&self.incomplete, &[]);
-        if outcome.is_valid() {
-            page.clipped(In::BRIEF, format!("{} samples", count(self.main().1.len())));
-        } else {
-            page.blank(In::USUAL);
-            add_verdict(page, view, &Conclusion { outcome, aside: "", findings });
+    /// Each part of a run with its host and its verdict, as far as a screen has room.
+    fn parts_in_words(&self) -> String {
+        /// More are counted.
+        const MAX_LISTED: usize = 6;
+        let parts = || self.runs.iter().filter_map(|run| Some((run.part?, run)));
+        let listed = parts().take(MAX_LISTED).map(|(part, run)| {
+            let host = run.host.as_deref().unwrap_or_default();
+            format!("{part} {host} {}", run.outcome.verdict())
+        });
+        let more = parts().count().saturating_sub(MAX_LISTED);
+        let more = (more > 0).then(|| format!("and {more} more: see -v"));
+        listed.chain(more).collect::<Vec<_>>().join("  ")
+    }
+
+    /// Everything that is known of each run, and of all together.
+    fn add_runs(&self, page: &mut Page) {
+        for run in &self.runs {
+            let MergedRun { log, part, host, clock: kept, outcome } = run;
+            let label = part.map_or_else(|| "Run".to_owned(), |part: Part| format!("Part {part}"));
+            let known = [
+                host.clone(),
+                Some(outcome.verdict().to_owned()),
+                kept.as_ref().map(|kept| format!("clock {}", clock(kept))),
+                (!log.is_empty()).then(|| log.clone()),
+            ];
+            let known: Vec<String> = known.into_iter().flatten().collect();
+            page.row(In::FULL, &label, known.join("  "));
         }
+        if let Some(sums) = &self.totals {
+            page.row(In::FULL, "Totals", totals(sums));
+        }
+    }
+
+    fn add_end(&self, page: &mut Page, view: &View) {
+        let verdict = &self.verdict;
+        page.blank(In::USUAL);
+        let findings = findings(&verdict.reasons, &verdict.warnings);
+        add_verdict(page, view, &Conclusion { outcome: verdict.outcome, aside: "", findings });
     }
 
     /// The tags that a run has in the order of its report, then all others.
