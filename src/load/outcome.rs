@@ -24,7 +24,8 @@ pub enum Outcome {
     /// flaws.
     ServerAtFault,
     /// Not valid since logs that were added up are not those of one run: parts are missing, twice
-    /// there or without a result, or were measured at different times.
+    /// there or without a result, were measured at different times, or received what the server did
+    /// not send.
     NotWhole,
     /// Of logs that were added up, one of which does not say how its run came out.
     Unknown,

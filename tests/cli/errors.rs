@@ -153,6 +153,7 @@ const OF_LOAD: &[Case] = &[
         ": the generator was started after it; nothing was measured; give all parts a later \
          --start-at",
     ),
+    (&["merge", "a.hlog", "--server-metrics", "before"], 2, "2 values required"),
     (&["-v", "-q"], 2, "the argument '--verbose' cannot be used with '--quiet'"),
 ];
 

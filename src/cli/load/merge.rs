@@ -14,7 +14,7 @@ use super::results::Log;
 use crate::load::format::printable;
 use crate::load::report::form::Form;
 use crate::load::report::hlog::{self, Problem, merge};
-use crate::load::report::{Merged, hgrm};
+use crate::load::report::{Merged, Scrape, hgrm};
 
 /// Adds the logs of many generators up, without loss
 ///
@@ -32,6 +32,7 @@ use crate::load::report::{Merged, hgrm};
 Examples:
   ringback-load merge a.hlog b.hlog c.hlog
   ringback-load merge *.hlog --hlog all.hlog --hgrm all.hgrm --format json -o all.json
+  ringback-load merge part-*.hlog --server-metrics before.txt after.txt
 
 Exit codes: 0 merged, 1 a file cannot be read or written, 2 usage, also where parts are not of one
 run, 3 a run missed an assertion, 4 a run is not valid, or parts are not whole, 5 a log is of a run
@@ -48,6 +49,11 @@ pub struct Merge {
     /// Go on without logs that hold no interval, and name them
     #[arg(long)]
     skip_empty: bool,
+    /// Check that the server received what the generators sent, and sent what they received: by its
+    /// metrics (`ringback serve --admin`, /metrics) before the run and after it. For several
+    /// servers it may be repeated
+    #[arg(long, num_args = 2, value_names = ["BEFORE", "AFTER"])]
+    server_metrics: Vec<PathBuf>,
     /// Write the merged log into this file (.hlog)
     #[arg(long, value_name = "FILE")]
     hlog: Option<PathBuf>,
@@ -68,6 +74,7 @@ impl Merge {
         let all: Vec<&Destination> = all.into_iter().flatten().collect();
         Destination::check_distinct(&all)?;
         check_not_written(&self.files, &all)?;
+        check_not_written(&self.server_metrics, &all)?;
 
         let mut log = log.map(Log::new);
         let merged = self.merge(log.as_mut())?;
@@ -90,6 +97,7 @@ impl Merge {
     }
 
     fn merge(&self, mut log: Option<&mut Log>) -> Result<Merged, LoadError> {
+        let scrapes = self.scrapes()?;
         let read = self.read()?;
         hlog::check_one_run(&read.logs).map_err(LoadError::usage)?;
         let merged = merge(&read.logs, &mut |interval| {
@@ -99,7 +107,19 @@ impl Merge {
         });
         let mut merged = merged.map_err(|error| unreadable(read.files[error.log], error))?;
         merged.add_incomplete(read.left_out);
+        if !scrapes.is_empty() {
+            merged.check_servers(&scrapes);
+        }
         Ok(merged)
+    }
+
+    /// Each server's, before and after.
+    fn scrapes(&self) -> Result<Vec<(Scrape, Scrape)>, LoadError> {
+        let (pairs, _) = self.server_metrics.as_chunks::<2>();
+        pairs
+            .iter()
+            .map(|[before, after]| Ok((read_scrape(before)?, read_scrape(after)?)))
+            .collect()
     }
 
     fn read(&self) -> Result<Read<'_>, LoadError> {
@@ -138,6 +158,11 @@ struct Read<'a> {
     logs: Vec<hlog::Log>,
     /// A sentence for each other one that is not complete.
     left_out: Vec<String>,
+}
+
+fn read_scrape(path: &Path) -> Result<Scrape, LoadError> {
+    let text = String::from_utf8_lossy(&read(path)?).into_owned();
+    Scrape::read(&text).map_err(|error| unreadable(path, error))
 }
 
 /// A log, or where it holds no interval, why it is not complete.

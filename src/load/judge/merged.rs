@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::load::clock;
 use crate::load::config::part::Part;
-use crate::load::format::{counted, nanos, percent};
+use crate::load::format::{count, counted, nanos, percent};
 use crate::load::outcome::Outcome;
 
 /// The parts' windows must have so much of their time in common.
@@ -205,6 +205,27 @@ fn warnings(runs: &[Contribution]) -> Vec<String> {
     untimed.chain(missed).chain(silent).collect()
 }
 
+/// Bytes in both directions, as one side counted them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Bytes {
+    pub(crate) received: u64,
+    pub(crate) sent: u64,
+}
+
+/// The server and all generators together count differently.
+pub(crate) fn disagreement(server: Bytes, generators: Bytes) -> Option<String> {
+    let has_all = server.received == generators.sent && server.sent == generators.received;
+    (!has_all).then(|| {
+        let [received, sent] = [server.received, server.sent].map(count);
+        let [by_others, of_others] = [generators.sent, generators.received].map(count);
+        format!(
+            "the server received {received} bytes where the generators sent {by_others}, and sent \
+             {sent} where they received {of_others}: a log is missing, or others used the server \
+             between the scrapes; scrape it when nobody else does, right before and after the run",
+        )
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -293,6 +314,17 @@ mod tests {
             let said = said(&runs);
             assert!(said.contains(words), "{words}: {said}");
         }
+    }
+
+    #[test]
+    fn what_one_side_sent_the_other_received() {
+        let bytes = |received, sent| Bytes { received, sent };
+        assert_eq!(disagreement(bytes(2000, 1000), bytes(1000, 2000)), None);
+        let told = disagreement(bytes(2064, 2064), bytes(2000, 2000)).unwrap();
+        let words = "the server received 2,064 bytes where the generators sent 2,000, and sent \
+                     2,064 where they received 2,000: ";
+        assert!(told.starts_with(words), "{told}");
+        assert!(disagreement(bytes(2000, 1999), bytes(2000, 2000)).is_some());
     }
 
     #[test]

@@ -20,5 +20,7 @@ pub(super) mod words;
 pub use self::document::Report;
 pub use self::hgrm::hgrm;
 pub use self::json::{json, json_schema};
-pub use self::merged::{Gap, Merged, MergedRun, Verdict as MergedVerdict};
+pub use self::merged::{
+    Gap, Merged, MergedRun, Scrape, ScrapeError, ServerTotals, Verdict as MergedVerdict,
+};
 pub use self::text::{announcement, head, pace};

@@ -11,6 +11,7 @@ use super::hlog::{assert_same, read};
 use super::support::{Directory, assert_fails, ringback_load};
 use crate::support::Program;
 use crate::support::host::{findings, flat};
+use crate::support::http::get;
 use crate::support::tools::{has_tool, is_root, runs};
 
 const PARTS: usize = 3;
@@ -43,6 +44,12 @@ fn save(directory: &Directory, name: &str, output: &Output) -> String {
     file
 }
 
+/// The logs of parts, by their numbers.
+fn save_all(directory: &Directory, outputs: &[Output]) -> Vec<String> {
+    let numbered = outputs.iter().enumerate();
+    numbered.map(|(index, output)| save(directory, &format!("{index}.hlog"), output)).collect()
+}
+
 /// Runs parts until all of them began in time; what they left, and when they began.
 fn run_parts(start: impl Fn(usize, &str) -> Child) -> (Vec<Output>, String) {
     for delay in DELAYS {
@@ -72,7 +79,18 @@ fn reasons(report: &Value) -> String {
 }
 
 fn serve() -> Program {
-    Program::start(&["serve", "127.0.0.1:0", "--workers", "1"], 1)
+    let arguments = ["serve", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--workers", "1"];
+    Program::start(&arguments, 1)
+}
+
+/// A scrape of the server once nobody is connected, saved.
+fn scrape(directory: &Directory, name: &str, program: &Program) -> String {
+    let is_settled = |text: &str| text.contains("ringback_connections_active{worker=\"0\"} 0\n");
+    let scrape = || get(program.admin(), "/metrics").1;
+    let text = std::iter::repeat_with(scrape).find(|text| is_settled(text)).unwrap();
+    let file = directory.file(name);
+    fs::write(&file, text).unwrap();
+    file
 }
 
 /// Asserts that parts were added up: sums are those of all, percentiles those of all values, by an
@@ -118,19 +136,53 @@ fn own_host() -> String {
 }
 
 #[test]
-fn parts_are_one_run() {
+fn parts_are_one_run_and_the_server_agrees() {
     let directory = Directory::new();
     let program = serve();
     let target = program.addresses[0].to_string();
+    let before = scrape(&directory, "before", &program);
     let (outputs, _) =
         run_parts(|index, start_at| job(index, &target, start_at, &[]).spawn().unwrap());
-    let logs: Vec<String> = outputs
-        .iter()
-        .enumerate()
-        .map(|(index, output)| save(&directory, &format!("{index}.hlog"), output))
-        .collect();
+    let after = scrape(&directory, "after", &program);
+    let logs = save_all(&directory, &outputs);
     let logs: Vec<&str> = logs.iter().map(String::as_str).collect();
     assert_is_whole(&directory, &logs, &[(); PARTS].map(|()| own_host()));
+
+    let metrics = ["--server-metrics", &before, &after];
+    let (_, report) = merge(&logs, &metrics);
+    let (server, totals) = (&report["server"], &report["totals"]);
+    assert_eq!(server["agrees"], true, "{report:#}");
+    // A message of 64 bytes of each part came before the load.
+    assert_eq!(server["preflight_bytes"], 3 * 64, "{report:#}");
+    let number = |value: &Value| value.as_u64().unwrap();
+    assert_eq!(number(&server["bytes_received"]), number(&totals["bytes_sent"]) + 3 * 64);
+    assert_eq!(number(&server["bytes_sent"]), number(&totals["bytes_received"]) + 3 * 64);
+
+    // Somebody else used the server as well.
+    let output = ringback_load(&[&target, "-c", "1", "-d", "50ms", "--warmup", "0s", "-r", "40"]);
+    assert!(matches!(output.status.code(), Some(0 | 4)), "{output:?}");
+    let later = scrape(&directory, "later", &program);
+    let (code, report) = merge(&logs, &["--server-metrics", &before, &later]);
+    assert_eq!((code, &report["server"]["agrees"]), (Some(4), &Value::Bool(false)), "{report:#}");
+    let words = format!(
+        "the server received {} bytes where the generators sent {}, and sent ",
+        // Two messages, and the one before them.
+        number(&server["bytes_received"]) + 3 * 64,
+        number(&server["bytes_received"]),
+    );
+    assert!(reasons(&report).replace(',', "").contains(&words.replace(',', "")), "{report:#}");
+    for (scrapes, words) in [
+        ([&after, &before], "are not of one process: it was started anew between"),
+        ([&before, &directory.file("0.hlog")], "there is no ringback_received_bytes_total in it"),
+    ] {
+        let [one, other] = scrapes;
+        let output = ringback_load(
+            &[&["merge", "-v"], logs.as_slice(), &["--server-metrics", one, other]].concat(),
+        );
+        let said = [output.stdout, output.stderr].concat();
+        let said = flat(&String::from_utf8(said).unwrap());
+        assert!(said.contains(words), "{said}");
+    }
 }
 
 #[test]
@@ -243,11 +295,7 @@ fn parts_on_hosts_of_their_own_are_one_run() {
         part.args(LOAD).env("JOB_COMPLETION_INDEX", index.to_string());
         part.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
     });
-    let logs: Vec<String> = outputs
-        .iter()
-        .enumerate()
-        .map(|(index, output)| save(&directory, &format!("{index}.hlog"), output))
-        .collect();
+    let logs = save_all(&directory, &outputs);
     let logs: Vec<&str> = logs.iter().map(String::as_str).collect();
     let hosts: Vec<String> = (0..PARTS).map(|index| format!("generator-{index}")).collect();
     assert_is_whole(&directory, &logs, &hosts);

@@ -1,6 +1,7 @@
 //! The report of merged logs, for people and for programs.
 
 mod runs;
+mod server;
 mod text;
 
 use std::collections::BTreeMap;
@@ -11,6 +12,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 pub use self::runs::MergedRun;
+pub use self::server::{Scrape, ScrapeError, ServerTotals};
 use super::document::{Percentiles, Throughput};
 use super::hlog;
 use crate::load::clock;
@@ -52,11 +54,16 @@ pub struct Merged {
     pub throughput: Option<Throughput>,
     /// All samples of each tag.
     pub latency_ns: BTreeMap<String, Percentiles>,
+    /// The server's own account, where it was given.
+    pub server: Option<ServerTotals>,
     /// The verdict on all runs together.
     pub verdict: Verdict,
     /// When the first interval started.
     #[serde(skip)]
     pub started: SystemTime,
+    /// Bytes in each direction before the loads.
+    #[serde(skip)]
+    pub(in crate::load::report) preflight_bytes: u64,
     /// The whole distributions behind `latency_ns`, by tag.
     #[serde(skip)]
     pub latency: BTreeMap<Option<String>, Histogram<u64>>,
@@ -125,8 +132,10 @@ impl Merged {
                 .iter()
                 .map(|(tag, sum)| (name(tag.as_deref()), sum.into()))
                 .collect(),
+            server: None,
             verdict: runs::verdict(logs),
             started,
+            preflight_bytes: runs::preflight_bytes(logs),
             latency,
         }
     }

@@ -5,6 +5,8 @@ use serde::Serialize;
 
 use super::Verdict;
 use crate::load::config::part::Part;
+use crate::load::config::sizes::Sizes;
+use crate::load::engine::preflight;
 use crate::load::format::printable;
 use crate::load::judge::merged::{Contribution, judge};
 use crate::load::outcome::Outcome;
@@ -60,6 +62,16 @@ pub(super) fn throughput(logs: &[Log]) -> Option<Throughput> {
         offered_per_s: one.offered_per_s.zip(other.offered_per_s).map(|(one, other)| one + other),
     };
     rates.into_iter().reduce(sum).filter(|_| are_parts || is_one)
+}
+
+/// Bytes that the generators exchanged before their loads, which are not in their totals.
+pub(super) fn preflight_bytes(logs: &[Log]) -> u64 {
+    let of_run = |(_, run): (&str, &LoggedRun)| {
+        let config = &run.note.as_ref()?.config;
+        let sizes: Sizes = config.sizes.parse().ok().filter(|_| config.preflight)?;
+        Some(preflight::length(config.protocol, &sizes, config.seed) as u64)
+    };
+    runs_of(logs).filter_map(of_run).sum()
 }
 
 /// Logs that are not complete say so first.

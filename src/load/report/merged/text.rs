@@ -5,7 +5,7 @@ use std::fmt;
 use super::runs::MergedRun;
 use super::{Gap, Merged, UNTAGGED, name};
 use crate::load::config::part::Part;
-use crate::load::format::{count, counted, nanos};
+use crate::load::format::{bytes, count, counted, nanos};
 use crate::load::outcome::Outcome;
 use crate::load::record::watch::Tag;
 use crate::load::report::document::Percentiles;
@@ -120,6 +120,12 @@ impl Merged {
         }
         if let Some(sums) = &self.totals {
             page.row(In::FULL, "Totals", totals(sums));
+        }
+        if let Some(server) = &self.server {
+            let [received, sent] =
+                [server.bytes_received, server.bytes_sent].map(|number| bytes(number as f64));
+            let agrees = if server.agrees { "as the generators say" } else { "not what they say" };
+            page.row(In::USUAL, "Server", format!("{received} received, {sent} sent: {agrees}"));
         }
     }
 
