@@ -61,7 +61,8 @@
 //!
 //! # To measure
 //!
-//! [`guide::measuring`] says what the verdicts promise, and each cause of an invalid measurement.
+//! [`guide::measuring`] says what the verdicts promise, and each cause of an invalid measurement;
+//! [`guide::many_hosts`] makes one measurement of many generators.
 //!
 //! # To operate
 //!
@@ -76,6 +77,7 @@
 //! | lease | the only right to read received bytes in a buffer that the kernel has given up |
 //! | owned bytes | bytes copied out of their buffer, or made by the core, in memory of our own |
 //! | part | a stretch of bytes to decide on or to send: a lease or owned bytes |
+//! | part of a run | the share of it that one of several generators makes, on hosts of their own |
 //! | control bytes | bytes that the core makes itself, such as a PONG or a GOAWAY |
 //! | forward, discard | the core's two decisions on received bytes: send them back, release them |
 //! | dirty | a connection that has something to do when its worker next goes through them |

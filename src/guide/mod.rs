@@ -1,7 +1,11 @@
-//! Guides: to measure, to operate, to speak the protocols, to learn.
+//! Guides: to measure, on one host and on many, to operate, to speak the protocols, to learn.
 
 pub mod measuring {
     #![doc = include_str!("measuring.md")]
+}
+
+pub mod many_hosts {
+    #![doc = include_str!("many_hosts.md")]
 }
 
 pub mod operating {

@@ -10,6 +10,7 @@ mod load_assert;
 mod load_cli;
 mod load_interrupt;
 mod manual;
+mod many_hosts;
 mod openmetrics;
 mod pictures;
 mod rates;
