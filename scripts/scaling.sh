@@ -22,7 +22,7 @@ readonly NUMBERS_OF_PARTS=(1 2 4) PERCENTILES=(p50 p90 p99 p99_9)
 # Of the server, for all alike: parts of one run have one target. Networks of RFC 2544.
 readonly SERVER=198.18.255.1:65432
 # A run that the host made invalid is measured again, so often.
-readonly TRIES=5
+readonly TRIES=10
 # Until all parts have started and made their connections.
 readonly HEAD_START_S=3
 

@@ -129,7 +129,7 @@ impl Connection for FramedConnection {
 }
 
 impl FramedConnection {
-    /// What is due once everything received is answered.
+    /// The output that is due once everything received is answered.
     fn poll_own_output(&mut self) -> Option<Output> {
         if self.goaway == GoAway::Due {
             self.goaway = GoAway::Polled;
