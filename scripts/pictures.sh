@@ -12,7 +12,7 @@ readonly PICTURES=benches/pictures
 readonly TRIES=3
 
 main() {
-    build_release
+    cargo build --release --locked --quiet
     work=$(mktemp -d)
     trap 'rm -r "$work"' EXIT
     local name names=("$@")

@@ -46,6 +46,19 @@ fn a_run_is_drawn_with_what_was_measured() {
     }
     assert!(has("Latency by percentile") && has("service") && has("99 %"), "{texts:?}");
     assert!(has("Latency over time") && has("slowest") && has("Throughput"), "{texts:?}");
+    for column in ["p50", "p90", "p99", "p99.9", "max"] {
+        assert!(has(column), "{column} in {texts:?}");
+    }
+}
+
+#[test]
+fn an_open_loop_is_drawn_below_what_was_offered() {
+    let directory = tempfile::tempdir().unwrap();
+    let (_, svg) = run_in(directory.path(), "open", &["-r", "500"]);
+    let texts = texts(&fs::read_to_string(svg).unwrap());
+    for words in ["offered: 500/s", "answered", "response time: due → reply"] {
+        assert!(texts.iter().any(|text| text == words), "{words} in {texts:?}");
+    }
 }
 
 #[test]

@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde_json::Value;
 
 use super::hlog::{assert_same, read};
+use super::schema::assert_valid;
 use super::support::{Directory, assert_fails, ringback_load};
 use crate::support::Program;
 use crate::support::host::{findings, flat};
@@ -150,6 +151,7 @@ fn parts_are_one_run_and_the_server_agrees() {
 
     let metrics = ["--server-metrics", &before, &after];
     let (_, report) = merge(&logs, &metrics);
+    assert_valid("merge", &[&report.to_string()]);
     let (server, totals) = (&report["server"], &report["totals"]);
     assert_eq!(server["agrees"], true, "{report:#}");
     // A message of 64 bytes of each part came before the load.
@@ -158,9 +160,11 @@ fn parts_are_one_run_and_the_server_agrees() {
     assert_eq!(number(&server["bytes_received"]), number(&totals["bytes_sent"]) + 3 * 64);
     assert_eq!(number(&server["bytes_sent"]), number(&totals["bytes_received"]) + 3 * 64);
 
-    // Somebody else used the server as well.
-    let output = ringback_load(&[&target, "-c", "1", "-d", "50ms", "--warmup", "0s", "-r", "40"]);
+    // Somebody else used the server as well, alone in its run.
+    let alone = ["-c", "1", "-d", "50ms", "--warmup", "0s", "-r", "40", "--part", "0/1"];
+    let output = ringback_load(&[&[&*target, "--format", "json"], &alone[..]].concat());
     assert!(matches!(output.status.code(), Some(0 | 4)), "{output:?}");
+    assert_valid("run", &[&String::from_utf8(output.stdout).unwrap()]);
     let later = scrape(&directory, "later", &program);
     let (code, report) = merge(&logs, &["--server-metrics", &before, &later]);
     assert_eq!((code, &report["server"]["agrees"]), (Some(4), &Value::Bool(false)), "{report:#}");

@@ -23,7 +23,7 @@ fn problems(of: &str, documents: &[&str]) -> Vec<Vec<String>> {
     serde_json::from_str(&python::run("validate.py", &arguments)).unwrap()
 }
 
-fn assert_valid(of: &str, documents: &[&str]) {
+pub(super) fn assert_valid(of: &str, documents: &[&str]) {
     for (problems, document) in problems(of, documents).iter().zip(documents) {
         assert!(problems.is_empty(), "{problems:?} in {document}");
     }
