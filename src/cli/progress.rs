@@ -3,8 +3,7 @@
 use std::io::{IsTerminal, stderr};
 use std::time::Duration;
 
-use rustix::termios::tcgetwinsize;
-
+use super::look;
 use crate::load::format::{count, nanos};
 use crate::load::study;
 use crate::load::study::compare::Step;
@@ -81,17 +80,12 @@ impl ProgressLine {
 
     fn rewrite(&self, text: &str) {
         // A line that wraps cannot be rewritten; the last column would wrap the cursor.
-        let columns = columns().saturating_sub(1);
+        let columns = look::columns().saturating_sub(1);
         if self.is_shown && columns > 0 {
             let fitting: String = text.chars().take(columns).collect();
             log::write(format!("\r{fitting}\x1b[K"));
         }
     }
-}
-
-/// Columns of the terminal now; 0 if it has none.
-fn columns() -> usize {
-    tcgetwinsize(stderr()).map_or(0, |size| size.ws_col.into())
 }
 
 /// A time as long as a person waits for it: `45 s`, `7 min 30 s`, `2 h 5 min`.

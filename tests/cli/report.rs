@@ -29,7 +29,9 @@ fn a_report_is_a_screen_in_two_lines_or_in_full() {
         assert!(text.lines().count() <= 15 || text.matches("\n  why ").count() == 1, "{text}");
         let (_, brief) = measure(&[load, &["-q"]].concat());
         assert_eq!(brief.lines().count(), 2, "{brief}");
-        assert!(brief.contains(" msg/s  p50 "), "{brief}");
+        let label = if load.is_empty() { "Throughput  " } else { "Rate        " };
+        assert!(brief.starts_with(label) && brief.contains(" msg/s  p50 "), "{brief}");
+        assert!(brief.contains("  max ") && brief.contains("\nVerdict     "), "{brief}");
         let (_, full) = measure(&[load, &["-v"]].concat());
         for words in ["\n  p75 ", "\n  p95 ", "\n  p99.99 ", "\n  Host  ", "\n  Totals  ", " │"] {
             assert!(full.contains(words) && !text.contains(words), "{words:?} in {full}");

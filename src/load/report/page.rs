@@ -159,6 +159,11 @@ impl Page {
         self.rows.push((shown, Content::Clipped(text.into())));
     }
 
+    /// One of the two lines, with a label.
+    pub(in crate::load) fn brief(&mut self, label: &str, text: &str) {
+        self.clipped(In::BRIEF, format!("{label:<12}{text}"));
+    }
+
     /// A label and its text; no row where there is no text.
     pub(in crate::load) fn row(&mut self, shown: In, label: &str, text: impl Into<String>) {
         let text = text.into();

@@ -6,7 +6,7 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 
 use super::document::{LatencyNs, Percentiles, Report, Settings, Throughput};
-use super::page::{Finding, In, Page, Text, View};
+use super::page::{Detail, Finding, In, Page, Text, View};
 use super::probes::name_of;
 use super::table::{self, Kind};
 use super::words::{
@@ -63,7 +63,7 @@ impl Report {
     fn page(&self, view: &View, has_headline: bool) -> String {
         let mut page = Page::new(self.verdict.valid);
         let latencies = latencies(self.latency_ns.main(), self.main_latency(), view);
-        page.clipped(In::BRIEF, format!("{} msg/s  {latencies}", self.rate()));
+        page.brief(rate(&self.throughput).0, &format!("{} msg/s  {latencies}", self.rate()));
         let outcome = self.verdict.outcome;
         if has_headline {
             let subject = Subject { command: None, target: Some(self.target.shown_name()) };
@@ -286,7 +286,10 @@ pub(super) fn latencies(known: &Percentiles, histogram: &Histogram<u64>, view: &
     // One that was not asked for is not missed where too few samples tell it.
     let main: Vec<Quantile>;
     let shown = if chosen.is_empty() {
-        main = Quantile::MAIN.into_iter().filter(|main| main.of(histogram).is_some()).collect();
+        // Beside the rate a line has room for one less.
+        let has_room = |main: &Quantile| view.detail != Detail::Brief || *main != Quantile::P90;
+        let is_told = |main: &Quantile| main.of(histogram).is_some();
+        main = Quantile::MAIN.into_iter().filter(has_room).filter(is_told).collect();
         &main
     } else {
         chosen
@@ -371,7 +374,7 @@ pub(in crate::load) fn add_verdict(page: &mut Page, view: &View, conclusion: &Co
     let verdict = format!("{}{advice}{aside}{code}", outcome.verdict());
     let first = findings.first().filter(|_| !outcome.is_valid());
     let why = first.map(|finding| format!(": {}", finding.fact())).unwrap_or_default();
-    page.clipped(In::BRIEF, format!("{}{aside}{code}{why}", outcome.verdict()));
+    page.brief("Verdict", &format!("{}{aside}{code}{why}", outcome.verdict()));
     match (view.has_hints, outcome.is_valid()) {
         (true, true) => page.spread(In::USUAL_ONLY, &verdict, SAVE_HINT),
         (true, false) => page.spread(In::USUAL_ONLY, &verdict, "details: -v"),

@@ -48,7 +48,8 @@ fn a_terminal_that_cannot_rewrite_a_line_shows_none_and_a_narrow_one_its_beginni
     assert!(!shown("dumb", "80").contains("messages/s"));
     assert!(!shown("xterm", "0").contains("messages/s"));
     let narrow = shown("xterm", "20");
-    let (_, narrow) = narrow.split_once('\n').unwrap();
+    let (head, narrow) = narrow.rsplit_once('\n').unwrap();
+    assert!(head.lines().all(|line| line.chars().count() <= 20), "{head:?}");
     let longest = narrow.split("\x1b[K").map(|line| line.trim_start_matches('\r').len()).max();
     assert_eq!(longest, Some(19), "{narrow:?}");
 }

@@ -42,7 +42,7 @@ impl Text for Merged {
         );
         let (tags, main) = self.main();
         let in_line = latencies(&Percentiles::from(&main), &main, view);
-        page.clipped(In::BRIEF, in_line.clone());
+        page.brief("Latency", &in_line);
         page.blank(In::USUAL);
         if let Some(throughput) = &self.throughput {
             let (label, text) = rate(throughput);
