@@ -45,8 +45,10 @@ pub(super) enum PointResult {
 pub(super) struct Aim {
     /// Its place among the points.
     pub(super) point: usize,
-    /// As in `knee`.
-    pub(super) name: &'static str,
+    /// The words before its rate, as in `knee at`.
+    pub(super) words: &'static str,
+    /// The rate that was asked for.
+    pub(super) rate_per_s: u64,
     /// The place of the percentile that decided among those that are drawn.
     pub(super) percentile: usize,
 }
@@ -58,6 +60,12 @@ pub(super) struct Bound {
     pub(super) latency_ns: u64,
     /// True if it was asserted, false if it follows from what was measured.
     pub(super) is_asserted: bool,
+}
+
+impl Aim {
+    fn short(&self) -> String {
+        format!("{} {}", self.words, label::measured_rate(self.rate_per_s as f64))
+    }
 }
 
 impl LoadPoint {
@@ -105,14 +113,14 @@ impl PointResult {
 }
 
 impl LoadCurve {
-    /// The point that it was made for, and its name.
-    pub(super) fn found(&self) -> Option<(&'static str, &LoadPoint)> {
+    /// The point that it was made for.
+    fn found(&self) -> Option<(&Aim, &LoadPoint)> {
         let aim = self.aim.as_ref()?;
-        Some((aim.name, self.points.get(aim.point)?))
+        Some((aim, self.points.get(aim.point)?))
     }
 
     fn describe(&self) -> String {
-        let found = self.found().map(|(name, point)| format!("{name} at {}", point.rate()));
+        let found = self.aim.as_ref().map(Aim::short);
         let bounds = self.bounds.iter().map(|bound| bound.name.clone());
         let count = |result: &PointResult| {
             let points = self.points.iter().filter(|point| point.result == *result).count();
@@ -151,15 +159,15 @@ impl LoadCurve {
     }
 
     fn mark(&self, number: usize, is_alone: bool) -> Option<(Mark, Key)> {
-        let (name, point) = self.found()?;
-        let decided = self.aim.as_ref().and_then(|aim| point.latencies_ns.get(aim.percentile));
-        let of = if is_alone { String::new() } else { format!(" of {}", self.name) };
+        let (aim, point) = self.found()?;
+        let decided = point.latencies_ns.get(aim.percentile);
+        let of = if is_alone { String::new() } else { format!("{}: ", self.name) };
         let mark = Mark {
             colour: if is_alone { "plain" } else { colour(number) },
             column: point.achieved_per_s,
             ringed: decided.copied().flatten().map(|ns| ns as f64),
         };
-        let key = mark.key(format!("{name}{of} at {}", point.rate()));
+        let key = mark.key(format!("{of}{}", aim.short()));
         Some((mark, key))
     }
 

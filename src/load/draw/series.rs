@@ -47,7 +47,12 @@ impl From<&SweepReport> for Saved {
             name: String::new(),
             percentiles: DRAWN.iter().filter_map(name).collect(),
             points: rates.iter().map(|probe| point(probe, swept(probe), &DRAWN)).collect(),
-            aim: place.map(|point| Aim { point, name: "knee", percentile: MEDIAN }),
+            aim: place.map(|point| Aim {
+                point,
+                words: "knee at",
+                rate_per_s: rates[point].rate_per_s,
+                percentile: MEDIAN,
+            }),
             bounds: report.knee_bound_ns().map(bound_of_knee).into_iter().collect(),
         };
         of_probes("a sweep", target.as_ref(), (config, host), verdict, curve)
@@ -67,12 +72,16 @@ impl From<&SearchReport> for Saved {
         let best = bracket.highest_passed_per_s;
         let place = probes.iter().position(|probe| Some(probe.probe.rate_per_s) == best);
         let points = probes.iter().map(|probe| point(&probe.probe, searched(probe), &drawn));
-        let name_of_best = "highest rate that passed";
         let curve = LoadCurve {
             name: String::new(),
             percentiles: drawn.iter().filter_map(name).collect(),
             points: points.collect(),
-            aim: place.map(|point| Aim { point, name: name_of_best, percentile: 0 }),
+            aim: place.map(|point| Aim {
+                point,
+                words: "passes up to",
+                rate_per_s: probes[point].probe.rate_per_s,
+                percentile: 0,
+            }),
             bounds: asserted
                 .iter()
                 .filter(|each| name(&each.metric).is_some())

@@ -328,7 +328,7 @@ fn search(assertion: &str) -> Value {
 #[test]
 fn a_search_is_the_last_probe_of_every_rate() {
     let figure = draw(&[("f.json", &read_value(&search("p99<1ms")))]);
-    assert_eq!(figure.title, "f.json: highest rate that passed at 1,999/s");
+    assert_eq!(figure.title, "f.json: passes up to 2,000/s");
     let found = points(&curves(&figure, 0)[0]);
     let found: Vec<_> = found.into_iter().map(|(rate, _, state)| (rate, state)).collect();
     let expected = [

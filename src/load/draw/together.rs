@@ -2,7 +2,7 @@
 
 use super::chart::Chart;
 use super::figure::Figure;
-use super::load_curve::{self, LoadCurve};
+use super::load_curve::{self, Aim, LoadCurve};
 use super::over_time;
 use super::percentiles::{self, Series};
 use super::saved::{Curves, RunCurves, Saved};
@@ -107,13 +107,10 @@ fn title_of_runs(runs: &[(String, RunCurves)]) -> String {
 fn title_of_rates(rates: &[LoadCurve], are_sweeps: bool) -> String {
     let number = rates.len();
     match rates {
-        [curve] => match curve.found() {
-            Some((what, point)) => {
-                let per_s = count(point.achieved_per_s.round() as u64);
-                format!("{}: {what} at {per_s}/s", curve.name)
-            }
-            None => format!("{}: latency against throughput", curve.name),
-        },
+        [LoadCurve { name, aim: Some(Aim { words, rate_per_s, .. }), .. }] => {
+            format!("{name}: {words} {}/s", count(*rate_per_s))
+        }
+        [curve] => format!("{}: latency against throughput", curve.name),
         _ if are_sweeps => format!("Latency against throughput of {number} sweeps"),
         _ => format!("Latency against throughput of {number} series of runs"),
     }

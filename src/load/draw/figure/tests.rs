@@ -103,7 +103,12 @@ fn load_curve() -> impl Strategy<Value = Vec<Chart>> {
         result,
     });
     let aim = (0_usize..15, 0_usize..3);
-    let aim = aim.prop_map(|(point, percentile)| Aim { point, name: "knee", percentile });
+    let aim = aim.prop_map(|(point, percentile)| Aim {
+        point,
+        words: "knee at",
+        rate_per_s: 1_000,
+        percentile,
+    });
     let bound = (odd_text(), any::<u64>(), any::<bool>());
     let bound =
         bound.prop_map(|(name, latency_ns, is_asserted)| Bound { name, latency_ns, is_asserted });
