@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::Args;
 use tracing::warn;
 
+use super::super::exit_codes::load as exit_codes;
 use super::destination::Destination;
 use super::error::{LoadError, exit_code};
 use super::inputs::{check_named_once, check_not_written, read, unreadable};
@@ -23,20 +24,16 @@ use crate::load::report::{Merged, Scrape, hgrm};
 /// same time become one; those that overlap by parts stay apart, and `plot` adds their rates.
 ///
 /// Parts of one run (--part) are one measurement: VALID if all are there, once each, valid, and at
-/// the same time, by clocks that should be synchronised. Other logs have the worst verdict among
-/// them.
+/// the same time, by clocks that should be synchronised. Parts of different runs are a mistake on the
+/// command line. Other logs have the worst verdict among them.
 #[derive(Debug, Args)]
 #[command(
     after_help = "More options and examples: ringback-load merge --help",
-    after_long_help = "\
+    after_long_help = exit_codes::below("\
 Examples:
   ringback-load merge a.hlog b.hlog c.hlog
   ringback-load merge *.hlog --hlog all.hlog --hgrm all.hgrm --format json -o all.json
-  ringback-load merge part-*.hlog --server-metrics before.txt after.txt
-
-Exit codes: 0 merged, 1 a file cannot be read or written, 2 usage, also where parts are not of one
-run, 3 a run missed an assertion, 4 a run is not valid, or parts are not whole, 5 a log is of a run
-that was interrupted."
+  ringback-load merge part-*.hlog --server-metrics before.txt after.txt")
 )]
 pub struct Merge {
     /// Logs (--hlog) of ringback-load or of any other tool, in nanoseconds
