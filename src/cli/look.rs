@@ -9,7 +9,7 @@ use clap::ValueEnum;
 use rustix::fs::fstat;
 use rustix::termios::tcgetwinsize;
 
-use crate::load::report::page::ascii;
+use crate::load::report::page::{ascii, wrapped};
 
 /// When words that matter are coloured.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
@@ -56,11 +56,13 @@ pub(super) fn is_one_terminal() -> bool {
     out.is_terminal() && err.is_terminal() && device(out.as_fd()) == device(err.as_fd())
 }
 
-/// A line for standard error in the characters of the locale, broken between words where a terminal
-/// is narrower.
+/// A line for standard error in the characters of the locale, broken where a terminal is narrower.
 pub(super) fn line(text: &str) -> String {
     let text = if is_ascii() { ascii(text) } else { text.to_owned() };
-    broken(&text, columns())
+    match columns() {
+        0 => text,
+        columns => wrapped("", &text, 0, columns).join("\n"),
+    }
 }
 
 /// Columns of the terminal that standard error is, now; 0 if it has none.
@@ -68,36 +70,9 @@ pub(super) fn columns() -> usize {
     tcgetwinsize(stderr()).map_or(0, |size| size.ws_col.into())
 }
 
-fn broken(text: &str, columns: usize) -> String {
-    if columns == 0 || text.chars().count() <= columns {
-        return text.to_owned();
-    }
-    let mut lines: Vec<String> = Vec::new();
-    for word in text.split_ascii_whitespace() {
-        match lines.last_mut() {
-            Some(line) if line.chars().count() + 1 + word.chars().count() <= columns => {
-                line.push(' ');
-                line.push_str(word);
-            }
-            _ => lines.push(word.to_owned()),
-        }
-    }
-    lines.join("\n")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_line_is_broken_where_a_terminal_is_narrower() {
-        let text = "ringback-load  embedded server  64 × 64 B";
-        assert_eq!(broken(text, 20), "ringback-load\nembedded server 64 ×\n64 B");
-        assert_eq!(broken(text, 1).lines().count(), 7);
-        for columns in [0, 41, 80] {
-            assert_eq!(broken(text, columns), text);
-        }
-    }
 
     #[test]
     fn locales_name_their_characters() {

@@ -198,7 +198,7 @@ impl Page {
         let mut lines: Vec<String> = Vec::new();
         for (_, content) in self.rows.iter().filter(|(shown, _)| shown.shows(view.detail)) {
             match content {
-                Content::Line { text, indent } => lines.extend(wrapped("", text, *indent)),
+                Content::Line { text, indent } => lines.extend(wrapped("", text, *indent, COLUMNS)),
                 Content::Row { label, text } => lines.extend(labelled(label, text, LABEL)),
                 Content::Table(table) => lines.extend(table.lines().map(str::to_owned)),
                 Content::Clipped(text) => lines.push(clip(text)),
@@ -235,25 +235,25 @@ fn fitting(findings: &[Finding], room: usize) -> Vec<String> {
 
 fn labelled(label: &str, text: &str, width: usize) -> Vec<String> {
     let label = format!("  {label}");
-    wrapped(&format!("{label:<width$}"), text, width)
+    wrapped(&format!("{label:<width$}"), text, width, COLUMNS)
 }
 
-/// Lines that begin with `start` or are indented: broken between items, which two blanks separate,
-/// and within an item only where it is longer than a line.
-fn wrapped(start: &str, text: &str, indent: usize) -> Vec<String> {
+/// Lines of so many columns that begin with `start` or are indented: broken between items, which two
+/// blanks separate, and within an item only where it is longer than a line.
+pub fn wrapped(start: &str, text: &str, indent: usize, columns: usize) -> Vec<String> {
     let mut lines = vec![start.to_owned()];
     let mut is_begun = false;
     for item in text.split("  ").map(str::trim).filter(|item| !item.is_empty()) {
         let width = item.chars().count();
-        let (gap, parts) = match width <= COLUMNS - indent {
+        let (gap, parts) = match width + indent <= columns {
             true => ("  ", vec![item]),
             false => (" ", item.split(' ').collect()),
         };
         for (place, part) in parts.into_iter().enumerate() {
             let line = lines.last_mut().expect("there is a first line");
             let gap = if place == 0 { "  " } else { gap };
-            let columns = line.chars().count() + gap.len() + part.chars().count();
-            if is_begun && columns > COLUMNS {
+            let width = line.chars().count() + gap.len() + part.chars().count();
+            if is_begun && width > columns {
                 lines.push(format!("{:indent$}{part}", ""));
             } else {
                 line.push_str(if is_begun { gap } else { "" });
@@ -367,6 +367,15 @@ mod tests {
         let second = text.lines().nth(1).unwrap();
         assert_eq!(second, format!("{:15}{}", "", ["one two"; 5].join("  ")));
         assert_eq!(text.matches("word").count(), 30);
+    }
+
+    #[test]
+    fn a_narrow_line_breaks_as_a_wide_one_does() {
+        let text = "ringback-load  embedded server  closed loop, 64 connections × 64 B";
+        let lines = ["ringback-load", "embedded server", "closed loop, 64", "connections × 64 B"];
+        assert_eq!(wrapped("", text, 0, 20), lines);
+        assert_eq!(wrapped("", text, 0, 80), [text]);
+        assert_eq!(wrapped("", text, 0, 1).len(), 10);
     }
 
     #[test]
