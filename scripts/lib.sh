@@ -11,12 +11,16 @@ servers=()
 trap stop_servers EXIT
 
 build_release() {
-    if (($(nproc) < 2)); then
-        echo "measuring needs two CPUs, one for the server and one for the generator" >&2
-        return 1
-    fi
+    need_two_cpus
     cargo build --release --quiet
     cargo build --release --quiet --manifest-path benches/peers/Cargo.toml
+}
+
+need_two_cpus() {
+    (($(nproc) >= 2)) || {
+        echo "measuring needs two CPUs, one for the server and one for the generator" >&2
+        exit 1
+    }
 }
 
 # Ends the script unless a setting is a whole number above 0: need_number NAME VALUE

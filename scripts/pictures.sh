@@ -12,6 +12,7 @@ readonly PICTURES=benches/pictures
 readonly TRIES=3
 
 main() {
+    need_two_cpus
     cargo build --release --locked --quiet
     work=$(mktemp -d)
     trap 'rm -r "$work"' EXIT
@@ -54,7 +55,7 @@ valid() {
             return
         fi
     done
-    echo "not valid $TRIES times: ringback-load $*; try when the machine is quiet" >&2
+    echo "not valid $TRIES times: ringback-load $*; reduce other load on this host" >&2
     return 1
 }
 

@@ -32,6 +32,7 @@ main() {
     need_number CONNECTIONS "$CONNECTIONS"
     if [[ -z "${IN_NAMESPACE:-}" ]]; then
         ((EUID == 0)) || { echo "network namespaces need root" >&2; exit 1; }
+        need_two_cpus
         cargo build --release --locked --quiet --bins
         IN_NAMESPACE=1 exec unshare --net --mount --propagation private scripts/scaling.sh
     fi
@@ -96,7 +97,7 @@ measure() {
         fi
         echo "$parts: not valid, try $try of $TRIES:$(first_reason <"$work/merged.json")" >&2
     done
-    echo "no valid run of $parts: reduce other load on this host, or --rate" >&2
+    echo "no valid run of $parts: reduce other load on this host, or RATE" >&2
     exit 1
 }
 

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import yaml
 
+import pods
+
 KEYS = {"apiVersion", "kind", "resources", "components", "patches", "images"}
 
 
@@ -18,7 +20,7 @@ def build(directory):
     resources = []
     for name in kustomization.get("resources", []):
         path = directory / name
-        resources += build(path) if path.is_dir() else load_all(path)
+        resources += build(path) if path.is_dir() else pods.read(path)
     for name in kustomization.get("components", []):
         alter(resources, read(directory / name, "Component"))
     alter(resources, kustomization)
@@ -33,10 +35,6 @@ def read(directory, kind):
     if kind == "Component" and {"resources", "components"} & set(kustomization):
         raise SystemExit(f"{directory}: a component here alters only")
     return kustomization
-
-
-def load_all(path):
-    return [document for document in yaml.safe_load_all(path.read_text("utf-8")) if document]
 
 
 def alter(resources, kustomization):

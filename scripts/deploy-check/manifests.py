@@ -58,7 +58,7 @@ def has_no_links(resource):
 
 
 def names_agree(server):
-    """Selectors find the pods, ports have the names that others ask for, the image has the port."""
+    """Selectors find the pods, ports have the names that others ask for."""
     deployment, service = find(server, "Deployment"), find(server, "Service")
     labels = deployment["spec"]["template"]["metadata"]["labels"]
     selectors = [
@@ -123,13 +123,19 @@ def job_fits(job):
 
 
 def alerts_name_metrics(path):
-    """The series of every alert are among those that a server has."""
-    series = Path("tests/metrics.txt").read_text("utf-8")
-    expressions = re.findall(r"expr: (.*?)(?:\n +(?:for|labels):)", path.read_text("utf-8"), re.S)
-    named = {name for text in expressions for name in re.findall(r"\bringback_\w+", text)}
-    demand(len(expressions) == 5 and len(named) >= 5, f"{path}: {expressions}")
-    for name in named:
-        demand(re.search(rf"^  {name}(?:{{|$)", series, re.M), f"{path}: no series is {name}")
+    """The series of every alert are among those that a server has, with these labels."""
+    series = Path("tests/metrics.txt").read_text("utf-8").splitlines()
+    [alerts] = read(path)
+    rules = [rule for group in alerts["groups"] for rule in group["rules"]]
+    for rule in rules:
+        named = re.findall(r"\b(ringback_\w+)(?:{([^}]*)})?", rule["expr"])
+        for name, labels in named:
+            wanted = labels.split(",") if labels else []
+            has = any(
+                re.match(rf"  {name}(?:{{|$)", line) and all(label in line for label in wanted)
+                for line in series
+            )
+            demand(has, f"{path}: {rule['alert']}: no series is {name}{{{labels}}}")
 
 
 def serves(program, built, deployment, service):

@@ -9,7 +9,7 @@ from pathlib import Path
 import yaml
 
 # Reading and starting take moments; only what hangs gets there.
-PATIENCE_S = 20
+TIMEOUT_S = 20
 
 
 def read(path):
@@ -92,7 +92,7 @@ def is_ready(container, address):
 
 def until_ready(container, address, log):
     """Waits for a server whose log this is."""
-    end = time.monotonic() + PATIENCE_S
+    end = time.monotonic() + TIMEOUT_S
     while not is_ready(container, address):
         if time.monotonic() > end:
             raise RuntimeError(f"it is not ready: {log.read_text('utf-8')}")

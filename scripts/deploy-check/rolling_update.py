@@ -17,7 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from manifests import seconds
-from pods import Server, container_of, find, pod_of, port_of, read
+from pods import TIMEOUT_S, Server, container_of, find, pod_of, port_of, read
 
 LATE_S = 3
 # Of a pod under the profile RuntimeDefault, and of one whose profile has io_uring.
@@ -31,8 +31,6 @@ SHORT, SESSIONS = 2, 6
 MAX_STALL_S = 0.5
 # Of an update in which this host stood still for so long, or until the delay was over.
 TRIES = 3
-# Only what hangs takes so long.
-PATIENCE_S = 20
 
 
 async def main():
@@ -165,7 +163,7 @@ class Lane:
         pod = self.endpoints[self.turn % len(self.endpoints)]
         try:
             connecting = asyncio.open_connection(pod.address, self.port)
-            to_pod = await asyncio.wait_for(connecting, PATIENCE_S)
+            to_pod = await asyncio.wait_for(connecting, TIMEOUT_S)
             await asyncio.gather(pump(reader, to_pod[1]), pump(to_pod[0], writer))
             to_pod[1].close()
         except (OSError, asyncio.TimeoutError) as error:
@@ -179,7 +177,7 @@ class Lane:
         while not self.is_over:
             reader, writer = await asyncio.open_connection(*self.service)
             try:
-                await asyncio.wait_for(client(reader, writer), PATIENCE_S)
+                await asyncio.wait_for(client(reader, writer), TIMEOUT_S)
                 self.served += 1
             except (OSError, EOFError, asyncio.TimeoutError) as error:
                 self.failures.append(repr(error))

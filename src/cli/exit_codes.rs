@@ -2,7 +2,7 @@
 //! them.
 
 /// An exit code and its meaning.
-pub type ExitCode = (u8, &'static str);
+type ExitCode = (u8, &'static str);
 
 /// Exit codes of `ringback`: those of `sysexits.h`, and 1.
 #[cfg(feature = "server")]
@@ -23,7 +23,7 @@ pub mod server {
     pub const CONFIG: u8 = 78;
 
     /// All of them.
-    pub const ALL: [ExitCode; 6] = [
+    pub(super) const ALL: [ExitCode; 6] = [
         (0, "clean; with health: ready; with doctor: a server can run"),
         (LOSSES, "drained with losses; with health: not ready"),
         (USAGE, "usage: a mistake on the command line"),
@@ -54,7 +54,7 @@ pub mod load {
     pub(in crate::cli) const QUIT: u8 = 131;
 
     /// All of them.
-    pub const ALL: [ExitCode; 9] = [
+    pub(super) const ALL: [ExitCode; 9] = [
         (Outcome::Passed.exit_code(), "VALID, and what was asserted holds; or drawn, or merged"),
         (NOTHING, "nothing could be measured, read or written"),
         (USAGE, "usage: a mistake on the command line"),
@@ -123,6 +123,7 @@ mod tests {
             Outcome::HostAtFault,
             Outcome::TooFewSamples,
             Outcome::ServerAtFault,
+            Outcome::NotWhole,
             Outcome::Incomplete,
         ];
         for outcome in outcomes {

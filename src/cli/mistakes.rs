@@ -85,7 +85,9 @@ pub(super) fn explain(error: &clap::Error, program: &str, words: &[String]) -> O
     if let Some(remedy) = host_of_connections(error) {
         return Some(remedy);
     }
-    if let Some(name) = long_with_one_hyphen(words) {
+    if program == "ringback-load"
+        && let Some(name) = long_with_one_hyphen(words)
+    {
         return Some(format!("-{name} is no option: write --{name}"));
     }
     if error.kind() != ErrorKind::UnknownArgument {
@@ -131,12 +133,15 @@ fn command(program: &str, words: &[String]) -> String {
     }
 }
 
+/// Returns whether a word can only be a host.
+fn is_host(word: &str) -> bool {
+    let is_name = word.contains('.') || word == "localhost" || word.contains("::");
+    let is_number = word.trim_end_matches(['k', 'M', 'G']).parse::<f64>().is_ok();
+    is_name && !is_number && !word.starts_with('-') && !word.contains(['/', '='])
+}
+
 /// A host that its port stands behind, and both as one word.
 fn divided_target(words: &[String]) -> Option<(&str, String)> {
-    let is_host = |word: &str| {
-        let is_name = word.contains('.') || word == "localhost" || word.contains("::");
-        is_name && !word.starts_with('-') && !word.contains(['/', '='])
-    };
     let pair = words.windows(2).find(|pair| is_host(&pair[0]) && pair[1].parse::<u16>().is_ok())?;
     let (host, port) = (pair[0].as_str(), &pair[1]);
     let is_v6 = host.contains(':');
@@ -147,8 +152,8 @@ fn divided_target(words: &[String]) -> Option<(&str, String)> {
 fn host_of_connections(error: &clap::Error) -> Option<String> {
     let option = text(error, ContextKind::InvalidArg)?;
     let value = text(error, ContextKind::InvalidValue)?;
-    let is_host = value.contains('.') || value.contains(':') || value == "localhost";
-    (option.starts_with("--connections") && is_host).then(|| {
+    let has_host = is_host(value) || value.rsplit_once(':').is_some_and(|(host, _)| is_host(host));
+    (option.starts_with("--connections") && has_host).then(|| {
         format!(
             "-c is the number of connections: the target is an argument, as in ringback-load \
              {value} -c 64"

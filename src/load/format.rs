@@ -1,6 +1,6 @@
 //! Measured quantities as a person reads them: rounded to three digits, with their unit.
 
-use std::fmt::Write;
+use std::fmt::{self, Write};
 use std::time::SystemTime;
 
 /// A whole number with its thousands set apart: `1,234,567`.
@@ -58,21 +58,20 @@ pub(crate) fn part(number: u64, of: u64, thing: &str) -> String {
 
 /// A time of day, to the second, as RFC 3339 has it; `None` outside the years 1970 to 9999.
 pub(crate) fn rfc3339(time: SystemTime) -> Option<String> {
-    time.duration_since(SystemTime::UNIX_EPOCH).ok()?;
-    let mut text = String::new();
-    write!(text, "{}", humantime::format_rfc3339_seconds(time)).ok()?;
-    Some(text)
+    written(time, humantime::format_rfc3339_seconds(time))
 }
 
 /// A time of day with as many decimals as it needs, as RFC 3339 has it; outside of the years 1970
 /// to 9999, which that can write, as Rust does.
 pub(crate) fn rfc3339_exact(time: SystemTime) -> String {
+    written(time, humantime::format_rfc3339(time)).unwrap_or_else(|| format!("{time:?}"))
+}
+
+fn written(time: SystemTime, form: impl fmt::Display) -> Option<String> {
+    time.duration_since(SystemTime::UNIX_EPOCH).ok()?;
     let mut text = String::new();
-    let can_be_written = time >= SystemTime::UNIX_EPOCH;
-    if can_be_written && write!(text, "{}", humantime::format_rfc3339(time)).is_ok() {
-        return text;
-    }
-    format!("{time:?}")
+    write!(text, "{form}").ok()?;
+    Some(text)
 }
 
 /// Such a time to the minute, for people: `2026-11-24 17:40 UTC`.

@@ -41,6 +41,11 @@ impl Outcome {
         matches!(self, Self::Passed | Self::Missed | Self::Inconclusive)
     }
 
+    /// Returns whether the numbers are known to be of no use.
+    pub(crate) fn is_invalid(self) -> bool {
+        !self.is_valid() && !matches!(self, Self::Incomplete | Self::Unknown)
+    }
+
     /// Returns whether the measurement says nothing of the server, so that another may.
     pub fn is_worth_repeating(self) -> bool {
         matches!(self, Self::GeneratorLimited | Self::HostAtFault | Self::TooFewSamples)
@@ -66,8 +71,8 @@ impl Outcome {
         match self {
             Self::Incomplete => "INCOMPLETE",
             Self::Unknown => "UNKNOWN",
-            _ if self.is_valid() => "VALID",
-            _ => "INVALID",
+            _ if self.is_invalid() => "INVALID",
+            _ => "VALID",
         }
     }
 }

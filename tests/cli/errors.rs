@@ -30,6 +30,7 @@ const OF_SERVER: &[Case] = &[
         64,
         "there is no option -p: the address is an argument, as in ringback",
     ),
+    (&["serve", "-threads", "4"], 64, "there is no option -t: write --workers N"),
     (&["serve", "-n", "4"], 64, "there is no option -n: write --workers N"),
     (&["serve", "--drain-time", "1s"], 64, "did you mean --drain-timeout?"),
     (&["serve", "--nonsense"], 64, "there is no option --nonsense: see ringback serve --help"),

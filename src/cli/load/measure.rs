@@ -17,7 +17,7 @@ use super::target;
 use crate::address::Address;
 use crate::cpus::{self, PinningRefusal};
 use crate::load::{
-    Arrival, Assertion, Config, Interrupt, Load, MAX_RATE, Protocol, Server, Sizes, Target,
+    Arrival, Assertion, Config, Interrupt, Load, MAX_RATE, Part, Protocol, Server, Sizes, Target,
     allow_descriptors, check_sources, server_cpus,
 };
 use crate::units::{parse_count, parse_duration};
@@ -175,13 +175,14 @@ impl Measuring {
             Scope::Load(sharing) => sharing,
             Scope::Rates(_) => Sharing::default(),
         };
-        let parts = sharing.part.map_or(1, |part| part.of as u64);
-        let connections = within("--connections", self.connections, 1, MAX_CONNECTIONS * parts)?;
+        let part = sharing.part.unwrap_or(Part::WHOLE);
+        let most = MAX_CONNECTIONS * part.of as u64;
+        let connections = within("--connections", self.connections, 1, most)?;
         let ramp_up = self.ramp_up.unwrap_or_default();
         check_times(self.duration, self.warmup, ramp_up, self.timeout)?;
         let load = self.load(scope)?;
         sharing.check(target.is_some(), connections, load, self.duration)?;
-        let own_connections = sharing.part.map_or(connections, |part| part.share(connections));
+        let own_connections = part.share(connections);
         let depth = self.depth(load)?;
         let place = self.place(server, own_connections)?;
         self.allow_descriptors(false, own_connections, place.threads)?;

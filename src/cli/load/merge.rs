@@ -43,7 +43,7 @@ pub struct Merge {
     form: output::Form,
     #[command(flatten)]
     percentiles: output::Percentiles,
-    /// Go on without logs that hold no interval, and name them
+    /// Go on without logs that hold neither an interval nor a note on their run, and name them
     #[arg(long)]
     skip_empty: bool,
     /// Check that the server received what the generators sent, and sent what they received: by its
@@ -140,7 +140,9 @@ impl Merge {
             return Err(unreadable(first, nothing_logged(&empty, !logs.is_empty())));
         }
         if logs.iter().all(|log| log.entries.is_empty()) {
-            return Err(unreadable(files[0], nothing_logged(&files, false)));
+            let why = logs.iter().find_map(hlog::Log::failure);
+            let why = why.map(|why| format!(" ({why})")).unwrap_or_default();
+            return Err(unreadable(files[0], nothing_logged(&files, false) + &why));
         }
         for file in empty {
             warn!("{}", printable(&format!("{} holds no interval: left out", file.display())));
@@ -149,7 +151,7 @@ impl Merge {
     }
 }
 
-/// The logs that hold an interval, and their files.
+/// The logs that hold an interval or a note on their run, and their files.
 struct Read<'a> {
     files: Vec<&'a Path>,
     logs: Vec<hlog::Log>,
@@ -162,7 +164,7 @@ fn read_scrape(path: &Path) -> Result<Scrape, LoadError> {
     Scrape::read(&text).map_err(|error| unreadable(path, error))
 }
 
-/// A log, or where it holds no interval, why it is not complete.
+/// A log, or where it holds neither an interval nor a note, why it is not complete.
 fn read_log(path: &Path) -> Result<Result<hlog::Log, Option<String>>, LoadError> {
     let bytes = read(path)?;
     let of_file = |why: String| format!("{}: {why}", printable(&path.to_string_lossy()));

@@ -19,7 +19,7 @@ pub(super) struct Figure {
     /// When it was measured: at the end of the title's line, or where there is no room the last
     /// fact.
     pub(super) date: Option<String>,
-    /// Facts that a reader needs to trust it, each in a few words: target, load, machine, date.
+    /// Facts that a reader needs to trust it, each in a few words: target, load, machine.
     pub(super) facts: Vec<String>,
     /// Why it should not be trusted, each a sentence.
     pub(super) warnings: Vec<String>,

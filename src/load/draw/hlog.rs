@@ -16,6 +16,7 @@ pub(super) fn read(saved: &[u8]) -> Result<Saved, ReadError> {
     let mut history = History::of_messages(log.message_tags());
     // A part is drawn as well as a whole run, and by its own verdict.
     let flaw = log.flaw();
+    let offered_per_s = log.offered_per_s();
     let merged = merge(&[log], &mut |interval| history.follow(interval));
     let merged = merged.map_err(|error| error.error)?;
     let messages = merged.message_tags();
@@ -35,7 +36,7 @@ pub(super) fn read(saved: &[u8]) -> Result<Saved, ReadError> {
         warning: flaw.and_then(|(outcome, reasons)| warning(outcome, &reasons)),
         curves: Curves::Run(RunCurves { latencies: latencies.collect(), timeline: None }),
     };
-    Ok(saved.with_history(history, None))
+    Ok(saved.with_history(history, offered_per_s))
 }
 
 /// When a log started; `None` if it says only how long ago its start was.

@@ -158,10 +158,15 @@ impl LoadCurve {
         }
     }
 
+    /// The beginning of a key's text, where there are others.
+    fn prefix(&self, is_alone: bool) -> String {
+        if is_alone { String::new() } else { format!("{}: ", self.name) }
+    }
+
     fn mark(&self, number: usize, is_alone: bool) -> Option<(Mark, Key)> {
         let (aim, point) = self.found()?;
         let decided = point.latencies_ns.get(aim.percentile);
-        let of = if is_alone { String::new() } else { format!("{}: ", self.name) };
+        let of = self.prefix(is_alone);
         let mark = Mark {
             colour: if is_alone { "plain" } else { colour(number) },
             column: point.achieved_per_s,
@@ -172,7 +177,7 @@ impl LoadCurve {
     }
 
     fn levels(&self, number: usize, is_alone: bool) -> impl Iterator<Item = (Level, Key)> {
-        let of = if is_alone { String::new() } else { format!("{}: ", self.name) };
+        let of = self.prefix(is_alone);
         self.bounds.iter().map(move |bound| {
             let colour = match (is_alone, bound.is_asserted) {
                 (false, _) => colour(number),

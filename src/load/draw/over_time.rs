@@ -72,8 +72,8 @@ fn fan(run: &Timeline) -> (Vec<Band>, Vec<Curve>) {
     (bands, curves)
 }
 
-/// The p99 of each run, or where no interval has enough messages for one the slowest of them, and
-/// the area from the median to it.
+/// The p99 of each run and the area from the median to it, or where no interval has enough messages
+/// for one the slowest of them.
 fn beside_each_other(runs: &[Timeline]) -> (Vec<Band>, Vec<Curve>) {
     let is_known = runs.iter().flat_map(|run| &run.intervals).any(|each| each.p99_ns.is_some());
     let (name, value): (&str, fn(&Interval) -> Option<u64>) = match is_known {
@@ -123,9 +123,14 @@ impl Timeline {
             name: name.into(),
             series: self.number,
             shape,
-            weight: if self.is_dense() { weight.lighter() } else { weight },
+            weight: self.weight(weight),
             stretches: stretches.collect(),
         }
+    }
+
+    /// A weight as dense steps can bear it.
+    pub(super) fn weight(&self, weight: Weight) -> Weight {
+        if self.is_dense() { weight.lighter() } else { weight }
     }
 
     /// The area between two percentiles, where both are known.

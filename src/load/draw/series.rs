@@ -149,8 +149,8 @@ fn bound_of_knee(latency_ns: u64) -> Bound {
 
 fn swept(probe: &Probe) -> PointResult {
     match probe.outcome() {
-        Outcome::Missed => PointResult::Failed,
-        _ if probe.valid => PointResult::Passed,
+        Outcome::Missed | Outcome::ServerAtFault => PointResult::Failed,
+        outcome if outcome.is_valid() => PointResult::Passed,
         _ => PointResult::NotValid,
     }
 }

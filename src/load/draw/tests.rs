@@ -258,13 +258,19 @@ fn sweep() -> Value {
         run["throughput"]["messages_per_s"] = json!(per_s);
         run
     };
+    let of_outcome = |per_s: u64, outcome: &str| {
+        let mut run = run(per_s);
+        run["verdict"]["outcome"] = json!(outcome);
+        run
+    };
     json!({
         "schema": "ringback-sweep/1",
         "target": report()["target"], "config": report()["config"], "host": report()["host"],
         "rates": [
             {"rate_per_s": 1_000, "valid": true, "reasons": [], "run": run(1_000)},
             {"rate_per_s": 2_000, "valid": true, "reasons": [], "run": run(2_000)},
-            {"rate_per_s": 4_000, "valid": false, "reasons": ["late"], "run": run(2_500)},
+            {"rate_per_s": 4_000, "valid": false, "reasons": ["late"],
+             "run": of_outcome(2_500, "generator_limited")},
             {"rate_per_s": 8_000, "valid": false, "reasons": ["nothing"], "run": null},
         ],
         "knee": {"rate_per_s": 2_000, "factor": 3},
@@ -276,6 +282,19 @@ fn sweep() -> Value {
 fn points(curve: &Curve) -> Vec<(f64, f64, State)> {
     let points = curve.stretches.iter().flatten();
     points.map(|point| (point.at.0, point.at.1, point.state)).collect()
+}
+
+#[test]
+fn a_sweep_shows_where_the_server_failed() {
+    let mut sweep = sweep();
+    let outcomes = ["passed", "missed", "server_at_fault"];
+    for (probe, outcome) in sweep["rates"].as_array_mut().unwrap().iter_mut().zip(outcomes) {
+        probe["run"]["verdict"]["outcome"] = json!(outcome);
+    }
+    let figure = draw(&[("s.json", &read_value(&sweep))]);
+    let states = points(&curves(&figure, 0)[0]).into_iter().map(|(_, _, state)| state);
+    let expected = [State::Certain, State::Failed, State::Failed];
+    assert_eq!(states.collect::<Vec<_>>(), expected);
 }
 
 #[test]

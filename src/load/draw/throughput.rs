@@ -56,7 +56,7 @@ impl Timeline {
             name,
             series: self.series_of_rate(),
             shape: Shape::Circle,
-            weight: if self.is_dense() { Weight::Thin } else { Weight::Main },
+            weight: self.weight(Weight::Main),
             stretches: stretches.collect(),
         }
     }

@@ -15,7 +15,7 @@ const MIN_BACKOFF_NS: u64 = 10_000_000;
 const MAX_BACKOFF_NS: u64 = 1_000_000_000;
 
 pub(crate) struct ConnectionSlot {
-    /// Of its current connection, among all of the run.
+    /// Of its current connection, among all of this generator.
     pub(crate) number: usize,
     pub(crate) state: State,
     /// Open loop: intended times of messages that wait for room, or for a connection.

@@ -11,13 +11,13 @@ use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, recv, send};
 
-use crate::load::config::sizes::{SizeDraw, Sizes};
+use crate::load::config::sizes::SizeDraw;
 use crate::load::config::{Config, Protocol};
 use crate::load::engine::connect::{POLL_INTERVAL, connect_first, wait_for};
 use crate::load::engine::wire::RECEIVE_CHUNK;
 use crate::load::error::RunError;
 use crate::load::random::SplitMix64;
-use crate::protocol::{HEADER_LEN, Header, Kind};
+use crate::protocol::{Header, Kind};
 
 const ANSWER_LIMIT: Duration = Duration::from_secs(2);
 /// How long the server may take to close, so that it has room for the run's connections.
@@ -50,29 +50,16 @@ pub(crate) fn check(config: &Config) -> Result<(), RunError> {
 }
 
 /// The first message of a connection of the run, with other bytes.
-fn message(config: &Config) -> Vec<u8> {
+pub(crate) fn message(config: &Config) -> Vec<u8> {
     /// No stream of the run's own.
     const STREAM: u64 = 0x7072_6566_6c69_6768;
-    let length = payload_length(&config.sizes, config.seed);
+    let length = SizeDraw::new(config.seed, 0).next(&config.sizes);
     let mut random = SplitMix64::new(config.seed ^ STREAM);
     let payload: Vec<u8> = (0..length).map(|_| random.next() as u8).collect();
     match config.protocol {
         Protocol::Raw => payload,
         Protocol::Framed => [&Header::new(Kind::Echo, 1, &payload).encode()[..], &payload].concat(),
     }
-}
-
-fn payload_length(sizes: &Sizes, seed: u64) -> usize {
-    SizeDraw::new(seed, 0).next(sizes)
-}
-
-/// Bytes of that message, which the server counts with the load.
-pub(crate) fn length(protocol: Protocol, sizes: &Sizes, seed: u64) -> usize {
-    let header = match protocol {
-        Protocol::Raw => 0,
-        Protocol::Framed => HEADER_LEN,
-    };
-    header + payload_length(sizes, seed)
 }
 
 struct Exchange {

@@ -26,7 +26,8 @@ pub(crate) struct Schedule {
 }
 
 impl Schedule {
-    /// The schedule of thread number `thread` of this generator's `threads`.
+    /// The schedule of thread number `thread` of this generator's `threads`. It deals messages to the
+    /// connections that were asked for, as other parts do: a run that lacks some is not valid.
     pub(crate) fn of(
         config: &Config,
         (rate, arrival): (u64, Arrival),
@@ -110,7 +111,7 @@ impl Schedule {
 /// Messages that are passed over one by one, at most.
 const MAX_STEPS: u64 = 1_000_000;
 
-/// The seed of a part; that of the run where there is only one.
+/// The seed of a part; that of the run for the first one.
 fn seed_of(run: u64, part: Part) -> u64 {
     match part.index {
         0 => run,
@@ -119,7 +120,7 @@ fn seed_of(run: u64, part: Part) -> u64 {
     }
 }
 
-/// The intended times of all messages of a run, in their order.
+/// The intended times of all messages of a run, or where chance spreads them of a part, in their order.
 ///
 /// A value of its own, the same in every thread: each walks all of it and keeps its own part. That
 /// costs nothing where the messages are evenly spread, and some 15 ns for each message of another

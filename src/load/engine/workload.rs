@@ -34,8 +34,8 @@ impl Workload {
         }
     }
 
-    /// Connection number `number` of this generator, over a connected, non-blocking socket. It
-    /// carries the bytes that it would if one generator made the whole run.
+    /// Connection number `number` of this generator, over a connected, non-blocking socket. The first
+    /// ones carry the bytes that they would if one generator made the whole run.
     pub(crate) fn connection(&self, number: usize, socket: TcpStream) -> Connection {
         let number = self.part.number_in_run(number);
         let wire = Wire::new(self.protocol, self.depth, Position::start_of(number));

@@ -4,6 +4,7 @@ use crate::cpus;
 use crate::load::config::{Config, Load};
 use crate::load::format::{counted, nanos, percent};
 use crate::load::record::evidence::Evidence;
+use crate::load::record::host::ClockState;
 use crate::load::record::quotas::UsedUp;
 use crate::load::record::recorder::Recorder;
 use crate::load::record::server_view::Hidden;
@@ -164,11 +165,15 @@ pub(super) fn generator_waits(evidence: &Evidence) -> Option<String> {
 /// Others agreed on a time with this host, whose clock may show another.
 pub(super) fn clock(config: &Config, evidence: &Evidence) -> Option<String> {
     let is_shared = config.part.is_some() || config.start_at.is_some();
-    let fact = match evidence.clock {
-        _ if !is_shared => return None,
+    is_shared.then(|| doubt_of_clock(evidence.clock, "this host's clock")).flatten()
+}
+
+/// A clock that may show another time than those of other generators.
+pub(super) fn doubt_of_clock(clock: Option<ClockState>, whose: &str) -> Option<String> {
+    let fact = match clock {
         Some(clock) if clock.synchronised => return None,
-        Some(_) => "this host's clock is not synchronised",
-        None => "whether this host's clock is synchronised cannot be known (adjtimex)",
+        Some(_) => format!("{whose} is not synchronised"),
+        None => format!("whether {whose} is synchronised cannot be known (adjtimex)"),
     };
     Some(format!(
         "{fact}: its window may be another time than that of the other generators; run chrony or \

@@ -5,33 +5,20 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
+use super::host::doubt_of_clock;
 use crate::load::clock;
 use crate::load::config::part::Part;
 use crate::load::format::{count, counted, nanos, percent};
 use crate::load::outcome::Outcome;
+use crate::load::record::host::ClockState;
 
 /// The parts' windows must have so much of their time in common.
 const MIN_OVERLAP: f64 = 0.95;
 
-/// From the worst to the best. A run that was interrupted is incomplete whatever else is wrong with
-/// it, and so is what it is a part of.
-const FROM_WORST: [Outcome; 10] = [
-    Outcome::Incomplete,
-    Outcome::NotWhole,
-    Outcome::ServerAtFault,
-    Outcome::HostAtFault,
-    Outcome::GeneratorLimited,
-    Outcome::TooFewSamples,
-    Outcome::Unknown,
-    Outcome::Inconclusive,
-    Outcome::Missed,
-    Outcome::Passed,
-];
-
 /// One run whose log was added to others'.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Contribution {
-    /// The name of its log; empty where it is the only one.
+    /// The name of its log; empty where the caller gave none.
     pub(crate) log: String,
     pub(crate) part: Option<Part>,
     /// `None` where the log does not say.
@@ -42,8 +29,8 @@ pub(crate) struct Contribution {
     pub(crate) failure: Option<String>,
     /// When its window started, and how long it was.
     pub(crate) window: Option<(SystemTime, Duration)>,
-    /// True unless its host's clock is known not to be kept right.
-    pub(crate) is_timed: bool,
+    /// How its host kept the time of day, where the log says.
+    pub(crate) clock: Option<ClockState>,
 }
 
 /// The verdict on all of them.
@@ -62,7 +49,7 @@ pub(crate) fn judge(runs: &[Contribution]) -> MergedVerdict {
     let is_whole = flaws.is_empty();
     let invalid = runs.iter().flat_map(Contribution::flaws);
     let outcomes = runs.iter().map(|run| run.outcome.unwrap_or(Outcome::Unknown));
-    let outcome = outcomes.chain((!is_whole).then_some(Outcome::NotWhole)).min_by_key(rank);
+    let outcome = outcomes.chain((!is_whole).then_some(Outcome::NotWhole)).reduce(worst);
     MergedVerdict {
         outcome: outcome.unwrap_or(Outcome::Unknown),
         reasons: flaws.into_iter().chain(invalid).collect(),
@@ -70,8 +57,26 @@ pub(crate) fn judge(runs: &[Contribution]) -> MergedVerdict {
     }
 }
 
-fn rank(outcome: &Outcome) -> usize {
-    FROM_WORST.iter().position(|known| known == outcome).expect("all are listed")
+/// The worse of two outcomes, which is that of both together.
+pub(crate) fn worst(one: Outcome, other: Outcome) -> Outcome {
+    if rank(one) <= rank(other) { one } else { other }
+}
+
+/// From the worst on. A run that was interrupted is incomplete whatever else is wrong with it, and so
+/// is what it is a part of.
+fn rank(outcome: Outcome) -> u8 {
+    match outcome {
+        Outcome::Incomplete => 0,
+        Outcome::NotWhole => 1,
+        Outcome::ServerAtFault => 2,
+        Outcome::HostAtFault => 3,
+        Outcome::GeneratorLimited => 4,
+        Outcome::TooFewSamples => 5,
+        Outcome::Unknown => 6,
+        Outcome::Inconclusive => 7,
+        Outcome::Missed => 8,
+        Outcome::Passed => 9,
+    }
 }
 
 impl Contribution {
@@ -87,8 +92,8 @@ impl Contribution {
 
     /// The reasons for which the run is not valid; one that was interrupted says so itself.
     fn flaws(&self) -> impl Iterator<Item = String> {
-        let is_invalid = |outcome: Outcome| outcome.verdict() == "INVALID";
-        let reasons = self.reasons.iter().filter(move |_| self.outcome.is_some_and(is_invalid));
+        let is_invalid = self.outcome.is_some_and(Outcome::is_invalid);
+        let reasons = self.reasons.iter().filter(move |_| is_invalid);
         reasons.map(|reason| format!("{} is INVALID: {reason}", self.name()))
     }
 }
@@ -183,13 +188,10 @@ fn apart(runs: &[Contribution]) -> Option<String> {
 }
 
 fn warnings(runs: &[Contribution]) -> Vec<String> {
-    let untimed = runs.iter().filter(|run| run.part.is_some() && !run.is_timed);
-    let untimed = untimed.map(|run| {
-        format!(
-            "the clock of the host of {} was not synchronised: its window may be another time than \
-             that of the others; run chrony or systemd-timesyncd on every host (see timedatectl)",
-            run.name()
-        )
+    // Of a run without a window that is told.
+    let timed = runs.iter().filter(|run| run.part.is_some() && run.window.is_some());
+    let untimed = timed.filter_map(|run| {
+        doubt_of_clock(run.clock, &format!("the clock of the host of {}", run.name()))
     });
     let missed = runs.iter().filter(|run| run.outcome == Some(Outcome::Missed));
     let missed =
@@ -231,6 +233,7 @@ mod tests {
     use super::*;
 
     const SECOND: Duration = Duration::from_secs(1);
+    const KEPT: Option<ClockState> = Some(ClockState { synchronised: true, max_error_ns: 0 });
 
     /// A part whose window of ten seconds starts so many milliseconds after that of others.
     fn part(index: usize, of: usize, offset_ms: u64) -> Contribution {
@@ -240,7 +243,7 @@ mod tests {
             part: Some(Part { index, of }),
             outcome: Some(Outcome::Passed),
             window: Some((start, 10 * SECOND)),
-            is_timed: true,
+            clock: KEPT,
             ..Contribution::default()
         }
     }
@@ -303,8 +306,16 @@ mod tests {
                 "Incomplete part 2/3 is missing",
             ),
             (
-                with(|runs| runs[1].is_timed = false),
-                "Passed ! the clock of the host of part 1/3 (1.hlog) was not synchronised",
+                with(|runs| {
+                    let free = ClockState { synchronised: false, max_error_ns: 0 };
+                    runs[1].clock = Some(free);
+                }),
+                "Passed ! the clock of the host of part 1/3 (1.hlog) is not synchronised: its ",
+            ),
+            (
+                with(|runs| runs[1].clock = None),
+                "Passed ! whether the clock of the host of part 1/3 (1.hlog) is synchronised \
+                 cannot be known",
             ),
             (
                 with(|runs| runs[1].outcome = Some(Outcome::Missed)),

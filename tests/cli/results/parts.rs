@@ -87,8 +87,12 @@ fn serve() -> Program {
 /// A scrape of the server once nobody is connected, saved.
 fn scrape(directory: &Directory, name: &str, program: &Program) -> String {
     let is_settled = |text: &str| text.contains("ringback_connections_active{worker=\"0\"} 0\n");
-    let scrape = || get(program.admin(), "/metrics").1;
-    let text = std::iter::repeat_with(scrape).find(|text| is_settled(text)).unwrap();
+    let scrape = || {
+        thread::sleep(Duration::from_millis(10));
+        get(program.admin(), "/metrics").1
+    };
+    let mut scrapes = std::iter::repeat_with(scrape).take(1_000);
+    let text = scrapes.find(|text| is_settled(text)).expect("nobody is connected in the end");
     let file = directory.file(name);
     fs::write(&file, text).unwrap();
     file
@@ -201,9 +205,11 @@ fn what_is_wrong_with_a_part_is_named() {
             return part.spawn().unwrap();
         }
         let mut child = part.stdout(File::create(&killed).unwrap()).spawn().unwrap();
-        while fs::read(&killed).unwrap().is_empty() {
+        let has_begun = |_: &usize| {
             thread::sleep(Duration::from_millis(5));
-        }
+            !fs::read(&killed).unwrap().is_empty()
+        };
+        assert!((0..6_000).find(has_begun).is_some(), "a stream has its note at once");
         child.kill().unwrap();
         child
     });

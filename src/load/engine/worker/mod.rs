@@ -104,7 +104,7 @@ pub(crate) struct Worker<'run> {
 }
 
 impl<'run> Worker<'run> {
-    /// Worker number `number` of the run, without connections yet.
+    /// Worker number `number` of this generator, without connections yet.
     pub(crate) fn new(
         shared: Shared<'run>,
         number: usize,
@@ -148,7 +148,7 @@ impl<'run> Worker<'run> {
         })
     }
 
-    /// Takes over connection number `number` of the run, connected and non-blocking.
+    /// Takes over connection number `number` of this generator, connected and non-blocking.
     pub(crate) fn add(&mut self, number: usize, socket: TcpStream) -> io::Result<()> {
         self.poller.add(socket.as_fd(), self.slots.len())?;
         self.slots.push(ConnectionSlot::new(number, self.workload.connection(number, socket)));

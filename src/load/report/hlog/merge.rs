@@ -86,7 +86,8 @@ pub fn merge(logs: &[Log], show: &mut dyn FnMut(&Logged<'_>)) -> Result<Merged, 
     pieces.sort_by_key(Piece::key);
     let Some(first) = pieces.first() else {
         let incomplete = logs.iter().find_map(|log| log.incomplete.clone());
-        let error = LogError { line: 0, problem: Problem::NoInterval { incomplete } };
+        let line = logs.first().map_or(0, |log| log.lines);
+        let error = LogError { line, problem: Problem::NoInterval { incomplete } };
         return Err(MergeError { log: 0, error });
     };
     let start = first.entry.start;

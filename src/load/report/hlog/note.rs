@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::load::config::Config;
 use crate::load::config::part::Part;
+use crate::load::engine::preflight;
 use crate::load::outcome::Outcome;
 use crate::load::record::host::{self, ClockState};
 use crate::load::record::recorder::Totals;
@@ -24,6 +25,9 @@ pub struct RunNote {
     pub(in crate::load::report) host: String,
     /// How the measurement was to be made.
     pub(in crate::load::report) config: Settings,
+    /// Bytes of the message before the load, which a server counts and the totals do not.
+    #[serde(default)]
+    pub(in crate::load::report) preflight_bytes: u64,
 }
 
 /// The result of that run, or of several whose logs were added up.
@@ -46,6 +50,10 @@ impl RunNote {
             target: name_of(config).to_owned(),
             host: host::name(),
             config: Settings::from(config),
+            preflight_bytes: match config.preflight {
+                true => preflight::message(config).len() as u64,
+                false => 0,
+            },
         }
     }
 

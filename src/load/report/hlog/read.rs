@@ -14,7 +14,7 @@ use crate::load::format::printable;
 /// they take hundreds.
 #[derive(Debug)]
 pub struct Log {
-    /// The name by which reports call it; empty where it is the only one.
+    /// The name by which reports call it; empty until the caller gives it one.
     pub name: String,
     /// In the order of the file.
     pub entries: Vec<Entry>,
@@ -22,6 +22,8 @@ pub struct Log {
     pub incomplete: Option<String>,
     /// The runs that these are of, in the order of the file.
     pub(in crate::load::report) runs: Vec<LoggedRun>,
+    /// How many lines it has.
+    pub(super) lines: usize,
 }
 
 /// One interval.
@@ -166,7 +168,7 @@ impl Log {
         if entries.is_empty() && !runs.is_known() {
             return Err(LogError { line: lines, problem: Problem::NoInterval { incomplete } });
         }
-        Ok(Self { name: String::new(), entries, incomplete, runs: runs.into_all() })
+        Ok(Self { name: String::new(), entries, incomplete, runs: runs.into_all(), lines })
     }
 }
 

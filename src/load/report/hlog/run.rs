@@ -49,6 +49,17 @@ impl LoggedRun {
 }
 
 impl Log {
+    /// The cause, where one of its runs measured nothing.
+    pub fn failure(&self) -> Option<&str> {
+        self.runs.iter().find_map(|run| run.failure.as_deref())
+    }
+
+    /// Messages a second that its run was to send, where it is of one run.
+    pub(in crate::load) fn offered_per_s(&self) -> Option<f64> {
+        let [run] = self.runs.as_slice() else { return None };
+        run.result.as_ref()?.throughput?.offered_per_s
+    }
+
     /// The verdict on the first of its runs that is not valid, and the reasons.
     pub(in crate::load) fn flaw(&self) -> Option<(Outcome, Vec<String>)> {
         let flawed = self.runs.iter().find_map(|run| {

@@ -361,7 +361,7 @@ fn a_log_without_intervals_is_one_if_it_says_whose_it_is() {
     let mut writer = Writer::new(Vec::new());
     writer.write_run(&note(None)).unwrap();
     let bytes = writer.into_inner();
-    assert_eq!(problem(&bytes), (0, Problem::NoInterval { incomplete: None }));
+    assert_eq!(problem(&bytes), (1, Problem::NoInterval { incomplete: None }));
 }
 
 #[test]

@@ -16,7 +16,7 @@ pub use self::server::{Scrape, ScrapeError, ServerTotals};
 use super::document::{Percentiles, Throughput};
 use super::hlog;
 use crate::load::clock;
-use crate::load::judge::merged::MergedVerdict;
+use crate::load::judge::merged::{MergedVerdict, worst};
 use crate::load::outcome::Outcome;
 use crate::load::record::recorder::Totals;
 
@@ -48,7 +48,7 @@ pub struct Merged {
     pub gaps: Vec<Gap>,
     /// The runs that were logged: parts by their number, others in the order of the logs.
     pub runs: Vec<MergedRun>,
-    /// Counters of all runs, warm-up and drain included; null where a log does not say.
+    /// Counters of all runs, warm-up and drain included; null where a log does not say, or several are of no run that they are parts of.
     pub totals: Option<Totals>,
     /// Rates of all runs together, each of its own measured window; null where a log does not say.
     pub throughput: Option<Throughput>,
@@ -88,6 +88,14 @@ impl From<MergedVerdict> for Verdict {
     fn from(found: MergedVerdict) -> Self {
         let MergedVerdict { outcome, reasons, warnings } = found;
         Self { valid: outcome.is_valid(), outcome, reasons, warnings }
+    }
+}
+
+impl Verdict {
+    /// Something else is wrong as well.
+    fn worsen(&mut self, by: Outcome) {
+        self.outcome = worst(self.outcome, by);
+        self.valid = self.outcome.is_valid();
     }
 }
 
@@ -143,8 +151,7 @@ impl Merged {
     /// Counts in logs that hold no interval, and were left out, since their runs were interrupted.
     pub fn add_incomplete(&mut self, why: Vec<String>) {
         if !why.is_empty() {
-            self.verdict.outcome = Outcome::Incomplete;
-            self.verdict.valid = false;
+            self.verdict.worsen(Outcome::Incomplete);
         }
         self.verdict.reasons.splice(0..0, why.iter().cloned());
         self.incomplete.extend(why);

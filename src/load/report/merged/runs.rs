@@ -5,8 +5,6 @@ use serde::Serialize;
 
 use super::Verdict;
 use crate::load::config::part::Part;
-use crate::load::config::sizes::Sizes;
-use crate::load::engine::preflight;
 use crate::load::format::printable;
 use crate::load::judge::merged::{Contribution, judge};
 use crate::load::outcome::Outcome;
@@ -36,7 +34,7 @@ pub(super) fn all(logs: &[Log]) -> Vec<MergedRun> {
             log: log.to_owned(),
             part: run.part(),
             host: run.note.as_ref().map(|note| printable(&note.host)),
-            clock: run.result.as_ref().and_then(|result| result.clock),
+            clock: clock(run),
             outcome: run.outcome().unwrap_or(Outcome::Unknown),
         })
         .collect();
@@ -66,12 +64,8 @@ pub(super) fn throughput(logs: &[Log]) -> Option<Throughput> {
 
 /// Bytes that the generators exchanged before their loads, which are not in their totals.
 pub(super) fn preflight_bytes(logs: &[Log]) -> u64 {
-    let of_run = |(_, run): (&str, &LoggedRun)| {
-        let config = &run.note.as_ref()?.config;
-        let sizes: Sizes = config.sizes.parse().ok().filter(|_| config.preflight)?;
-        Some(preflight::length(config.protocol, &sizes, config.seed) as u64)
-    };
-    runs_of(logs).filter_map(of_run).sum()
+    let notes = runs_of(logs).filter_map(|(_, run)| run.note.as_ref());
+    notes.fold(0, |sum, note| sum.saturating_add(note.preflight_bytes))
 }
 
 /// Logs that are not complete say so first.
@@ -84,7 +78,7 @@ pub(super) fn verdict(logs: &[Log]) -> Verdict {
             reasons: run.reasons(),
             failure: run.failure.clone(),
             window: run.window(),
-            is_timed: is_timed(run),
+            clock: clock(run),
         })
         .collect();
     let incomplete = logs.iter().filter_map(|log| log.incomplete.clone());
@@ -92,8 +86,6 @@ pub(super) fn verdict(logs: &[Log]) -> Verdict {
     Verdict { reasons: incomplete.chain(found.reasons).collect(), ..found }
 }
 
-/// Of a run without a result nothing is known, which is told.
-fn is_timed(run: &LoggedRun) -> bool {
-    let Some(result) = &run.result else { return true };
-    result.clock.is_some_and(|clock| clock.synchronised)
+fn clock(run: &LoggedRun) -> Option<ClockState> {
+    run.result.as_ref()?.clock
 }

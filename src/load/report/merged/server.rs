@@ -130,12 +130,8 @@ impl Merged {
 
     /// The numbers are not those of a whole run, for this reason.
     fn refute(&mut self, reason: String) {
-        let verdict = &mut self.verdict;
-        verdict.reasons.push(reason);
-        verdict.valid = false;
-        if verdict.outcome != Outcome::Incomplete {
-            verdict.outcome = Outcome::NotWhole;
-        }
+        self.verdict.reasons.push(reason);
+        self.verdict.worsen(Outcome::NotWhole);
     }
 }
 
