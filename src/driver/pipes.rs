@@ -3,6 +3,7 @@
 use std::os::fd::{BorrowedFd, OwnedFd};
 
 use rustix::io::{Errno, ioctl_fionread, retry_on_intr};
+use rustix::net::{RecvFlags, recv};
 use rustix::pipe::{
     PipeFlags, SpliceFlags, fcntl_getpipe_size, fcntl_setpipe_size, pipe_with, splice,
 };
@@ -32,7 +33,10 @@ pub(super) struct Pipe {
 /// Result of moving what arrived into a pipe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum TakenIn {
-    Bytes(usize),
+    /// So many bytes; there may be more.
+    Some(usize),
+    /// So many bytes, and nothing has arrived behind them.
+    All(usize),
     /// Nothing has arrived.
     Nothing,
     /// Something has, and the pipe is full.
@@ -91,7 +95,8 @@ impl Pipe {
             // At an urgent byte the kernel says so as well once the FIN has arrived behind it.
             Ok(0) | Err(Errno::AGAIN) if sockopt::is_at_urgent_byte(socket) => Ok(TakenIn::Stuck),
             Ok(0) => Ok(TakenIn::Fin),
-            Ok(length) => Ok(TakenIn::Bytes(length)),
+            Ok(length) if nothing_has_arrived(socket) => Ok(TakenIn::All(length)),
+            Ok(length) => Ok(TakenIn::Some(length)),
             Err(Errno::AGAIN) if ioctl_fionread(socket).is_ok_and(|arrived| arrived > 0) => {
                 Ok(TakenIn::Full)
             }
@@ -108,6 +113,12 @@ impl Pipe {
     pub(super) fn give_out(&self, socket: BorrowedFd<'_>, held: usize) -> Result<usize, Errno> {
         retry_on_intr(|| splice(&self.reader, None, socket, None, held, FLAGS))
     }
+}
+
+/// Returns whether a receive would have to wait, which is cheaper to ask than a splice that finds
+/// nothing. A FIN has arrived as well, and a failure.
+fn nothing_has_arrived(socket: BorrowedFd<'_>) -> bool {
+    recv(socket, &mut [0], RecvFlags::PEEK | RecvFlags::DONTWAIT) == Err(Errno::AGAIN)
 }
 
 /// Of these a splice from a socket heeds none as to waiting: it waits as the socket does.

@@ -328,7 +328,11 @@ impl<P: Protocol, K: Kernel> Driver<P, K> {
         let connection = self.connections.get_mut(key).expect(ADVANCED);
         let socket = &mut connection.transport;
         match self.kernel.splice_in(&socket.kernels) {
-            Ok(TakenIn::Bytes(length)) => self.connections.handle_spliced_in(now, key, length),
+            Ok(TakenIn::Some(length)) => self.connections.handle_spliced_in(now, key, length),
+            Ok(TakenIn::All(length)) => {
+                socket.may_read = false;
+                self.connections.handle_spliced_in(now, key, length);
+            }
             Ok(TakenIn::Nothing) => socket.may_read = false,
             // As in the native driver.
             Ok(TakenIn::Full | TakenIn::Stuck) => self.connections.leave_pipe(key),

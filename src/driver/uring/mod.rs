@@ -78,6 +78,14 @@ struct Operations {
     readiness: Readiness,
 }
 
+/// A splice that may get somewhere.
+#[derive(Debug, Clone, Copy)]
+enum Splice {
+    In,
+    /// Of so many bytes in the pipe.
+    Out(usize),
+}
+
 /// Makes the ring for the calling thread.
 pub(crate) fn on_this_host<P: Protocol>(
     mut worker: Worker<P>,
@@ -385,30 +393,31 @@ impl<P: Protocol, K: Kernel> Driver<P, K> {
                     self.connections.handle_probe(now, key, probe);
                 }
                 Action::SendFin => self.kernel.shut_down_write(key.slot),
-                Action::Wait(interest) if splices < SPLICES_PER_TURN => {
-                    if self.splice(now, key, interest) {
+                Action::Wait(interest) => {
+                    let splice = self.next_splice(key, interest);
+                    if let Some(splice) = splice.filter(|_| splices < SPLICES_PER_TURN) {
+                        self.splice(now, key, splice);
                         splices += 1;
                         continue;
                     }
                     let is_reading = self.submit(now, key, interest);
-                    return self.connections.settle(now, key, is_reading, &mut self.kernel);
-                }
-                Action::Wait(interest) => {
-                    let is_reading = self.submit(now, key, interest);
                     self.connections.settle(now, key, is_reading, &mut self.kernel);
-                    return self.connections.leave_to_next_turn(key);
+                    if splice.is_some() {
+                        self.connections.leave_to_next_turn(key);
+                    }
+                    return;
                 }
                 Action::Close(mode) => return self.close(now, key, mode),
             }
         }
     }
 
-    /// Moves bytes through the pipe that the connection has, or that would pay; returns whether
-    /// anything came of it.
-    fn splice(&mut self, now: Instant, key: Key, interest: Interest) -> bool {
+    /// Gives a connection a pipe that would pay, takes back one that is done with; returns how its
+    /// bytes can go on through the one that it has.
+    fn next_splice(&mut self, key: Key, interest: Interest) -> Option<Splice> {
         let connection = self.connections.get_mut(key).expect(ADVANCED);
         if connection.splicing().is_copying() {
-            return false;
+            return None;
         }
         if connection.wants_pipe() && !connection.transport.receiving.is_in_flight() {
             let is_there = self.kernel.give_pipe(key.slot);
@@ -420,13 +429,13 @@ impl<P: Protocol, K: Kernel> Driver<P, K> {
         let held = splicing.held();
         if splicing.is_over() {
             self.take_pipe_back(key);
-            false
+            None
         } else if held > 0 && readiness.may_give_out {
-            self.splice_out(now, key, held)
+            Some(Splice::Out(held))
         } else if interest.read && connection.takes_in() && readiness.may_take_in {
-            self.splice_in(now, key)
+            Some(Splice::In)
         } else {
-            false
+            None
         }
     }
 
@@ -436,28 +445,36 @@ impl<P: Protocol, K: Kernel> Driver<P, K> {
         self.kernel.take_pipe_back(key.slot, true);
     }
 
-    fn splice_out(&mut self, now: Instant, key: Key, held: usize) -> bool {
+    fn splice(&mut self, now: Instant, key: Key, splice: Splice) {
+        match splice {
+            Splice::In => self.splice_in(now, key),
+            Splice::Out(held) => self.splice_out(now, key, held),
+        }
+    }
+
+    fn splice_out(&mut self, now: Instant, key: Key, held: usize) {
         let result = self.kernel.splice_out(key.slot, held);
         self.operations(key).readiness.may_give_out = result.is_ok();
         match result {
             Ok(length) => self.connections.handle_spliced_out(now, key, length),
             Err(error) => self.connections.handle_failure(key, error),
         }
-        result != Err(Errno::AGAIN)
     }
 
     /// Where the pipe is full the socket is as well, or the pipe would have been emptied before: the
     /// peer does not read, and may send as much as is kept of one whose bytes are copied.
-    fn splice_in(&mut self, now: Instant, key: Key) -> bool {
-        let result = self.kernel.splice_in(key.slot);
-        match result {
-            Ok(TakenIn::Bytes(length)) => self.connections.handle_spliced_in(now, key, length),
+    fn splice_in(&mut self, now: Instant, key: Key) {
+        match self.kernel.splice_in(key.slot) {
+            Ok(TakenIn::Some(length)) => self.connections.handle_spliced_in(now, key, length),
+            Ok(TakenIn::All(length)) => {
+                self.operations(key).readiness.may_take_in = false;
+                self.connections.handle_spliced_in(now, key, length);
+            }
             Ok(TakenIn::Nothing) => self.operations(key).readiness.may_take_in = false,
             Ok(TakenIn::Full | TakenIn::Stuck) => self.connections.leave_pipe(key),
             Ok(TakenIn::Fin) => self.connections.handle_eof(key),
             Err(error) => self.connections.handle_failure(key, error),
         }
-        result != Ok(TakenIn::Nothing)
     }
 
     /// Submits what the interest calls for; returns whether the peer is being read.

@@ -338,15 +338,18 @@ fn ready() -> Completion<()> {
 
 #[test]
 fn bulk_is_spliced_and_others_have_their_turn() {
-    let (mut world, asked) = spliced([TakenIn::Bytes(9), TakenIn::Bytes(7)]);
+    let (mut world, asked) = spliced([TakenIn::Some(9), TakenIn::Some(7)]);
     assert_eq!(asked, [Asked::SpliceOut(9), Asked::WatchReady]);
     assert_eq!(world.turn(0, [vec![]]), [Asked::SpliceOut(7)]);
     assert_eq!(world.kernel().last_wait, Some(Wait::Poll));
     assert_eq!(world.turn(0, [vec![]]), [], "nothing is there");
-    world.kernel().spliced_in.push_back(TakenIn::Bytes(5));
+    world.kernel().spliced_in.push_back(TakenIn::All(5));
     assert_eq!(world.turn(0, [vec![]]), [], "nobody said so");
     assert_ne!(world.kernel().last_wait, Some(Wait::Poll));
     assert_eq!(world.turn(0, [vec![ready()]]), [Asked::SpliceOut(5)]);
+    world.kernel().spliced_in.push_back(TakenIn::All(3));
+    assert_eq!(world.turn(0, [vec![]]), [], "nothing had arrived behind it");
+    assert_ne!(world.kernel().last_wait, Some(Wait::Poll));
     let counters = world.driver.counters();
     assert_eq!((counters.pipes, counters.splices), (1, 6));
     assert_eq!((counters.bytes_received, counters.bytes_sent), (16 + 21, 16 + 21));

@@ -39,12 +39,14 @@ pub(super) fn reasons(load: Load, recorder: &Recorder, evidence: &Evidence) -> V
     reasons
 }
 
-/// The server's threads waited for their CPUs; what they share with the generator comes first.
+/// The server's threads waited for their CPUs. Before that, and before the generator's waits, comes
+/// what both share.
 pub(super) fn of_server(load: Load, evidence: &Evidence, gravity: Gravity) -> Vec<String> {
     let waits = waits(load, evidence);
-    let gravest = waits.as_ref().map(|(gravity, _)| *gravity);
-    // A warning of its own where the waits are none.
-    let of_overlap = gravest.unwrap_or(Gravity::Notable);
+    let of_server = waits.as_ref().map(|(gravity, _)| *gravity);
+    let of_generator = generator_waits(evidence).map(|_| Gravity::Fatal);
+    // A warning of its own where nobody waits.
+    let of_overlap = of_server.max(of_generator).unwrap_or(Gravity::Notable);
     let overlap = overlap(evidence).filter(|_| of_overlap == gravity);
     let waits = waits.filter(|(of_waits, _)| *of_waits == gravity).map(|(_, waits)| waits);
     overlap.into_iter().chain(waits).collect()

@@ -434,6 +434,10 @@ fn a_host_that_kept_the_server_from_running_is_told_and_then_invalid() {
         let said = said(&open(), &at_once(), &evidence);
         assert!(said.contains(words), "{words}: {said}");
     }
+    let of_generator = Evidence { generator_foreign_share: 0.13, ..waiting(0.05, &[0]) };
+    let generator = judge(&open(), &at_once(), &of_generator);
+    assert!(generator.reasons[0].contains(" and generator share CPU 0: "), "{generator:?}");
+    assert!(generator.reasons[1].starts_with("the generator waited 13 %"), "{generator:?}");
     let both = judge(&open(), &at_once(), &waiting(0.5, &[0]));
     assert!(both.reasons[1].contains("waited 50 %") && both.warnings.is_empty(), "{both:?}");
 }

@@ -46,7 +46,10 @@ impl FakeKernel {
         pipe.content.extend(socket.arrived.drain(..taken));
         socket.delivered += taken;
         self.last_progress = self.step;
-        Ok(TakenIn::Bytes(taken))
+        let is_all = socket.arrived.is_empty() && !self.peers[socket.peer].has_finished();
+        // An urgent byte that has arrived keeps it from being said.
+        let is_said = is_all && !self.rng.chance(self.hostility.fault);
+        Ok(if is_said { TakenIn::All(taken) } else { TakenIn::Some(taken) })
     }
 
     pub(super) fn give_out(&mut self, slot: u32, held: usize) -> Result<usize, Errno> {
