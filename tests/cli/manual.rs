@@ -37,6 +37,23 @@ fn every_command_has_a_page() {
     }
     let serve = fs::read_to_string(pages.join("ringback-serve.1")).expect("it is there");
     assert!(serve.contains("drain\\-timeout"), "{serve}");
+    assert!(serve.contains("\n.br\nSignals: the first SIGTERM"), "{serve}");
+}
+
+#[test]
+fn every_option_of_a_page_is_described() {
+    let pages = tempfile::tempdir().expect("there is room");
+    for (program, ..) in PROGRAMS {
+        let output = Command::new(program).arg("man").arg(pages.path()).output();
+        assert!(output.expect("it starts").status.success());
+    }
+    for page in fs::read_dir(pages.path()).expect("it was made") {
+        let page = fs::read_to_string(page.expect("it is listed").path()).expect("it is text");
+        let lines: Vec<&str> = page.lines().collect();
+        for option in lines.windows(3).filter(|lines| lines[0] == ".TP") {
+            assert!(!option[2].is_empty(), "{} has no description", option[1]);
+        }
+    }
 }
 
 #[test]

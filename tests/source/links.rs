@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Pages for readers; in a guide, rustdoc's page of a source file stands for the file.
+/// Pages for readers.
 fn pages(root: &Path) -> Vec<PathBuf> {
     let guide = fs::read_dir(root.join("src/guide")).unwrap().map(|entry| entry.unwrap().path());
     let guides = guide.filter(|path| path.extension().is_some_and(|extension| extension == "md"));
@@ -12,10 +12,14 @@ fn pages(root: &Path) -> Vec<PathBuf> {
 
 /// The targets of links to files, without their anchors.
 fn linked(text: &str) -> impl Iterator<Item = &str> {
-    text.split("](").skip(1).filter_map(|rest| {
-        let target = rest.split([')', '#']).next()?;
-        (!target.is_empty() && !target.contains("::")).then_some(target)
-    })
+    let inline = text.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next());
+    let defined = definitions(text).filter_map(|(_, target)| target.split('#').next());
+    inline.chain(defined).filter(|target| !target.is_empty() && !target.contains("://"))
+}
+
+/// Labels and targets of the links that are defined on lines of their own.
+fn definitions(text: &str) -> impl Iterator<Item = (&str, &str)> {
+    text.lines().filter_map(|line| line.strip_prefix('[')?.split_once("]: "))
 }
 
 /// Words in backquotes that look like files of this project.
@@ -25,22 +29,13 @@ fn quoted(text: &str) -> impl Iterator<Item = &str> {
     text.split('`').skip(1).step_by(2).filter_map(|code| code.split(' ').next()).filter(is_file)
 }
 
-/// The file that a link of this page leads to.
-fn file_of(root: &Path, page: &Path, target: &str) -> PathBuf {
-    match target.strip_prefix("../../../src/ringback/") {
-        Some(source) => root.join("src").join(source.trim_end_matches(".html")),
-        None => page.parent().unwrap().join(target),
-    }
-}
-
 #[test]
 fn files_that_are_named_exist() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let (mut found, mut missing) = (0, Vec::new());
     for page in pages(root) {
         let text = fs::read_to_string(&page).unwrap();
-        let targets = linked(&text).filter(|target| !target.contains("://"));
-        let files = targets.map(|target| file_of(root, &page, target));
+        let files = linked(&text).map(|target| page.parent().unwrap().join(target));
         for file in files.chain(quoted(&text).map(|name| root.join(name))) {
             found += 1;
             if !file.exists() {
@@ -50,4 +45,21 @@ fn files_that_are_named_exist() {
     }
     assert!(found > 60, "the pages were read: {found} files");
     assert!(missing.is_empty(), "{missing:#?}");
+}
+
+/// A label that `src/guide/mod.rs` does not define leads to a file there, where rustdoc has a page.
+#[test]
+fn documentation_and_repository_define_the_links_of_a_guide() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let pages_of_rustdoc = fs::read_to_string(root.join("src/guide/mod.rs")).unwrap();
+    let mut found = 0;
+    for page in pages(root) {
+        let text = fs::read_to_string(&page).unwrap();
+        for (label, _) in definitions(&text) {
+            found += 1;
+            let name = label.trim_matches('`').trim_start_matches("src/");
+            assert!(pages_of_rustdoc.contains(name), "{}: {label}", page.display());
+        }
+    }
+    assert!(found > 15, "the pages were read: {found} links");
 }

@@ -16,8 +16,9 @@ use crate::load::config::{Config, Protocol};
 use crate::load::engine::connect::{POLL_INTERVAL, connect_first, wait_for};
 use crate::load::engine::wire::RECEIVE_CHUNK;
 use crate::load::error::RunError;
+use crate::load::format::printable;
 use crate::load::random::SplitMix64;
-use crate::protocol::{Header, Kind};
+use crate::protocol::{FramedClient, Header, Kind, Reply};
 
 const ANSWER_LIMIT: Duration = Duration::from_secs(2);
 /// How long the server may take to close, so that it has room for the run's connections.
@@ -33,7 +34,7 @@ pub(crate) fn check(config: &Config) -> Result<(), RunError> {
     })?;
     let no_echo =
         |why| RunError::NoEcho { target: target(), protocol: config.protocol.name(), why };
-    let mut exchange = Exchange::new(socket, message(config));
+    let mut exchange = Exchange::new(socket, config.protocol, message(config));
     let limit = ANSWER_LIMIT.min(config.timeout);
     let deadline = Instant::now() + limit;
     while !exchange.is_answered() {
@@ -64,6 +65,7 @@ pub(crate) fn message(config: &Config) -> Vec<u8> {
 
 struct Exchange {
     socket: TcpStream,
+    protocol: Protocol,
     message: Vec<u8>,
     sent: usize,
     answer: Vec<u8>,
@@ -72,8 +74,8 @@ struct Exchange {
 }
 
 impl Exchange {
-    fn new(socket: TcpStream, message: Vec<u8>) -> Self {
-        Self { socket, message, sent: 0, answer: Vec::new(), same: 0 }
+    fn new(socket: TcpStream, protocol: Protocol, message: Vec<u8>) -> Self {
+        Self { socket, protocol, message, sent: 0, answer: Vec::new(), same: 0 }
     }
 
     fn is_answered(&self) -> bool {
@@ -111,7 +113,7 @@ impl Exchange {
         let mut buffer = [0; RECEIVE_CHUNK];
         match recv(&self.socket, &mut buffer[..], RecvFlags::empty()) {
             Ok((0, _)) => {
-                let (after, hint) = (self.after(), hint(&self.answer));
+                let (after, hint) = (self.after(), hint(self.protocol, &self.answer));
                 return Err(format!("it closed the connection {after}{hint}"));
             }
             Ok((length, _)) => self.take(&buffer[..length]),
@@ -120,7 +122,10 @@ impl Exchange {
         }
         match self.is_echo() {
             true => Ok(()),
-            false => Err(format!("it answered {}{}", quote(&self.answer), hint(&self.answer))),
+            false => {
+                let hint = hint(self.protocol, &self.answer);
+                Err(format!("it answered {}{hint}", quote(&self.answer)))
+            }
         }
     }
 
@@ -181,7 +186,28 @@ fn quote(answer: &[u8]) -> String {
     format!("\"{}\"{more}", shown.escape_ascii())
 }
 
-fn hint(answer: &[u8]) -> &'static str {
+fn hint(protocol: Protocol, answer: &[u8]) -> String {
+    match protocol {
+        Protocol::Framed => refusal(answer),
+        Protocol::Raw => None,
+    }
+    .unwrap_or_else(|| foreign_protocol(answer).to_owned())
+}
+
+/// A server that speaks the framed protocol says why it ends a connection.
+fn refusal(answer: &[u8]) -> Option<String> {
+    let mut client = FramedClient::new(1);
+    client.handle_input(answer).ok()?;
+    match client.poll_reply()? {
+        Reply::Error(error) => {
+            Some(format!(", which is ERROR {}: {}", error.number(), printable(&error.text())))
+        }
+        Reply::GoAway { .. } => Some(", which is GOAWAY: the server drains".to_owned()),
+        Reply::Echo { .. } | Reply::Pong { .. } => None,
+    }
+}
+
+fn foreign_protocol(answer: &[u8]) -> &'static str {
     const FRAME: &[u8] = b"RB\x01";
     /// The first bytes of an alert and of a handshake record (RFC 8446, 5.1).
     const TLS: [&[u8]; 2] = [b"\x15\x03", b"\x16\x03"];
@@ -208,6 +234,7 @@ mod tests {
     use crate::load::config::Target;
     use crate::load::config::sizes::Sizes;
     use crate::load::interrupt::Interrupt;
+    use crate::protocol::ErrorCode;
 
     /// A server of one connection, and what it had received in the end.
     fn serve(
@@ -278,6 +305,17 @@ mod tests {
             let why = why(&config);
             assert!(why.starts_with("it answered \"") && why.contains(words), "{why}");
         }
+    }
+
+    #[test]
+    fn a_refusal_in_the_framed_protocol_is_told_in_its_words() {
+        let payload = [&ErrorCode::Busy.to_wire().to_be_bytes()[..], b"no room"].concat();
+        let header = Header::new(Kind::Error, 0, &payload).encode();
+        let refusal = [&header[..], &payload].concat();
+        let (config, _server) = serve(move |socket| socket.write_all(&refusal));
+        let why = why(&Config { protocol: Protocol::Framed, ..config });
+        let number = ErrorCode::Busy.to_wire();
+        assert!(why.ends_with(&format!(", which is ERROR {number}: no room")), "{why}");
     }
 
     #[test]

@@ -43,14 +43,16 @@ impl<'scope> WorkerPool<'scope> {
             let (release, released) = mpsc::channel();
             let report_ready = report_ready.clone();
             releases.push(release);
-            let body = move || work(worker, cpu, report_ready, &released);
+            let body = move || work((thread, worker), cpu, report_ready, &released);
             workers.push(
                 thread::Builder::new().name(format!("load-{thread}")).spawn_scoped(scope, body)?,
             );
         }
         drop(report_ready);
         // On an early return the senders are dropped, which ends every thread.
-        let thread_ids = ready.into_iter().collect::<Result<Vec<i32>, RunError>>()?;
+        let mut thread_ids = ready.into_iter().collect::<Result<Vec<_>, RunError>>()?;
+        thread_ids.sort_unstable();
+        let thread_ids = thread_ids.into_iter().map(|(_, id)| id).collect();
         let start = begin()?;
         for release in releases {
             // It fails only when the thread has ended, and its error comes with the join.
@@ -101,13 +103,15 @@ impl<'scope> WorkerPool<'scope> {
     }
 }
 
+/// Reports the number of the thread with its id once it is in its place, and makes its part of the
+/// load when the clock has started.
 fn work(
-    worker: Worker<'_>,
+    (thread, worker): (usize, Worker<'_>),
     cpu: Option<usize>,
-    report_ready: Sender<Result<i32, RunError>>,
+    report_ready: Sender<Result<(usize, i32), RunError>>,
     released: &Receiver<Clock>,
 ) -> io::Result<Recorder> {
-    let ready = take_place(cpu).map(|()| gettid().as_raw_nonzero().get());
+    let ready = take_place(cpu).map(|()| (thread, gettid().as_raw_nonzero().get()));
     let called_off = || io::Error::other("the run was called off");
     report_ready.send(ready).map_err(|_| called_off())?;
     // The pool waits until every sender is gone.

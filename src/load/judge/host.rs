@@ -139,8 +139,13 @@ pub(super) fn hidden(evidence: &Evidence) -> Option<String> {
             "run ringback-load as that user or as root, in the host's PID namespace",
         ),
         Hidden::Transient => (
-            "its work is done by processes that come and go, or by others than the one that listens",
-            "measure it with compare, which sees all of its process group, or look with top",
+            "its work is done by processes or threads that come and go, or by others than the one \
+             that listens",
+            "look with top -H, or measure it with compare, which sees all of its process group",
+        ),
+        Hidden::NoAccount => (
+            "the kernel keeps no account of it in /proc/PID/task/TID/schedstat",
+            "measure on a kernel with CONFIG_SCHED_INFO",
         ),
         Hidden::ThisProcess => return None,
     };
@@ -164,10 +169,13 @@ pub(super) fn generator_waits(evidence: &Evidence) -> Option<String> {
     })
 }
 
+/// The clock that a warning of a run is about; who adds runs up knows it by its state.
+pub(crate) const OWN_CLOCK: &str = "this host's clock";
+
 /// Others agreed on a time with this host, whose clock may show another.
 pub(super) fn clock(config: &Config, evidence: &Evidence) -> Option<String> {
     let is_shared = config.part.is_some() || config.start_at.is_some();
-    is_shared.then(|| doubt_of_clock(evidence.clock, "this host's clock")).flatten()
+    is_shared.then(|| doubt_of_clock(evidence.clock, OWN_CLOCK)).flatten()
 }
 
 /// A clock that may show another time than those of other generators.
@@ -187,7 +195,7 @@ pub(super) fn doubt_of_clock(clock: Option<ClockState>, whose: &str) -> Option<S
 pub(super) fn steal(evidence: &Evidence, gravity: Gravity) -> Option<String> {
     /// The kernel counts in ticks of 10 ms: fewer than three are chance.
     const MIN_STOLEN_NS: u64 = 30_000_000;
-    let stolen_ns = evidence.stolen_ns().filter(|ns| *ns >= MIN_STOLEN_NS)?;
+    let stolen_ns = evidence.usage.stolen_in_use_ns.filter(|ns| *ns >= MIN_STOLEN_NS)?;
     let share = stolen_ns as f64 / evidence.measured_ns() as f64;
     (Gravity::of(share) == Some(gravity)).then(|| {
         format!(

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
 use super::host::doubt_of_clock;
+use super::warnings::summarised;
 use crate::load::clock;
 use crate::load::config::part::Part;
 use crate::load::format::{count, counted, nanos, percent};
@@ -25,6 +26,8 @@ pub(crate) struct Contribution {
     pub(crate) outcome: Option<Outcome>,
     /// A sentence for each thing that is wrong with it.
     pub(crate) reasons: Vec<String>,
+    /// A sentence for each thing that a reader should know although it is valid.
+    pub(crate) warnings: Vec<String>,
     /// The cause, where nothing was measured.
     pub(crate) failure: Option<String>,
     /// When its window started, and how long it was.
@@ -204,7 +207,10 @@ fn warnings(runs: &[Contribution]) -> Vec<String> {
             run.name()
         )
     });
-    untimed.chain(missed).chain(silent).collect()
+    let valid: Vec<&Contribution> =
+        runs.iter().filter(|run| run.outcome.is_some_and(Outcome::is_valid)).collect();
+    let own: Vec<&[String]> = valid.iter().map(|run| run.warnings.as_slice()).collect();
+    untimed.chain(missed).chain(silent).chain(summarised(&own)).collect()
 }
 
 /// Bytes in both directions, as one side counted them.

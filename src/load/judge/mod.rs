@@ -7,9 +7,11 @@ pub(crate) mod merged;
 mod pace;
 #[cfg(test)]
 mod tests;
+pub(crate) mod warnings;
 
 use hdrhistogram::Histogram;
 
+pub(crate) use self::host::OWN_CLOCK;
 use crate::load::clock;
 use crate::load::config::assertion::{Assertion, AssertionResult, Measured};
 use crate::load::config::{Config, Load};

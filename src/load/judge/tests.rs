@@ -45,7 +45,6 @@ fn calm() -> Evidence {
         server: ServerView { threads: Err(Hidden::ThisProcess), cpus: vec![0] },
         server_waited: None,
         generator_foreign_share: 0.0,
-        cpus_in_use: vec![0],
         generator_cpus: vec![1],
         clock: Some(ClockState { synchronised: true, max_error_ns: 0 }),
         used_up: None,
@@ -429,7 +428,11 @@ fn a_host_that_kept_the_server_from_running_is_told_and_then_invalid() {
         (Evidence { window: Window { end_ns: 100 * MS, ..WINDOW }, ..stolen(20) }, CALM),
         (hidden(Hidden::OtherHost), "namespace of this one; compare /proc/PID/schedstat there"),
         (hidden(Hidden::OtherUser), "run ringback-load as that user or as root"),
-        (hidden(Hidden::Transient), "its work is done by processes that come and go"),
+        (
+            hidden(Hidden::NoAccount),
+            "the kernel keeps no account of it in /proc/PID/task/TID/sched",
+        ),
+        (hidden(Hidden::Transient), "its work is done by processes or threads that come and go"),
     ] {
         let said = said(&open(), &at_once(), &evidence);
         assert!(said.contains(words), "{words}: {said}");

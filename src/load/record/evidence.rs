@@ -1,7 +1,5 @@
 //! Evidence for the verdict beside the messages.
 
-use std::collections::BTreeSet;
-
 use super::host::ClockState;
 use super::quotas::UsedUp;
 use super::recorder::Window;
@@ -28,8 +26,6 @@ pub(crate) struct Evidence {
     pub(crate) server_waited: Option<Waited>,
     /// Share of the window that one of the generator's threads waited for foreign processes.
     pub(crate) generator_foreign_share: f64,
-    /// CPUs that server and generator use, in ascending order.
-    pub(crate) cpus_in_use: Vec<usize>,
     pub(crate) generator_cpus: Vec<usize>,
     /// How the host's time of day is kept, where that is known.
     pub(crate) clock: Option<ClockState>,
@@ -40,7 +36,6 @@ pub(crate) struct Evidence {
 impl Evidence {
     /// Before the run, whose generator may use these CPUs.
     pub(crate) fn new(window: Window, server: ServerView, generator_cpus: &[usize]) -> Self {
-        let in_use: BTreeSet<_> = generator_cpus.iter().chain(&server.cpus).copied().collect();
         Self {
             window,
             was_interrupted: false,
@@ -50,7 +45,6 @@ impl Evidence {
             usage: Usage::default(),
             server_waited: None,
             generator_foreign_share: 0.0,
-            cpus_in_use: in_use.into_iter().collect(),
             generator_cpus: generator_cpus.to_vec(),
             clock: None,
             used_up: None,
@@ -74,17 +68,17 @@ impl Evidence {
 
     /// The server's account is not complete: nothing is said of its CPU.
     pub(crate) fn hide_server(&mut self) {
-        self.server.threads = Err(Hidden::Transient);
-        self.server_waited = None;
+        self.hide_waits(Hidden::Transient);
         self.usage.server_ns_per_message = None;
+    }
+
+    /// Nobody saw how long those waited who did the server's work.
+    pub(crate) fn hide_waits(&mut self, why: Hidden) {
+        self.server.threads = Err(why);
+        self.server_waited = None;
     }
 
     pub(crate) fn measured_ns(&self) -> u64 {
         self.window.length_ns()
-    }
-
-    /// Time that a hypervisor kept the CPUs in use from running, each for so long on average.
-    pub(crate) fn stolen_ns(&self) -> Option<u64> {
-        self.usage.stolen_in_use_ns.map(|ns| ns / self.cpus_in_use.len() as u64)
     }
 }

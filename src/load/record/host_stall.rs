@@ -5,9 +5,10 @@
 //! scheduler with more threads than CPUs) will have kept others waiting: what a latency
 //! distribution shows at that size may be the machine's, not the server's.
 //!
-//! There is a thread on each CPU that the server or the generator uses, or on up to eight spread over
-//! them: beside them all would be calm. A thousand wake-ups a second of a few microseconds each are the price.
+//! There is a thread on each CPU that the server or the generator uses, or on up to four of each
+//! side's, spread over them: beside them all would be calm. A thousand wake-ups a second of a few microseconds each are the price.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::num::NonZeroU64;
 use std::thread::{self, Scope, ScopedJoinHandle};
@@ -82,12 +83,20 @@ fn record_stall(histogram: &mut Histogram<u64>, late_ns: u64) {
         .expect("the value is within the histogram's bounds");
 }
 
-/// Where a thread each is to look: on the CPUs in use, or on so many, spread over them.
-pub(crate) fn sampled(in_use: &[usize]) -> Vec<Option<usize>> {
+/// Where a thread each is to look: on the CPUs in use, or on so many of each side's, spread over them.
+pub(crate) fn sampled(generator: &[usize], server: &[usize]) -> Vec<Option<usize>> {
     /// Each costs some 5 µs in every millisecond.
     const MAX_SAMPLED: usize = 8;
-    let step = in_use.len().div_ceil(MAX_SAMPLED).max(1);
-    in_use.iter().copied().map(Some).step_by(step).collect()
+    let in_use: BTreeSet<usize> = generator.iter().chain(server).copied().collect();
+    if in_use.len() <= MAX_SAMPLED {
+        return in_use.into_iter().map(Some).collect();
+    }
+    let spread = |cpus: &[usize]| {
+        let step = cpus.len().div_ceil(MAX_SAMPLED / 2).max(1);
+        cpus.iter().copied().step_by(step).collect::<Vec<_>>()
+    };
+    let sampled: BTreeSet<usize> = [generator, server].into_iter().flat_map(spread).collect();
+    sampled.into_iter().map(Some).collect()
 }
 
 /// The thread may run elsewhere and with coarser timers; it tells more than none.
@@ -103,6 +112,19 @@ mod tests {
     use super::*;
     use crate::load::record::latencies::histogram;
     use crate::load::record::seconds::Collector;
+
+    #[test]
+    fn both_sides_are_looked_at_however_many_cpus_one_has() {
+        let cpus = |sampled: Vec<Option<usize>>| sampled.into_iter().flatten().collect::<Vec<_>>();
+        assert_eq!(cpus(sampled(&[1], &[0])), [0, 1]);
+        assert_eq!(cpus(sampled(&[0, 1], &[0, 1])), [0, 1]);
+        assert!(sampled(&[], &[]).is_empty());
+        let others: Vec<usize> = (0..64).filter(|cpu| *cpu != 3).collect();
+        let many = cpus(sampled(&others, &[3]));
+        assert!(many.contains(&3) && many.contains(&0) && many.len() == 5, "{many:?}");
+        let all: Vec<usize> = (0..64).collect();
+        assert_eq!(cpus(sampled(&all, &all)), [0, 16, 32, 48]);
+    }
 
     #[test]
     fn a_stall_weighs_as_long_as_it_lasts() {

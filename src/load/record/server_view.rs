@@ -25,9 +25,11 @@ pub(crate) enum Hidden {
     OtherUser,
     /// It is some part of this process.
     ThisProcess,
-    /// Its processes came and went in the window, and took their accounts with them; or those that
-    /// are seen did nothing, while somebody answered.
+    /// Its processes or threads came and went in the window, and took their accounts with them; or
+    /// those that are seen did nothing, while somebody answered.
     Transient,
+    /// The kernel keeps no account of its threads' waits.
+    NoAccount,
 }
 
 /// CPUs of the processes that listen at a target of this host; none where they cannot be seen.

@@ -3,6 +3,7 @@
 //! not the longest wait.
 
 use std::collections::HashMap;
+use std::fmt::Display;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -32,7 +33,7 @@ pub(crate) struct Waits<'run> {
     have_processes_changed: bool,
     /// By their directories in `/proc`.
     threads: HashMap<PathBuf, Thread>,
-    /// The threads that make the load, and their time when the window began.
+    /// The threads that make the load in their order, and their time when the window began.
     generator: Vec<(PathBuf, CpuTime)>,
     /// Those of this process that neither serve nor make the load.
     beside: Vec<(PathBuf, CpuTime)>,
@@ -74,6 +75,10 @@ pub(crate) struct WaitsOfBoth {
     /// Share of the window that the generator's thread which did so most waited for foreign
     /// processes, 0 to 1; those of a server that is not seen are among them.
     pub(crate) generator_foreign_share: f64,
+    /// How long each of the generator's threads was able to run and did not, in their order.
+    pub(crate) generator_waited_ns: Vec<u64>,
+    /// Time that the server's threads ran which were seen.
+    pub(crate) server_ran_ns: u64,
 }
 
 struct Thread {
@@ -111,12 +116,10 @@ impl<'run> Waits<'run> {
             thread.first = thread.last;
             thread.longest_ns = 0;
         }
-        let is_of_generator = |(directory, _): &(PathBuf, CpuTime)| {
-            let mut threads = generator.0.iter().map(i32::to_string);
-            threads.any(|thread| directory.ends_with(thread))
-        };
-        (waits.generator, waits.beside) =
-            waits.other_threads().into_iter().partition(is_of_generator);
+        waits.generator = generator.0.iter().map(own_thread).map(begun).collect();
+        let is_beside =
+            |directory: &PathBuf| waits.generator.iter().all(|(other, _)| other != directory);
+        waits.beside = waits.other_threads().filter(is_beside).map(begun).collect();
         waits
     }
 
@@ -142,8 +145,12 @@ impl<'run> Waits<'run> {
         // One that ended took its counters along.
         let server: Option<Vec<Spent>> =
             threads.map(|(directory, thread)| thread.spent(directory, now_ns)).collect();
-        let is_read = server.as_ref().is_some_and(|threads| !threads.is_empty());
+        let is_read = self.threads.values().any(|thread| thread.last.runs > 0);
         let contention = self.contention(server.unwrap_or_default(), now_ns);
+        let waited_ns = |(directory, before): &(PathBuf, CpuTime)| {
+            let time = CpuTime::read(&directory.join("schedstat"));
+            time.and_then(|time| time.since(*before)).unwrap_or_default().waited_ns
+        };
         let used_up = self.quotas.finish(contention.window_ns, lanes(&contention.server));
         WaitsOfBoth {
             server: match self.have_processes_changed {
@@ -151,6 +158,8 @@ impl<'run> Waits<'run> {
                 false => Ok(is_read.then(|| contention.waited(used_up))),
             },
             generator_foreign_share: contention.generator_foreign_share(),
+            generator_waited_ns: self.generator.iter().map(waited_ns).collect(),
+            server_ran_ns: contention.server.iter().map(|thread| thread.ran_ns).sum(),
         }
     }
 
@@ -178,15 +187,9 @@ impl<'run> Waits<'run> {
     }
 
     /// The threads of this process that are not the server's.
-    fn other_threads(&self) -> Vec<(PathBuf, CpuTime)> {
-        let tasks = Path::new("/proc/self/task");
-        let all = numbers_in(tasks).map(|thread| tasks.join(thread.to_string()));
+    fn other_threads(&self) -> impl Iterator<Item = PathBuf> {
+        let all = numbers_in(Path::new("/proc/self/task")).map(own_thread);
         all.filter(|directory| !self.threads.contains_key(directory))
-            .filter_map(|directory| {
-                let time = CpuTime::read(&directory.join("schedstat"))?;
-                Some((directory, time))
-            })
-            .collect()
     }
 
     fn find_threads(&mut self, now_ns: u64) {
@@ -222,6 +225,17 @@ impl<'run> Waits<'run> {
         }
         self.read_ns = now_ns;
     }
+}
+
+/// The directory of a thread of this process.
+fn own_thread(id: impl Display) -> PathBuf {
+    PathBuf::from(format!("/proc/self/task/{id}"))
+}
+
+/// With its time so far; one whose time cannot be read has none later either.
+fn begun(directory: PathBuf) -> (PathBuf, CpuTime) {
+    let time = CpuTime::read(&directory.join("schedstat")).unwrap_or_default();
+    (directory, time)
 }
 
 impl Thread {

@@ -11,6 +11,7 @@ use super::words::{Subject, headline, nanos_or_dash, per_s, target_name};
 use crate::load::config::quantile::Quantile;
 use crate::load::config::{Config, Server};
 use crate::load::format::count;
+use crate::load::judge::warnings::summarised;
 use crate::load::outcome::Outcome;
 
 /// A measurement at one rate.
@@ -83,21 +84,10 @@ impl SeriesVerdict {
     }
 }
 
-/// Warnings that hold of a whole series: every probe that was answered has them, be it as reasons.
-pub(in crate::load) fn common_warnings<'a>(
-    probes: impl Iterator<Item = &'a Probe> + Clone,
-) -> Vec<String> {
-    let verdicts = probes.filter_map(|probe| probe.run.as_ref()).map(|run| &run.verdict);
-    let mut warnings: Vec<String> = Vec::new();
-    for warning in verdicts.clone().flat_map(|verdict| &verdict.warnings) {
-        let is_common = verdicts
-            .clone()
-            .all(|verdict| verdict.warnings.contains(warning) || verdict.reasons.contains(warning));
-        if is_common && !warnings.contains(warning) {
-            warnings.push(warning.clone());
-        }
-    }
-    warnings
+/// The warnings of the probes that are valid.
+pub(in crate::load) fn series_warnings<'a>(probes: impl Iterator<Item = &'a Probe>) -> Vec<String> {
+    let valid = probes.filter(|probe| probe.valid).filter_map(|probe| probe.run.as_ref());
+    summarised(&valid.map(|run| run.verdict.warnings.as_slice()).collect::<Vec<_>>())
 }
 
 /// The server, by the first probe that was answered.

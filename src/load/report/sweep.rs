@@ -135,7 +135,11 @@ impl SweepReport {
 
     fn lowest_p50_ns(&self) -> Option<u64> {
         let p50_ns = |probe: &Probe| probe.run.as_ref()?.latency_ns.main().p50;
-        self.rates.iter().filter(|probe| probe.valid).filter_map(p50_ns).min()
+        self.valid_rates().filter_map(p50_ns).min()
+    }
+
+    fn valid_rates(&self) -> impl DoubleEndedIterator<Item = &Probe> {
+        self.rates.iter().filter(|probe| probe.valid)
     }
 
     fn knee_in_words(&self) -> String {
@@ -147,9 +151,14 @@ impl SweepReport {
                 "Knee at {}/s: the highest rate with p50 ≤ {KNEE_FACTOR} × the lowest ({lowest})",
                 count(knee.rate_per_s),
             ),
-            None => format!(
-                "No knee: the highest rate has p50 ≤ {KNEE_FACTOR} × the lowest ({lowest}) as well"
-            ),
+            None => {
+                let highest = self.valid_rates().next_back().map_or(0, |probe| probe.rate_per_s);
+                format!(
+                    "No knee: {}/s, the highest valid rate, has p50 ≤ {KNEE_FACTOR} × the lowest \
+                     ({lowest}) as well",
+                    count(highest),
+                )
+            }
         }
     }
 

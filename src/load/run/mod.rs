@@ -101,17 +101,23 @@ fn measure(
     let counters: Vec<Counters> = (0..config.threads).map(|_| Counters::default()).collect();
     let allowed = cpus::allowed();
     let window = Window::of(config);
-    let generator_cpus = if config.cpus.is_empty() { &allowed } else { &config.cpus };
-    let mut evidence = Evidence::new(window, server.clone(), generator_cpus);
-    let control = &RunControl::new(window.end_ns);
-    let mut collector = Collector::new(window);
     let all_connections = sockets.len();
     // Fewer connections than asked for may need fewer threads.
     let workers = config.threads.min(all_connections);
+    let generator_cpus = match config.cpus.as_slice() {
+        [] => &allowed,
+        // One for each thread: others of the list are not used.
+        cpus => &cpus[..workers.min(cpus.len())],
+    };
+    let mut evidence = Evidence::new(window, server.clone(), generator_cpus);
+    let control = &RunControl::new(window.end_ns);
+    let mut collector = Collector::new(window);
     let shared = Shared { config, window, workload, control, dialer, all_connections, workers };
     let workers = divide(shared, sockets, &counters, &mut collector)?;
-    let can_pin = PinningRefusal::detect().is_none();
-    let sampled = if can_pin { host_stall::sampled(&evidence.cpus_in_use) } else { vec![None] };
+    let sampled = match PinningRefusal::detect() {
+        None => host_stall::sampled(generator_cpus, &server.cpus),
+        Some(_) => vec![None],
+    };
     let of_cpu = |cpu| host_stall::Init {
         cpu,
         start_ns: window.start_ns,

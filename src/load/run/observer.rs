@@ -18,7 +18,7 @@ use crate::load::record::host::CpuStat;
 use crate::load::record::intervals::Intervals;
 use crate::load::record::quotas::Quotas;
 use crate::load::record::recorder::Recorder;
-use crate::load::record::server_view::ServerView;
+use crate::load::record::server_view::{Hidden, ServerView};
 use crate::load::record::usage::{Sample, Usage};
 use crate::load::record::waits::{Incomplete, Waits};
 use crate::load::record::watch::{Phase, Progress, Watch};
@@ -55,7 +55,7 @@ impl<'run> Observer<'run> {
         let is_interrupted = || self.config.interrupt.is_raised();
         let ends_early = || pool.is_finished() || is_interrupted();
         self.wait(&pool, Phase::Warmup, evidence.window.start_ns, &ends_early);
-        let before = self.sample(&evidence.cpus_in_use);
+        let before = self.sample(evidence);
         let now_ns = self.clock.now_ns();
         self.waits = Some(Waits::start(self.server_threads(), &self.generator, now_ns));
         let quotas = Quotas::start(&[getpid()]);
@@ -76,7 +76,7 @@ impl<'run> Observer<'run> {
         // On each CPU in use one of its threads measures the host's stalls.
         let cpus = self.generator.0.len().max(self.host_stalls.len()) as u64;
         evidence.used_up = quotas.finish(evidence.measured_ns(), cpus);
-        let after = self.sample(&evidence.cpus_in_use);
+        let after = self.sample(evidence);
         evidence.usage = Usage::between(before, after, self.generator.0.len());
         let waits = waited.expect("they were started with the window");
         evidence.generator_foreign_share = waits.generator_foreign_share;
@@ -84,6 +84,10 @@ impl<'run> Observer<'run> {
             Err(Incomplete) => evidence.hide_server(),
             // Replies came, and those who are taken for the server did nothing.
             Ok(_) if evidence.usage.server_ns_per_message == Some(0.0) => evidence.hide_server(),
+            Ok(_) if is_much_unseen(evidence.usage.server_ns, waits.server_ran_ns) => {
+                evidence.hide_waits(Hidden::Transient);
+            }
+            Ok(None) if self.server_threads().is_some() => evidence.hide_waits(Hidden::NoAccount),
             Ok(waited) => evidence.see_server(waited),
         }
         pool.release();
@@ -96,10 +100,10 @@ impl<'run> Observer<'run> {
         if evidence.measured_ns() == 0 {
             return Err(RunError::Interrupted { doing: "warming up" });
         }
-        let measured_ns = evidence.measured_ns() as f64;
-        let busy = recorders.iter().map(|recorder| 1.0 - recorder.idle_ns as f64 / measured_ns);
-        let waited = evidence.usage.waited_share.unwrap_or(0.0);
-        evidence.busiest = (busy.fold(0.0, f64::max) - waited).max(0.0);
+        let idle_ns = recorders.iter().map(|recorder| recorder.idle_ns);
+        let idle_and_waited_ns =
+            idle_ns.zip(waits.generator_waited_ns).map(|(idle_ns, waited_ns)| idle_ns + waited_ns);
+        evidence.busiest = busiest(evidence.measured_ns(), idle_and_waited_ns);
         let all = recorders.into_iter().reduce(|mut all, recorder| {
             all.merge(&recorder);
             all
@@ -179,15 +183,18 @@ impl<'run> Observer<'run> {
         }
     }
 
-    fn sample(&self, cpus_in_use: &[usize]) -> Sample {
+    fn sample(&self, evidence: &Evidence) -> Sample {
         let stat = CpuStat::read();
+        let stolen_of_each_ns =
+            |cpus: &Vec<usize>| stat.stolen_ns(cpus)?.checked_div(cpus.len() as u64);
         Sample {
             at_ns: self.clock.now_ns(),
             received: self.received(),
             server_ns: self.server_threads().and_then(ServerThreads::used_ns),
             generator: self.generator.time(),
             stolen_ns: stat.stolen_ns(self.cpus),
-            stolen_in_use_ns: stat.stolen_ns(cpus_in_use),
+            stolen_of_sides_ns: [&evidence.generator_cpus, &evidence.server.cpus]
+                .map(stolen_of_each_ns),
         }
     }
 
@@ -205,5 +212,45 @@ impl<'run> Observer<'run> {
             self.counters.iter().map(|thread| thread.intended.load(Ordering::Relaxed)).sum();
         // A thread that works meanwhile may have more replies than were asked for a moment ago.
         intended.saturating_sub(self.received())
+    }
+}
+
+/// The share of the window in which the busiest thread neither was idle nor waited for its CPU.
+fn busiest(window_ns: u64, idle_and_waited_ns: impl Iterator<Item = u64>) -> f64 {
+    let least_ns = idle_and_waited_ns.min().unwrap_or(window_ns);
+    window_ns.saturating_sub(least_ns) as f64 / window_ns as f64
+}
+
+/// Returns whether threads that nobody saw did more than a tenth of the server's work: they came and
+/// went between two looks.
+fn is_much_unseen(used_ns: Option<u64>, seen_ns: u64) -> bool {
+    /// Of children that ended the kernel counts ticks of 10 ms.
+    const MIN_USED_NS: u64 = 50_000_000;
+    used_ns.is_some_and(|used_ns| used_ns >= MIN_USED_NS && seen_ns / 9 < used_ns / 10)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_is_busy_that_is_neither_idle_nor_waits() {
+        assert_eq!(busiest(1000, [30, 950].into_iter()), 0.97, "its own waits, not the other's");
+        assert_eq!(busiest(1000, [1000, 1200].into_iter()), 0.0);
+    }
+
+    #[test]
+    fn work_of_threads_that_come_and_go_is_missed() {
+        const MS: u64 = 1_000_000;
+        for (used_ms, seen_ms, is_missed) in [
+            (1000, 1000, false),
+            (1000, 905, false),
+            (1000, 890, true),
+            (1000, 0, true),
+            (40, 0, false),
+        ] {
+            assert_eq!(is_much_unseen(Some(used_ms * MS), seen_ms * MS), is_missed, "{seen_ms}");
+        }
+        assert!(!is_much_unseen(None, 0));
     }
 }

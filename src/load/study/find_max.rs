@@ -16,7 +16,7 @@ use crate::load::error::RunError;
 use crate::load::format::count;
 use crate::load::outcome::Outcome;
 use crate::load::record::host::Host;
-use crate::load::report::probes::{Probe, SeriesVerdict, common_warnings, target};
+use crate::load::report::probes::{Probe, SeriesVerdict, series_warnings, target};
 use crate::load::report::search::{
     Bracket, Purpose, SCHEMA, SearchProbe, SearchReport, SearchSettings,
 };
@@ -58,9 +58,13 @@ pub fn find_max(
         Some(rate)
     })?;
     let limit = search.lowest_failed().and_then(|rate| limit(&probes, rate));
-    let reasons = invalid_reasons(&probes, interrupted, fault);
-    let mut warnings = common_warnings(probes.iter().map(|probe| &probe.probe));
-    warnings.extend(limit.and_then(doubtful_limit));
+    let mut reasons = invalid_reasons(&probes, interrupted, fault);
+    let mut warnings = series_warnings(probes.iter().map(|probe| &probe.probe));
+    match doubt_of_limit(limit, search.highest_passed()) {
+        Some(Doubt::OfAll(reason)) if reasons.is_empty() => reasons.push(reason),
+        Some(Doubt::OfAll(warning) | Doubt::OfLimit(warning)) => warnings.push(warning),
+        None => {}
+    }
     Ok(SearchReport {
         schema: SCHEMA.to_owned(),
         target: target(probes.iter().map(|probe| &probe.probe)),
@@ -120,14 +124,28 @@ fn limit(probes: &[SearchProbe], lowest_failed: u64) -> Option<&Probe> {
     probes.iter().rfind(failed).map(|probe| &probe.probe)
 }
 
-fn doubtful_limit(limit: &Probe) -> Option<String> {
-    limit.outcome().is_worth_repeating().then(|| {
-        format!(
-            "the search ended where the measurement was not valid, not where the server failed: at \
-             {}/s it kept up, and may well meet the assertions; reduce other load on this host, or \
-             give the generator more --threads and --cpus",
-            count(limit.rate_per_s),
-        )
+/// Where the search ended at a rate of which nothing is known.
+#[derive(Debug, PartialEq, Eq)]
+enum Doubt {
+    /// A higher rate may pass.
+    OfLimit(String),
+    /// No rate passed, and that none does is not known either.
+    OfAll(String),
+}
+
+fn doubt_of_limit(limit: Option<&Probe>, highest_passed: Option<u64>) -> Option<Doubt> {
+    let limit = limit.filter(|limit| limit.outcome().is_worth_repeating())?;
+    let rate = count(limit.rate_per_s);
+    Some(match highest_passed {
+        Some(_) => Doubt::OfLimit(format!(
+            "the search ended where the measurement was not valid, not where the server failed: \
+             at {rate}/s it kept up, and may well meet the assertions; reduce other load on this \
+             host, or give the generator more --threads and --cpus"
+        )),
+        None => {
+            let why = limit.reasons.first().map(String::as_str).unwrap_or_default();
+            Doubt::OfAll(format!("no rate passed, and of {rate}/s nothing can be told: {why}"))
+        }
     })
 }
 
@@ -146,4 +164,23 @@ fn invalid_reasons(
         reasons.push("no rate gave a valid measurement".to_owned());
     }
     reasons
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::load::study::testing::probe;
+
+    #[test]
+    fn a_search_that_the_host_ended_does_not_blame_the_server() {
+        let spoiled = probe(20, "host_at_fault", 5);
+        let told = "no rate passed, and of 20/s nothing can be told: it waited".to_owned();
+        assert_eq!(doubt_of_limit(Some(&spoiled), None), Some(Doubt::OfAll(told)));
+        let of_limit = doubt_of_limit(Some(&spoiled), Some(10));
+        assert!(matches!(of_limit, Some(Doubt::OfLimit(_))), "{of_limit:?}");
+        for passed in [None, Some(10)] {
+            assert_eq!(doubt_of_limit(Some(&probe(20, "missed", 5)), passed), None);
+            assert_eq!(doubt_of_limit(None, passed), None);
+        }
+    }
 }

@@ -9,6 +9,8 @@ mod probe;
 mod search;
 mod supervise;
 pub mod sweep;
+#[cfg(test)]
+mod testing;
 
 pub use self::find_max::find_max;
 pub use self::probe::{Event, Step, probe_time};

@@ -6,13 +6,15 @@ pub use super::plan::Rates;
 use super::probe::{Event, measure_series, settings};
 use crate::load::config::Config;
 use crate::load::error::RunError;
+use crate::load::outcome::Outcome;
 use crate::load::record::host::Host;
 use crate::load::report::document::Percentiles;
-use crate::load::report::probes::{Probe, SeriesVerdict, common_warnings, target};
+use crate::load::report::probes::{Probe, SeriesVerdict, series_warnings, target};
 use crate::load::report::sweep::{KNEE_FACTOR, Knee, SCHEMA, SweepReport};
 
-/// Measures at every rate; that of `config` is not used. Reports each step before it is made,
-/// how it goes, and each probe.
+/// Measures at every rate; that of `config` is not used. A rate at which the host spoiled the
+/// measurement is measured once more. Reports each step before it is made, how it goes, and each
+/// probe that counts.
 ///
 /// # Errors
 ///
@@ -25,9 +27,17 @@ pub fn sweep(
     let host = Host::detect();
     let mut plan = Plan::new(rates);
     let mut probes: Vec<Probe> = Vec::new();
-    let mut fault = None;
+    let (mut fault, mut repeated) = (None, None);
     let interrupted = measure_series(config, rates.count(), on_event, &mut |probe, on_event| {
         if let Some(probe) = probe {
+            let rate = Some(probe.rate_per_s);
+            if probe.outcome() == Outcome::HostAtFault
+                && probe.fault().is_none()
+                && repeated != rate
+            {
+                repeated = rate;
+                return rate;
+            }
             plan.handle(probe.rate_per_s, probe.is_rate_reached());
             fault = probe.fault();
             on_event(Event::Probe(&probe));
@@ -36,19 +46,6 @@ pub fn sweep(
         if fault.is_some() { None } else { plan.next_rate() }
     })?;
     probes.sort_unstable_by_key(|probe| probe.rate_per_s);
-    let latency = |probe: &Probe| {
-        let run = probe.run.as_ref().filter(|_| probe.valid)?;
-        Some(run.latency_ns.main().clone())
-    };
-    let points: Vec<Option<Percentiles>> = probes.iter().map(latency).collect();
-    let p50_ns: Vec<Option<u64>> =
-        points.iter().map(|point| point.as_ref().and_then(|point| point.p50)).collect();
-    let knee = knee(&p50_ns).map(|point| Knee {
-        rate_per_s: probes[point].rate_per_s,
-        p50_ns: p50_ns[point],
-        p99_ns: points[point].as_ref().and_then(|point| point.p99),
-        factor: KNEE_FACTOR,
-    });
     let interruption = interrupted.then(|| "interrupted before the last rate".to_owned());
     let reasons =
         interruption.into_iter().chain(fault).chain(without_valid_rate(&probes)).collect();
@@ -57,9 +54,30 @@ pub fn sweep(
         target: target(probes.iter()),
         config: settings(config),
         host,
-        knee,
-        verdict: SeriesVerdict::new(reasons, common_warnings(probes.iter()), interrupted),
+        knee: knee_among(&probes),
+        verdict: SeriesVerdict::new(reasons, series_warnings(probes.iter()), interrupted),
         rates: probes,
+    })
+}
+
+/// The knee among probes in ascending order of their rates. Those that the host spoiled say nothing of
+/// the server, neither that it went on well nor that it did not.
+fn knee_among(probes: &[Probe]) -> Option<Knee> {
+    let known: Vec<&Probe> =
+        probes.iter().filter(|probe| probe.outcome() != Outcome::HostAtFault).collect();
+    let latency = |probe: &Probe| {
+        let run = probe.run.as_ref().filter(|_| probe.valid)?;
+        Some(run.latency_ns.main().clone())
+    };
+    let points: Vec<Option<Percentiles>> = known.iter().map(|probe| latency(probe)).collect();
+    let p50_ns: Vec<Option<u64>> =
+        points.iter().map(|point| point.as_ref().and_then(|point| point.p50)).collect();
+    let point = knee(&p50_ns)?;
+    Some(Knee {
+        rate_per_s: known[point].rate_per_s,
+        p50_ns: p50_ns[point],
+        p99_ns: points[point].as_ref().and_then(|point| point.p99),
+        factor: KNEE_FACTOR,
     })
 }
 
@@ -68,4 +86,27 @@ pub fn sweep(
 fn without_valid_rate(probes: &[Probe]) -> Option<String> {
     let is_any_valid = probes.iter().any(|probe| probe.valid);
     (!is_any_valid).then(|| "no rate gave a valid measurement".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::load::study::testing::probe;
+
+    #[test]
+    fn a_rate_that_the_host_spoiled_is_no_knee() {
+        let good = [(10, "passed", 50), (20, "passed", 60)];
+        for (last, knee) in [
+            (&[(40, "host_at_fault", 9000)][..], None),
+            (&[(40, "server_at_fault", 9000)], Some(20)),
+            (&[(40, "passed", 9000)], Some(20)),
+            (&[(30, "host_at_fault", 1), (40, "server_at_fault", 1)], Some(20)),
+            (&[(30, "host_at_fault", 9000), (40, "passed", 70)], None),
+        ] {
+            let all = good.iter().chain(last);
+            let probes: Vec<Probe> =
+                all.map(|(rate, outcome, p50_ns)| probe(*rate, outcome, *p50_ns)).collect();
+            assert_eq!(knee_among(&probes).map(|knee| knee.rate_per_s), knee, "{last:?}");
+        }
+    }
 }

@@ -212,8 +212,8 @@ fn gaps_are_reported() {
     let output = ringback_load(&["merge", &log, "--format", "json"]);
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
     let gaps = json!([
-        {"start": "1970-01-01T00:00:12.000Z", "duration_ns": 3_599_000_000_000_u64},
-        {"start": "1970-01-01T01:00:12.000Z", "duration_ns": 1_000_000_000},
+        {"start": "1970-01-01T00:00:12.000Z", "duration_ns": 3_599_000_000_000_u64, "log": null},
+        {"start": "1970-01-01T01:00:12.000Z", "duration_ns": 1_000_000_000, "log": null},
     ]);
     assert_eq!(report["gaps"], gaps);
     let text = String::from_utf8(ringback_load(&["merge", &log]).stdout).unwrap();

@@ -6,7 +6,7 @@
 //! intervals that overlap.
 
 use std::collections::BTreeSet;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use super::Logged;
 use super::read::{Entry, Log, LogError, Problem};
@@ -103,17 +103,38 @@ pub fn merge(logs: &[Log], show: &mut dyn FnMut(&Logged<'_>)) -> Result<Merged, 
         show(&Logged { tag, start: entry.start, duration, values: &sum });
     }
     let end = pieces.iter().map(|piece| piece.entry.end).max().expect("a log has an interval");
-    Ok(Merged { gaps: gaps(&pieces), ..Merged::new(logs, (start, end), totals.into_sums()) })
+    let merged = Merged::new(logs, (start, end), totals.into_sums());
+    Ok(Merged { gaps: all_gaps(logs, &pieces), ..merged })
+}
+
+/// Times in which nothing was logged, then those in which one log has nothing while others have.
+fn all_gaps(logs: &[Log], pieces: &[Piece<'_>]) -> Vec<Gap> {
+    let common = gaps(pieces.iter().map(|piece| piece.entry));
+    let is_common = |(start, length): &(SystemTime, Duration)| {
+        common.iter().any(|(common_start, common_length)| {
+            let (end, common_end) = (*start + *length, *common_start + *common_length);
+            let shared = end.min(common_end).duration_since(*start.max(common_start));
+            shared.unwrap_or_default() * 2 > *length
+        })
+    };
+    let own = logs.iter().flat_map(|log| {
+        let mut entries: Vec<&Entry> = log.entries.iter().collect();
+        entries.sort_by_key(|entry| entry.start);
+        gaps(entries.into_iter()).into_iter().map(|gap| (Some(log.name.as_str()), gap))
+    });
+    let own: Vec<_> = own.filter(|(_, gap)| !is_common(gap)).collect();
+    let all = common.iter().map(|gap| (None, *gap)).chain(own);
+    all.map(|(log, (start, length))| Gap::new(log, start, length)).collect()
 }
 
 /// The gaps between intervals that come in the order of their start.
-fn gaps(pieces: &[Piece<'_>]) -> Vec<Gap> {
+fn gaps<'a>(mut entries: impl Iterator<Item = &'a Entry>) -> Vec<(SystemTime, Duration)> {
     let mut gaps = Vec::new();
-    let mut last = pieces[0].entry;
-    for Piece { entry, .. } in pieces {
+    let Some(mut last) = entries.next() else { return gaps };
+    for entry in entries {
         let gap = entry.start.duration_since(last.end).unwrap_or_default();
         if gap > last.duration().max(entry.duration()) / SLACK_SHARE {
-            gaps.push(Gap::new(last.end, gap));
+            gaps.push((last.end, gap));
         }
         if entry.end > last.end {
             last = entry;

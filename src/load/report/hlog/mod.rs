@@ -27,7 +27,7 @@ pub use self::merge::{MergeError, merge};
 pub use self::note::{ResultNote, RunNote};
 pub use self::one_run::check_one_run;
 pub use self::read::{Entry, Log, LogError, Problem};
-pub(in crate::load::report) use self::run::{LoggedRun, runs_of};
+pub(in crate::load::report) use self::run::{LoggedRun, NO_RESULT, runs_of};
 pub(in crate::load) use self::totals::add_any;
 pub(in crate::load::report) use self::totals::growing;
 pub use self::write::Writer;

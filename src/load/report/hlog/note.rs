@@ -35,6 +35,8 @@ pub struct RunNote {
 pub struct ResultNote {
     pub(in crate::load::report) outcome: Outcome,
     pub(in crate::load::report) reasons: Vec<String>,
+    #[serde(default)]
+    pub(in crate::load::report) warnings: Vec<String>,
     /// Length of the window that was measured; of several runs there is none.
     pub(in crate::load::report) measured_ns: Option<u64>,
     /// How the host's time of day was kept.
@@ -88,6 +90,7 @@ impl From<&Report> for ResultNote {
         Self {
             outcome: report.verdict.outcome,
             reasons: report.verdict.reasons.clone(),
+            warnings: report.verdict.warnings.clone(),
             measured_ns: Some(report.verdict.measured_ns),
             clock: report.host.host.clock,
             totals: Some(report.totals),
@@ -101,6 +104,7 @@ impl From<&Merged> for ResultNote {
         Self {
             outcome: merged.verdict.outcome,
             reasons: merged.verdict.reasons.clone(),
+            warnings: merged.verdict.warnings.clone(),
             measured_ns: None,
             clock: None,
             totals: merged.totals,

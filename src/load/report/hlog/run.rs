@@ -6,6 +6,7 @@ use super::note::{ResultNote, RunNote};
 use super::read::Log;
 use crate::load::config::part::Part;
 use crate::load::format::printable;
+use crate::load::judge::OWN_CLOCK;
 use crate::load::outcome::Outcome;
 
 /// A run that stands in a log, as far as the log tells.
@@ -21,6 +22,10 @@ pub(in crate::load) struct LoggedRun {
     start: Option<SystemTime>,
 }
 
+/// The reason of a run that [was killed](LoggedRun::was_killed).
+pub(in crate::load::report) const NO_RESULT: &str =
+    "the log has no result: its run was killed, or is not over";
+
 impl LoggedRun {
     pub(in crate::load::report) fn part(&self) -> Option<Part> {
         self.note.as_ref()?.config.part
@@ -28,11 +33,24 @@ impl LoggedRun {
 
     /// The outcome; `None` where the log does not say.
     pub(in crate::load::report) fn outcome(&self) -> Option<Outcome> {
-        if self.is_incomplete {
+        if self.is_incomplete || self.was_killed() {
             return Some(Outcome::Incomplete);
         }
         let outcome = self.result.as_ref()?.outcome;
         (outcome != Outcome::Unknown).then_some(outcome)
+    }
+
+    /// Returns whether its log begins and does not end. Of parts that is the verdict's matter on all.
+    pub(in crate::load::report) fn was_killed(&self) -> bool {
+        let is_begun = self.note.is_some() && self.part().is_none();
+        is_begun && self.result.is_none() && self.failure.is_none()
+    }
+
+    /// Sentences that a reader should know although it is valid, but for its clock, whose state is noted.
+    pub(in crate::load::report) fn warnings(&self) -> Vec<String> {
+        let warnings = self.result.iter().flat_map(|result| &result.warnings);
+        let warnings = warnings.filter(|warning| !warning.contains(OWN_CLOCK));
+        warnings.map(|warning| printable(warning)).collect()
     }
 
     /// The reasons why it is not valid.
@@ -64,7 +82,8 @@ impl Log {
     pub(in crate::load) fn flaw(&self) -> Option<(Outcome, Vec<String>)> {
         let flawed = self.runs.iter().find_map(|run| {
             let outcome = run.outcome().filter(|outcome| !outcome.is_valid())?;
-            Some((outcome, run.reasons()))
+            let killed = run.was_killed().then(|| NO_RESULT.to_owned());
+            Some((outcome, killed.into_iter().chain(run.reasons()).collect()))
         });
         match (flawed, &self.incomplete) {
             (Some((Outcome::Incomplete, _)), Some(why)) => {

@@ -286,6 +286,7 @@ fn result(outcome: Outcome, sent: u64) -> ResultNote {
     ResultNote {
         outcome,
         reasons: vec!["it broke".to_owned()],
+        warnings: vec!["it waited".to_owned(), "this host's clock is not synchronised".to_owned()],
         measured_ns: Some(2_000_000_000),
         clock: None,
         totals: Some(Totals { sent, ..Totals::default() }),
@@ -350,6 +351,18 @@ fn counts_and_verdicts_are_added_up() {
 }
 
 #[test]
+fn a_run_of_its_own_without_a_result_is_incomplete_and_warnings_are_kept() {
+    let log = |end: Option<&ResultNote>| Log::read(&noted(&note(None), 0, end)).unwrap();
+    let killed = log(None);
+    assert_eq!(killed.flaw(), Some((Outcome::Incomplete, vec![NO_RESULT.to_owned()])));
+    let merged = merge(&[killed, log(Some(&result(Outcome::Passed, 3)))], &mut |_| {}).unwrap();
+    assert_eq!(merged.outcome(), Outcome::Incomplete);
+    assert_eq!(merged.verdict.reasons, [NO_RESULT]);
+    // The clock is told by its state, where runs share a time.
+    assert_eq!(merged.verdict.warnings, ["it waited"]);
+}
+
+#[test]
 fn a_log_without_intervals_is_one_if_it_says_whose_it_is() {
     let mut writer = Writer::new(Vec::new());
     writer.write_run(&note(Some((1, 2)))).unwrap();
@@ -410,6 +423,24 @@ fn times_that_cannot_be_written_are_an_error() {
     assert_eq!(problem(far.as_bytes()), (2, Problem::TooLongAfter));
 }
 
+fn gap_in(log: Option<&str>, start_ms: u64, ms: u64) -> Gap {
+    Gap::new(log, EPOCH + Duration::from_millis(start_ms), Duration::from_millis(ms))
+}
+
+#[test]
+fn a_gap_of_one_log_is_known_where_others_go_on() {
+    let log = |name: &str, starts: &[&str]| {
+        let text: String = starts.iter().map(|start| line("", start, &one_of_100(3, 1))).collect();
+        Log { name: name.to_owned(), ..Log::read(text.as_bytes()).unwrap() }
+    };
+    let whole = || log("whole", &["5.000", "6.000", "7.000", "8.000"]);
+    let gaps = |other: Log| merge(&[whole(), other], &mut |_| ()).unwrap().gaps;
+    assert_eq!(gaps(log("short", &["5.000", "6.000"])), [], "it ended earlier");
+    assert_eq!(gaps(log("holed", &["5.000", "8.000"])), [gap_in(Some("holed"), 6000, 2000)]);
+    let late = log("late", &["5.000", "20.000"]);
+    assert_eq!(gaps(late), [gap_in(None, 9000, 11_000)], "most of it is of all");
+}
+
 #[test]
 fn gaps_are_known() {
     let text = |starts: &[&str]| -> String {
@@ -419,8 +450,7 @@ fn gaps_are_known() {
     for starts in [["5.000", "6.090", "7.000"], ["5.000", "5.500", "6.400"], ["5", "5", "5"]] {
         assert_eq!(merged(&text(&starts)).gaps, [], "{starts:?}");
     }
-    let gap =
-        |start_ms, ms| Gap::new(EPOCH + Duration::from_millis(start_ms), Duration::from_millis(ms));
+    let gap = |start_ms, ms| gap_in(None, start_ms, ms);
     let gaps = merged(&text(&["9.000", "5.000", "6.200", "3609.000"])).gaps;
     assert_eq!(gaps, [gap(6000, 200), gap(7200, 1800), gap(10_000, 3_599_000)]);
 }

@@ -107,13 +107,19 @@ pub struct Gap {
     pub start: String,
     /// How long it was.
     pub duration_ns: u64,
+    /// The log that has nothing then, where others have; null where none has.
+    pub log: Option<String>,
 }
 
 impl Gap {
-    pub(super) fn new(start: SystemTime, duration: Duration) -> Self {
-        let start = humantime::format_rfc3339_millis(start).to_string();
-        Self { start, duration_ns: clock::nanos(duration) }
+    pub(super) fn new(log: Option<&str>, start: SystemTime, duration: Duration) -> Self {
+        let start = rfc3339(start);
+        Self { start, duration_ns: clock::nanos(duration), log: log.map(str::to_owned) }
     }
+}
+
+fn rfc3339(time: SystemTime) -> String {
+    humantime::format_rfc3339_millis(time).to_string()
 }
 
 impl Merged {
@@ -123,14 +129,12 @@ impl Merged {
         (started, end): (SystemTime, SystemTime),
         latency: BTreeMap<Option<String>, Histogram<u64>>,
     ) -> Self {
-        let Gap { start, duration_ns } =
-            Gap::new(started, end.duration_since(started).unwrap_or_default());
         Self {
             schema: SCHEMA,
             logs: logs.len(),
             intervals: logs.iter().map(|log| log.entries.len()).sum(),
-            start,
-            duration_ns,
+            start: rfc3339(started),
+            duration_ns: clock::nanos(end.duration_since(started).unwrap_or_default()),
             incomplete: logs.iter().filter_map(|log| log.incomplete.clone()).collect(),
             gaps: Vec::new(),
             runs: runs::all(logs),

@@ -11,7 +11,7 @@ use crate::load::outcome::Outcome;
 use crate::load::record::host::ClockState;
 use crate::load::record::recorder::Totals;
 use crate::load::report::document::Throughput;
-use crate::load::report::hlog::{Log, LoggedRun, runs_of};
+use crate::load::report::hlog::{Log, LoggedRun, NO_RESULT, runs_of};
 
 /// One run whose log was added up.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
@@ -76,14 +76,20 @@ pub(super) fn verdict(logs: &[Log]) -> Verdict {
             part: run.part(),
             outcome: run.outcome(),
             reasons: run.reasons(),
+            warnings: run.warnings(),
             failure: run.failure.clone(),
             window: run.window(),
             clock: clock(run),
         })
         .collect();
     let incomplete = logs.iter().filter_map(|log| log.incomplete.clone());
+    let killed = runs_of(logs).filter(|(_, run)| run.was_killed());
+    let killed = killed.map(|(log, _)| match log {
+        "" => NO_RESULT.to_owned(),
+        log => format!("{log}: {NO_RESULT}"),
+    });
     let found = Verdict::from(judge(&contributions));
-    Verdict { reasons: incomplete.chain(found.reasons).collect(), ..found }
+    Verdict { reasons: incomplete.chain(killed).chain(found.reasons).collect(), ..found }
 }
 
 fn clock(run: &LoggedRun) -> Option<ClockState> {

@@ -77,17 +77,11 @@ impl Merged {
     }
 
     fn gaps_in_words(&self) -> String {
-        let Some(longest) = self.gaps.iter().max_by_key(|gap| gap.duration_ns) else {
-            return String::new();
-        };
-        let Gap { start, duration_ns } = longest;
-        let total_ns = self.gaps.iter().map(|gap| gap.duration_ns).sum();
-        let count = counted(self.gaps.len() as u64, "time");
-        format!(
-            "nothing was logged {count}, for {}; the longest, {}, from {start}",
-            nanos(total_ns),
-            nanos(*duration_ns),
-        )
+        let (common, own): (Vec<&Gap>, Vec<&Gap>) =
+            self.gaps.iter().partition(|gap| gap.log.is_none());
+        let common = gaps_in_words("nothing was logged", &common);
+        let own = gaps_in_words("one log had nothing while others had", &own);
+        common.into_iter().chain(own).collect::<Vec<_>>().join("; ")
     }
 
     /// Each part of a run with its host and its verdict, as far as a screen has room.
@@ -169,4 +163,16 @@ fn short(name: &str) -> String {
     }
     let (head, tail) = (&chars[..MAX_CHARS / 2], &chars[chars.len() - MAX_CHARS / 2 + 1..]);
     head.iter().chain(['…'].iter()).chain(tail).collect()
+}
+
+fn gaps_in_words(what: &str, gaps: &[&Gap]) -> Option<String> {
+    let Gap { start, duration_ns, log } = gaps.iter().max_by_key(|gap| gap.duration_ns)?;
+    let total_ns = gaps.iter().map(|gap| gap.duration_ns).sum();
+    let place = log.as_ref().map(|log| format!(" in {log}")).unwrap_or_default();
+    Some(format!(
+        "{what} {}, for {}; the longest{place}, {}, from {start}",
+        counted(gaps.len() as u64, "time"),
+        nanos(total_ns),
+        nanos(*duration_ns),
+    ))
 }

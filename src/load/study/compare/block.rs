@@ -90,11 +90,13 @@ pub(super) struct Run {
     pub(super) results: Vec<AssertionResult>,
     /// Its latencies, if the measurement is valid.
     pub(super) latency: Option<Histogram<u64>>,
+    /// The warnings of its verdict, if the measurement is valid.
+    pub(super) warnings: Vec<String>,
 }
 
 impl Run {
     pub(super) fn without_results(metric: Result<f64, String>) -> Self {
-        Self { metric, results: Vec::new(), latency: None }
+        Self { metric, results: Vec::new(), latency: None, warnings: Vec::new() }
     }
 }
 

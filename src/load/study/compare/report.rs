@@ -11,13 +11,12 @@ use super::judgement::Judgement;
 use super::metric::Metric;
 use super::statistics::{CONFIDENCE, Estimate, RESAMPLES};
 use super::{Comparison, series::Series};
-use crate::cpus::format_list;
 use crate::load::clock::nanos;
 use crate::load::draw::{Compared, comparison_picture};
 use crate::load::format::{counted, part};
+use crate::load::judge::warnings::summarised;
 use crate::load::outcome::Outcome;
 use crate::load::record::host::Host;
-use crate::load::record::server_view::shared_cpus;
 use crate::load::report::document::Settings;
 
 /// Names this form of the report; a change that breaks readers gets another.
@@ -134,7 +133,7 @@ impl CompareReport {
             ratio,
             control,
             assertions: Asserted::all(comparison.config.assertions.len(), &series.results),
-            notes: notes(&series, ratios.len(), &settings),
+            notes: notes(&series, ratios.len()),
             blocks: series.blocks,
             latencies: series.latencies,
             interrupted: series.was_interrupted,
@@ -188,7 +187,7 @@ impl CompareReport {
     }
 }
 
-fn notes(series: &Series, valid: usize, settings: &Settings) -> Vec<String> {
+fn notes(series: &Series, valid: usize) -> Vec<String> {
     /// With fewer, even ratios that all lie on one side do so by chance in more than 5 % of cases.
     const BLOCKS_FOR_CONFIDENCE: usize = 6;
     let (made, invalid) = (series.blocks.len() as u64, series.invalid_blocks() as u64);
@@ -200,10 +199,6 @@ fn notes(series: &Series, valid: usize, settings: &Settings) -> Vec<String> {
             counted(valid as u64, "block"),
         )
     });
-    let shared = shared_cpus(settings.server_cpus.as_deref().unwrap_or_default(), &settings.cpus);
-    let shared = (!shared.is_empty()).then(|| {
-        let shared = format_list(&shared);
-        format!("the servers and the generator share CPU {shared}: each waits for the other")
-    });
-    [left_out, few, shared].into_iter().flatten().collect()
+    let of_runs: Vec<&[String]> = series.warnings.iter().map(Vec::as_slice).collect();
+    [left_out, few].into_iter().flatten().chain(summarised(&of_runs)).collect()
 }

@@ -21,6 +21,8 @@ pub(super) struct Series {
     pub(super) blocks: Vec<Block>,
     /// The results of the assertions in each run that is valid.
     pub(super) results: Vec<(Side, Vec<AssertionResult>)>,
+    /// The warnings of each run that is valid.
+    pub(super) warnings: Vec<Vec<String>>,
     /// The latencies of A and B in all runs that are valid.
     pub(super) latencies: [Histogram<u64>; 2],
     pub(super) was_interrupted: bool,
@@ -33,6 +35,7 @@ impl Series {
         Self {
             blocks: Vec::new(),
             results: Vec::new(),
+            warnings: Vec::new(),
             latencies: [histogram(), histogram()],
             was_interrupted: false,
             fault: None,
@@ -57,6 +60,7 @@ impl Series {
             }
             if let Some(latency) = run.latency {
                 self.latencies[side as usize] += latency;
+                self.warnings.push(run.warnings);
             }
         }
     }
@@ -197,6 +201,7 @@ impl Comparing<'_> {
                         metric,
                         latency: Some(report.main_latency().clone()),
                         results: report.verdict.assertions,
+                        warnings: report.verdict.warnings,
                     },
                     false => Run::without_results(metric),
                 })
