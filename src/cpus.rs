@@ -253,6 +253,16 @@ pub fn check_allowed(cpus: &[usize], allowed: &[usize]) -> Result<(), CpusError>
     }
 }
 
+/// The error with what to give `--cpus`, where a list can mend it.
+pub(crate) fn with_option(error: &CpusError) -> String {
+    match error {
+        CpusError::NotAllowed { allowed, .. } => {
+            format!("{error}: use --cpus {}", format_list(allowed))
+        }
+        _ => error.to_string(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::thread;

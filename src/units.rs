@@ -1,7 +1,7 @@
 //! Numbers with units, as they are written on command lines and in files.
 //!
 //! Text must be meant exactly: `1.5k` is 1500, `1.0005k` is an error, and so is a duration without
-//! a unit.
+//! a unit. Only 0 is the same in every unit.
 
 use std::time::Duration;
 
@@ -14,25 +14,25 @@ const COUNT_UNITS: &[(&str, u128)] = &[
     ("M", 1_000_000),
     ("G", 1_000_000_000),
 ];
-/// Units that other tools have, and what to write instead for so many of them.
-const FOREIGN_UNITS: &[(&str, &str)] = &[
-    ("kB", "KiB, of 1024 bytes"),
-    ("KB", "KiB, of 1024 bytes"),
-    ("k", "KiB, of 1024 bytes"),
-    ("K", "KiB, of 1024 bytes"),
-    ("MB", "MiB, of 1048576 bytes"),
-    ("M", "MiB, of 1048576 bytes"),
-    ("GB", "GiB, of 2^30 bytes"),
-    ("G", "GiB, of 2^30 bytes"),
-    ("sec", "s"),
-    ("secs", "s"),
-    ("seconds", "s"),
-    ("min", "m"),
-    ("mins", "m"),
-    ("minutes", "m"),
-    ("hours", "h"),
-    ("msec", "ms"),
-    ("usec", "us"),
+/// Units that other tools have, the nearest of ours, and what to know of it.
+const FOREIGN_UNITS: &[(&str, &str, &str)] = &[
+    ("kB", "KiB", ", of 1024 bytes"),
+    ("KB", "KiB", ", of 1024 bytes"),
+    ("k", "KiB", ", of 1024 bytes"),
+    ("K", "KiB", ", of 1024 bytes"),
+    ("MB", "MiB", ", of 1048576 bytes"),
+    ("M", "MiB", ", of 1048576 bytes"),
+    ("GB", "GiB", ", of 2^30 bytes"),
+    ("G", "GiB", ", of 2^30 bytes"),
+    ("sec", "s", ""),
+    ("secs", "s", ""),
+    ("seconds", "s", ""),
+    ("min", "m", ""),
+    ("mins", "m", ""),
+    ("minutes", "m", ""),
+    ("hours", "h", ""),
+    ("msec", "ms", ""),
+    ("usec", "us", ""),
 ];
 /// Binary multiples, of bytes.
 const SIZE_UNITS: &[(&str, u128)] =
@@ -69,6 +69,12 @@ pub enum UnitError {
         /// The units that there are.
         known: &'static str,
         /// A valid value that may be meant.
+        example: String,
+    },
+    /// Its thousands are set apart by commas, which part the items of a list.
+    #[error("commas part the items of a list: write {example}")]
+    Grouped {
+        /// A value that is read, without them.
         example: String,
     },
     /// It needs a finer unit than there is.
@@ -120,6 +126,15 @@ pub fn parse_duration(text: &str) -> Result<Duration, UnitError> {
     DURATION.parse(text).map(Duration::from_nanos)
 }
 
+/// As [`parse_duration`], of what takes microseconds: an error about a missing unit proposes them.
+///
+/// # Errors
+///
+/// As [`parse_duration`].
+pub fn parse_latency(text: &str) -> Result<Duration, UnitError> {
+    LATENCY.parse(text).map(Duration::from_nanos)
+}
+
 /// Reads a share in per cent: `1%`, `0.5%`; returns it as a part of one.
 ///
 /// # Errors
@@ -142,6 +157,25 @@ pub fn format_size(bytes: u64) -> String {
 /// Writes a duration of up to 584 years exactly, as short as [`parse_duration`] reads it: `50us`.
 pub fn format_duration(duration: Duration) -> String {
     DURATION.format(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX))
+}
+
+/// A number of things: `1 block`, `3 blocks`.
+pub(crate) fn counted(number: u64, thing: &str) -> String {
+    let ending = if number == 1 { "" } else { "s" };
+    format!("{number} {thing}{ending}")
+}
+
+/// The text without the commas that set thousands apart, `20,000`; `None` if it has none.
+pub(crate) fn without_grouping(text: &str) -> Option<String> {
+    let mut pieces = text.split(',');
+    let mut whole = pieces.next()?.to_owned();
+    for piece in pieces {
+        let digits = piece.bytes().take_while(u8::is_ascii_digit).count();
+        let is_group = digits == 3 && whole.ends_with(|c: char| c.is_ascii_digit());
+        whole.push_str(if is_group { "" } else { "," });
+        whole.push_str(piece);
+    }
+    (whole != text).then_some(whole)
 }
 
 /// A kind of quantity and how it is written.
@@ -180,8 +214,9 @@ const DURATION: Quantity = Quantity {
     known: "ns, us, ms, s, m or h",
     smallest: "nanoseconds",
     usual: "s",
-    example: "200us",
+    example: "10s",
 };
+const LATENCY: Quantity = Quantity { usual: "us", example: "200us", ..DURATION };
 
 impl Quantity {
     fn parse(&self, text: &str) -> Result<u64, UnitError> {
@@ -190,6 +225,9 @@ impl Quantity {
         let (number, unit) = (&text[..end], text[end..].trim_start());
         let (digits, decimals) =
             split_decimal(number).ok_or(UnitError::NoNumber { example: self.example })?;
+        if unit.is_empty() && digits.bytes().all(|digit| digit == b'0') {
+            return Ok(0);
+        }
         let multiple = self.multiple(number, unit)?;
         let mantissa: u128 = digits.parse().map_err(|_| self.too_large())?;
         let scaled = mantissa.checked_mul(multiple).ok_or_else(|| self.too_large())?;
@@ -206,8 +244,14 @@ impl Quantity {
     }
 
     fn multiple(&self, number: &str, unit: &str) -> Result<u128, UnitError> {
-        let found = self.units.iter().find(|(name, _)| *name == unit);
-        found.map(|(_, multiple)| *multiple).ok_or_else(|| UnitError::UnknownUnit {
+        if let Some((_, multiple)) = self.units.iter().find(|(name, _)| *name == unit) {
+            return Ok(*multiple);
+        }
+        let ungrouped = without_grouping(&format!("{number}{unit}"));
+        if let Some(example) = ungrouped.filter(|text| self.parse(text).is_ok()) {
+            return Err(UnitError::Grouped { example });
+        }
+        Err(UnitError::UnknownUnit {
             unit: unit.to_owned(),
             known: self.known,
             example: self.meant(number, unit),
@@ -219,10 +263,42 @@ impl Quantity {
         if unit.is_empty() {
             return format!("{number}{}", self.usual);
         }
-        let is_own =
-            |own: &str| self.units.iter().any(|(name, _)| own.split(',').next() == Some(name));
-        let foreign = FOREIGN_UNITS.iter().find(|(name, own)| *name == unit && is_own(own));
-        foreign.map_or_else(|| self.example.to_owned(), |(_, own)| format!("{number}{own}"))
+        let near = self.in_own_unit(number, unit);
+        near.or_else(|| self.sum(&format!("{number}{unit}")))
+            .unwrap_or_else(|| self.example.to_owned())
+    }
+
+    /// So many of the unit that is nearest to a foreign one; where that is no whole number, as many
+    /// as the decimal multiple is.
+    fn in_own_unit(&self, number: &str, unit: &str) -> Option<String> {
+        let is_own = |own: &str| self.units.iter().any(|(name, _)| *name == own);
+        let mut foreign = FOREIGN_UNITS.iter();
+        let (_, own, note) = foreign.find(|(name, own, _)| *name == unit && is_own(own))?;
+        let near = format!("{number}{own}");
+        if self.parse(&near).is_ok() {
+            return Some(near + note);
+        }
+        let decimal = format!("{number}{}", unit.trim_end_matches('B'));
+        COUNT.parse(&decimal).ok().map(|number| self.format(number))
+    }
+
+    /// The sum of several numbers with units, `1m30s`, in the last unit: `90s`.
+    fn sum(&self, text: &str) -> Option<String> {
+        let (mut sum, mut rest, mut last) = (0_u64, text, "");
+        while !rest.is_empty() {
+            let unit = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
+            let digit = rest[unit..].find(|c: char| c.is_ascii_digit());
+            let end = digit.map_or(rest.len(), |digit| unit + digit);
+            if end == text.len() {
+                // There is one alone, which was tried.
+                return None;
+            }
+            sum = sum.checked_add(self.parse(&rest[..end]).ok()?)?;
+            (last, rest) = (&rest[unit..end], &rest[end..]);
+        }
+        let (_, multiple) = self.units.iter().find(|(name, _)| *name == last)?;
+        let sum = u128::from(sum);
+        sum.is_multiple_of(*multiple).then(|| format!("{}{last}", sum / multiple))
     }
 
     /// In the largest unit that needs at most one decimal.
@@ -281,6 +357,8 @@ mod tests {
         }
         let durations = [
             ("0s", 0),
+            ("0", 0),
+            ("0.0", 0),
             ("7ns", 7),
             ("200us", 200_000),
             ("200µs", 200_000),
@@ -319,7 +397,39 @@ mod tests {
             ),
             (
                 parse_duration("5k").unwrap_err(),
-                "\"k\" is not a unit of it: use ns, us, ms, s, m or h, as in 200us",
+                "\"k\" is not a unit of it: use ns, us, ms, s, m or h, as in 10s",
+            ),
+            (
+                parse_size("65.536k").unwrap_err(),
+                "\"k\" is not a unit of it: use KiB, MiB, GiB or none, as in 64KiB",
+            ),
+            (
+                parse_size("65.5361k").unwrap_err(),
+                "\"k\" is not a unit of it: use KiB, MiB, GiB or none, as in 64KiB",
+            ),
+            (
+                parse_duration("1m30s").unwrap_err(),
+                "\"m30s\" is not a unit of it: use ns, us, ms, s, m or h, as in 90s",
+            ),
+            (
+                parse_duration("1h0.5m").unwrap_err(),
+                "\"h0.5m\" is not a unit of it: use ns, us, ms, s, m or h, as in 10s",
+            ),
+            (
+                parse_latency("50").unwrap_err(),
+                "it has no unit: use ns, us, ms, s, m or h, as in 50us",
+            ),
+            (
+                parse_count("1,234,567").unwrap_err(),
+                "commas part the items of a list: write 1234567",
+            ),
+            (
+                parse_duration("20,000ms").unwrap_err(),
+                "commas part the items of a list: write 20000ms",
+            ),
+            (
+                parse_count("1,23").unwrap_err(),
+                "\",23\" is not a unit of it: use k, M, G or none, as in 10k",
             ),
             (
                 parse_duration("10").unwrap_err(),
@@ -378,10 +488,11 @@ mod tests {
         #[test]
         fn nothing_panics(text in "\\PC*") {
             let _ = (parse_count(&text), parse_size(&text), parse_duration(&text));
+            let _ = without_grouping(&text);
         }
 
         #[test]
-        fn no_number_is_too_long(text in "[0-9.]{0,90}[kMGhms]?") {
+        fn no_number_is_too_long(text in "[0-9.]{0,90}[kMGhms]?[0-9,.]{0,9}[ms]?") {
             let _ = (parse_count(&text), parse_duration(&text));
         }
     }

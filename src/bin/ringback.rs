@@ -38,7 +38,7 @@ fn main() -> ExitCode {
                 ExitCode::from(exit_code_of(&error))
             })
         }
-        Err(message) => cli::print(&message, "ringback", exit::USAGE),
+        Err(message) => cli::print(&message, &Cli::command(), exit::USAGE),
     }
 }
 

@@ -36,6 +36,16 @@ pub mod server {
     pub(in crate::cli) fn below(help: &str) -> String {
         super::below(help, &ALL)
     }
+
+    /// The exit codes of `health`, as below a help.
+    pub(in crate::cli) fn of_health() -> String {
+        const CODES: [ExitCode; 3] = [
+            (0, "ready"),
+            (NOT_READY, "not ready, or nobody answers within 2 s"),
+            (USAGE, "usage: a mistake on the command line"),
+        ];
+        super::table(&CODES)
+    }
 }
 
 /// Exit codes of `ringback-load`.
@@ -60,7 +70,7 @@ pub mod load {
         (USAGE, "usage: a mistake on the command line"),
         (
             Outcome::Missed.exit_code(),
-            "VALID, but an assertion is missed (find-max: by all) or a --fail-if holds",
+            "VALID; an assertion missed (find-max: no rate holds it) or --fail-if met",
         ),
         (Outcome::ServerAtFault.exit_code(), "INVALID: do not use these numbers"),
         (
@@ -80,8 +90,12 @@ pub mod load {
 
 /// A help with the exit codes below it.
 fn below(help: &str, codes: &[ExitCode]) -> String {
+    format!("{help}\n\n{}", table(codes))
+}
+
+fn table(codes: &[ExitCode]) -> String {
     let lines = codes.iter().map(|(code, meaning)| format!("\n  {code:<3}  {meaning}"));
-    format!("{help}\n\nExit codes:{}", lines.collect::<String>())
+    format!("Exit codes:{}", lines.collect::<String>())
 }
 
 #[cfg(all(test, feature = "server", feature = "load"))]

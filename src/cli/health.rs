@@ -7,13 +7,15 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 
-use super::endpoint::parse_endpoint;
+use super::endpoint::parse_admin_address;
+use super::exit_codes::server as exit_codes;
 
 /// Options of `ringback health`.
 #[derive(Debug, Args)]
+#[command(after_help = exit_codes::of_health())]
 pub struct Health {
     /// The server's admin address [default: that of RINGBACK_ADMIN, else 127.0.0.1:9465]
-    #[arg(value_name = "ADDR", value_parser = parse_endpoint)]
+    #[arg(value_name = "ADDR", value_parser = parse_admin_address)]
     address: Option<SocketAddr>,
 }
 
@@ -65,7 +67,8 @@ impl Health {
         }
         let variable = variable.map(|value| value.to_string_lossy().into_owned());
         let text = variable.filter(|value| value != "off");
-        parse_endpoint(text.as_deref().unwrap_or(DEFAULT_ADDRESS)).map_err(HealthError::Variable)
+        parse_admin_address(text.as_deref().unwrap_or(DEFAULT_ADDRESS))
+            .map_err(HealthError::Variable)
     }
 }
 

@@ -3,6 +3,7 @@
 //! The parser's tip for a word that it does not know is to pass it as a value, which is never what
 //! was meant.
 
+use clap::Command;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 /// Options of other tools, and what to write here.
@@ -57,6 +58,7 @@ const OF_LOAD: &[Instead] = &[
     (&["--stage", "--stages"], "write ringback-load sweep --rates 10k..100k:10k"),
     (&["--latency-correction"], "with --rate latencies count from when a message was due"),
     (&["-w"], "write --warmup TIME"),
+    (&["--max-frame"], "frames are as large as --size"),
     (&["--runs", "--min-runs", "-m"], "write compare --blocks N, of four runs each"),
     (&["--setup", "--prepare", "--cleanup"], "compare starts and stops the servers itself"),
 ];
@@ -66,7 +68,8 @@ const LONG: [&str; 8] =
     ["rate", "duration", "connections", "timeout", "threads", "output", "format", "warmup"];
 
 /// Cause and remedy of an error that the parser explains badly.
-pub(super) fn explain(error: &clap::Error, program: &str, words: &[String]) -> Option<String> {
+pub(super) fn explain(error: &clap::Error, cli: &Command, words: &[String]) -> Option<String> {
+    let program = cli.get_name();
     let of_words = [
         ErrorKind::UnknownArgument,
         ErrorKind::ArgumentConflict,
@@ -82,7 +85,7 @@ pub(super) fn explain(error: &clap::Error, program: &str, words: &[String]) -> O
     {
         return Some(format!("host and port are one word: write {target}"));
     }
-    if let Some(remedy) = host_of_connections(error) {
+    if let Some(remedy) = host_of_connections(error).or_else(|| below_zero(error)) {
         return Some(remedy);
     }
     if program == "ringback-load"
@@ -90,8 +93,11 @@ pub(super) fn explain(error: &clap::Error, program: &str, words: &[String]) -> O
     {
         return Some(format!("-{name} is no option: write --{name}"));
     }
-    if error.kind() != ErrorKind::UnknownArgument {
-        return None;
+    match (error.kind(), program) {
+        (ErrorKind::ArgumentConflict, _) => return no_command_of_load(cli, words),
+        (ErrorKind::InvalidSubcommand, "ringback") => return no_command_of_server(error, cli),
+        (ErrorKind::UnknownArgument, _) => {}
+        _ => return None,
     }
     let unknown = text(error, ContextKind::InvalidArg)?;
     if let Some(negative) = negative(unknown, words) {
@@ -114,6 +120,81 @@ pub(super) fn explain(error: &clap::Error, program: &str, words: &[String]) -> O
         (None, None) => format!("see {} --help", command(program, words)),
     };
     Some(format!("there is no option {unknown}: {remedy}"))
+}
+
+/// The name most like a word that is none of them, if there is one like it.
+pub(super) fn most_like<'a>(
+    word: &str,
+    names: impl IntoIterator<Item = &'a str>,
+) -> Option<&'a str> {
+    /// As the parser does for options.
+    const LIKE: f64 = 0.7;
+    let likeness = names.into_iter().map(|name| (strsim::jaro(word, name), name));
+    let best = likeness.max_by(|a, b| a.0.total_cmp(&b.0));
+    best.filter(|(likeness, _)| *likeness > LIKE).map(|(_, name)| name)
+}
+
+/// The message about a word that is no command but like one.
+pub(super) fn misspelt_command(word: &str, cli: &Command) -> Option<String> {
+    let is_address = word.contains(['.', ':', '/']);
+    let names = || cli.get_subcommands().map(Command::get_name);
+    if is_address || names().any(|name| name == word) {
+        return None;
+    }
+    let meant = most_like(word, names())?;
+    Some(format!("there is no command {word}: did you mean {meant}?"))
+}
+
+/// The message about a command behind something else.
+pub(super) fn late_command(word: &str, cli: &Command) -> Option<String> {
+    let is_command = cli.get_subcommands().any(|command| command.get_name() == word);
+    is_command.then(|| {
+        let program = cli.get_name();
+        format!("{word} must come first: write {program} {word}, then its options")
+    })
+}
+
+/// The message about a number behind `-q`, which is a rate in oha and hey.
+pub(super) fn rate_behind_quiet(number: &str) -> String {
+    format!("-q is --quiet and takes no number: write --rate {number}")
+}
+
+/// The message about a command of `ringback-load` that is misspelt or stands elsewhere.
+fn no_command_of_load(cli: &Command, words: &[String]) -> Option<String> {
+    let behind_quiet = words.windows(2).find(|pair| pair[0] == "-q").map(|pair| &pair[1]);
+    if let Some(number) = behind_quiet.filter(|word| word.parse::<f64>().is_ok()) {
+        return Some(rate_behind_quiet(number));
+    }
+    let late = words.iter().find_map(|word| late_command(word, cli));
+    late.or_else(|| misspelt_command(words.first()?, cli))
+}
+
+/// The message about a word that stands where a command of `ringback` does.
+fn no_command_of_server(error: &clap::Error, cli: &Command) -> Option<String> {
+    let word = text(error, ContextKind::InvalidSubcommand)?;
+    let number = word.trim_start_matches(['*', ':']);
+    let remedy = if number.parse::<u16>().is_ok() {
+        format!("write ringback serve 127.0.0.1:{number}")
+    } else if word.contains(':') || is_host(word) {
+        format!("write ringback serve {word}")
+    } else if let Some(misspelt) = misspelt_command(word, cli) {
+        return Some(misspelt);
+    } else {
+        "see ringback --help".to_owned()
+    };
+    Some(format!("there is no command {word}: {remedy}"))
+}
+
+/// The message about a value below zero behind `=`.
+fn below_zero(error: &clap::Error) -> Option<String> {
+    let option = text(error, ContextKind::InvalidArg)?.split(' ').next()?;
+    let value = text(error, ContextKind::InvalidValue)?;
+    let is_number = value.strip_prefix('-')?.starts_with(|c: char| c.is_ascii_digit());
+    (option.starts_with('-') && is_number).then(|| not_below_zero(option, value))
+}
+
+fn not_below_zero(option: &str, value: &str) -> String {
+    format!("{option} {value}: nothing here is less than 0")
 }
 
 fn text(error: &clap::Error, kind: ContextKind) -> Option<&str> {
@@ -171,6 +252,5 @@ fn long_with_one_hyphen(words: &[String]) -> Option<&str> {
 fn negative(unknown: &str, words: &[String]) -> Option<String> {
     let digit = unknown.strip_prefix('-')?.chars().next()?;
     let pair = words.windows(2).find(|pair| pair[1].starts_with(unknown))?;
-    (digit.is_ascii_digit() && pair[0].starts_with('-'))
-        .then(|| format!("{} {}: nothing here is less than 0", pair[0], pair[1]))
+    (digit.is_ascii_digit() && pair[0].starts_with('-')).then(|| not_below_zero(&pair[0], &pair[1]))
 }

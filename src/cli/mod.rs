@@ -47,17 +47,20 @@ mod version;
 use std::io::{self, ErrorKind, Write};
 use std::process::ExitCode;
 
+use clap::Command;
+
 /// Prints help, the version, or what is wrong with a command line of this program; returns how it
 /// ends: with 0, with `usage`, or with 1 when what was asked for could not be written. Whoever closes
 /// the pipe has what it wanted.
-pub fn print(message: &clap::Error, program: &str, usage: u8) -> ExitCode {
+pub fn print(message: &clap::Error, cli: &Command, usage: u8) -> ExitCode {
+    let program = cli.get_name();
     let arguments: Vec<String> =
         std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
     if let Some(version) = version::asked_for(program, &arguments) {
         let written = io::stdout().write_all(version.as_bytes());
         return ended(written, program);
     }
-    if let Some(remedy) = mistakes::explain(message, program, &arguments) {
+    if let Some(remedy) = mistakes::explain(message, cli, &arguments) {
         let _ = writeln!(io::stderr(), "{program}: {remedy}");
         return ExitCode::from(usage);
     }

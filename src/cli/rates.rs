@@ -1,7 +1,7 @@
 //! Lists of rates, as they are written on command lines: `10k,20k,40k` or `10k..100k:10k`.
 
 use crate::load::MAX_RATE;
-use crate::units::{UnitError, format_count, parse_count};
+use crate::units::{UnitError, format_count, parse_count, without_grouping};
 
 /// More take too long and are not told apart in a picture.
 const MAX_RATES: u64 = 200;
@@ -12,6 +12,13 @@ pub(super) type RateList = Vec<u64>;
 /// Reads a list of rates and ranges, in ascending order, each once; the last rate of a range is in it
 /// if a step leads there.
 pub(super) fn parse_rates(text: &str) -> Result<RateList, String> {
+    parse_list(text).map_err(|why| match without_grouping(text) {
+        Some(meant) if parse_list(&meant).is_ok() => format!("commas part rates: write {meant}"),
+        _ => why,
+    })
+}
+
+fn parse_list(text: &str) -> Result<RateList, String> {
     let mut rates = Vec::new();
     for part in text.split(',') {
         match part.split_once("..") {
@@ -57,16 +64,25 @@ fn without_step(part: &str, first: &str, last: &str) -> String {
     format!("{part:?} has no step: write {first}..{last}:{step}")
 }
 
+/// The message about a range as others write it: `10k-50k`, `10k:50k:10k`.
+fn range_in_other_signs(text: &str) -> Option<String> {
+    let (first, rest) = text.split_once(['-', ':'])?;
+    let (last, step) = rest.split_once(':').map_or((rest, None), |(last, step)| (last, Some(step)));
+    let mut numbers = [first, last].into_iter().chain(step);
+    numbers.all(|number| parse_count(number).is_ok()).then(|| match step {
+        None => without_step(text, first, last),
+        Some(step) => format!("{text:?} is not a range: write {first}..{last}:{step}"),
+    })
+}
+
 /// Reads messages a second: a count, which may say so.
 pub(super) fn parse_per_s(text: &str) -> Result<u64, UnitError> {
     parse_count(text.strip_suffix("/s").unwrap_or(text))
 }
 
 fn parse_rate(text: &str) -> Result<u64, String> {
-    if let Some((first, last)) = text.split_once('-')
-        && let (Ok(_), Ok(_)) = (parse_count(first), parse_count(last))
-    {
-        return Err(without_step(text, first, last));
+    if let Some(why) = range_in_other_signs(text) {
+        return Err(why);
     }
     match parse_per_s(text) {
         Ok(rate @ 1..=MAX_RATE) => Ok(rate),
@@ -104,6 +120,11 @@ mod tests {
             ("2G", "2G is not a rate that can be offered: use 1 to 1G"),
             ("1k..2k", "\"1k..2k\" has no step: write 1k..2k:250"),
             ("10k-50k", "\"10k-50k\" has no step: write 10k..50k:10k"),
+            ("10k:50k", "\"10k:50k\" has no step: write 10k..50k:10k"),
+            ("10k:50k:5k", "\"10k:50k:5k\" is not a range: write 10k..50k:5k"),
+            ("10k-50k:5k", "\"10k-50k:5k\" is not a range: write 10k..50k:5k"),
+            ("10,000..50,000:10,000", "commas part rates: write 10000..50000:10000"),
+            ("10,000,20,000", "commas part rates: write 10000,20000"),
             (
                 "2k..1k:100",
                 "\"2k..1k:100\" is not a range: write FIRST..LAST:STEP, ascending, as in \

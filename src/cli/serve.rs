@@ -10,7 +10,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use tracing::level_filters::LevelFilter;
 
 use super::doctor::Doctor;
-use super::endpoint::parse_endpoint;
+use super::endpoint::{parse_admin_address, parse_echo_address};
 use super::exit_codes::server as exit_codes;
 use super::health::Health;
 use super::manual::Manual;
@@ -21,11 +21,22 @@ use crate::cpus::{self, CpusError};
 use crate::log;
 use crate::protocol::{self, Framed, MAX_FRAME_CEILING};
 use crate::server::{Choice, Config, ConfigError, DriverKind, default_cpus, workers_on};
-use crate::units::{format_size, parse_count, parse_duration, parse_size};
+use crate::units::{counted, format_size, parse_count, parse_duration, parse_latency, parse_size};
 
 /// A TCP echo server on io_uring.
 #[derive(Debug, Parser)]
-#[command(name = "ringback", version, about, arg_required_else_help = true)]
+#[command(
+    name = "ringback",
+    version,
+    about,
+    arg_required_else_help = true,
+    after_help = "Example, and exit codes: ringback --help",
+    after_long_help = exit_codes::below("\
+Example:
+  ringback serve 127.0.0.1:65432 --cpus 0           in one terminal
+  ringback-load 127.0.0.1:65432 --cpus 1            in another: the load generator, a program of
+                                                    its own (ringback-load --help)")
+)]
 pub struct Cli {
     /// The subcommand.
     #[command(subcommand)]
@@ -73,7 +84,7 @@ Signals: the first SIGTERM, SIGINT or SIGHUP drains, the second stops at once; S
 pub struct Serve {
     /// Addresses to listen on, IPv4 or IPv6 in brackets, each with a port; port 0 takes a free one.
     /// localhost is 127.0.0.1; a link-local one names its interface: [fe80::1%eth0]:7
-    #[arg(value_name = "ADDR", default_value = Config::DEFAULT_ADDRESS, value_parser = parse_endpoint)]
+    #[arg(value_name = "ADDR", default_value = Config::DEFAULT_ADDRESS, value_parser = parse_echo_address)]
     addresses: Vec<SocketAddr>,
 
     /// Protocol of the connections
@@ -192,7 +203,7 @@ pub struct Serve {
     config: Option<String>,
 
     /// Answer HTTP at this address: /livez, /readyz, /metrics [default: off]
-    #[arg(long, value_name = "ADDR|off", value_parser = or_off(parse_endpoint))]
+    #[arg(long, value_name = "ADDR|off", value_parser = or_off(parse_admin_address))]
     #[arg(help_heading = OPS)]
     admin: Option<OrOff<SocketAddr>>,
 
@@ -407,18 +418,18 @@ impl Serve {
     }
 }
 
-/// The error with its sizes as they are written on the command line.
+/// The error with what to write on the command line.
 pub fn describe(error: &ConfigError) -> String {
-    let ConfigError::MemoryTooSmall { memory, workers, least } = error else {
-        return error.to_string();
-    };
-    let [memory, least] = [*memory, least.next_multiple_of(1 << 10)].map(|size| size as u64);
-    let workers = if *workers == 1 { "1 worker".to_owned() } else { format!("{workers} workers") };
-    format!(
-        "--memory {} is too little for {workers}: give at least {}",
-        format_size(memory),
-        format_size(least),
-    )
+    match error {
+        ConfigError::MemoryTooSmall { memory, workers, least } => {
+            let least = least.next_multiple_of(1 << 10);
+            let [memory, least] = [*memory, least].map(|size| format_size(size as u64));
+            let workers = counted(*workers as u64, "worker");
+            format!("--memory {memory} is too little for {workers}: give at least {least}")
+        }
+        ConfigError::Cpu(error) => cpus::with_option(error),
+        _ => error.to_string(),
+    }
 }
 
 /// Returns whether a server there leaves no room for an admin endpoint. That of all IPv6 addresses
@@ -469,8 +480,12 @@ fn parse_positive_duration(text: &str) -> Result<Duration, String> {
 fn or_off<T: Clone + Send + Sync + 'static, E: Display + 'static>(
     parse: fn(&str) -> Result<T, E>,
 ) -> impl TypedValueParser<Value = OrOff<T>> {
+    /// Words of other programs for it.
+    const MEANT: [&str; 7] =
+        ["never", "no", "none", "disabled", "unlimited", "infinite", "infinity"];
     move |text: &str| match text {
         "off" => Ok(OrOff(None)),
+        text if MEANT.contains(&text) => Err("write off".to_owned()),
         value => match parse(value) {
             Ok(value) => Ok(OrOff(Some(value))),
             Err(error) => Err(format!("{error}, or write off")),
@@ -504,7 +519,7 @@ fn parse_hang_timeout(text: &str) -> Result<Duration, String> {
 
 fn parse_spin(text: &str) -> Result<Duration, String> {
     const MAX_SPIN: Duration = Duration::from_millis(10);
-    match parse_duration(text).map_err(|error| error.to_string())? {
+    match parse_latency(text).map_err(|error| error.to_string())? {
         duration if duration > MAX_SPIN => {
             Err("longer than 10ms costs more than a wake-up ever does: write 50us".to_owned())
         }

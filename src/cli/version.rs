@@ -32,7 +32,7 @@ fn text(program: &str) -> String {
 
 fn target() -> String {
     let environment = if cfg!(target_env = "musl") { "musl" } else { "gnu" };
-    format!("{ARCH}-{OS}-{environment}")
+    format!("{ARCH}-unknown-{OS}-{environment}")
 }
 
 #[cfg(feature = "server")]

@@ -4,6 +4,7 @@ use std::fmt;
 
 use crate::lifecycle::{Cause, Decision, Exceeded, Lifecycle};
 use crate::protocol::{ErrorCode, Tally};
+use crate::units::counted;
 
 macro_rules! counters {
     ($($(#[$doc:meta])* $name:ident: $type:ty,)*) => {
@@ -214,11 +215,6 @@ impl Counters {
             Cause::Quiet | Cause::Abandoned => &mut self.ended_by_shutdown,
         }
     }
-}
-
-fn counted(number: u64, thing: &str) -> String {
-    let ending = if number == 1 { "" } else { "s" };
-    format!("{number} {thing}{ending}")
 }
 
 /// The last line of a server that was shut down.

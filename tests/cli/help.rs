@@ -49,6 +49,34 @@ fn options_of_the_server_stand_in_groups() {
 }
 
 #[test]
+fn a_command_that_chooses_the_rates_has_no_word_of_one_rate() {
+    for command in ["sweep", "find-max"] {
+        for summary in ["-h", "--help"] {
+            let text = help(PROGRAMS[1], &[command, summary]);
+            assert!(text.contains("\nLoad:\n") && !text.contains("--rate "), "{text}");
+            assert!(!text.contains("--rate,") && !text.contains("--rate:"), "{text}");
+        }
+    }
+    let text = help(PROGRAMS[1], &["--help"]);
+    assert!(text.contains("  -r, --rate <N>\n"), "{text}");
+    assert!(text.contains("Latencies are response times with --rate, else"), "{text}");
+}
+
+#[test]
+fn the_program_shows_both_programs_and_its_exit_codes() {
+    let text = help(PROGRAMS[0], &["--help"]);
+    for words in ["\n  ringback serve 127", "(ringback-load --help)", "\nExit codes:\n  0    "] {
+        assert!(text.contains(words), "{words:?} in {text}");
+    }
+    assert!(help(PROGRAMS[0], &["-h"]).contains("ringback --help\n"));
+    let health = help(PROGRAMS[0], &["health", "--help"]);
+    assert!(health.ends_with(
+        "Exit codes:\n  0    ready\n  1    not ready, or nobody answers within 2 s\n  64   usage: a \
+         mistake on the command line\n"
+    ), "{health}");
+}
+
+#[test]
 fn the_version_says_more_with_v_in_either_order() {
     for program in PROGRAMS {
         let short = help(program, &["--version"]);
@@ -57,7 +85,9 @@ fn the_version_says_more_with_v_in_either_order() {
         assert_eq!(long, help(program, &["--version", "-v"]));
         assert_eq!(long, help(program, &["-Vv"]));
         assert!(long.starts_with(&short), "{long}");
-        for fact in ["\ntarget: ", "\ndrivers: uring, tokio-uring, epoll\n", "\nkernel: Linux "] {
+        for fact in
+            ["-unknown-linux-", "\ndrivers: uring, tokio-uring, epoll\n", "\nkernel: Linux "]
+        {
             assert!(long.contains(fact), "{long}");
         }
     }

@@ -221,9 +221,11 @@ fn a_cpu_outside_the_mask_is_a_usage_error_that_shows_the_mask() {
         let output = confined_to(cpu, arguments).output().expect("taskset is installed");
         let text = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(64), "{text}");
-        let cause =
-            format!("CPU {outside} is not one this process may use: its affinity mask is {cpu}\n");
-        assert!(text.ends_with(&cause), "{text}");
+        let message = format!(
+            "CPU {outside} is not one this process may use: its affinity mask is {cpu}: use --cpus \
+             {cpu}\n"
+        );
+        assert!(text.ends_with(&message), "{text}");
     }
 }
 

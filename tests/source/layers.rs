@@ -18,7 +18,7 @@ const MODULES: [(&str, &[&str]); 16] = [
     ("sys", &[]),
     ("protocol", &[]),
     ("lifecycle", &["protocol"]),
-    ("metrics", &["lifecycle", "protocol"]),
+    ("metrics", &["lifecycle", "protocol", "units"]),
     ("driver", &["lifecycle", "metrics", "protocol", "sys"]),
     (
         "server",
@@ -33,6 +33,7 @@ const MODULES: [(&str, &[&str]); 16] = [
             "protocol",
             "sockets",
             "sys",
+            "units",
         ],
     ),
     ("doctor", &["cgroup", "cpus", "server", "sys"]),

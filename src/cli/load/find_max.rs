@@ -9,7 +9,7 @@ use super::super::progress::rough_time;
 use super::super::rates::parse_per_s;
 use super::bounds::within;
 use super::error::{LoadError, exit_code};
-use super::measure::ChosenRates;
+use super::measure::{ChosenRates, of_chosen_rates};
 use super::one_server::{OneServer, Study};
 use crate::load::draw::search_picture;
 use crate::load::report::search;
@@ -31,6 +31,7 @@ const START: u64 = 1_000;
 /// valid, or the server or this host gave up.
 #[derive(Debug, Args)]
 #[command(
+    mut_args = of_chosen_rates,
     after_help = "More options and examples: ringback-load find-max --help",
     after_long_help = exit_codes::below("\
 Examples:

@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 use std::str::FromStr;
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Arg, Args};
 use tracing::warn;
 
 use super::super::addresses::parse_addresses;
@@ -50,7 +50,8 @@ pub struct Measuring {
     #[arg(long, value_name = "TIME", value_parser = parse_duration, help_heading = LOAD)]
     #[arg(hide_short_help = true)]
     ramp_up: Option<Duration>,
-    /// Messages in flight per connection [default: 1; with --rate at most 1024]
+    /// Messages in flight per connection [default: 1; with --rate as many as are due, up to
+    /// 1024]
     #[arg(long, value_name = "N", value_parser = parse_count, help_heading = LOAD)]
     #[arg(hide_short_help = true)]
     depth: Option<u64>,
@@ -107,6 +108,22 @@ pub struct Measuring {
     #[arg(long, value_name = "LIST", value_parser = parse_addresses, help_heading = GENERATOR)]
     #[arg(hide_short_help = true)]
     source: Option<AddressList>,
+}
+
+/// An option as it is where a command chooses the rates.
+pub(super) fn of_chosen_rates(option: Arg) -> Arg {
+    match option.get_id().as_str() {
+        "rate" => option.hide(true),
+        "arrival" => option.help("How messages are spread over time [default: uniform]"),
+        "depth" => option.help(
+            "Messages in flight per connection, at most [default: as many as are due, up to 1024]",
+        ),
+        "assertions" => option.help(
+            "Assertion on the measurement, as in 'p99<200us'; may be repeated. Latencies are response \
+             times",
+        ),
+        _ => option,
+    }
 }
 
 const LOAD: &str = "Load";
@@ -287,7 +304,7 @@ impl Measuring {
             };
             return Err(LoadError::usage(format!(
                 "--threads {threads} are more than --connections {own_connections}{of_part}, of \
-                 which each needs one: use fewer --threads or more --connections",
+                 which each needs one: use --threads {own_connections} or more --connections",
             )));
         }
         within("--threads", threads, 1, MAX_THREADS)
@@ -299,7 +316,7 @@ impl Measuring {
         let allowed = cpus::allowed();
         let wanted = self.cpus.as_deref();
         cpus::check_allowed(wanted.unwrap_or_default(), &allowed)
-            .map_err(|error| LoadError::usage(format!("--cpus: {error}")))?;
+            .map_err(|error| LoadError::usage(format!("--cpus: {}", cpus::with_option(&error))))?;
         let mut place = Placement::choose(&allowed, server, wanted, threads, connections);
         if let Some(refusal) = PinningRefusal::detect()
             && !place.generator.is_empty()

@@ -8,7 +8,7 @@ use super::super::exit_codes::load as exit_codes;
 use super::super::progress::rough_time;
 use super::super::rates::{RateList, parse_rates};
 use super::error::{LoadError, exit_code};
-use super::measure::ChosenRates;
+use super::measure::{ChosenRates, of_chosen_rates};
 use super::one_server::{OneServer, Study};
 use crate::load::Config;
 use crate::load::draw::sweep_picture;
@@ -25,6 +25,7 @@ use crate::load::study::{probe_time, sweep};
 /// valid, replies were corrupted, or the server or this host gave up.
 #[derive(Debug, Args)]
 #[command(
+    mut_args = of_chosen_rates,
     after_help = "More options and examples: ringback-load sweep --help",
     after_long_help = exit_codes::below("\
 Examples:

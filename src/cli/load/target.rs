@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 
 use clap::CommandFactory;
 
+use super::super::mistakes::{late_command, misspelt_command};
 use super::Cli;
 use super::error::LoadError;
 use crate::address::parse_socket_address;
@@ -36,10 +37,11 @@ pub(super) fn resolve(target: &str) -> Result<Target, LoadError> {
 /// The message about a word that is no target, with one that may be meant.
 fn not_a_target(word: &str) -> String {
     let cli = Cli::command();
-    let commands: Vec<&str> = cli.get_subcommands().map(|command| command.get_name()).collect();
-    if commands.contains(&word) {
-        return format!("{word} must come first: write ringback-load {word}, then its options");
+    let of_command = late_command(word, &cli).or_else(|| misspelt_command(word, &cli));
+    if let Some(remedy) = of_command {
+        return remedy;
     }
+    let commands: Vec<&str> = cli.get_subcommands().map(|command| command.get_name()).collect();
     let hint = if word.contains(['.', ':']) || word.parse::<u16>().is_ok() {
         String::new()
     } else {

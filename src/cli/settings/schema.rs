@@ -6,6 +6,7 @@ use std::sync::OnceLock;
 use clap::{Arg, ArgAction, Command, CommandFactory, Parser};
 
 use super::Layer;
+use crate::cli::mistakes::most_like;
 use crate::cli::serve::{Cli, Command as Subcommand, Serve};
 
 /// The option that names the file: for flags and variables, not for the file itself.
@@ -80,11 +81,7 @@ pub(super) fn find(name: &str) -> Option<Setting> {
 
 /// The name most like one that does not exist, if there is one like it.
 pub(super) fn nearest(name: &str) -> Option<&'static str> {
-    /// As clap does for options.
-    const LIKE: f64 = 0.7;
-    let likeness = |setting: Setting| (strsim::jaro(name, setting.name()), setting.name());
-    let best = settings().map(likeness).max_by(|a, b| a.0.total_cmp(&b.0));
-    best.filter(|(likeness, _)| *likeness > LIKE).map(|(_, name)| name)
+    most_like(name, settings().map(Setting::name))
 }
 
 /// The options with these settings in the place of flags. Each value was checked before.

@@ -8,7 +8,7 @@ use serde::{Serialize, Serializer};
 
 use super::quantile::Quantile;
 use crate::load::error::ConfigError;
-use crate::units::{parse_count, parse_duration};
+use crate::units::{parse_count, parse_latency};
 
 /// A bound on a metric of a run.
 #[derive(Debug, Clone, PartialEq)]
@@ -206,7 +206,7 @@ impl FromStr for Assertion {
         let metric: Metric = metric.parse()?;
         let limit_in_unit = match metric {
             Metric::Throughput => parse_count(limit.strip_suffix("/s").unwrap_or(limit)),
-            _ => parse_duration(limit).map(|limit| limit.as_nanos() as u64),
+            _ => parse_latency(limit).map(|limit| limit.as_nanos() as u64),
         };
         match limit_in_unit {
             Ok(limit) => Ok(Self { name: text.trim().to_owned(), metric, comparison, limit }),
@@ -304,7 +304,7 @@ mod tests {
             ("p9x<1ms", "p9x is not a percentile"),
             (
                 "p99<200",
-                "its limit \"200\" is not one: it has no unit: use ns, us, ms, s, m or h, as in 200s",
+                "its limit \"200\" is not one: it has no unit: use ns, us, ms, s, m or h, as in 200us",
             ),
             ("p99<", "its limit \"\" is not one: it must begin with a number"),
             ("p99<<1ms", "its limit \"<1ms\" is not one"),

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::units::counted;
+
 /// The most memory that a server takes, and how that is reckoned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MemoryBound {
@@ -43,17 +45,17 @@ impl fmt::Display for MemoryBound {
         let mib = |bytes: usize| bytes.div_ceil(1 << 20);
         write!(
             f,
-            "memory: at most {} MiB = {} workers x {} MiB of buffers and rings \
+            "memory: at most {} MiB = {} x {} MiB of buffers and rings \
              + {} x {} MiB for what waits (--memory, and as much for gaps between) \
-             + {} connections x {} KiB + {} MiB for the program; \
+             + {} x {} KiB + {} MiB for the program; \
              on top the kernel takes socket buffers for each connection (up to \
              net.ipv4.tcp_rmem and tcp_wmem, all together tcp_mem), and no thread for any",
             mib(self.bytes()),
-            self.workers,
+            counted(self.workers as u64, "worker"),
             mib(self.worker),
             Self::FRAGMENTATION,
             mib(self.memory),
-            self.connections,
+            counted(self.connections as u64, "connection"),
             self.connection >> 10,
             mib(Self::PROGRAM),
         )
@@ -80,5 +82,14 @@ mod tests {
                 .to_string()
                 .starts_with(&format!("memory: at most {} MiB", expected.div_ceil(1 << 20)))
         );
+    }
+
+    #[test]
+    fn one_of_a_kind_is_not_many() {
+        let mib = 1 << 20;
+        let bound =
+            MemoryBound { workers: 1, worker: mib, memory: mib, connections: 1, connection: mib };
+        let text = bound.to_string();
+        assert!(text.contains("= 1 worker x 1 MiB") && text.contains("+ 1 connection x"), "{text}");
     }
 }
