@@ -41,7 +41,7 @@ impl Figure {
         const BASELINE: f64 = 37.0;
         /// Lines of one text stand closer than those of a legend.
         const LINE: f64 = 19.0;
-        const GAP: f64 = 30.0;
+        const GAP: f64 = 24.0;
         let title = words::fitted(&self.title, TITLE * BOLD, INNER);
         canvas.text("title", (MARGIN, BASELINE), Anchor::Start, &title);
         let room_px = INNER - words::width(&title, TITLE * BOLD) - GAP;

@@ -87,7 +87,7 @@ fn a_report_is_its_known_percentiles() {
             "open loop at 20,000/s",
             "64 connections × 64 B, raw",
             "20,000/s answered",
-            "Linux 6.18.0, 2 × Fast CPU",
+            "Linux 6.18.0, 2 CPUs, Fast CPU",
         ]
     );
     assert_eq!(run.date.as_deref(), Some("2026-11-24 17:40 UTC"));
@@ -347,7 +347,7 @@ fn search(assertion: &str) -> Value {
 #[test]
 fn a_search_is_the_last_probe_of_every_rate() {
     let figure = draw(&[("f.json", &read_value(&search("p99<1ms")))]);
-    assert_eq!(figure.title, "f.json: passes up to 2,000/s");
+    assert_eq!(figure.title, "f.json: holds 2,000/s");
     let found = points(&curves(&figure, 0)[0]);
     let found: Vec<_> = found.into_iter().map(|(rate, _, state)| (rate, state)).collect();
     let expected = [

@@ -245,6 +245,15 @@ fn dates_and_legends_stand_on_the_line_above_where_there_is_room() {
     let title = baseline(&document, "Latency of a.hlog");
     assert_eq!(baseline(&document, "2023-11-14 22:13 UTC"), title);
     assert_eq!(baseline(&document, "p50"), baseline(&document, "Latency by percentile"));
+    for title in ["The embedded server: knee at 100,000/s", "The embedded server: holds 152,000/s"]
+    {
+        let date = "2026-11-28 06:02 UTC".to_owned();
+        let figure =
+            Figure { title: title.to_owned(), date: Some(date.clone()), ..Figure::default() };
+        let svg = figure.svg();
+        let document = Document::parse(&svg).unwrap();
+        assert_eq!(baseline(&document, &date), baseline(&document, title));
+    }
     let long = "a-name-that-fills-the-line".repeat(4);
     let svg = draw(&[(&long, &run)]).svg();
     let document = Document::parse(&svg).unwrap();
