@@ -27,6 +27,7 @@ main() {
     make_older_package
     install_package older.deb
     opens_no_port
+    has_its_guide
     upgrades
     serves
     restarts_lose_nobody
@@ -62,6 +63,15 @@ make_older_package() {
     (cd "$WORK/older" && find . -type f -not -path './DEBIAN/*' -printf '%P\0' |
         xargs -0 md5sum >DEBIAN/md5sums)
     dpkg-deb --build --root-owner-group "$WORK/older" "$ROOT/older.deb" >/dev/null
+}
+
+# The pages that the README links to.
+has_its_guide() {
+    local docs=$ROOT/usr/share/doc/ringback page
+    while read -r page; do
+        [[ -e "$docs/$page" ]] || fail "the README links to $page, which is not installed"
+    done < <(grep -oE '\((src/guide|benches)/[a-z0-9_/-]+\.(md|svg)' "$docs/README.md" | tr -d '(' | sort -u)
+    echo "guide: ok"
 }
 
 opens_no_port() {
