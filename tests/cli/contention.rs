@@ -41,6 +41,29 @@ fn three_busy_loops_beside_the_server_are_not_valid_in_either_loop() {
     }
 }
 
+/// A rate that was spoiled is measured once more, and stands in the report once.
+#[test]
+fn a_sweep_beside_busy_loops_has_each_rate_once() {
+    if !has_tool("taskset") {
+        return;
+    }
+    let cpu = cpus::allowed()[0];
+    let server = Program::start(&["serve", "127.0.0.1:0", "--cpus", &cpu.to_string()], 1);
+    let _busy = BusyLoops::start(3, cpu);
+    let output = Command::new(env!("CARGO_BIN_EXE_ringback-load"))
+        .args(["sweep", &server.addresses[0].to_string(), "--rates", "20k,40k"])
+        .args(["-c", "8", "-d", "500ms", "--warmup", "100ms", "--format", "json"])
+        .output()
+        .expect("it starts");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(matches!(output.status.code(), Some(0 | 4)), "{stderr}");
+    assert!(!stderr.contains(" 3 of 2"), "{stderr}");
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).expect("it is JSON");
+    let rates = report["rates"].as_array().expect("it has rates").iter();
+    let rates: Vec<_> = rates.map(|probe| probe["rate_per_s"].as_u64()).collect();
+    assert_eq!(rates, [Some(20_000), Some(40_000)], "{report:#}");
+}
+
 #[test]
 fn three_busy_loops_beside_the_generator_are_not_valid() {
     let allowed = cpus::allowed();

@@ -81,22 +81,24 @@ pub(super) fn measure_series<P>(
     on_event: &mut dyn FnMut(Event<'_, P>),
     next: Next<'_, P>,
 ) -> Result<bool, RunError> {
-    let mut number = 1;
+    let (mut number, mut is_first) = (1, true);
     let mut rate = next(None, on_event);
     while let Some(rate_per_s) = rate {
         let step = Step { number, of, rate: rate_per_s, progress: None };
         on_event(Event::Step(step));
         let mut on_progress =
             |progress| on_event(Event::Step(Step { progress: Some(progress), ..step }));
-        let probe = Probe::measure(config, rate_per_s, number == 1, &mut on_progress);
+        let probe = Probe::measure(config, rate_per_s, is_first, &mut on_progress);
         if config.interrupt.is_raised() {
-            return match number {
-                1 => Err(RunError::Interrupted { doing: "measuring the first rate" }),
-                _ => Ok(true),
+            return match is_first {
+                true => Err(RunError::Interrupted { doing: "measuring the first rate" }),
+                false => Ok(true),
             };
         }
         rate = next(Some(probe?), on_event);
-        number += 1;
+        is_first = false;
+        // Of so many, one that is made again is the same.
+        number += usize::from(of.is_none() || rate != Some(rate_per_s));
     }
     Ok(false)
 }
