@@ -86,7 +86,7 @@ fn what_is_not_possible_is_a_usage_error_with_its_fix() {
         (&["--cpus", "1000"], "CPU 1000 is not one this process may use"),
         (&["--cpus", "a-b"], "is not a list of CPUs"),
         (&["localhost"], "is not HOST:PORT"),
-        (&["swep"], "commands are sweep, find-max, "),
+        (&["backend"], "commands are sweep, find-max, "),
         (&["localhost:"], "is not HOST:PORT"),
         (&[":80"], "is not HOST:PORT"),
         (&["localhost:99999"], "is not HOST:PORT"),
