@@ -161,8 +161,12 @@ pub fn format_duration(duration: Duration) -> String {
 
 /// A number of things: `1 block`, `3 blocks`.
 pub(crate) fn counted(number: u64, thing: &str) -> String {
-    let ending = if number == 1 { "" } else { "s" };
-    format!("{number} {thing}{ending}")
+    format!("{number} {thing}{}", plural(number))
+}
+
+/// The ending of the name of so many things.
+pub(crate) fn plural(number: u64) -> &'static str {
+    if number == 1 { "" } else { "s" }
 }
 
 /// The text without the commas that set thousands apart, `20,000`; `None` if it has none.

@@ -73,6 +73,7 @@ fn remedy(text: &str, service: Service) -> String {
     }
     match text.rsplit_once(':') {
         Some((host, number)) if number.parse::<u64>().is_ok() && port(number).is_none() => {
+            let host = if matches!(host, "" | "*") { "127.0.0.1" } else { host };
             format!("ports end at 65535: write {host}:{default_port}")
         }
         Some((_, number)) if port(number).is_some() => {

@@ -6,6 +6,9 @@
 use clap::Command;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
+use crate::address::parse_socket_address;
+use crate::units::parse_count;
+
 /// Options of other tools, and what to write here.
 type Instead = (&'static [&'static str], &'static str);
 
@@ -94,7 +97,7 @@ pub(super) fn explain(error: &clap::Error, cli: &Command, words: &[String]) -> O
         return Some(format!("-{name} is no option: write --{name}"));
     }
     match (error.kind(), program) {
-        (ErrorKind::ArgumentConflict, _) => return no_command_of_load(cli, words),
+        (ErrorKind::ArgumentConflict, _) => return conflicting_command(error, cli, words),
         (ErrorKind::InvalidSubcommand, "ringback") => return no_command_of_server(error, cli),
         (ErrorKind::InvalidSubcommand, _) => {
             return misspelt_command(text(error, ContextKind::InvalidSubcommand)?, cli);
@@ -167,19 +170,25 @@ pub(super) fn late_command(word: &str, cli: &Command) -> Option<String> {
     })
 }
 
+/// Returns whether it may be meant for a rate.
+pub(super) fn is_rate(word: &str) -> bool {
+    parse_count(word).is_ok_and(|rate| rate > 0)
+}
+
 /// The message about a number behind `-q`, which is a rate in oha and hey.
 pub(super) fn rate_behind_quiet(number: &str) -> String {
     format!("-q is --quiet and takes no number: write --rate {number}")
 }
 
-/// The message about a command of `ringback-load` that is misspelt or stands elsewhere.
-fn no_command_of_load(cli: &Command, words: &[String]) -> Option<String> {
+/// The message about a word that the parser takes for a command behind something else: one that
+/// stands elsewhere, or a target behind what is none.
+fn conflicting_command(error: &clap::Error, cli: &Command, words: &[String]) -> Option<String> {
+    let word = text(error, ContextKind::InvalidSubcommand)?;
     let behind_quiet = words.windows(2).find(|pair| pair[0] == "-q").map(|pair| &pair[1]);
-    if let Some(number) = behind_quiet.filter(|word| word.parse::<f64>().is_ok()) {
-        return Some(rate_behind_quiet(number));
+    if let Some(rate) = behind_quiet.filter(|word| is_rate(word)) {
+        return Some(rate_behind_quiet(rate));
     }
-    let late = words.iter().find_map(|word| late_command(word, cli));
-    late.or_else(|| misspelt_command(words.first()?, cli))
+    late_command(word, cli).or_else(|| misspelt_command(words.first()?, cli))
 }
 
 /// The message about a word that stands where a command of `ringback` does.
@@ -189,7 +198,10 @@ fn no_command_of_server(error: &clap::Error, cli: &Command) -> Option<String> {
     let remedy = if number.parse::<u16>().is_ok() {
         format!("write ringback serve 127.0.0.1:{number}")
     } else if word.contains(':') || is_host(word) {
-        format!("write ringback serve {word}")
+        match parse_socket_address(&word.replace("localhost:", "127.0.0.1:")) {
+            Ok(_) => format!("write ringback serve {word}"),
+            Err(_) => "write ringback serve and an address, as in 127.0.0.1:65432".to_owned(),
+        }
     } else if let Some(misspelt) = misspelt_command(word, cli) {
         return Some(misspelt);
     } else {

@@ -2,8 +2,8 @@
 
 use std::os::fd::{BorrowedFd, OwnedFd};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::{Errno, ioctl_fionread, retry_on_intr};
-use rustix::net::{RecvFlags, recv};
 use rustix::pipe::{
     PipeFlags, SpliceFlags, fcntl_getpipe_size, fcntl_setpipe_size, pipe_with, splice,
 };
@@ -116,9 +116,10 @@ impl Pipe {
 }
 
 /// Returns whether a receive would have to wait, which is cheaper to ask than a splice that finds
-/// nothing. A FIN has arrived as well, and a failure.
+/// nothing, and leaves the socket's error to whom it concerns. A FIN has arrived as well.
 fn nothing_has_arrived(socket: BorrowedFd<'_>) -> bool {
-    recv(socket, &mut [0], RecvFlags::PEEK | RecvFlags::DONTWAIT) == Err(Errno::AGAIN)
+    let mut sockets = [PollFd::from_borrowed_fd(socket, PollFlags::IN | PollFlags::RDHUP)];
+    poll(&mut sockets, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })) == Ok(0)
 }
 
 /// Of these a splice from a socket heeds none as to waiting: it waits as the socket does.

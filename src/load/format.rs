@@ -3,6 +3,8 @@
 use std::fmt::{self, Write};
 use std::time::SystemTime;
 
+use crate::units::plural;
+
 /// A whole number with its thousands set apart: `1,234,567`.
 pub(crate) fn count(number: u64) -> String {
     let digits = number.to_string();
@@ -39,10 +41,9 @@ pub(crate) fn percent(share: f64) -> String {
     format!("{percents:.decimals$} %")
 }
 
-/// A number of things: `1 block`, `3 blocks`.
+/// As [`counted`](crate::units::counted), with thousands set apart.
 pub(crate) fn counted(number: u64, thing: &str) -> String {
-    let ending = if number == 1 { "" } else { "s" };
-    format!("{} {thing}{ending}", count(number))
+    format!("{} {thing}{}", count(number), plural(number))
 }
 
 /// So many of a number of things, as one says it: `3 of 7 blocks`, `both blocks`, `no block`.

@@ -158,7 +158,7 @@ fn what_is_no_assertion_is_a_usage_error() {
     for (text, words) in [
         ("p99", "it compares nothing"),
         ("p101<1ms", "p101 is not a percentile"),
-        ("p99<5", "it has no unit: use ns, us, ms, s, m or h, as in 5s"),
+        ("p99<5", "it has no unit: use ns, us, ms, s, m or h, as in 5us"),
         ("lag<5ms", "\"lag\" is not a metric: use p50"),
     ] {
         let output = measure(&["--assert", text]);

@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use crate::support::{assert_all_came_back, measure, short};
 use crate::tools::has_tool;
@@ -87,7 +88,11 @@ fn threads_that_come_and_go_are_not_said_to_have_waited_for_nothing() {
         return;
     }
     let (_server, address) = Python::start(THREADED_SERVER);
-    let report = measure(&short(address).with(|config| config.reconnect = Some(1)));
+    let config = short(address).with(|config| {
+        config.reconnect = Some(1);
+        config.duration = Duration::from_secs(2);
+    });
+    let report = measure(&config);
     let server_cpu = report.server_cpu.unwrap();
     assert!(server_cpu.cpu_ns_per_message > 0.0 && server_cpu.waited_share.is_none());
     let warnings = &report.verdict.warnings;

@@ -57,8 +57,12 @@ fn documentation_and_repository_define_the_links_of_a_guide() {
         let text = fs::read_to_string(&page).unwrap();
         for (label, _) in definitions(&text) {
             found += 1;
-            let name = label.trim_matches('`').trim_start_matches("src/");
-            assert!(pages_of_rustdoc.contains(name), "{}: {label}", page.display());
+            let definition = match label.trim_matches('`').strip_prefix("src/") {
+                Some(source) => format!("        \"{source}\""),
+                None => format!("(\"{label}\", \""),
+            };
+            let is_defined = pages_of_rustdoc.contains(&definition);
+            assert!(is_defined, "{}: {label}: {definition}", page.display());
         }
     }
     assert!(found > 15, "the pages were read: {found} links");

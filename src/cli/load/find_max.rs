@@ -28,7 +28,8 @@ const START: u64 = 1_000;
 /// assertion is missed or the run is not valid, unless that is for generator lag only and the
 /// assertions hold all the same; one that is not valid although the server did everything right is
 /// made once more first. Each drains before the next. The search is INVALID where no probe is
-/// valid, or the server or this host gave up.
+/// valid, where none passed and of the lowest rate nothing can be told, or where the server or this
+/// host gave up.
 #[derive(Debug, Args)]
 #[command(
     mut_args = of_chosen_rates,

@@ -3,7 +3,7 @@
 use clap::Args;
 use serde::Serialize;
 
-use super::super::mistakes::rate_behind_quiet;
+use super::super::mistakes::{is_rate, rate_behind_quiet};
 use super::super::progress::ProgressLine;
 use super::error::LoadError;
 use super::measure::{ChosenRates, Measuring, Scope, Setup};
@@ -30,10 +30,10 @@ pub struct OneServer {
 impl OneServer {
     /// Checks the options of a command that measures one load, maybe with others.
     pub(super) fn resolve(&self, sharing: Sharing) -> Result<Setup, LoadError> {
-        if let Some(number) = self.target.as_deref().filter(|target| target.parse::<f64>().is_ok())
+        if let Some(rate) = self.target.as_deref().filter(|target| is_rate(target))
             && self.reporting.is_quiet()
         {
-            return Err(LoadError::usage(rate_behind_quiet(number)));
+            return Err(LoadError::usage(rate_behind_quiet(rate)));
         }
         self.measuring.resolve(self.target.as_deref(), Scope::Load(sharing))
     }

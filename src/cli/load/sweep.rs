@@ -19,7 +19,8 @@ use crate::load::study::{probe_time, sweep};
 
 /// Measures latency at one rate after another, and finds the knee
 ///
-/// One open loop for each rate, from the lowest to the highest; each drains before the next. The
+/// One open loop for each rate, from the lowest to the highest; each drains before the next. One
+/// that the host spoiled is measured once more, and is no knee if it is spoiled again. The
 /// knee is the highest rate whose p50 response is at most three times the lowest p50 of all.
 /// Rates beyond the server's capacity are INVALID and shown as such; the sweep is where no rate is
 /// valid, replies were corrupted, or the server or this host gave up.

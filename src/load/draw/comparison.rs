@@ -5,12 +5,12 @@ use hdrhistogram::Histogram;
 use super::figure::Figure;
 use super::percentiles::{self, Series};
 use super::run::{explain, messages, pace};
-use super::saved::{host, warning};
+use super::saved::warning;
 use crate::load::outcome::Outcome;
 use crate::load::record::host::Host;
 use crate::load::record::watch::Tag;
 use crate::load::report::document::{LoopKind, Settings};
-use crate::load::report::words::started;
+use crate::load::report::words::{host, started};
 
 /// A server and its latencies in all of its runs that are valid.
 pub struct Compared<'a> {

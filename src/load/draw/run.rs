@@ -5,14 +5,14 @@ use hdrhistogram::Histogram;
 use super::History;
 use super::label;
 use super::percentiles::{Point, Series};
-use super::saved::{Curves, RunCurves, Saved, host, warning};
+use super::saved::{Curves, RunCurves, Saved, warning};
 use super::timeline::Timeline;
 use super::together::picture_of;
 use crate::load::format::count;
 use crate::load::record::watch::Tag;
 use crate::load::report::Report;
 use crate::load::report::document::{Percentiles, Settings};
-use crate::load::report::words::{moments, sizes, started};
+use crate::load::report::words::{host, moments, sizes, started};
 
 /// The picture of a run that has just ended, as SVG.
 pub fn run_picture(report: &Report, history: History) -> String {

@@ -6,9 +6,7 @@ use serde_json::Value;
 use super::load_curve::LoadCurve;
 use super::timeline::Timeline;
 use super::{hlog, percentiles};
-use crate::load::format::counted;
 use crate::load::outcome::Outcome;
-use crate::load::record::host::Host;
 use crate::load::report::form::Form;
 use crate::load::report::hlog::LogError;
 use crate::load::report::page::Finding;
@@ -123,12 +121,6 @@ fn read_json(text: &str) -> Result<Saved, ReadError> {
             DRAWN.join(", ")
         ))),
     }
-}
-
-/// The host, as a fact. Its CPUs are counted as CPUs, lest they be taken for sockets.
-pub(super) fn host(host: &Host) -> String {
-    let model = host.cpu_model.as_deref().unwrap_or("unknown model");
-    format!("Linux {}, {}, {model}", host.kernel, counted(host.cpus as u64, "CPU"))
 }
 
 /// The verdict where it is not VALID, and why. What to do about it stands in the report.

@@ -2,7 +2,7 @@
 
 use super::load_curve::{Aim, Bound, LoadCurve, LoadPoint, PointResult};
 use super::run::messages;
-use super::saved::{Curves, Saved, host, warning};
+use super::saved::{Curves, Saved, warning};
 use super::together::picture_of;
 use crate::load::config::assertion::{Assertion, Metric};
 use crate::load::config::quantile::Quantile;
@@ -13,7 +13,7 @@ use crate::load::report::document::{Report, Settings, Target};
 use crate::load::report::probes::{Probe, SeriesVerdict};
 use crate::load::report::search::{SearchProbe, SearchReport};
 use crate::load::report::sweep::{KNEE_FACTOR, SweepReport};
-use crate::load::report::words::started;
+use crate::load::report::words::{host, started};
 
 /// The picture of a sweep, as SVG.
 pub fn sweep_picture(sweep: &SweepReport) -> String {

@@ -141,7 +141,7 @@ pub(super) fn hidden(evidence: &Evidence) -> Option<String> {
         Hidden::Transient => (
             "its work is done by processes or threads that come and go, or by others than the one \
              that listens",
-            "look with top -H, or measure it with compare, which sees all of its process group",
+            "look with top -H while it runs",
         ),
         Hidden::NoAccount => (
             "the kernel keeps no account of it in /proc/PID/task/TID/schedstat",

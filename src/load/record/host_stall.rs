@@ -6,7 +6,8 @@
 //! distribution shows at that size may be the machine's, not the server's.
 //!
 //! There is a thread on each CPU that the server or the generator uses, or on up to four of each
-//! side's, spread over them: beside them all would be calm. A thousand wake-ups a second of a few microseconds each are the price.
+//! side's, spread over them: beside them all would be calm. A thousand wake-ups a second of a few
+//! microseconds each are the price.
 
 use std::collections::BTreeSet;
 use std::io;

@@ -111,9 +111,10 @@ pub(in crate::load) fn moments(tag: Tag) -> &'static str {
     }
 }
 
+/// The host, as a fact. Its CPUs are counted as CPUs, lest they be taken for sockets.
 pub(in crate::load) fn host(host: &Host) -> String {
-    let model = host.cpu_model.as_deref().unwrap_or("CPU of unknown model");
-    format!("Linux {}, {} × {model}", host.kernel, host.cpus)
+    let model = host.cpu_model.as_deref().unwrap_or("unknown model");
+    format!("Linux {}, {}, {model}", host.kernel, counted(host.cpus as u64, "CPU"))
 }
 
 /// How a host keeps the time of day.

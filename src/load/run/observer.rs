@@ -87,7 +87,7 @@ impl<'run> Observer<'run> {
             Ok(_) if is_much_unseen(evidence.usage.server_ns, waits.server_ran_ns) => {
                 evidence.hide_waits(Hidden::Transient);
             }
-            Ok(None) if self.server_threads().is_some() => evidence.hide_waits(Hidden::NoAccount),
+            Ok(None) if self.has_server_threads() => evidence.hide_waits(Hidden::NoAccount),
             Ok(waited) => evidence.see_server(waited),
         }
         pool.release();
@@ -196,6 +196,10 @@ impl<'run> Observer<'run> {
             stolen_of_sides_ns: [&evidence.generator_cpus, &evidence.server.cpus]
                 .map(stolen_of_each_ns),
         }
+    }
+
+    fn has_server_threads(&self) -> bool {
+        self.server_threads().is_some_and(|server| !server.directories().is_empty())
     }
 
     fn server_threads(&self) -> Option<&'run ServerThreads> {

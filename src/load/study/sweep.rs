@@ -27,16 +27,11 @@ pub fn sweep(
     let host = Host::detect();
     let mut plan = Plan::new(rates);
     let mut probes: Vec<Probe> = Vec::new();
-    let (mut fault, mut repeated) = (None, None);
+    let (mut fault, mut repetition) = (None, Repetition::default());
     let interrupted = measure_series(config, rates.count(), on_event, &mut |probe, on_event| {
         if let Some(probe) = probe {
-            let rate = Some(probe.rate_per_s);
-            if probe.outcome() == Outcome::HostAtFault
-                && probe.fault().is_none()
-                && repeated != rate
-            {
-                repeated = rate;
-                return rate;
+            if repetition.is_due(&probe) {
+                return Some(probe.rate_per_s);
             }
             plan.handle(probe.rate_per_s, probe.is_rate_reached());
             fault = probe.fault();
@@ -45,6 +40,9 @@ pub fn sweep(
         }
         if fault.is_some() { None } else { plan.next_rate() }
     })?;
+    if interrupted && probes.is_empty() {
+        return Err(RunError::Interrupted { doing: "measuring the first rate" });
+    }
     probes.sort_unstable_by_key(|probe| probe.rate_per_s);
     let interruption = interrupted.then(|| "interrupted before the last rate".to_owned());
     let reasons =
@@ -58,6 +56,18 @@ pub fn sweep(
         verdict: SeriesVerdict::new(reasons, series_warnings(probes.iter()), interrupted),
         rates: probes,
     })
+}
+
+/// The rate that was measured once more.
+#[derive(Debug, Default)]
+struct Repetition(Option<u64>);
+
+impl Repetition {
+    /// Returns whether to measure at the probe's rate once more, instead of counting it.
+    fn is_due(&mut self, probe: &Probe) -> bool {
+        let is_spoiled = probe.outcome() == Outcome::HostAtFault && probe.fault().is_none();
+        is_spoiled && self.0.replace(probe.rate_per_s) != Some(probe.rate_per_s)
+    }
 }
 
 /// The knee among probes in ascending order of their rates. Those that the host spoiled say nothing of
@@ -92,6 +102,21 @@ fn without_valid_rate(probes: &[Probe]) -> Option<String> {
 mod tests {
     use super::*;
     use crate::load::study::testing::probe;
+
+    #[test]
+    fn a_rate_that_the_host_spoiled_is_measured_once_more() {
+        let mut repetition = Repetition::default();
+        for (rate, outcome, is_due) in [
+            (10, "host_at_fault", true),
+            (10, "host_at_fault", false),
+            (20, "passed", false),
+            (30, "server_at_fault", false),
+            (30, "host_at_fault", true),
+            (30, "passed", false),
+        ] {
+            assert_eq!(repetition.is_due(&probe(rate, outcome, 5)), is_due, "{rate} {outcome}");
+        }
+    }
 
     #[test]
     fn a_rate_that_the_host_spoiled_is_no_knee() {

@@ -111,11 +111,11 @@ pub fn merge(logs: &[Log], show: &mut dyn FnMut(&Logged<'_>)) -> Result<Merged, 
 fn all_gaps(logs: &[Log], pieces: &[Piece<'_>]) -> Vec<Gap> {
     let common = gaps(pieces.iter().map(|piece| piece.entry));
     let is_common = |(start, length): &(SystemTime, Duration)| {
-        common.iter().any(|(common_start, common_length)| {
+        let shared = common.iter().map(|(common_start, common_length)| {
             let (end, common_end) = (*start + *length, *common_start + *common_length);
-            let shared = end.min(common_end).duration_since(*start.max(common_start));
-            shared.unwrap_or_default() * 2 > *length
-        })
+            end.min(common_end).duration_since(*start.max(common_start)).unwrap_or_default()
+        });
+        shared.sum::<Duration>() * 2 > *length
     };
     let own = logs.iter().flat_map(|log| {
         let mut entries: Vec<&Entry> = log.entries.iter().collect();
