@@ -107,9 +107,13 @@ impl Finding {
     }
 
     fn lines(&self) -> Vec<String> {
-        let mut lines = labelled(self.label, &self.fact, FINDING_LABEL);
+        let mut lines = self.fact_lines();
         lines.extend(self.remedy.iter().flat_map(|remedy| labelled("try", remedy, FINDING_LABEL)));
         lines
+    }
+
+    fn fact_lines(&self) -> Vec<String> {
+        labelled(self.label, &self.fact, FINDING_LABEL)
     }
 }
 
@@ -215,11 +219,11 @@ impl Page {
     }
 }
 
-/// The lines of as many findings as fit, the first in any case, and how many do not.
+/// The lines of as many findings as fit, and how many do not; of the first the fact in any case.
 fn fitting(findings: &[Finding], room: usize) -> Vec<String> {
     let mut lines = Vec::new();
     for (place, finding) in findings.iter().enumerate() {
-        let own = finding.lines();
+        let mut own = finding.lines();
         let is_last = place + 1 == findings.len();
         // The line that says how many are left needs room as well.
         let needed = lines.len() + own.len() + usize::from(!is_last);
@@ -227,6 +231,12 @@ fn fitting(findings: &[Finding], room: usize) -> Vec<String> {
             let left = findings.len() - place;
             lines.extend(labelled("", &format!("and {left} more: see -v"), FINDING_LABEL));
             return lines;
+        }
+        if needed > room {
+            own = finding.fact_lines();
+            own.extend(
+                is_last.then(|| labelled("try", "see -v", FINDING_LABEL)).into_iter().flatten(),
+            );
         }
         lines.extend(own);
     }
@@ -394,6 +404,24 @@ mod tests {
         assert!(many.contains(expected), "{many}");
         assert!(many.ends_with("           and 6 more: see -v\n"), "{many}");
         assert_eq!(show(&page(9), Detail::Full).lines().count(), 8 + 18);
+    }
+
+    #[test]
+    fn where_a_remedy_does_not_fit_it_is_with_the_rest() {
+        let page = |findings: usize| {
+            let mut page = Page::new(false);
+            (0..USUAL_LINES - 2).for_each(|_| page.line(In::USUAL, "row", 0));
+            let remedy = "one word ".repeat(20);
+            let finding = Finding::note(&format!("it waited; {remedy}"));
+            page.findings(In::USUAL, vec![finding; findings]);
+            show(&page, Detail::Usual)
+        };
+        let one = page(1);
+        assert_eq!(one.lines().count(), USUAL_LINES, "{one}");
+        assert!(one.ends_with("  note     it waited\n  try      see -v\n"), "{one}");
+        let two = page(2);
+        assert_eq!(two.lines().count(), USUAL_LINES, "{two}");
+        assert!(two.ends_with("  note     it waited\n           and 1 more: see -v\n"), "{two}");
     }
 
     #[test]

@@ -22,12 +22,28 @@ const LOGS: usize = 16;
 /// Values and counts that JavaScript holds exactly.
 const MAX_VALUE: u64 = 1 << 45;
 
-/// Tags with the digits and the lowest value of their histograms, which cannot be added otherwise.
-const TAGS: [(&str, u32, u64); 4] = [("-", 3, 1), ("get", 2, 1), ("put.all", 1, 1000), ("x", 4, 7)];
+/// A tag and the form of its histograms, which cannot be added otherwise.
+#[derive(Debug, Clone)]
+struct Tag {
+    name: String,
+    digits: u32,
+    lowest: u64,
+    highest: u64,
+}
+
+/// What has no tag, and some that have.
+fn tags() -> impl Strategy<Value = Vec<Tag>> {
+    let form = || (1_u32..=4, prop_oneof![Just(1), 2_u64..5000], MAX_VALUE..=MAX_VALUE << 3);
+    let named = proptest::collection::btree_map("[a-z][a-zA-Z0-9._-]{0,9}", form(), 1..4);
+    (form(), named).prop_map(|(untagged, named)| {
+        let all = [("-".to_owned(), untagged)].into_iter().chain(named);
+        all.map(|(name, (digits, lowest, highest))| Tag { name, digits, lowest, highest }).collect()
+    })
+}
 
 #[derive(Debug, Clone)]
 struct Described {
-    tag: usize,
+    tag: Tag,
     start_ms: u64,
     end_ms: u64,
     values: Vec<(u64, u64)>,
@@ -41,18 +57,19 @@ struct Description {
     intervals: Vec<Described>,
 }
 
-fn described() -> impl Strategy<Value = Described> {
+fn described(tags: Vec<Tag>) -> impl Strategy<Value = Described> {
     let value = (0_u32..45).prop_flat_map(|bits| 0..=1_u64 << bits);
     let values = proptest::collection::vec((value, 1_u64..2000), 0..12);
     let times = (0_u64..600_000, 0_u64..20_000);
-    (0..TAGS.len(), times, values, 1_u32..=4).prop_map(|(tag, times, values, empty_digits)| {
+    let tag = proptest::sample::select(tags);
+    (tag, times, values, 1_u32..=4).prop_map(|(tag, times, values, empty_digits)| {
         let (start_ms, end_ms) = (times.0, times.0 + times.1);
         Described { tag, start_ms, end_ms, values, empty_digits }
     })
 }
 
-fn description() -> impl Strategy<Value = Description> {
-    let intervals = proptest::collection::vec(described(), 1..8);
+fn description(tags: Vec<Tag>) -> impl Strategy<Value = Description> {
+    let intervals = proptest::collection::vec(described(tags), 1..8);
     (1_600_000_000_000..1_900_000_000_000_u64, intervals).prop_map(|(start_ms, mut intervals)| {
         intervals.sort_by_key(|interval| interval.start_ms);
         // The log starts with its first interval.
@@ -68,16 +85,16 @@ fn description() -> impl Strategy<Value = Description> {
 impl Description {
     fn text(&self) -> String {
         let lines = self.intervals.iter().map(|interval| {
-            let (tag, digits, lowest) = TAGS[interval.tag];
+            let Tag { name, digits, lowest, highest } = &interval.tag;
             let values: Vec<String> =
                 interval.values.iter().map(|(value, count)| format!("{value}:{count}")).collect();
             let (digits, values) = if values.is_empty() {
                 (interval.empty_digits, "-".to_owned())
             } else {
-                (digits, values.join(","))
+                (*digits, values.join(","))
             };
             let Described { start_ms, end_ms, .. } = interval;
-            format!("{tag} {start_ms} {end_ms} {digits} {lowest} {MAX_VALUE} {values}\n")
+            format!("{name} {start_ms} {end_ms} {digits} {lowest} {highest} {values}\n")
         });
         format!("{}\n{}", self.start_ms, lines.collect::<String>())
     }
@@ -86,7 +103,7 @@ impl Description {
 /// The report that logs must lead to.
 struct Expected {
     /// The values of every tag with their counts; those that a histogram cannot tell apart are one.
-    tags: BTreeMap<&'static str, BTreeMap<u64, u64>>,
+    tags: BTreeMap<String, (Tag, BTreeMap<u64, u64>)>,
     intervals: usize,
     start_ms: u64,
     end_ms: u64,
@@ -106,12 +123,12 @@ fn equivalent(value: u64, digits: u32, lowest: u64) -> (u64, u64) {
 impl Expected {
     fn of(descriptions: &[Description]) -> Self {
         let intervals = || descriptions.iter().flat_map(|one| &one.intervals);
-        let mut tags: BTreeMap<&str, BTreeMap<u64, u64>> = BTreeMap::new();
-        for interval in intervals() {
-            let (tag, digits, lowest) = TAGS[interval.tag];
-            let sum = tags.entry(tag).or_default();
-            for (value, count) in &interval.values {
-                *sum.entry(equivalent(*value, digits, lowest).0).or_default() += count;
+        let mut tags: BTreeMap<String, (Tag, BTreeMap<u64, u64>)> = BTreeMap::new();
+        for Described { tag, values, .. } in intervals() {
+            let of_tag = || (tag.clone(), BTreeMap::new());
+            let (_, sum) = tags.entry(tag.name.clone()).or_insert_with(of_tag);
+            for (value, count) in values {
+                *sum.entry(equivalent(*value, tag.digits, tag.lowest).0).or_default() += count;
             }
         }
         Self {
@@ -127,10 +144,9 @@ impl Expected {
         assert_eq!(report["intervals"], self.intervals, "{described}");
         assert_eq!(report["duration_ns"], duration_ns, "{described}");
         assert_eq!(report["latency_ns"].as_object().unwrap().len(), self.tags.len());
-        for (tag, values) in &self.tags {
-            let (_, digits, lowest) = TAGS.into_iter().find(|(name, ..)| name == tag).unwrap();
-            let reported = &report["latency_ns"][if *tag == "-" { "untagged" } else { tag }];
-            let highest = |value: &u64| equivalent(*value, digits, lowest).1;
+        for (tag, (form, values)) in &self.tags {
+            let reported = &report["latency_ns"][if tag == "-" { "untagged" } else { tag }];
+            let highest = |value: &u64| equivalent(*value, form.digits, form.lowest).1;
             let count: u64 = values.values().sum();
             assert_eq!(reported["count"], count, "{tag} of {described}");
             let least = values.first_key_value().map(|(value, _)| *value);
@@ -169,8 +185,10 @@ fn merge(logs: &[&str]) -> Value {
 fn assert_sums(write: impl FnOnce(&[&str])) {
     let directory = Directory::new();
     let mut runner = TestRunner::default();
+    let tags = tags().new_tree(&mut runner).unwrap().current();
+    let description = description(tags);
     let descriptions: Vec<Description> =
-        (0..LOGS).map(|_| description().new_tree(&mut runner).unwrap().current()).collect();
+        (0..LOGS).map(|_| description.new_tree(&mut runner).unwrap().current()).collect();
     let files: Vec<String> = (0..LOGS).map(|log| directory.file(&log.to_string())).collect();
     for (file, description) in files.iter().zip(&descriptions) {
         fs::write(file, description.text()).unwrap();
