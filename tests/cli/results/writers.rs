@@ -31,7 +31,7 @@ struct Tag {
     highest: u64,
 }
 
-/// What has no tag, and some that have.
+/// Those of a log: none, and some names.
 fn tags() -> impl Strategy<Value = Vec<Tag>> {
     let form = || (1_u32..=4, prop_oneof![Just(1), 2_u64..5000], MAX_VALUE..=MAX_VALUE << 3);
     let named = proptest::collection::btree_map("[a-z][a-zA-Z0-9._-]{0,9}", form(), 1..4);
