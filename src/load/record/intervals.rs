@@ -6,6 +6,7 @@ use super::latencies::Latencies;
 use super::recorder::Window;
 use super::seconds::Collector;
 use super::watch::{Interval, Tag, Watch};
+use crate::load::clock::Clock;
 use crate::load::config::quantile::Quantile;
 use crate::load::config::{Config, Load};
 
@@ -58,7 +59,9 @@ impl Intervals {
         self.p99_ns
     }
 
-    pub(crate) fn show(&mut self, now_ns: u64, watch: &mut dyn Watch) {
+    /// Shows every second that is complete. The clock is read behind what was sent, by threads whose
+    /// second was over then.
+    pub(crate) fn show(&mut self, clock: Clock, watch: &mut dyn Watch) {
         let Self { collector, window, tags, run_start, p99_ns, .. } = self;
         collector.collect(&mut |time_ns, second| {
             let start_ns = time_ns.start;
@@ -68,7 +71,7 @@ impl Intervals {
             *p99_ns = Quantile::P99.of(second.of(tags[0]));
             let start = *run_start + Duration::from_nanos(start_ns);
             // The last second ends with the run.
-            let end_ns = time_ns.end.min(now_ns);
+            let end_ns = time_ns.end.min(clock.now_ns());
             let duration = Duration::from_nanos(end_ns.saturating_sub(start_ns));
             for tag in tags.iter().copied() {
                 watch.interval(&Interval { tag, start, duration, latencies: second.of(tag) });

@@ -96,7 +96,7 @@ impl<'run> Observer<'run> {
         for host_stall in self.host_stalls {
             host_stall.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         }
-        self.intervals.show(self.clock.now_ns(), self.watch);
+        self.intervals.show(self.clock, self.watch);
         if evidence.measured_ns() == 0 {
             return Err(RunError::Interrupted { doing: "warming up" });
         }
@@ -161,7 +161,7 @@ impl<'run> Observer<'run> {
                 // Threads that wait for replies have a second to give as well.
                 pool.wake();
             }
-            self.intervals.show(now_ns, self.watch);
+            self.intervals.show(self.clock, self.watch);
             if let Some(waits) = &mut self.waits {
                 waits.look(now_ns);
             }
