@@ -11,6 +11,7 @@ mod parked;
 mod readiness;
 pub(crate) mod receiving;
 mod sending;
+mod splice;
 mod watch;
 
 use std::io;
@@ -25,12 +26,13 @@ use self::parked::Parked;
 use self::readiness::Readiness;
 use self::receiving::{Receiving, Request as ReceiveRequest};
 use self::sending::{Request as SendRequest, Sending};
+use self::splice::SPLICES_PER_TURN;
 use super::connection::{Action, CloseMode, Interest};
 use super::connections::Connections;
 use super::handshake::{self, Remainder};
 use super::slab::Key;
 use super::spin::Spinner;
-use super::{Settings, TakenIn, Urgency, Worker};
+use super::{Settings, Urgency, Worker};
 use crate::lifecycle::Admission;
 use crate::metrics::Counters;
 use crate::protocol::Protocol;
@@ -51,9 +53,6 @@ pub(crate) const CONNECTION_MEMORY: usize = 4 << 10;
 /// Receives that are ready and that one entry of the kernel runs: half of what it runs at all
 /// (`IO_LOCAL_TW_DEFAULT_MAX` in the kernel's `io_uring/io_uring.c`), since each has a poll before it.
 const RECEIVES_PER_PASS: usize = 10;
-
-/// Splices of one connection before the others have their turn.
-const SPLICES_PER_TURN: usize = 2;
 
 /// Entries of the kernel in a row that complete nothing once nothing is ready: the first may have run
 /// polls alone.
@@ -76,14 +75,6 @@ struct Operations {
     receiving: Receiving,
     sending: Sending,
     readiness: Readiness,
-}
-
-/// A splice that may get somewhere.
-#[derive(Debug, Clone, Copy)]
-enum Splice {
-    In,
-    /// Of so many bytes in the pipe.
-    Out(usize),
 }
 
 /// Makes the ring for the calling thread.
@@ -409,71 +400,6 @@ impl<P: Protocol, K: Kernel> Driver<P, K> {
                 }
                 Action::Close(mode) => return self.close(now, key, mode),
             }
-        }
-    }
-
-    /// Gives a connection a pipe that would pay, takes back one that is done with; returns how its
-    /// bytes can go on through the one that it has.
-    fn next_splice(&mut self, key: Key, interest: Interest) -> Option<Splice> {
-        let connection = self.connections.get_mut(key).expect(ADVANCED);
-        if connection.splicing().is_copying() {
-            return None;
-        }
-        if connection.wants_pipe() && !connection.transport.receiving.is_in_flight() {
-            let is_there = self.kernel.give_pipe(key.slot);
-            connection.transport.readiness.begin();
-            self.connections.handle_pipe(key, is_there);
-        }
-        let connection = self.connections.get_mut(key).expect(ADVANCED);
-        let (splicing, readiness) = (connection.splicing(), &connection.transport.readiness);
-        let held = splicing.held();
-        if splicing.is_over() {
-            self.take_pipe_back(key);
-            None
-        } else if held > 0 && readiness.may_give_out {
-            Some(Splice::Out(held))
-        } else if interest.read && connection.takes_in() && readiness.may_take_in {
-            Some(Splice::In)
-        } else {
-            None
-        }
-    }
-
-    fn take_pipe_back(&mut self, key: Key) {
-        let connection = self.connections.get_mut(key).expect(ADVANCED);
-        connection.end_splicing();
-        self.kernel.take_pipe_back(key.slot, true);
-    }
-
-    fn splice(&mut self, now: Instant, key: Key, splice: Splice) {
-        match splice {
-            Splice::In => self.splice_in(now, key),
-            Splice::Out(held) => self.splice_out(now, key, held),
-        }
-    }
-
-    fn splice_out(&mut self, now: Instant, key: Key, held: usize) {
-        let result = self.kernel.splice_out(key.slot, held);
-        self.operations(key).readiness.may_give_out = result.is_ok();
-        match result {
-            Ok(length) => self.connections.handle_spliced_out(now, key, length),
-            Err(error) => self.connections.handle_failure(key, error),
-        }
-    }
-
-    /// Where the pipe is full the socket is as well, or the pipe would have been emptied before: the
-    /// peer does not read, and may send as much as is kept of one whose bytes are copied.
-    fn splice_in(&mut self, now: Instant, key: Key) {
-        match self.kernel.splice_in(key.slot) {
-            Ok(TakenIn::Some(length)) => self.connections.handle_spliced_in(now, key, length),
-            Ok(TakenIn::All(length)) => {
-                self.operations(key).readiness.may_take_in = false;
-                self.connections.handle_spliced_in(now, key, length);
-            }
-            Ok(TakenIn::Nothing) => self.operations(key).readiness.may_take_in = false,
-            Ok(TakenIn::Full | TakenIn::Stuck) => self.connections.leave_pipe(key),
-            Ok(TakenIn::Fin) => self.connections.handle_eof(key),
-            Err(error) => self.connections.handle_failure(key, error),
         }
     }
 

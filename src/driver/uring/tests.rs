@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::receiving::Amount;
 use super::*;
 use crate::driver::testing::{FRAME_TIMEOUT, framed, frames, raw};
-use crate::driver::{Buffers, SpliceLimits, buffers};
+use crate::driver::{Buffers, SpliceLimits, TakenIn, buffers};
 use crate::lifecycle::{AdmissionLimits, Probe};
 use crate::sys::LeaseTable;
 use crate::testing::either::Either;

@@ -14,6 +14,8 @@ pub mod search;
 mod strip;
 pub mod sweep;
 mod table;
+#[cfg(test)]
+pub(super) mod testing;
 pub(super) mod text;
 pub(super) mod words;
 

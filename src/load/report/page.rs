@@ -234,9 +234,9 @@ fn fitting(findings: &[Finding], room: usize) -> Vec<String> {
         }
         if needed > room {
             own = finding.fact_lines();
-            own.extend(
-                is_last.then(|| labelled("try", "see -v", FINDING_LABEL)).into_iter().flatten(),
-            );
+            if is_last {
+                own.extend(labelled("try", "see -v", FINDING_LABEL));
+            }
         }
         lines.extend(own);
     }
